@@ -1,0 +1,123 @@
+"""
+Huffman-coded strings of HPACK (RFC 7541 5.2): the decoder.
+
+The code is canonical: among codes of one length, values rise with the symbol. So the table
+of RFC 7541 Appendix B needs only its column of lengths, and the codes follow.
+
+    symbol  '0'    '1'    'a'    …   ' '     '%'     …   EOS
+    length   5      5      5          6       6           30
+    code    00000  00001  00011      010100  010101      11…1
+
+    "a1" =  00011 00001 + padding 111111  ->  0x18 0x7f   (padding: the first bits of EOS)
+
+Decoding takes a byte a step. A *state* is a node of the code tree, where the previous byte
+left off; a step yields the symbols the byte completes and the next state. Steps are computed
+when first met, which costs nothing at import and keeps the table at the few hundred steps
+that header text really uses. It can never exceed 256 states x 256 bytes, whatever is sent.
+"""
+
+from functools import lru_cache
+
+_EOS = 256
+
+# RFC 7541 Appendix B, column "len in bits", for symbols 0 to 256 (EOS).
+_LENGTHS = (
+    *(13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28),
+    *(28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28),
+    *(6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6),
+    *(5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10),
+    *(13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7),
+    *(7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6),
+    *(15, 5, 6, 5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6, 6, 5),
+    *(6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7, 15, 11, 14, 13, 28),
+    *(20, 22, 20, 20, 22, 22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23),
+    *(24, 24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24),
+    *(22, 21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23, 23),
+    *(21, 21, 22, 21, 23, 22, 23, 23, 20, 22, 22, 22, 23, 22, 22, 23),
+    *(26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26, 27, 27, 26, 24, 25),
+    *(19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27),
+    *(20, 24, 20, 21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23),
+    *(26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26),
+    30,
+)
+
+# Strings up to this many coded bytes are worth remembering: paths and user agents repeat,
+# longer ones are mostly credentials, which nothing should keep.
+_MEMO_STRING = 64
+_MEMO_SIZE = 1024
+
+
+class HuffmanError(ValueError):
+    """The bytes are not a Huffman-coded string; the peer is at fault."""
+
+
+def huffman_decode(data: bytes) -> bytes:
+    """
+    Return the string that ``data`` encodes; at most 8/5 times as long as ``data``.
+
+    Raises:
+        HuffmanError: If ``data`` contains EOS, or ends in more than 7 bits of padding or in
+            padding other than the most significant bits of EOS (RFC 7541 5.2).
+
+    """
+    return _decode_short(data) if len(data) <= _MEMO_STRING else _decode(data)
+
+
+def _decode(data: bytes) -> bytes:
+    state = 0
+    chunks = []
+    for byte in data:
+        symbols, state = _STEPS[state][byte] or _compute_step(state, byte)
+        chunks.append(symbols)
+    if state not in _PADDING:
+        raise HuffmanError("string ends inside a symbol")
+    return b"".join(chunks)
+
+
+_decode_short = lru_cache(maxsize=_MEMO_SIZE)(_decode)
+
+
+def _build_tree() -> list[list[int]]:
+    """Return nodes as ``[child of bit 0, child of bit 1]``; ``~symbol`` is a leaf."""
+    tree = [[0, 0]]
+    code = length = 0
+    for symbol in sorted(range(len(_LENGTHS)), key=_LENGTHS.__getitem__):
+        code <<= _LENGTHS[symbol] - length
+        length = _LENGTHS[symbol]
+        node = 0
+        for shift in range(length - 1, 0, -1):
+            bit = code >> shift & 1
+            if tree[node][bit] == 0:
+                tree[node][bit] = len(tree)
+                tree.append([0, 0])
+            node = tree[node][bit]
+        tree[node][code & 1] = ~symbol
+        code += 1
+    return tree
+
+
+def _padding_states() -> frozenset[int]:
+    """Return the states a string may end in: up to 7 one-bits past a whole symbol."""
+    states = [0]
+    for _ in range(7):
+        states.append(_TREE[states[-1]][1])
+    return frozenset(states)
+
+
+def _compute_step(state: int, byte: int) -> tuple[bytes, int]:
+    symbols = bytearray()
+    node = state
+    for shift in range(7, -1, -1):
+        node = _TREE[node][byte >> shift & 1]
+        if node < 0:
+            if ~node == _EOS:
+                raise HuffmanError("string contains EOS")
+            symbols.append(~node)
+            node = 0
+    _STEPS[state][byte] = step = bytes(symbols), node
+    return step
+
+
+_TREE = _build_tree()
+_PADDING = _padding_states()
+_STEPS: list[list[tuple[bytes, int] | None]] = [[None] * 256 for _ in _TREE]
