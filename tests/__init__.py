@@ -1,0 +1,1 @@
+"""The proofs: unit tests, conformance with a real etcd, crashes, clients."""
