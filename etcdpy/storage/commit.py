@@ -31,6 +31,8 @@ class GroupCommit:
             its future is resolved.
         on_failure: Called once, on the loop, when writing fails. From then on
             nothing becomes durable: the server has to stop (etcd panics).
+        on_seal: Called on the loop with each batch about to be handed over, to add what
+            is only known then.
 
     """
 
@@ -40,10 +42,12 @@ class GroupCommit:
         loop: asyncio.AbstractEventLoop,
         on_durable: Callable[[Batch], None],
         on_failure: Callable[[StorageError], None] | None = None,
+        on_seal: Callable[[Batch], None] | None = None,
     ) -> None:
         self._backend = backend
         self._loop = loop
         self._on_durable = on_durable
+        self._on_seal = on_seal
         self._on_failure = on_failure
         self._flushing = False
         #: Handed over, not yet durable, oldest first.
@@ -88,6 +92,8 @@ class GroupCommit:
         batch = self.batch
         if not batch:
             return
+        if self._on_seal is not None:
+            self._on_seal(batch)
         self.batch = self._new_batch()
         self.batch.revision = batch.revision
         if self.failed is not None:
@@ -149,6 +155,12 @@ class GroupCommit:
             _fail(self._waiting.popleft(), error)
         if self._on_failure is not None:
             self._on_failure(error)
+
+    def unsettled(self) -> asyncio.Future[None] | None:
+        """Return what resolves when all changes made so far are durable; None if they are."""
+        if self.batch:
+            return self.batch.durable
+        return self._waiting[-1].durable if self._waiting else None
 
     # Reading the newest state, durable or not.
 
