@@ -1,0 +1,100 @@
+"""Builds and runs the tests in ``go/``, which drive a server with etcd's own Go client."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.interop import ROOT
+
+MODULE = Path(__file__).with_name("go")
+PROGRAM = ROOT / "build" / "interop-go" / "client.test"
+
+BUILD_TIMEOUT = 300.0
+TEST_TIMEOUT = 60.0
+
+# It waits for its server to be restarted, so it is run in a way of its own.
+RECONNECTION = "TestReconnection"
+
+_TEST = re.compile(r"^func (Test\w+)\(t \*testing\.T\)", re.MULTILINE)
+
+
+def names() -> list[str]:
+    """Return the tests there are, but for the one about reconnection."""
+    sources = [path.read_text() for path in MODULE.glob("*_test.go")]
+    found = {name for source in sources for name in _TEST.findall(source)}
+    return sorted(found - {RECONNECTION})
+
+
+def build() -> None:
+    """Make the program, or skip where there is no Go or its modules cannot be had."""
+    if shutil.which("go") is None:
+        pytest.skip("there is no go on this machine")
+    modules = _go("mod", "download")
+    if modules.returncode:
+        pytest.skip(f"the Go modules cannot be had: {modules.stderr.strip()[-500:]}")
+    built = _go("test", "-c", "-o", str(PROGRAM), ".")
+    assert built.returncode == 0, built.stderr
+
+
+def _go(*arguments: str) -> subprocess.CompletedProcess[str]:
+    # -mod=readonly: a missing line in go.sum is to fail here, not to be written.
+    flags = {"GOFLAGS": "-mod=readonly -buildvcs=false"}
+    return subprocess.run(
+        ["go", *arguments],
+        cwd=MODULE,
+        env=os.environ | flags,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT,
+    )
+
+
+def run(name: str, endpoint: str) -> None:
+    """Run one test against ``endpoint``; skips with its reason, fails with its output."""
+    output = _run(name, {"ETCD_ENDPOINT": endpoint}, lambda: None)
+    if f"--- SKIP: {name} " in output:
+        pytest.skip(_reason(output))
+
+
+def run_with_restart(endpoint: str, restart: Callable[[], None]) -> None:
+    """Run the test about reconnection, calling ``restart`` when it asks for that."""
+    _run(RECONNECTION, {"ETCD_ENDPOINT": endpoint, "ETCD_RESTARTS": "1"}, restart)
+
+
+def _run(name: str, variables: dict[str, str], restart: Callable[[], None]) -> str:
+    # A proxy set for the machine is not for 127.0.0.1.
+    environment = os.environ | {"NO_PROXY": "127.0.0.1"} | variables
+    limit = f"-test.timeout={TEST_TIMEOUT:.0f}s"
+    with subprocess.Popen(
+        [str(PROGRAM), "-test.v", f"-test.run=^{name}$", limit],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        output = ""
+        for line in client.stdout:
+            output += line
+            if line == "restart the server\n":
+                restart()
+                client.stdin.write("\n")
+                client.stdin.flush()
+    assert client.returncode == 0, output
+    ran = re.search(rf"^--- (PASS|SKIP): {name} ", output, re.MULTILINE)
+    assert ran, f"{name} did not run:\n{output}"
+    return output
+
+
+def _reason(output: str) -> str:
+    told = re.search(r"^\s+\w+_test\.go:\d+: (.+)$", output, re.MULTILINE)
+    return told.group(1) if told else output
