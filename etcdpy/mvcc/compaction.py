@@ -1,0 +1,126 @@
+"""
+Compaction: forgetting history, in the background and in slices.
+
+From the moment a compaction is accepted, reads below its revision are refused; that it was
+begun is on the disk before anyone is told so. The rows then go key by key, a few hundred
+in each batch, each key's rows together and oldest first, so that the store a crash leaves
+behind is one from which the same compaction can simply be run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+
+from etcdpy.errors import CompactedError, FutureRevisionError
+from etcdpy.mvcc.restore import FINISHED_COMPACTION, SCHEDULED_COMPACTION
+from etcdpy.mvcc.revision import row_key
+from etcdpy.mvcc.store import Store
+from etcdpy.storage.buckets import Bucket
+
+#: Keys looked at between two turns of the loop, and rows dropped in one batch.
+KEYS_PER_SLICE = 1000
+ROWS_PER_BATCH = 1000
+
+
+class Compactor:
+    """Runs one compaction after the other."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._running: asyncio.Task[None] | None = None
+        self._scheduled: list[tuple[int, asyncio.Future[None]]] = []
+
+    def schedule(self, revision: int) -> tuple[asyncio.Future[None], asyncio.Future[None]]:
+        """
+        Begin to compact the store at ``revision``.
+
+        Returns:
+            What resolves when the decision is durable, and what resolves when the rows
+            are gone from the disk.
+
+        Raises:
+            CompactedError: If the store was compacted there, or later, already.
+            FutureRevisionError: If the revision is not there yet.
+
+        """
+        store = self._store
+        if revision <= store.compact_revision:
+            raise CompactedError
+        if revision > store.revision:
+            raise FutureRevisionError
+        store.compact_revision = revision
+        store.applied_index += 1
+        batch = store.log.batch
+        batch.puts[Bucket.META, SCHEDULED_COMPACTION] = row_key(revision, 0)
+        store.log.flush_soon()
+        return batch.durable, self.resume(revision)
+
+    def resume(self, revision: int) -> asyncio.Future[None]:
+        """Go on with a compaction begun before; return what resolves when it is done."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Nobody need wait for it, and a failing disk is reported by the log itself.
+        done.add_done_callback(lambda future: future.cancelled() or future.exception())
+        self._scheduled.append((revision, done))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        return done
+
+    async def close(self) -> None:
+        """Stop; what is left over is resumed at the next start."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _run(self) -> None:
+        current: asyncio.Future[None] | None = None
+        try:
+            while self._scheduled:
+                revision, current = self._scheduled.pop(0)
+                await self._compact(revision)
+                current.set_result(None)
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            for waiting in (current, *(future for _, future in self._scheduled)):
+                if waiting is not None and not waiting.done():
+                    waiting.set_exception(error)
+            self._scheduled.clear()
+        finally:
+            self._running = None
+
+    async def _compact(self, revision: int) -> None:
+        store = self._store
+        # Reads run at the durable revision: only once that has reached the compaction's
+        # can nobody look for what is about to go.
+        if pending := store.settled():
+            await pending
+        await self._older_reads_end(revision)
+        cursor: bytes | None = b""
+        while cursor is not None:
+            cursor = self._compact_slice(cursor, revision)
+            batch = store.log.batch
+            if batch.drops and (cursor is None or len(batch.drops) >= ROWS_PER_BATCH):
+                store.log.flush_soon()
+                await batch.durable
+            else:
+                await asyncio.sleep(0)
+        batch = store.log.batch
+        batch.puts[Bucket.META, FINISHED_COMPACTION] = row_key(revision, 0)
+        store.log.flush_soon()
+        await batch.durable
+
+    def _compact_slice(self, cursor: bytes, revision: int) -> bytes | None:
+        store = self._store
+        keys = list(islice(store.index.every_key(cursor), KEYS_PER_SLICE))
+        drops = store.log.batch.drops
+        for number, key in enumerate(keys, 1):
+            drops += store.index.compact(key, revision)
+            if len(drops) >= ROWS_PER_BATCH and number < len(keys):
+                return key + b"\0"
+        return keys[-1] + b"\0" if len(keys) == KEYS_PER_SLICE else None
+
+    async def _older_reads_end(self, revision: int) -> None:
+        store = self._store
+        while store.is_pinned_below(revision):
+            unpinned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            store.on_unpin(lambda future=unpinned: future.done() or future.set_result(None))
+            await unpinned

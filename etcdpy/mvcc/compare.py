@@ -1,0 +1,78 @@
+"""The compares of a transaction, evaluated on the state it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from etcdpy.mvcc.keyrange import bounds
+from etcdpy.mvcc.store import Store
+from etcdpy.pb.kv_pb2 import KeyValue
+from etcdpy.pb.rpc_pb2 import Compare
+
+#: A key that does not exist compares as one with every number 0.
+_MISSING = KeyValue()
+
+_OPERAND: dict[int, str] = {
+    Compare.VERSION: "version",
+    Compare.CREATE: "create_revision",
+    Compare.MOD: "mod_revision",
+    Compare.VALUE: "value",
+    Compare.LEASE: "lease",
+}
+
+_HOLDS: dict[int, Callable[[Any, Any], bool]] = {
+    Compare.EQUAL: lambda have, want: bool(have == want),
+    Compare.NOT_EQUAL: lambda have, want: bool(have != want),
+    Compare.GREATER: lambda have, want: bool(have > want),
+    Compare.LESS: lambda have, want: bool(have < want),
+}
+
+_SLICE = 512
+
+
+def holds(store: Store, compare: Compare, revision: int) -> bool:
+    """
+    Tell whether a compare holds at ``revision`` for every key that it names.
+
+    Naming no existing key, it compares a missing one: its numbers are 0, and no value
+    compare holds for it, NOT_EQUAL included.
+    """
+    if not compare.range_end:
+        return _holds_for(compare, _look_up(store, compare, compare.key, revision))
+    start, stop = bounds(compare.key, compare.range_end)
+    cursor: bytes | None = start
+    empty = True
+    while cursor is not None:
+        keys, cursor = store.index.scan(cursor, stop, revision, _SLICE)
+        for key in keys:
+            empty = False
+            if not _holds_for(compare, _look_up(store, compare, key, revision)):
+                return False
+    return not empty or _holds_for(compare, None)
+
+
+def _look_up(store: Store, compare: Compare, key: bytes, revision: int) -> KeyValue | None:
+    version = store.index.at(key, revision)
+    if version is None:
+        return None
+    if compare.target in (Compare.VALUE, Compare.LEASE):
+        row = store.get(key, revision)
+        assert row is not None
+        return KeyValue.FromString(row)
+    return KeyValue(
+        create_revision=version.create, mod_revision=version.main, version=version.version
+    )
+
+
+def _holds_for(compare: Compare, kv: KeyValue | None) -> bool:
+    if kv is None and compare.target == Compare.VALUE:
+        return False
+    rule = _HOLDS.get(compare.result)
+    if rule is None:  # etcd passes results it does not know
+        return True
+    field = _OPERAND.get(compare.target)
+    if field is None:  # ... and finds targets it does not know equal
+        return rule(0, 0)
+    # An operand of another kind than the target reads as 0 or empty, as in etcd.
+    return rule(getattr(kv or _MISSING, field), getattr(compare, field))

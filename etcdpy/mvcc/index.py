@@ -1,0 +1,252 @@
+"""
+The key index: which keys exist, in order, at any revision still kept.
+
+It lives in memory and is rebuilt from the rows at start-up. Lookups are by dictionary;
+order comes from two sorted lists, of the keys alive at the newest revision and of those
+deleted but not yet compacted away.
+
+Reads run a little behind the newest revision (at the newest *durable* one), and pages of
+a long walk further behind, while writers add and remove keys. So the index also keeps a
+log of births and deaths, newest last:
+
+    (main, key, +1 born / -1 died)
+
+The keys alive at revision r are the keys alive now, corrected by the log entries after r.
+That makes a page, and the count of its whole range, cost what the page costs, however many
+keys the range holds. Below ``floor`` the log is forgotten and ranges are walked.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Iterable, Iterator
+from heapq import merge
+from itertools import islice
+
+from sortedcontainers import SortedList
+
+from etcdpy.mvcc.history import (
+    STRIDE,
+    Version,
+    at,
+    born,
+    expanded,
+    is_dead,
+    last_at,
+    newest,
+    shrunk,
+)
+from etcdpy.mvcc.revision import row_key, tombstone_key
+
+#: Births and deaths remembered beyond the durable revision: the price is 100 bytes each,
+#: the gain that a walk pinned to a revision stays cheap while this many keys come and go.
+LOG_LENGTH = 4096
+
+
+class Index:
+    """Maps keys to their histories, in key order."""
+
+    __slots__ = ("_dead", "_histories", "_live", "_log", "floor")
+
+    def __init__(self) -> None:
+        self._histories: dict[bytes, int | array[int]] = {}
+        self._live: SortedList[bytes] = SortedList()
+        self._dead: SortedList[bytes] = SortedList()
+        self._log: deque[tuple[int, bytes, int]] = deque()
+        #: Lowest revision at which ranges are answered without walking them.
+        self.floor = 0
+
+    def __len__(self) -> int:
+        """Return the number of keys alive at the newest revision."""
+        return len(self._live)
+
+    # ------------------------------------------------------------------ reading
+
+    def newest(self, key: bytes) -> Version | None:
+        """Return the live version of ``key``, or None."""
+        history = self._histories.get(key)
+        return None if history is None else newest(history)
+
+    def at(self, key: bytes, revision: int) -> Version | None:
+        """Return the version of ``key`` that was live at ``revision``, or None."""
+        history = self._histories.get(key)
+        return None if history is None else at(history, revision)
+
+    def count(self, start: bytes, stop: bytes | None, revision: int) -> int | None:
+        """
+        Return how many keys of [start, stop) were alive at ``revision``.
+
+        Returns:
+            None below ``floor``, where only a walk can tell.
+
+        """
+        if stop is not None and stop <= start:
+            return 0
+        if revision < self.floor:
+            return None
+        live = self._live
+        first = live.bisect_left(start)
+        count: int = (len(live) if stop is None else live.bisect_left(stop)) - first
+        for main, key, change in reversed(self._log):
+            if main <= revision:
+                break
+            if start <= key and (stop is None or key < stop):
+                count -= change
+        return count
+
+    def scan(
+        self, start: bytes, stop: bytes | None, revision: int, limit: int
+    ) -> tuple[list[bytes], bytes | None]:
+        """
+        Look at up to ``limit`` keys of [start, stop), in order.
+
+        Returns:
+            The keys among them that were alive at ``revision``, and where the next scan
+            starts: None if this one reached the end.
+
+        """
+        if stop is not None and stop <= start:
+            return [], None
+        if revision < self.floor:
+            return self._walk(start, stop, revision, limit)
+        keys: Iterable[bytes] = self._live.irange(start, stop, (True, False))
+        moved = self._moved_after(revision, start, stop)
+        if moved:
+            keys = self._corrected(keys, moved, revision)
+        found = list(islice(keys, limit))
+        return found, (found[-1] + b"\0" if len(found) == limit else None)
+
+    def _moved_after(self, revision: int, start: bytes, stop: bytes | None) -> set[bytes]:
+        moved: set[bytes] = set()
+        for main, key, _ in reversed(self._log):
+            if main <= revision:
+                break
+            if start <= key and (stop is None or key < stop):
+                moved.add(key)
+        return moved
+
+    def _corrected(self, live: Iterable[bytes], moved: set[bytes], revision: int) -> Iterator[bytes]:
+        alive_then = {key for key in moved if self.at(key, revision) is not None}
+        hidden = moved - alive_then
+        since_deleted = sorted(key for key in alive_then if self.newest(key) is None)
+        return merge((key for key in live if key not in hidden), since_deleted)
+
+    def _walk(
+        self, start: bytes, stop: bytes | None, revision: int, limit: int
+    ) -> tuple[list[bytes], bytes | None]:
+        seen = list(islice(self.every_key(start, stop), limit))
+        histories = self._histories
+        found = [key for key in seen if at(histories[key], revision) is not None]
+        return found, (seen[-1] + b"\0" if len(seen) == limit else None)
+
+    def every_key(self, start: bytes = b"", stop: bytes | None = None) -> Iterator[bytes]:
+        """Iterate over the keys of [start, stop) in order, deleted ones included."""
+        return merge(
+            self._live.irange(start, stop, (True, False)),
+            self._dead.irange(start, stop, (True, False)),
+        )
+
+    # ------------------------------------------------------------------ writing
+
+    def put(self, key: bytes, main: int, sub: int) -> tuple[int, int]:
+        """
+        Note that ``key`` is put at ``(main, sub)``, the newest revision.
+
+        Returns:
+            The create revision and the version number of the new version.
+
+        """
+        histories = self._histories
+        history = histories.get(key)
+        if history is None:
+            histories[key] = born(main, sub)
+        elif not is_dead(history):
+            entries = histories[key] = expanded(history)
+            create = entries[-2]
+            version = entries[-1] + 1
+            entries.extend((main, sub, create, version))
+            return create, version
+        else:
+            assert isinstance(history, array)
+            history.extend((main, sub, main, 1))
+            self._dead.remove(key)
+        self._live.add(key)
+        self._log.append((main, key, 1))
+        return main, 1
+
+    def delete(self, key: bytes, main: int, sub: int) -> None:
+        """Note that ``key``, which is alive, is deleted at ``(main, sub)``."""
+        entries = self._histories[key] = expanded(self._histories[key])
+        entries.extend((main, sub, 0, 0))
+        self._live.remove(key)
+        self._dead.add(key)
+        self._log.append((main, key, -1))
+
+    def forget_log(self, durable: int) -> None:
+        """Shorten the log of births and deaths, which nobody reads below ``durable``."""
+        log = self._log
+        while len(log) > LOG_LENGTH and log[0][0] <= durable:
+            self.floor = log.popleft()[0]
+
+    # --------------------------------------------------------------- compaction
+
+    def compact(self, key: bytes, revision: int) -> list[bytes]:
+        """
+        Forget the versions of ``key`` that no read at or above ``revision`` can see.
+
+        What stays: everything after ``revision``, and the newest entry at or before it
+        unless that is a tombstone older than ``revision`` itself (etcd keeps the
+        tombstone of the compacted revision for watchers that start there).
+
+        Returns:
+            The keys of the rows forgotten, oldest first: a store that stops half way
+            must never be left with an old put whose tombstone is gone.
+
+        """
+        history = self._histories[key]
+        if type(history) is int:
+            return []
+        assert isinstance(history, array)
+        kept_from = last_at(history, revision)
+        if kept_from < 0:
+            return []
+        if history[kept_from + 3] == 0 and history[kept_from] < revision:
+            kept_from += STRIDE
+        if kept_from == 0:
+            return []
+        dropped = [
+            (row_key if history[i + 3] else tombstone_key)(history[i], history[i + 1])
+            for i in range(0, kept_from, STRIDE)
+        ]
+        if kept_from == len(history):
+            del self._histories[key]
+            self._dead.remove(key)
+        else:
+            self._histories[key] = shrunk(history[kept_from:])
+        return dropped
+
+    # ------------------------------------------------------------------ restart
+
+    def restore(self, key: bytes, main: int, sub: int, create: int, version: int) -> None:
+        """Note a row found at start-up (version 0: a tombstone); rows come oldest first."""
+        histories = self._histories
+        history = histories.get(key)
+        if history is None:
+            if create == main and version == 1:
+                histories[key] = born(main, sub)
+            else:
+                histories[key] = array("q", (main, sub, create, version))
+            return
+        entries = histories[key] = expanded(history)
+        entries.extend((main, sub, create, version))
+
+    def restored(self, revision: int) -> None:
+        """Sort the keys once every row has been restored; ``revision`` is the newest."""
+        dead = [key for key, history in self._histories.items() if is_dead(history)]
+        gone = set(dead)
+        live = [key for key in self._histories if key not in gone] if gone else self._histories
+        self._live = SortedList(live)
+        self._dead = SortedList(dead)
+        self._log.clear()
+        self.floor = revision

@@ -1,0 +1,77 @@
+"""Replies, assembled as bytes: stored rows go out without being decoded."""
+
+from __future__ import annotations
+
+from etcdpy.mvcc.ranges import RangeResult
+from etcdpy.pb.wire import delimited, number, varint
+
+_KVS = b"\x12"  # RangeResponse.kvs = 2
+_PREV_KVS = b"\x1a"  # DeleteRangeResponse.prev_kvs = 3
+_SUCCEEDED = b"\x10\x01"  # TxnResponse.succeeded = 2
+
+
+class Headers:
+    """
+    Encodes ResponseHeaders, as the ``header`` field (1) that starts every reply.
+
+    Args:
+        cluster_id: Of the cluster this server is all of.
+        member_id: Of this server.
+        raft_term: 2 on the first start, one more at each restart.
+
+    """
+
+    __slots__ = ("_latest", "_prefix", "_suffix")
+
+    def __init__(self, cluster_id: int, member_id: int, raft_term: int) -> None:
+        self._prefix = number(1, cluster_id) + number(2, member_id)
+        self._suffix = number(4, raft_term)
+        self._latest = (0, b"")
+
+    def at(self, revision: int) -> bytes:
+        """Return the encoded field for a reply that names ``revision``."""
+        known, encoded = self._latest
+        if known == revision:
+            return encoded
+        encoded = delimited(1, self._prefix + number(3, revision) + self._suffix)
+        self._latest = (revision, encoded)
+        return encoded
+
+
+def revision_only(revision: int) -> bytes:
+    """Encode the header of a reply inside a transaction."""
+    return delimited(1, number(3, revision))
+
+
+def range_reply(header: bytes, result: RangeResult) -> bytes:
+    """Encode a RangeResponse around an encoded header field."""
+    rows, more, count = result
+    parts = [header]
+    for row in rows:
+        parts += (_KVS, varint(len(row)), row)
+    if more:
+        parts.append(b"\x18\x01")
+    parts.append(number(4, count))
+    return b"".join(parts)
+
+
+def put_reply(header: bytes, previous: bytes | None) -> bytes:
+    """Encode a PutResponse around an encoded header field."""
+    return header if previous is None else header + delimited(2, previous)
+
+
+def delete_reply(header: bytes, deleted: int, previous: list[bytes]) -> bytes:
+    """Encode a DeleteRangeResponse around an encoded header field."""
+    parts = [header, number(2, deleted)]
+    for row in previous:
+        parts += (_PREV_KVS, varint(len(row)), row)
+    return b"".join(parts)
+
+
+def txn_reply(header: bytes, succeeded: bool, responses: list[bytes]) -> bytes:
+    """Encode a TxnResponse around an encoded header field."""
+    parts = [header]
+    if succeeded:
+        parts.append(_SUCCEEDED)
+    parts += [delimited(3, response) for response in responses]
+    return b"".join(parts)

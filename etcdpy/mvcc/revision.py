@@ -1,0 +1,59 @@
+"""
+Revisions and their row keys.
+
+Every change of the store has a revision ``(main, sub)``: ``main`` grows by one with each
+write transaction, ``sub`` counts the changes inside it from 0. The row of a change is
+stored under its revision, as etcd stores it, so rows sort in the order they happened:
+
+    0        8   9        17  18
+    +--------+---+--------+---+
+    | main   | _ | sub    | t |      big endian; `t` only on the row of a deletion
+    +--------+---+--------+---+
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple
+
+_ROW_KEY = Struct(">QcQ")
+_pack = _ROW_KEY.pack
+
+TOMBSTONE_MARK = b"t"
+ROW_KEY_LENGTH = 17
+
+#: Largest revision a client can name (an int64 on the wire).
+MAX_REVISION = (1 << 63) - 1
+
+
+class RowKey(NamedTuple):
+    """A row key, taken apart."""
+
+    main: int
+    sub: int
+    tombstone: bool
+
+
+def row_key(main: int, sub: int) -> bytes:
+    """Return the key of the row that a put at ``(main, sub)`` writes."""
+    return _pack(main, b"_", sub)
+
+
+def tombstone_key(main: int, sub: int) -> bytes:
+    """Return the key of the row that a deletion at ``(main, sub)`` writes."""
+    return _pack(main, b"_", sub) + TOMBSTONE_MARK
+
+
+def parse_row_key(key: bytes) -> RowKey:
+    """
+    Take a row key apart.
+
+    Raises:
+        ValueError: If the bytes are no row key.
+
+    """
+    tombstone = len(key) == ROW_KEY_LENGTH + 1 and key.endswith(TOMBSTONE_MARK)
+    if (len(key) != ROW_KEY_LENGTH and not tombstone) or key[8] != 0x5F:
+        raise ValueError(f"not a row key: {key!r}")
+    main, _, sub = _ROW_KEY.unpack_from(key)
+    return RowKey(main, sub, tombstone)

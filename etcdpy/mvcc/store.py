@@ -1,0 +1,215 @@
+"""
+The multi-version store: the state machine every write goes through.
+
+The event loop owns it. A write is applied to the index at once, gets its revision, and
+its rows join the batch that the committer takes to the disk next; whoever acknowledges
+the write waits for that batch. Between the two the store is ahead of the disk:
+
+    compact_revision ... durable_revision ... revision
+                         what reads see       what writes build on
+
+A plain read runs at ``durable_revision`` and so never waits, and never shows what a crash
+could take back.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from struct import Struct
+from typing import Protocol
+
+from etcdpy.errors import CompactedError, FutureRevisionError
+from etcdpy.mvcc.attachments import Attachments
+from etcdpy.mvcc.index import Index
+from etcdpy.mvcc.revision import row_key, tombstone_key
+from etcdpy.pb.kv_pb2 import KeyValue
+from etcdpy.storage.batch import Batch
+from etcdpy.storage.buckets import Bucket
+
+CONSISTENT_INDEX = b"consistent_index"
+_U64 = Struct(">Q")
+
+
+class Log(Protocol):
+    """Where rows go and come from; ``storage.GroupCommit`` is the real one."""
+
+    batch: Batch
+
+    def flush_soon(self) -> None:
+        """Hand the gathering batch to the disk at the end of this loop turn."""
+
+    def unsettled(self) -> Future[None] | None:
+        """Return what resolves when everything handed over or gathered is durable."""
+
+    def row(self, row_key: bytes) -> bytes | None:
+        """Return a row, durable or not."""
+
+    def rows(self, row_keys: Sequence[bytes]) -> list[bytes]:
+        """Return rows in the order asked for."""
+
+
+class Store:
+    """Keys and values under multi-version concurrency control."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.index = Index()
+        self.attachments = Attachments()
+        #: The newest revision, which the next write builds on; 1 in an empty store.
+        self.revision = 1
+        #: The newest revision that a crash cannot take back.
+        self.durable_revision = 1
+        #: Reads below this are refused; -1 if the store was never compacted.
+        self.compact_revision = -1
+        #: Write transactions and compactions applied so far: etcd's raft index.
+        self.applied_index = 0
+        self._pins: dict[int, int] = {}
+        self._on_unpin: list[Callable[[], None]] = []
+
+    # ------------------------------------------------------------------ reading
+
+    def read_revision(self, asked: int, newest: int) -> int:
+        """
+        Return the revision a read runs at, given the one the client asked for.
+
+        Args:
+            asked: 0 or less means ``newest``.
+            newest: The revision that counts as the current one for this read.
+
+        Raises:
+            FutureRevisionError: If ``asked`` is above ``newest``.
+            CompactedError: If ``asked`` is below the compact revision.
+
+        """
+        if asked <= 0:
+            return newest
+        if asked > newest:
+            raise FutureRevisionError
+        if asked < self.compact_revision:
+            raise CompactedError
+        return asked
+
+    def get(self, key: bytes, revision: int) -> bytes | None:
+        """Return the encoded KeyValue that ``key`` had at ``revision``, or None."""
+        version = self.index.at(key, revision)
+        if version is None:
+            return None
+        row = self.log.row(row_key(version.main, version.sub))
+        assert row is not None, f"the index names a missing row: {version}"
+        return row
+
+    @contextmanager
+    def pinned(self, revision: int) -> Iterator[None]:
+        """Keep what ``revision`` shows from being compacted away while a read goes on."""
+        pins = self._pins
+        pins[revision] = pins.get(revision, 0) + 1
+        try:
+            yield
+        finally:
+            pins[revision] -= 1
+            if not pins[revision]:
+                del pins[revision]
+                callbacks, self._on_unpin = self._on_unpin, []
+                for callback in callbacks:
+                    callback()
+
+    def is_pinned_below(self, revision: int) -> bool:
+        """Tell whether a read is going on at an older revision."""
+        return any(pin < revision for pin in self._pins)
+
+    def on_unpin(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once, when the next pin is taken away."""
+        self._on_unpin.append(callback)
+
+    # ------------------------------------------------------------------ writing
+
+    def begin(self) -> Changes:
+        """Start a write transaction; nothing else may touch the store until it is done."""
+        return Changes(self)
+
+    def seal(self, batch: Batch) -> None:
+        """Add to a batch, about to be written, how far it brings the store."""
+        batch.puts[Bucket.META, CONSISTENT_INDEX] = _U64.pack(self.applied_index)
+        batch.revision = self.revision
+
+    def made_durable(self, batch: Batch) -> None:
+        """Note that ``batch`` is on the disk."""
+        self.durable_revision = batch.revision
+        self.index.forget_log(batch.revision)
+
+    def settled(self) -> Future[None] | None:
+        """Return what resolves when the newest revision is durable; None if it is."""
+        return self.log.unsettled()
+
+
+class Changes:
+    """
+    One write transaction: every change in it shares one main revision.
+
+    Reads inside it use ``revision``: before the first change that shows the state the
+    transaction found, afterwards its own changes too.
+    """
+
+    __slots__ = ("_index", "_rows", "_store", "revision", "sub")
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._index = store.index
+        self._rows = store.log.batch.rows
+        self.revision = store.revision + 1
+        #: The number of changes so far, and the sub revision of the next.
+        self.sub = 0
+
+    @property
+    def shown(self) -> int:
+        """The revision a reply names at this point: it rises with the first change."""
+        return self.revision if self.sub else self.revision - 1
+
+    def put(self, key: bytes, value: bytes, lease: int) -> None:
+        """Write one key."""
+        main, sub = self.revision, self.sub
+        create, version = self._index.put(key, main, sub)
+        row = KeyValue(
+            key=key,
+            create_revision=create,
+            mod_revision=main,
+            version=version,
+            value=value,
+            lease=lease,
+        )
+        self._rows[row_key(main, sub)] = row.SerializeToString()
+        self.sub = sub + 1
+        attachments = self._store.attachments
+        if lease or attachments:
+            attachments.attach(key, lease)
+
+    def delete(self, keys: Sequence[bytes]) -> None:
+        """Delete keys, all of them alive, in the order given."""
+        main, sub = self.revision, self.sub
+        attachments = self._store.attachments
+        for key in keys:
+            self._index.delete(key, main, sub)
+            self._rows[tombstone_key(main, sub)] = KeyValue(key=key).SerializeToString()
+            attachments.detach(key)
+            sub += 1
+        self.sub = sub
+
+    def commit(self) -> Future[None] | None:
+        """
+        End the transaction.
+
+        Returns:
+            What resolves when the transaction, or without changes the state it saw, is
+            durable; None if that is so already.
+
+        """
+        store = self._store
+        store.applied_index += 1
+        if not self.sub:
+            return store.settled()
+        store.revision = self.revision
+        log = store.log
+        log.flush_soon()
+        return log.batch.durable

@@ -1,0 +1,231 @@
+"""
+Applying requests to the store: puts, deletions, and transactions of them.
+
+A transaction is decided before it is applied: its compares, and those of every nested
+transaction, are evaluated on the state it finds, which leaves one path of operations.
+That path is checked as a whole, so an error leaves nothing half done, and then runs in
+order, each operation seeing what the earlier ones wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from etcdpy.errors import (
+    CompactedError,
+    FutureRevisionError,
+    KeyNotFoundError,
+    LeaseNotFoundError,
+)
+from etcdpy.mvcc import replies
+from etcdpy.mvcc.compare import holds
+from etcdpy.mvcc.keyrange import bounds, covers
+from etcdpy.mvcc.ranges import RangeResult, Steps, finish, select
+from etcdpy.mvcc.store import Changes, Store
+from etcdpy.pb.kv_pb2 import KeyValue
+from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest, RequestOp, TxnRequest
+from etcdpy.pb.wire import delimited
+
+LeaseExists = Callable[[int], bool]
+
+#: The header of a nested transaction's reply is there, and empty.
+_EMPTY_HEADER = b"\x0a\x00"
+
+
+class Deleted(NamedTuple):
+    """What a deletion removed: how many keys, and their rows if they were asked for."""
+
+    count: int
+    rows: list[bytes]
+
+
+class _Path(NamedTuple):
+    """The branch a transaction takes; ``nested`` holds the paths of its Txn operations."""
+
+    succeeded: bool
+    ops: Sequence[RequestOp]
+    nested: dict[int, _Path]
+
+
+def check_put(store: Store, request: PutRequest, lease_exists: LeaseExists) -> None:
+    """
+    Check what only the store can tell about a put.
+
+    Raises:
+        LeaseNotFoundError: If it names a lease that does not exist.
+        KeyNotFoundError: If it keeps the value or lease of a key that is missing.
+
+    """
+    if request.lease and not lease_exists(request.lease):
+        raise LeaseNotFoundError
+    if request.ignore_value or request.ignore_lease:
+        if store.index.newest(request.key) is None:
+            raise KeyNotFoundError
+
+
+def put(store: Store, changes: Changes, request: PutRequest) -> bytes | None:
+    """Apply a checked put; return the encoded previous KeyValue if it was asked for."""
+    key = request.key
+    previous = None
+    if request.prev_kv or request.ignore_value:
+        previous = store.get(key, changes.revision)
+    value, lease = request.value, request.lease
+    if request.ignore_value:
+        assert previous is not None, "checked before"
+        value = KeyValue.FromString(previous).value
+    if request.ignore_lease:
+        lease = store.attachments.lease_of(key)
+    changes.put(key, value, lease)
+    return previous if request.prev_kv else None
+
+
+def delete_range(store: Store, changes: Changes, request: DeleteRangeRequest) -> Deleted:
+    """Apply a deletion."""
+    start, stop = bounds(request.key, request.range_end)
+    keys: list[bytes] = []
+    cursor: bytes | None = start
+    while cursor is not None:
+        found, cursor = store.index.scan(cursor, stop, changes.revision, 4096)
+        keys += found
+    rows: list[bytes] = []
+    if request.prev_kv:
+        for key in keys:
+            row = store.get(key, changes.revision)
+            assert row is not None
+            rows.append(row)
+    if keys:
+        changes.delete(keys)
+    return Deleted(len(keys), rows)
+
+
+def is_read_only(request: TxnRequest) -> bool:
+    """Tell whether every operation of both branches is a Range (a nested Txn is not)."""
+    return all(
+        op.WhichOneof("request") == "request_range" for op in (*request.success, *request.failure)
+    )
+
+
+def read_txn(store: Store, request: TxnRequest, revision: int, header: bytes) -> Steps[bytes]:
+    """Answer a transaction that only reads from the state at ``revision``, in slices."""
+    path = _decide(store, request, revision)
+    _check(store, path, revision, _no_leases)
+    responses: list[bytes] = []
+    for op in path.ops:
+        asked = op.request_range
+        result = yield from select(store, asked, store.read_revision(asked.revision, revision))
+        responses.append(_range_op(revision, result))
+    return replies.txn_reply(header, path.succeeded, responses)
+
+
+def apply_txn(
+    store: Store,
+    changes: Changes,
+    request: TxnRequest,
+    lease_exists: LeaseExists,
+    header_at: Callable[[int], bytes],
+) -> bytes:
+    """
+    Apply a transaction.
+
+    Args:
+        header_at: Encodes the header field of the whole reply for a revision.
+
+    Returns:
+        The encoded TxnResponse.
+
+    Raises:
+        EtcdError: If an operation of the chosen path is refused; nothing is written.
+
+    """
+    found = changes.revision - 1
+    path = _decide(store, request, found)
+    _check(store, path, found, lease_exists)
+    responses = _run(store, changes, path)
+    return replies.txn_reply(header_at(changes.shown), path.succeeded, responses)
+
+
+def _no_leases(_: int) -> bool:
+    return False
+
+
+def _decide(store: Store, request: TxnRequest, revision: int) -> _Path:
+    succeeded = all(holds(store, compare, revision) for compare in request.compare)
+    ops = request.success if succeeded else request.failure
+    nested = {
+        i: _decide(store, op.request_txn, revision)
+        for i, op in enumerate(ops)
+        if op.WhichOneof("request") == "request_txn"
+    }
+    return _Path(succeeded, ops, nested)
+
+
+def _check(store: Store, path: _Path, revision: int, lease_exists: LeaseExists) -> None:
+    deleted: list[DeleteRangeRequest] = []
+    for op in _flattened(path):
+        kind = op.WhichOneof("request")
+        if kind == "request_range":
+            _check_read_revision(store, op.request_range.revision, revision)
+        elif kind == "request_put":
+            _check_put_after(store, op.request_put, deleted, lease_exists)
+        elif kind == "request_delete_range":
+            deleted.append(op.request_delete_range)
+
+
+def _flattened(path: _Path) -> list[RequestOp]:
+    ops: list[RequestOp] = []
+    for i, op in enumerate(path.ops):
+        if i in path.nested:
+            ops += _flattened(path.nested[i])
+        else:
+            ops.append(op)
+    return ops
+
+
+def _check_read_revision(store: Store, asked: int, revision: int) -> None:
+    # Unlike a plain Range, a transaction takes a negative revision at its word: the
+    # compact revision of a store never compacted is -1, so -1 passes there and -2 fails.
+    if asked > revision:
+        raise FutureRevisionError
+    if asked and asked < store.compact_revision:
+        raise CompactedError
+
+
+def _check_put_after(
+    store: Store,
+    request: PutRequest,
+    deleted: list[DeleteRangeRequest],
+    lease_exists: LeaseExists,
+) -> None:
+    check_put(store, request, lease_exists)
+    if (request.ignore_value or request.ignore_lease) and any(
+        covers(d.key, d.range_end, request.key) for d in deleted
+    ):
+        raise KeyNotFoundError
+
+
+def _run(store: Store, changes: Changes, path: _Path) -> list[bytes]:
+    return [_run_op(store, changes, op, path.nested.get(i)) for i, op in enumerate(path.ops)]
+
+
+def _run_op(store: Store, changes: Changes, op: RequestOp, nested: _Path | None) -> bytes:
+    kind = op.WhichOneof("request")
+    if kind == "request_range":
+        asked = op.request_range
+        newest = changes.revision
+        revision = asked.revision if 0 < asked.revision < newest else newest
+        return _range_op(changes.shown, finish(select(store, asked, revision)))
+    if kind == "request_put":
+        previous = put(store, changes, op.request_put)
+        return delimited(2, replies.put_reply(replies.revision_only(changes.shown), previous))
+    if kind == "request_delete_range":
+        deleted = delete_range(store, changes, op.request_delete_range)
+        header = replies.revision_only(changes.shown)
+        return delimited(3, replies.delete_reply(header, deleted.count, deleted.rows))
+    assert nested is not None
+    responses = _run(store, changes, nested)
+    return delimited(4, replies.txn_reply(_EMPTY_HEADER, nested.succeeded, responses))
+
+
+def _range_op(shown: int, result: RangeResult) -> bytes:
+    return delimited(1, replies.range_reply(replies.revision_only(shown), result))
