@@ -1,0 +1,90 @@
+"""
+The settings that a new data directory is founded on. (etcd: ``ServerConfig.VerifyBootstrap``)
+
+They are looked at only once: a data directory that has been used knows its member and cluster,
+and etcd neither needs nor checks them again.
+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from etcdpy.config.errors import InvalidConfigError
+from etcdpy.config.model import Config
+from etcdpy.config.urls import Url, UrlError, parse_urls, quote
+
+__all__ = ["check_bootstrap"]
+
+
+def check_bootstrap(config: Config) -> None:
+    """
+    Require the initial cluster to be this member alone, under its own name and peer URLs.
+
+    Raises:
+        InvalidConfigError: With etcd's text, save where several members are named, which etcd can
+            serve and a single node cannot.
+
+    """
+    members = _members(config.initial_cluster)
+    if config.name not in members:
+        raise InvalidConfigError(
+            f"couldn't find local name {quote(config.name)} in the initial cluster configuration"
+        )
+    if config.initial_cluster_state == "existing":
+        raise InvalidConfigError(
+            "cannot fetch cluster info from peer urls: "
+            "could not retrieve cluster information from the given URLs"
+        )
+    if len(members) > 1:
+        others = ", ".join(sorted(members.keys() - {config.name}))
+        raise InvalidConfigError(
+            f"--initial-cluster names other members ({others}), but this server is a single node"
+        )
+    _match(config.name, members[config.name], config.initial_advertise_peer_urls)
+
+
+def _members(initial_cluster: str) -> dict[str, tuple[Url, ...]]:
+    """Read ``a=http://x:1,a=http://y:1``. (etcd: ``types.NewURLsMap``)"""
+    texts: dict[str, list[str]] = {}
+    for part in filter(None, initial_cluster.split(",")):
+        name, _, url = part.partition("=")
+        texts.setdefault(name, []).append(url)
+    try:
+        return {name: parse_urls(",".join(urls)) for name, urls in texts.items()}
+    except UrlError as refusal:
+        raise InvalidConfigError(f"error setting up initial cluster: {refusal}") from None
+
+
+def _match(name: str, listed: Sequence[Url], advertised: Sequence[Url]) -> None:
+    """
+    Require both flags to give the same peer URLs.
+
+    etcd resolves host names first; here they have to agree as they are written.
+
+    """
+    ours, theirs = sorted(map(str, advertised)), sorted(map(str, listed))
+    if ours == theirs:
+        return
+    missing = ",".join(f"{name}={url}" for url in theirs if url not in ours)
+    if missing:
+        raise InvalidConfigError(
+            f"--initial-cluster has {missing} but missing from "
+            f"--initial-advertise-peer-urls={','.join(ours)} ({_difference(ours, theirs)})"
+        )
+    unlisted = ",".join(url for url in ours if url not in theirs)
+    raise InvalidConfigError(
+        f"--initial-advertise-peer-urls has {unlisted} but missing from "
+        f"--initial-cluster={','.join(f'{name}={url}' for url in theirs)}"
+    )
+
+
+def _difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    if len(ours) != len(theirs):
+        return f"len({_quote_all(ours)}) != len({_quote_all(theirs)})"
+    first = next(pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1])
+    return f"resolved urls: {quote(first[0])} != {quote(first[1])}"
+
+
+def _quote_all(texts: Sequence[str]) -> str:
+    return f"[{' '.join(map(quote, texts))}]"

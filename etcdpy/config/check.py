@@ -1,0 +1,114 @@
+"""
+What etcd demands of the settings before it touches the disk. (etcd: ``embed.Config.Validate``)
+
+The order is etcd's: of several mistakes the operator is told of the same one first.
+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Literal
+
+from etcdpy.config.errors import InvalidConfigError, UnknownLogLevelError
+from etcdpy.config.model import SETTINGS, Config
+from etcdpy.config.urls import Url, UrlError, check_bindable, check_has_host, quote
+
+__all__ = ["Note", "check", "parse_level"]
+
+#: Receives what the operator should read: level, message, fields.
+Note = Callable[[Literal["info", "warn"], str, Mapping[str, object]], None]
+
+#: Level names to the standard library's numbers. A threshold above "error" shows only what
+#: ends the server.
+_LEVELS = {
+    "debug": 10,
+    "info": 20,
+    "": 20,
+    "warn": 30,
+    "warning": 30,
+    "error": 40,
+    "dpanic": 50,
+    "panic": 50,
+    "fatal": 50,
+}
+
+_RECOMMENDED_REQUEST_BYTES = 10 * 1024 * 1024
+
+
+def parse_level(text: str) -> int:
+    """
+    Return the number of a level name, in any case of letters.
+
+    Raises:
+        UnknownLogLevelError: There is no such level.
+
+    """
+    try:
+        return _LEVELS[text.lower()]
+    except KeyError:
+        raise UnknownLogLevelError(f"unrecognized level: {quote(text)}") from None
+
+
+def check(config: Config, given: Collection[str], note: Note) -> None:
+    """
+    Refuse settings that cannot be served, and note those that are unwise or without effect.
+
+    Args:
+        config: The settings.
+        given: Flags that were set by the operator, on the command line or otherwise.
+        note: Receives the remarks.
+
+    Raises:
+        InvalidConfigError: The text is etcd's.
+        UnknownLogLevelError: ``log_level`` names none.
+
+    """
+    parse_level(config.log_level)
+    _demand(check_bindable, config.listen_peer_urls)
+    _demand(check_bindable, config.listen_client_urls)
+    single_port = (
+        "Running http and grpc server on single port. This is not recommended for production."
+    )
+    note("warn", single_port, {})
+    form = '--initial-advertise-peer-urls {} must be "host:port" ({})'
+    _demand(check_has_host, config.initial_advertise_peer_urls, form)
+    form = (
+        '--advertise-client-urls {} must be in the format "host:port", "unix:/path/to/socket" '
+        'or "unixs:/path/to/socket" ({})'
+    )
+    _demand(check_has_host, config.advertise_client_urls, form)
+    if not config.advertise_client_urls:
+        raise InvalidConfigError(
+            "--advertise-client-urls is required when --listen-client-urls is set explicitly"
+        )
+    _remark(config, given, note)
+
+
+def _demand(
+    condition: Callable[[Iterable[Url]], None], urls: Collection[Url], form: str = "{1}"
+) -> None:
+    try:
+        condition(urls)
+    except UrlError as refusal:
+        together = quote(",".join(map(str, urls)))
+        raise InvalidConfigError(form.format(together, refusal)) from None
+
+
+def _remark(config: Config, given: Collection[str], note: Note) -> None:
+    if config.name == "default":
+        note(
+            "warn",
+            "it isn't recommended to use default name, please set a value for --name. Note that "
+            "etcd might run into issue when multiple members have the same default name",
+            {"name": config.name},
+        )
+    if config.max_request_bytes > _RECOMMENDED_REQUEST_BYTES:
+        fields = {
+            "max-request-bytes": config.max_request_bytes,
+            "recommended-request-bytes": _RECOMMENDED_REQUEST_BYTES,
+        }
+        note("warn", "exceeded recommended request limit", fields)
+    for name in sorted(given):
+        if name in SETTINGS and not SETTINGS[name].honoured:
+            note("info", "flag is accepted for compatibility and has no effect", {"flag": name})

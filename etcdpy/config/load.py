@@ -1,0 +1,182 @@
+"""
+From a command line and an environment to a ``Config``, in etcd's order of precedence.
+
+1. The command line. A flag given twice has its last value.
+2. ``ETCD_NAME`` and the like, for flags that are not on the command line. The same setting in
+   both places is refused, whatever the values: which one was meant is anyone's guess.
+3. The default.
+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from etcdpy.config import goflags
+from etcdpy.config.check import Note, check
+from etcdpy.config.errors import InvalidConfigError
+from etcdpy.config.model import IGNORED_FLAGS, SETTINGS, Config
+from etcdpy.config.values import KEEP, BadValueError, Bool, Ignored, Kind, quote
+
+__all__ = [
+    "Note",
+    "ShadowedVariableError",
+    "VersionRequested",
+    "environment_name",
+    "load",
+    "with_data_dir",
+]
+
+_PREFIX = "ETCD_"
+
+#: Everything that parses as a flag.
+_KINDS: Mapping[str, Kind] = {
+    **{name: row.kind for name, row in SETTINGS.items()},
+    **dict.fromkeys(IGNORED_FLAGS, Ignored()),
+    "version": Bool(),
+}
+
+
+class VersionRequested(Exception):  # noqa: N818 - a request, not a mistake
+    """``--version`` was given and the command line is otherwise sound."""
+
+
+class ShadowedVariableError(InvalidConfigError):
+    """
+    A setting is both on the command line and in the environment.
+
+    etcd logs the text as a fatal line of its own and exits 1.
+
+    """
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            "conflicting environment variable is shadowed by corresponding command-line flag "
+            "(either unset environment variable or disable flag))"
+        )
+        self.variable = variable
+
+
+def load(arguments: Sequence[str], environment: Mapping[str, str], note: Note) -> Config:
+    """
+    Read and check the settings.
+
+    Args:
+        arguments: The command line without the program's name.
+        environment: Read only.
+        note: Called as the settings are read, before any error about them is raised.
+
+    Raises:
+        UsageError: The command line does not parse.
+        HelpRequested: It asks for help.
+        VersionRequested: It asks for the version.
+        InvalidConfigError: The settings cannot be used; the text is etcd's.
+
+    """
+    given = _Given({}, {})
+    words = goflags.parse(arguments, _KINDS, given.assign)
+    if words:
+        raise InvalidConfigError(f"{quote(words[0])} is not a valid flag")
+    if given.values.get("version"):
+        raise VersionRequested
+    _read_environment(environment, given, note)
+    config = _complete(given)
+    check(config, given.names, note)
+    return config
+
+
+def environment_name(flag: str) -> str:
+    """Return the variable that stands for a flag: ``max-txn-ops`` is ``ETCD_MAX_TXN_OPS``."""
+    return _PREFIX + flag.upper().replace("-", "_")
+
+
+@dataclass
+class _Given:
+    """The settings somebody has given, and where: ``names`` maps each to its source."""
+
+    values: dict[str, Any]
+    names: dict[str, Literal["flag", "environment"]]
+
+    def assign(self, name: str, value: object) -> None:
+        self.names[name] = "flag"
+        if value is not KEEP:
+            self.values[name] = value
+
+
+def _read_environment(environment: Mapping[str, str], given: _Given, note: Note) -> None:
+    """
+    Take settings from the environment. (etcd: ``flags.SetFlagsFromEnv``)
+
+    Every variable is looked at even after a bad one, so that a run reports all it can; of
+    several bad values etcd names the last in order of the flags' names.
+
+    """
+    refusal: InvalidConfigError | None = None
+    used: set[str] = set()
+    if "ETCD_VERSION" in environment:
+        fields = {"key": "ETCD_VERSION", "value": environment["ETCD_VERSION"]}
+        note("warn", "cannot set special environment variable", fields)
+        used.add("ETCD_VERSION")
+    on_command_line = {environment_name(name) for name in given.names}
+    for name in sorted(_KINDS):
+        variable = environment_name(name)
+        text = environment.get(variable, "")
+        if not text or variable in used or variable in on_command_line:
+            continue
+        used.add(variable)
+        fields = {"variable-name": variable, "variable-value": text}
+        try:
+            value = _KINDS[name].parse(text)
+        except BadValueError as error:
+            refusal = InvalidConfigError(f"invalid value {quote(text)} for {variable}: {error}")
+            continue
+        note("info", "recognized and used environment variable", fields)
+        given.assign(name, value)
+        given.names[name] = "environment"
+    _verify_environment(environment, used, on_command_line, note)
+    if refusal:
+        raise refusal
+
+
+def _verify_environment(
+    environment: Mapping[str, str], used: set[str], on_command_line: set[str], note: Note
+) -> None:
+    """Refuse shadowed variables and point out unknown ones. (etcd: ``flags.verifyEnv``)"""
+    for variable, text in environment.items():
+        if variable in used:
+            continue
+        if variable in on_command_line:
+            raise ShadowedVariableError(variable)
+        if variable.startswith(_PREFIX):
+            fields = {"environment-variable": f"{variable}={text}"}
+            note("warn", "unrecognized environment variable", fields)
+
+
+def _complete(given: _Given) -> Config:
+    """Build the settings and fill in the defaults that follow from other settings."""
+    values = {name.replace("-", "_"): given.values[name] for name in SETTINGS.keys() & given.values}
+    if "listen-client-urls" in given.names and "advertise-client-urls" not in given.names:
+        # Whoever chooses where to listen has to say where clients find it.
+        values["advertise_client_urls"] = ()
+    config = Config(**values)
+    renamed = config.name != SETTINGS["name"].default
+    if renamed and config.initial_cluster == SETTINGS["initial-cluster"].default:
+        config = replace(config, initial_cluster=_initial_cluster(config))
+    return config
+
+
+def _initial_cluster(config: Config) -> str:
+    """The cluster of this member alone. (etcd: ``UpdateDefaultClusterFromName``)"""
+    name = config.name or SETTINGS["name"].default
+    return ",".join(f"{name}={url}" for url in config.initial_advertise_peer_urls)
+
+
+def with_data_dir(config: Config, note: Note) -> Config:
+    """Return the settings with a data directory: ``<name>.etcd`` unless one is given."""
+    if config.data_dir:
+        return config
+    chosen = f"{config.name}.etcd"
+    note("warn", "'data-dir' was empty; using default", {"data-dir": chosen})
+    return replace(config, data_dir=chosen)

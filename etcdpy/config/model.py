@@ -1,0 +1,222 @@
+"""
+Every setting of the server, one line each: ``Config``, and the table made of its fields.
+
+A field is a flag: ``max_txn_ops`` is ``--max-txn-ops`` and ``ETCD_MAX_TXN_OPS``. The line gives
+the kind of value, the default, what the help says and, for a flag that is accepted only so that
+existing command lines keep working, ``honoured=False``. The parser, the environment, ``--help``
+and the documentation all read this table; adding a line is all it takes to add a flag.
+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+from etcdpy.config.urls import Url, parse_urls
+from etcdpy.config.values import (
+    Bool,
+    Choice,
+    Duration,
+    Int64,
+    Kind,
+    Text,
+    Uint,
+    Uint32,
+    UrlList,
+)
+
+__all__ = ["IGNORED_FLAGS", "SETTINGS", "Config", "Setting"]
+
+#: Flags of etcd 2 that etcd still takes, with any value, and never mentions.
+IGNORED_FLAGS = (
+    "cluster-active-size",
+    "cluster-remove-delay",
+    "cluster-sync-interval",
+    "config",
+    "force",
+    "max-result-buffer",
+    "max-retry-attempts",
+    "peer-heartbeat-interval",
+    "peer-election-timeout",
+    "retry-interval",
+    "snapshot",
+    "v",
+    "vv",
+    "test.coverprofile",
+    "test.outputdir",
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """
+    One row of the table.
+
+    Attributes:
+        section: The heading it stands under in the help.
+        kind: How its text is read.
+        default: Its value when it is not given.
+        shown: The default as the help shows it.
+        help: What it does, a sentence or two.
+        honoured: False if it is accepted, validated, and without effect here.
+
+    """
+
+    section: str
+    kind: Kind
+    default: object
+    shown: str
+    help: str
+    honoured: bool
+
+
+def _setting(
+    section: str,
+    kind: Kind,
+    default: str,
+    help: str,  # noqa: A002 - the word for it everywhere else
+    *,
+    shown: str | None = None,
+    honoured: bool = True,
+) -> Any:
+    """Declare a field; ``default`` is written as a user would write it."""
+    value = parse_urls(default) if isinstance(kind, UrlList) else kind.parse(default)
+    row = Setting(section, kind, value, default if shown is None else shown, help, honoured)
+    return field(default=value, metadata={"setting": row})
+
+
+_MEMBER, _CLUSTERING, _LOGGING, _UNSAFE = "Member", "Clustering", "Logging", "Unsafe feature"
+_CLIENT_URL, _PEER_URL = "http://localhost:2379", "http://localhost:2380"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """
+    The settings a server runs with.
+
+    Durations are seconds. ``data_dir`` is never empty in what ``load`` returns, and
+    ``initial_cluster`` there names this member.
+
+    """
+
+    name: str = _setting(_MEMBER, Text(), "default", "Human-readable name for this member.")
+    data_dir: str = _setting(
+        _MEMBER, Text(), "", "Path to the data directory.", shown="${name}.etcd"
+    )
+    listen_peer_urls: tuple[Url, ...] = _setting(
+        _MEMBER,
+        UrlList(),
+        _PEER_URL,
+        "List of URLs to listen on for peer traffic. A single node has no peers, so nothing "
+        "is bound.",
+        honoured=False,
+    )
+    listen_client_urls: tuple[Url, ...] = _setting(
+        _MEMBER,
+        UrlList(),
+        _CLIENT_URL,
+        "List of URLs to listen on for client traffic: http:// with an IP or localhost, and "
+        "unix://. Port 0 takes a free port, which the log names.",
+    )
+    quota_backend_bytes: int = _setting(
+        _MEMBER,
+        Int64(),
+        "0",
+        "Size in bytes the store may reach before it raises an alarm and refuses writes. 0 "
+        "means 2 GiB, a negative number no limit.",
+    )
+    max_txn_ops: int = _setting(
+        _MEMBER, Uint(), "128", "Maximum number of operations permitted in a transaction."
+    )
+    max_request_bytes: int = _setting(
+        _MEMBER, Uint(), "1572864", "Maximum client request size in bytes the server will accept."
+    )
+    max_concurrent_streams: int = _setting(
+        _MEMBER,
+        Uint32(),
+        "4294967295",
+        "Maximum concurrent streams that each client can open at a time.",
+        shown="math.MaxUint32",
+    )
+    grpc_keepalive_min_time: float = _setting(
+        _MEMBER,
+        Duration(),
+        "5s",
+        "Minimum duration a client should wait between pings; one that pings more often is "
+        "disconnected.",
+    )
+    grpc_keepalive_interval: float = _setting(
+        _MEMBER,
+        Duration(),
+        "2h",
+        "Idle time after which the server pings a client to see whether it is alive (0 to "
+        "disable).",
+    )
+    grpc_keepalive_timeout: float = _setting(
+        _MEMBER,
+        Duration(),
+        "20s",
+        "Time to wait for the answer to such a ping before closing the connection (0 to disable).",
+    )
+    transport: str = _setting(
+        _MEMBER,
+        Choice("native", "grpcio"),
+        "native",
+        "Which HTTP/2 server carries gRPC: 'native', or 'grpcio', the slower reference used "
+        "to check it.",
+    )
+    initial_advertise_peer_urls: tuple[Url, ...] = _setting(
+        _CLUSTERING,
+        UrlList(),
+        _PEER_URL,
+        "List of this member's peer URLs. They give a new data directory its member and "
+        "cluster IDs.",
+    )
+    initial_cluster: str = _setting(
+        _CLUSTERING,
+        Text(),
+        "default=" + _PEER_URL,
+        "Initial cluster configuration: this member alone, as name=peer URL. Read only while "
+        "the data directory is new.",
+    )
+    initial_cluster_state: str = _setting(
+        _CLUSTERING,
+        Choice("new", "existing"),
+        "new",
+        "Initial cluster state. 'existing' would join other members, and is refused while the "
+        "data directory is new.",
+    )
+    initial_cluster_token: str = _setting(
+        _CLUSTERING,
+        Text(),
+        "etcd-cluster",
+        "Initial cluster token. It is part of what the member and cluster IDs are computed from.",
+    )
+    advertise_client_urls: tuple[Url, ...] = _setting(
+        _CLUSTERING,
+        UrlList(),
+        _CLIENT_URL,
+        "List of this member's client URLs, as clients are told them. Required with "
+        "--listen-client-urls.",
+    )
+    log_level: str = _setting(
+        _LOGGING,
+        Text(),
+        "info",
+        "Least severe level that is logged: debug, info, warn, error, panic, or fatal.",
+    )
+    unsafe_no_fsync: bool = _setting(
+        _UNSAFE, Bool(), "false", "Disables fsync, unsafe, will cause data loss."
+    )
+
+
+def _row(declared: Field[Any]) -> tuple[str, Setting]:
+    row: Setting = declared.metadata["setting"]
+    return declared.name.replace("_", "-"), row
+
+
+#: Flag name to its row, in the order the help shows them.
+SETTINGS: Mapping[str, Setting] = MappingProxyType(dict(map(_row, fields(Config))))

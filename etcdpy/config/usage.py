@@ -1,0 +1,57 @@
+"""The texts of ``--help`` and ``--version``. Imported only when one of them is asked for."""
+
+from __future__ import annotations
+
+import os
+import platform
+from itertools import groupby
+
+from etcdpy.config.model import SETTINGS, Setting
+from etcdpy.version import ETCD_VERSION, __version__
+
+__all__ = ["USAGE", "flag_list", "version_text"]
+
+USAGE = """\
+Usage:
+
+  etcdpy [flags]
+    Start an etcdpy server.
+
+  etcdpy --version
+    Show the version of etcdpy.
+
+  etcdpy -h | --help
+    Show the help information about etcdpy.
+
+Every flag can also be given as an environment variable: --data-dir is ETCD_DATA_DIR.
+"""
+
+
+def flag_list() -> str:
+    """Every flag with its default and its help, under the headings of the table."""
+    sections = groupby(SETTINGS.items(), key=lambda item: item[1].section)
+    return "\n".join(
+        f"{section}:\n{''.join(_entry(name, row) for name, row in rows)}"
+        for section, rows in sections
+    )
+
+
+def _entry(name: str, row: Setting) -> str:
+    lines = f"  --{name} '{row.shown}'\n    {row.help}\n"
+    return lines if row.honoured else f"{lines}    Accepted for compatibility, without effect.\n"
+
+
+def version_text() -> str:
+    """
+    Four lines in the shape of etcd's, so that what reads the first still finds its version.
+
+    The first is the etcd release whose behaviour this server has.
+
+    """
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return (
+        f"etcd Version: {ETCD_VERSION}\n"
+        f"Git SHA: Not provided (etcdpy {__version__})\n"
+        f"Go Version: none ({platform.python_implementation()} {platform.python_version()})\n"
+        f"Go OS/Arch: {os.uname().sysname.lower()}/{machine}\n"
+    )

@@ -1,0 +1,211 @@
+"""
+The kinds of value a flag can have, parsed as Go's ``strconv``, ``time`` and etcd's own do.
+
+A kind turns the text after a flag, or in an environment variable, into the value that
+``Config`` holds. A text it refuses raises ``BadValueError`` with Go's words for why.
+
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from etcdpy.config.urls import Url, UrlError, parse_urls
+from etcdpy.config.urls import quote as quote
+
+__all__ = [
+    "KEEP",
+    "BadValueError",
+    "Bool",
+    "Choice",
+    "Duration",
+    "Ignored",
+    "Int64",
+    "Kind",
+    "Text",
+    "Uint",
+    "Uint32",
+    "UrlList",
+    "quote",
+]
+
+#: A parsed value that leaves the setting as it was, though it now counts as given.
+KEEP = object()
+
+
+class BadValueError(ValueError):
+    """The text is no value of this kind; the message is Go's."""
+
+
+class Kind(Protocol):
+    """How one flag's text is read."""
+
+    @property
+    def is_boolean(self) -> bool:
+        """Whether the flag stands alone, meaning true."""
+
+    def parse(self, text: str) -> object:
+        """Return the value of ``text``, or ``KEEP``; raise ``BadValueError``."""
+
+
+class Text:
+    """Any text, the empty one included."""
+
+    is_boolean = False
+
+    def parse(self, text: str) -> str:
+        return text
+
+
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
+}
+
+
+class Bool:
+    """Go's ``strconv.ParseBool``."""
+
+    is_boolean = True
+
+    def parse(self, text: str) -> bool:
+        try:
+            return _BOOLEANS[text]
+        except KeyError:
+            raise BadValueError("parse error") from None
+
+
+class Ignored:
+    """A flag of etcd 2 that is still accepted, with any value or none, and does nothing."""
+
+    is_boolean = True
+
+    def parse(self, text: str) -> object:
+        return KEEP
+
+
+class Choice:
+    """One of a few words; the first is not special."""
+
+    is_boolean = False
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def parse(self, text: str) -> str:
+        if text not in self.words:
+            raise BadValueError("invalid value")
+        return text
+
+
+# Go integer literals: a base prefix, and underscores between digits. A leading 0 means octal.
+_INTEGER = re.compile(
+    r"(?:0[xX](?P<hex>(?:_?[0-9a-fA-F])+)|0[bB](?P<binary>(?:_?[01])+)"
+    r"|0[oO]?(?P<octal>(?:_?[0-7])+)|(?P<decimal>0|[1-9](?:_?[0-9])*))"
+)
+_BASES = {"hex": 16, "binary": 2, "octal": 8, "decimal": 10}
+
+
+def _parse_integer(text: str, low: int, high: int) -> int:
+    """Read ``text`` as Go's ``ParseInt(s, 0, bits)``; an unsigned kind takes no sign."""
+    sign, digits = 1, text
+    if low < 0 and text[:1] in ("+", "-"):
+        sign, digits = (-1 if text[0] == "-" else 1), text[1:]
+    match = _INTEGER.fullmatch(digits)
+    if match is None or match.lastgroup is None:
+        raise BadValueError("parse error")
+    value = sign * int(match[match.lastgroup].replace("_", ""), _BASES[match.lastgroup])
+    if not low <= value <= high:
+        raise BadValueError("value out of range")
+    return value
+
+
+class Uint:
+    """Go's ``uint``, 64 bits here."""
+
+    is_boolean = False
+
+    def parse(self, text: str) -> int:
+        return _parse_integer(text, 0, 2**64 - 1)
+
+
+class Int64:
+    """Go's ``int64``."""
+
+    is_boolean = False
+
+    def parse(self, text: str) -> int:
+        return _parse_integer(text, -(2**63), 2**63 - 1)
+
+
+class Uint32:
+    """etcd's own ``uint32`` flag, whose refusals carry the name of the Go function."""
+
+    is_boolean = False
+
+    def parse(self, text: str) -> int:
+        try:
+            return _parse_integer(text, 0, 2**32 - 1)
+        except BadValueError as refusal:
+            why = "invalid syntax" if str(refusal) == "parse error" else str(refusal)
+            raise BadValueError(f"strconv.ParseUint: parsing {quote(text)}: {why}") from None
+
+
+_DURATION_PART = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<fraction>[0-9]*))?(?P<unit>[^0-9.]+)")
+_NANOSECONDS = {
+    "ns": 1,
+    "us": 1_000,  # and either of the two characters for micro
+    "µs": 1_000,
+    "μs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+
+
+class Duration:
+    """Go's ``time.ParseDuration``, in seconds: ``1h30m``, ``.5s``, ``-1m``; 0 needs no unit."""
+
+    is_boolean = False
+
+    def parse(self, text: str) -> float:
+        sign, body = (-1, text[1:]) if text[:1] == "-" else (1, text.removeprefix("+"))
+        if body == "0":
+            return 0.0
+        nanoseconds, position = 0, 0
+        while position < len(body) or not body:
+            match = _DURATION_PART.match(body, position)
+            if match is None or not (match["whole"] or match["fraction"]):
+                raise BadValueError("parse error")
+            unit = _NANOSECONDS.get(match["unit"])
+            if unit is None:
+                raise BadValueError("parse error")
+            fraction = match["fraction"] or ""
+            nanoseconds += int(match["whole"] or "0") * unit
+            nanoseconds += int(fraction or "0") * unit // 10 ** len(fraction)
+            position = match.end()
+        if nanoseconds > 2**63 - 1:
+            raise BadValueError("parse error")
+        return sign * nanoseconds / 1e9
+
+
+class UrlList:
+    """
+    A comma list of URLs: sorted, each once.
+
+    The empty text leaves the default in place, yet counts as given.
+    (etcd: ``NewUniqueURLsWithExceptions(default, "")``)
+
+    """
+
+    is_boolean = False
+
+    def parse(self, text: str) -> tuple[Url, ...] | object:
+        if not text:
+            return KEEP
+        try:
+            return parse_urls(text)
+        except UrlError as refusal:
+            raise BadValueError(str(refusal)) from None
