@@ -1,0 +1,1 @@
+"""Benchmarks: etcdpy and a real etcd, side by side, in one run."""

