@@ -122,5 +122,5 @@ class Compactor:
         store = self._store
         while store.is_pinned_below(revision):
             unpinned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            store.on_unpin(lambda future=unpinned: future.done() or future.set_result(None))
+            store.on_unpin(unpinned)
             await unpinned

@@ -24,12 +24,12 @@ from __future__ import annotations
 from array import array
 from typing import NamedTuple
 
+from etcdpy.mvcc.revision import row_key
+
 _SUB_BITS = 24
 _SUB_MASK = (1 << _SUB_BITS) - 1
 #: Numbers a version takes in the array form.
 STRIDE = 4
-
-History = "int | array[int]"
 
 
 class Version(NamedTuple):
@@ -85,6 +85,17 @@ def at(history: int | array[int], revision: int) -> Version | None:
     if position < 0 or history[position + 3] == 0:
         return None
     return Version(*history[position : position + STRIDE])
+
+
+def row_key_at(history: int | array[int], revision: int) -> bytes | None:
+    """Return the row key of the version live at ``revision``; ``at`` for the hot path."""
+    if type(history) is int:
+        main = history >> _SUB_BITS
+        return row_key(main, history & _SUB_MASK) if main <= revision else None
+    position = last_at(history, revision)  # type: ignore[arg-type]
+    if position < 0 or history[position + 3] == 0:  # type: ignore[index]
+        return None
+    return row_key(history[position], history[position + 1])  # type: ignore[index]
 
 
 def last_at(history: array[int], revision: int) -> int:

@@ -35,6 +35,7 @@ from etcdpy.mvcc.history import (
     is_dead,
     last_at,
     newest,
+    row_key_at,
     shrunk,
 )
 from etcdpy.mvcc.revision import row_key, tombstone_key
@@ -72,6 +73,18 @@ class Index:
         """Return the version of ``key`` that was live at ``revision``, or None."""
         history = self._histories.get(key)
         return None if history is None else at(history, revision)
+
+    def row_key_at(self, key: bytes, revision: int) -> bytes | None:
+        """Return the key of the row that ``key`` had at ``revision``, or None."""
+        history = self._histories.get(key)
+        return None if history is None else row_key_at(history, revision)
+
+    def row_keys_at(self, keys: Iterable[bytes], revision: int) -> list[bytes]:
+        """Return the keys of the rows of ``keys``, all of which were alive at ``revision``."""
+        histories = self._histories
+        found = [row_key_at(histories[key], revision) for key in keys]
+        assert None not in found
+        return found  # type: ignore[return-value]
 
     def count(self, start: bytes, stop: bytes | None, revision: int) -> int | None:
         """

@@ -30,11 +30,11 @@ Steps = Generator[None, None, T]
 
 
 class RangeResult(NamedTuple):
-    """A page of encoded KeyValues, whether it was cut, and the size of the whole."""
+    """A page of encoded KeyValues, whether it was cut, and how many keys there are in all."""
 
     rows: list[bytes]
     more: bool
-    count: int
+    total: int
 
 
 class _Found(NamedTuple):
@@ -54,6 +54,10 @@ def finish(steps: Steps[T]) -> T:
 
 def select(store: Store, request: RangeRequest, revision: int) -> Steps[RangeResult]:
     """Answer ``request`` from the state at ``revision``."""
+    plain = _is_plain(request)
+    if plain and not request.range_end and not request.count_only:
+        row = store.get(request.key, revision)
+        return RangeResult([], False, 0) if row is None else RangeResult([row], False, 1)
     start, stop = bounds(request.key, request.range_end)
     if request.count_only:
         return RangeResult([], False, (yield from _count(store, start, stop, revision)))
@@ -62,13 +66,14 @@ def select(store: Store, request: RangeRequest, revision: int) -> Steps[RangeRes
     keys = yield from _keys(store, start, stop, revision, fetched)
     if fetched is None:
         count = len(keys)
-    elif not request.range_end or len(keys) < fetched:
+    elif len(keys) < fetched:
         count = len(keys)
     else:
         count = yield from _count(store, start, stop, revision)
-    if _is_plain(request):
+    if plain:
         more = 0 < limit < len(keys)
-        return RangeResult((yield from _rows(store, keys[:limit] if more else keys, revision)), more, count)
+        rows = yield from _rows(store, keys[:limit] if more else keys, revision)
+        return RangeResult(rows, more, count)
     found = yield from _versions(store, keys, revision)
     found = yield from _filtered(found, request)
     more = 0 < limit < len(found)
@@ -120,13 +125,14 @@ def _keys(
     store: Store, start: bytes, stop: bytes | None, revision: int, limit: int | None
 ) -> Steps[list[bytes]]:
     keys: list[bytes] = []
-    cursor: bytes | None = start
+    cursor = start
     while True:
         size = SLICE if limit is None else min(SLICE, limit - len(keys))
-        found, cursor = store.index.scan(cursor, stop, revision, size)
+        found, following = store.index.scan(cursor, stop, revision, size)
         keys += found
-        if cursor is None or len(keys) == limit:
+        if following is None or len(keys) == limit:
             return keys
+        cursor = following
         yield
 
 
@@ -243,16 +249,11 @@ def _without_values(found: list[_Found]) -> Steps[list[bytes]]:
 
 
 def _rows(store: Store, keys: list[bytes], revision: int) -> Steps[list[bytes]]:
-    if len(keys) == 1:
-        row = store.get(keys[0], revision)
-        assert row is not None
-        return [row]
     rows: list[bytes] = []
-    at = store.index.at
     for chunk in _chunks(keys):
         if rows:
             yield
-        rows += store.log.rows([row_key(v.main, v.sub) for k in chunk if (v := at(k, revision))])
+        rows += store.log.rows(store.index.row_keys_at(chunk, revision))
     return rows
 
 

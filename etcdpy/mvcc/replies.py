@@ -45,13 +45,16 @@ def revision_only(revision: int) -> bytes:
 
 def range_reply(header: bytes, result: RangeResult) -> bytes:
     """Encode a RangeResponse around an encoded header field."""
-    rows, more, count = result
+    rows, more, total = result
+    if len(rows) == 1 and total == 1:  # one key: the most frequent reply of all
+        row = rows[0]
+        return b"%b\x12%b%b\x20\x01" % (header, varint(len(row)), row)
     parts = [header]
     for row in rows:
         parts += (_KVS, varint(len(row)), row)
     if more:
         parts.append(b"\x18\x01")
-    parts.append(number(4, count))
+    parts.append(number(4, total))
     return b"".join(parts)
 
 

@@ -15,7 +15,7 @@ could take back.
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from struct import Struct
 from typing import Protocol
@@ -66,7 +66,7 @@ class Store:
         #: Write transactions and compactions applied so far: etcd's raft index.
         self.applied_index = 0
         self._pins: dict[int, int] = {}
-        self._on_unpin: list[Callable[[], None]] = []
+        self._on_unpin: list[Future[None]] = []
 
     # ------------------------------------------------------------------ reading
 
@@ -93,11 +93,11 @@ class Store:
 
     def get(self, key: bytes, revision: int) -> bytes | None:
         """Return the encoded KeyValue that ``key`` had at ``revision``, or None."""
-        version = self.index.at(key, revision)
-        if version is None:
+        found = self.index.row_key_at(key, revision)
+        if found is None:
             return None
-        row = self.log.row(row_key(version.main, version.sub))
-        assert row is not None, f"the index names a missing row: {version}"
+        row = self.log.row(found)
+        assert row is not None, f"the index names a missing row: {found.hex()}"
         return row
 
     @contextmanager
@@ -111,17 +111,18 @@ class Store:
             pins[revision] -= 1
             if not pins[revision]:
                 del pins[revision]
-                callbacks, self._on_unpin = self._on_unpin, []
-                for callback in callbacks:
-                    callback()
+                waiting, self._on_unpin = self._on_unpin, []
+                for future in waiting:
+                    if not future.done():
+                        future.set_result(None)
 
     def is_pinned_below(self, revision: int) -> bool:
         """Tell whether a read is going on at an older revision."""
         return any(pin < revision for pin in self._pins)
 
-    def on_unpin(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` once, when the next pin is taken away."""
-        self._on_unpin.append(callback)
+    def on_unpin(self, future: Future[None]) -> None:
+        """Resolve ``future`` when the next pin is taken away."""
+        self._on_unpin.append(future)
 
     # ------------------------------------------------------------------ writing
 

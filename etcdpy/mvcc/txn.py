@@ -36,7 +36,7 @@ _EMPTY_HEADER = b"\x0a\x00"
 class Deleted(NamedTuple):
     """What a deletion removed: how many keys, and their rows if they were asked for."""
 
-    count: int
+    number: int
     rows: list[bytes]
 
 
@@ -221,7 +221,7 @@ def _run_op(store: Store, changes: Changes, op: RequestOp, nested: _Path | None)
     if kind == "request_delete_range":
         deleted = delete_range(store, changes, op.request_delete_range)
         header = replies.revision_only(changes.shown)
-        return delimited(3, replies.delete_reply(header, deleted.count, deleted.rows))
+        return delimited(3, replies.delete_reply(header, deleted.number, deleted.rows))
     assert nested is not None
     responses = _run(store, changes, nested)
     return delimited(4, replies.txn_reply(_EMPTY_HEADER, nested.succeeded, responses))

@@ -1,0 +1,168 @@
+"""
+The KV service.
+
+Each method checks the request, applies it or reads, and waits for the disk where the
+reply tells of something that is not there yet. The order of the checks is etcd's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from etcdpy.mvcc import replies, txn
+from etcdpy.mvcc.keyrange import bounds
+from etcdpy.mvcc.ranges import Steps, T, select
+from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb import rpc_pb2_grpc
+from etcdpy.pb.kv_pb2 import KeyValue
+from etcdpy.pb.wire import delimited
+from etcdpy.services import checks
+from etcdpy.services.limits import put_cost, txn_cost
+from etcdpy.services.node import Node
+from etcdpy.transport import inline
+
+#: The first chunk of a streamed range, in keys.
+FIRST_CHUNK = 10
+
+
+class KVService(rpc_pb2_grpc.KVServicer):
+    """Range, RangeStream, Put, DeleteRange, Txn and Compact."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._store = node.store
+        self._headers = node.headers
+
+    @inline
+    async def Range(self, request: pb.RangeRequest, context: Any) -> bytes:
+        """Answer from the durable revision; a linearizable read needs no more."""
+        checks.check_range(request)
+        store = self._store
+        newest = store.durable_revision
+        revision = store.read_revision(request.revision, newest)
+        result = await self._in_slices(select(store, request, revision), revision)
+        return replies.range_reply(self._headers.at(newest), result)
+
+    async def RangeStream(
+        self, request: pb.RangeRequest, context: Any
+    ) -> AsyncIterator[bytes]:
+        """Answer as Range does, in chunks whose size follows the size of the rows."""
+        checks.check_range_stream(request)
+        store = self._store
+        newest = store.durable_revision
+        revision = store.read_revision(request.revision, newest)
+        header = self._headers.at(newest)
+        chunked = not request.count_only and request.limit >= 0
+        rest = pb.RangeRequest()
+        rest.CopyFrom(request)
+        rest.ClearField("sort_target")
+        size, sent = FIRST_CHUNK, 0
+        start, stop = bounds(request.key, request.range_end)
+        while True:
+            left = request.limit - sent if request.limit > 0 else size
+            rest.limit = min(size, left) if chunked else 0
+            result = await self._in_slices(select(store, rest, revision), revision)
+            sent += len(result.rows)
+            if not chunked or not result.more or sent == request.limit:
+                total = result.total + sent - len(result.rows)
+                last = replies.range_reply(header, result._replace(total=total))
+                yield delimited(1, last)
+                return
+            chunk = replies.range_reply(b"", result._replace(more=False, total=0))
+            yield delimited(1, chunk)
+            size = _next_size(size, len(chunk), self._node.max_request_bytes)
+            rest.key = _successor(result.rows[-1])
+            rest.range_end = b"\0" if stop is None else stop
+            store.read_revision(revision, newest)  # compacted meanwhile?
+
+    @inline
+    async def Put(self, request: pb.PutRequest, context: Any) -> bytes:
+        """Write one key; the reply waits for the disk."""
+        node, store = self._node, self._store
+        node.check_quota(put_cost(request))
+        checks.check_put(request)
+        node.request_limit.check(request)
+        node.alarms.check_write(grows=True)
+        txn.check_put(store, request, node.lease_exists)
+        changes = store.begin()
+        previous = txn.put(store, changes, request)
+        durable = changes.commit()
+        reply = replies.put_reply(self._headers.at(changes.revision), previous)
+        if durable is not None:
+            await durable
+        return reply
+
+    @inline
+    async def DeleteRange(self, request: pb.DeleteRangeRequest, context: Any) -> bytes:
+        """Delete keys; the reply waits for the disk."""
+        node, store = self._node, self._store
+        checks.check_delete_range(request)
+        node.request_limit.check(request)
+        node.alarms.check_write(grows=False)
+        changes = store.begin()
+        deleted = txn.delete_range(store, changes, request)
+        durable = changes.commit()
+        header = self._headers.at(changes.shown)
+        reply = replies.delete_reply(header, deleted.number, deleted.rows)
+        if durable is not None:
+            await durable
+        return reply
+
+    @inline
+    async def Txn(self, request: pb.TxnRequest, context: Any) -> bytes:
+        """Apply a transaction, or answer one that only reads from the durable revision."""
+        node, store = self._node, self._store
+        cost = txn_cost(request)
+        node.check_quota(cost)
+        checks.check_txn(request, node.max_txn_ops)
+        if txn.is_read_only(request):
+            revision = store.durable_revision
+            steps = txn.read_txn(store, request, revision, self._headers.at(revision))
+            return await self._in_slices(steps, revision)
+        node.request_limit.check(request)
+        node.alarms.check_write(grows=cost > 0)
+        changes = store.begin()
+        reply = txn.apply_txn(store, changes, request, node.lease_exists, self._headers.at)
+        durable = changes.commit()
+        if durable is not None:
+            await durable
+        return reply
+
+    async def Compact(self, request: pb.CompactionRequest, context: Any) -> bytes:
+        """Forget history; a physical compaction is answered when the rows are gone."""
+        node, store = self._node, self._store
+        node.alarms.check_write(grows=False)
+        header = self._headers.at(store.revision)
+        decided, done = node.compactor.schedule(request.revision)
+        await decided
+        if request.physical:
+            await done
+        return header
+
+    async def _in_slices(self, steps: Steps[T], revision: int) -> T:
+        """Run ``steps``, letting others run in between; compaction waits meanwhile."""
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        with self._store.pinned(revision):
+            while True:
+                await asyncio.sleep(0)
+                try:
+                    next(steps)
+                except StopIteration as done:
+                    finished: T = done.value
+                    return finished
+
+
+def _next_size(size: int, sent_bytes: int, target: int) -> int:
+    if sent_bytes < target // 2:
+        return size * 2
+    return max(size // 2, 1) if sent_bytes > target * 2 else size
+
+
+def _successor(row: bytes) -> bytes:
+    return KeyValue.FromString(row).key + b"\0"

@@ -1,0 +1,66 @@
+"""What the services of one server share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from etcdpy.alarms import Alarms
+from etcdpy.errors import NoSpaceError
+from etcdpy.membership import Identity
+from etcdpy.mvcc.compaction import Compactor
+from etcdpy.mvcc.replies import Headers
+from etcdpy.mvcc.store import Store
+from etcdpy.pb.rpc_pb2 import NOSPACE, ResponseHeader
+from etcdpy.services.limits import RequestLimit
+
+#: What ``--quota-backend-bytes 0`` stands for.
+DEFAULT_QUOTA = 2 * 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Node:
+    """
+    A server's state and settings, as its services see them.
+
+    Attributes:
+        lease_exists: Tells whether a lease can be attached to.
+        backend_size: Returns the bytes that the quota is compared with.
+        backend_size_in_use: Returns the same without what waits for reuse.
+        quota: In bytes; 0 or less is no quota.
+
+    """
+
+    store: Store
+    compactor: Compactor
+    alarms: Alarms
+    identity: Identity
+    headers: Headers
+    request_limit: RequestLimit
+    max_txn_ops: int
+    max_request_bytes: int
+    quota: int
+    backend_size: Callable[[], int]
+    backend_size_in_use: Callable[[], int]
+    lease_exists: Callable[[int], bool]
+
+    def check_quota(self, cost: int) -> None:
+        """
+        Check that a write still fits the quota; raise the NOSPACE alarm if it does not.
+
+        Raises:
+            NoSpaceError: If it does not.
+
+        """
+        if cost and 0 < self.quota <= self.backend_size() + cost:
+            self.alarms.activate(self.identity.member_id, NOSPACE)
+            raise NoSpaceError
+
+    def header(self, revision: int = 0) -> ResponseHeader:
+        """Return the header of a reply that names ``revision`` (0: none)."""
+        return ResponseHeader(
+            cluster_id=self.identity.cluster_id,
+            member_id=self.identity.member_id,
+            raft_term=self.identity.raft_term,
+            revision=revision,
+        )

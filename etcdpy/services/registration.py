@@ -1,0 +1,59 @@
+"""
+Putting a service on a server: its methods, as gRPC method handlers.
+
+Handlers may return their reply already encoded; that is why they are not registered with
+the generated ``add_…Servicer_to_server``, whose serializers take messages only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+
+class Registry(Protocol):
+    """The part of ``grpc.aio.Server`` that both transports have."""
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: dict[str, Any]
+    ) -> None:
+        """Serve these methods of a service."""
+
+
+def register(server: Registry, service: ServiceDescriptor, servicer: object) -> None:
+    """
+    Serve the methods of ``service`` that ``servicer`` defines itself.
+
+    The others stay unknown to the server, which answers UNIMPLEMENTED to them.
+    """
+    handlers = {
+        method.name: _handler(method, getattr(servicer, method.name))
+        for method in service.methods
+        if method.name in vars(type(servicer))
+    }
+    server.add_registered_method_handlers(service.full_name, handlers)
+
+
+def _handler(method: MethodDescriptor, behaviour: Any) -> Any:
+    kinds = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }
+    make = kinds[method.client_streaming, method.server_streaming]
+    request_class = GetMessageClass(method.input_type)
+    return make(
+        behaviour,
+        request_deserializer=request_class.FromString,
+        response_serializer=encoded,
+    )
+
+
+def encoded(reply: bytes | Message) -> bytes:
+    """Return the bytes of a reply that may be encoded already."""
+    return reply if type(reply) is bytes else reply.SerializeToString()  # type: ignore[union-attr]
