@@ -1,0 +1,178 @@
+"""The benchmark itself: it counts right, chooses right, and runs against our server."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench import ceiling, machine, report
+from bench import requests as rq
+from bench.http2 import DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, HELLO, LoadError, frame
+from bench.load import Load
+from bench.measure import Measurement, Metric, Workload
+from bench.servers import REFERENCE, Server, etcd, etcdpy
+from bench.walk import Walk
+from bench.workloads import QUICK, Steady, chosen, workloads
+
+READS = rq.Mix([(rq.RANGE, rq.read)], [100])
+
+
+@contextmanager
+def scripted_server(*replies: bytes) -> Iterator[tuple[str, int]]:
+    """A server of one connection that sends the next of ``replies`` after each request."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            accepted, _ = listener.accept()
+            with accepted, accepted.makefile("rb") as stream:
+                stream.read(len(HELLO))
+                for reply in replies:
+                    for _ in (HEADERS, DATA):
+                        size = int.from_bytes(stream.read(9)[:3], "big")
+                        stream.read(size)
+                    accepted.sendall(reply)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[:2]
+        thread.join()
+
+
+def reply(stream_id: int) -> bytes:
+    """A gRPC reply: the client looks at frames only, so its header blocks say nothing."""
+    return (
+        frame(HEADERS, END_HEADERS, stream_id)
+        + frame(DATA, 0, stream_id, bytes(5))
+        + frame(HEADERS, END_HEADERS | END_STREAM, stream_id)
+    )
+
+
+def status_alone(stream_id: int) -> bytes:
+    return frame(HEADERS, END_HEADERS | END_STREAM, stream_id)
+
+
+def drive(address: tuple[str, int], count: int) -> int:
+    """Drive one stream for ``count`` requests; return how many were answered."""
+    authority = f"{address[0]}:{address[1]}"
+    load = Load(address, 1, 1, READS.prime(authority))
+    try:
+        return load.drive(iter(READS.requests(authority)[:count]), 10.0).operations
+    finally:
+        load.close()
+
+
+def test_every_request_of_a_finite_load_is_counted_once() -> None:
+    with scripted_server(reply(1), reply(3), reply(5)) as address:
+        assert drive(address, 2) == 2
+
+
+def test_a_reply_that_comes_in_pieces_is_counted_once() -> None:
+    whole = reply(3)
+    with scripted_server(reply(1) + whole[:4], whole[4:], reply(5)) as address:
+        assert drive(address, 2) == 2
+
+
+def test_a_failed_call_ends_the_load() -> None:
+    with (
+        scripted_server(reply(1), status_alone(3)) as address,
+        pytest.raises(LoadError, match="a status alone"),
+    ):
+        drive(address, 1)
+
+
+def test_a_failed_first_call_ends_the_load() -> None:
+    with (
+        scripted_server(status_alone(1)) as address,
+        pytest.raises(LoadError, match="no message"),
+    ):
+        drive(address, 1)
+
+
+def test_a_server_that_goes_away_ends_the_load() -> None:
+    with (
+        scripted_server(reply(1), frame(GOAWAY, 0, 0, bytes(8))) as address,
+        pytest.raises(LoadError, match="gave up"),
+    ):
+        drive(address, 1)
+
+
+def test_the_generators_ceiling_is_measured_at_any_shape() -> None:
+    sample = ceiling.measure((3, 2), 0.1)
+    assert sample.operations > 100
+    assert 0 < sample.latency(0.5) <= sample.latency(0.99)
+
+
+def test_a_mix_holds_each_call_by_its_weight() -> None:
+    mix = rq.Mix([(rq.RANGE, rq.read), (rq.PUT, rq.put)], [90, 10])
+    long = sum(len(request.tail) > 256 for request in mix.requests("127.0.0.1:2379"))
+    assert 0.08 < long / rq.KEYS < 0.12
+
+
+def test_names_choose_workloads() -> None:
+    everything = workloads(QUICK)
+    assert chosen(everything, []) == everything
+    assert [w.name for w in chosen(everything, ["put/100x1", "walk"])] == [
+        "put/100x1",
+        "walk/current",
+        "walk/pinned",
+    ]
+    assert [w.name for w in chosen(everything, ["*/10x10"])][:2] == ["put/10x10", "range/10x10"]
+
+
+def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(ValueError, match=r"'putt'; there are: put/1x1, "):
+        chosen(workloads(QUICK), ["putt"])
+
+
+def test_a_ratio_above_one_means_that_etcdpy_does_better() -> None:
+    assert Metric("Put", "op/s").ratio(etcd=100, etcdpy=150) == 1.5
+    assert Metric("Start-up", "s", more_is_better=False).ratio(etcd=3, etcdpy=2) == 1.5
+
+
+def test_the_table_shows_the_median_of_the_rounds() -> None:
+    rounds = {
+        "etcd": [Measurement([rate]) for rate in (90.0, 1000.0, 100.0)],
+        "etcdpy": [Measurement([rate]) for rate in (150.0, 150.0, 150.0)],
+    }
+    result = report.Result(Walk(1000, pinned=False), rounds)
+    last = report.main_table([result]).splitlines()[-1]
+    assert [cell.strip() for cell in last.split("|")[2:-1]] == [
+        "keys/s",
+        "100 ±455%",
+        "150",
+        "1.50",
+    ]
+
+
+def test_the_environment_names_another_etcd() -> None:
+    assert etcd({REFERENCE: "/opt/etcd --quota 1"}).command == ("/opt/etcd", "--quota", "1")
+
+
+def test_a_durable_append_takes_time(tmp_path: Path) -> None:
+    assert machine.sync_seconds(tmp_path, count=3) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_workloads_run_against_our_server(tmp_path: Path) -> None:
+    steady = [
+        Steady("mixed", "Mixed", mix, shape, seconds=0.1)
+        for shape in ((1, 1), (4, 3))
+        for mix in (
+            rq.Mix([(rq.RANGE, rq.read), (rq.PUT, rq.put)], [50, 50]),
+            rq.Mix([(rq.TXN, rq.compare_and_put)], [100]),
+            rq.Mix([(rq.RANGE, rq.read_thousand)], [100]),
+        )
+    ]
+    walk: Workload = Walk(rq.KEYS, pinned=True)
+    with Server.started(etcdpy(), tmp_path / "server") as server:
+        walk.prepare(server)
+        for workload in (walk, *steady):
+            assert workload.round(server).values[0] > 0
+        assert server.anonymous_memory() > 2**20
+        server.stop()
+        assert 0 < server.start() < 60
