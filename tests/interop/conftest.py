@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
 
 import pytest
 
-from tests.interop import go_client
+from tests.interop import aetcd_clients, go_client
 from tests.support.servers import Server, etcdpy_server, reference_etcd
 
 
@@ -35,6 +35,23 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Each of the two servers in turn, advertising an address where it can be reached."""
     with start(request.param, *reachable()) as running:
         yield running
+
+
+@pytest.fixture
+async def both(pair: Pair) -> AsyncIterator[aetcd_clients.Both]:
+    """Connect aetcd to both servers, which hold a=9 (put twice), b=2 and c=3, and no other key."""
+    async with AsyncExitStack() as stack:
+        connections = [
+            await stack.enter_async_context(aetcd_clients.connect(server.address))
+            for server in (pair.etcdpy, pair.etcd)
+        ]
+        clients = aetcd_clients.Both(*connections)
+        await clients.answer(lambda c: c.delete_range(b"\0", b"\0"))
+        await clients.answer(lambda c: c.put(b"a", b"1"))
+        await clients.answer(lambda c: c.put(b"b", b"2"))
+        await clients.answer(lambda c: c.put(b"c", b"3"))
+        await clients.answer(lambda c: c.put(b"a", b"9"))
+        yield clients
 
 
 @pytest.fixture(scope="session")
