@@ -1,0 +1,37 @@
+"""
+The few pieces of protobuf encoding that replies are assembled from.
+
+A reply to a Range is made of stored ``KeyValue`` bytes that are never decoded; these
+helpers put them into the fields around them, in the order protobuf writes them.
+"""
+
+from __future__ import annotations
+
+_SMALL = tuple(bytes((n,)) for n in range(128))
+
+
+def varint(number: int) -> bytes:
+    """Encode an unsigned number, or an int64 by its two's complement."""
+    if 0 <= number < 128:
+        return _SMALL[number]
+    if number < 0:
+        number += 1 << 64
+    out = bytearray()
+    while number > 127:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def delimited(field: int, payload: bytes) -> bytes:
+    """Encode a bytes or message field, present even if empty; ``field`` is below 16."""
+    size = len(payload)
+    if size < 128:
+        return _SMALL[field << 3 | 2] + _SMALL[size] + payload
+    return _SMALL[field << 3 | 2] + varint(size) + payload
+
+
+def number(field: int, value: int) -> bytes:
+    """Encode an integer field, left out if 0; ``field`` is below 16."""
+    return _SMALL[field << 3] + varint(value) if value else b""
