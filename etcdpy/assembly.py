@@ -1,0 +1,136 @@
+"""
+Putting a server together: storage, store, identity, services.
+
+Everything below knows only what it is handed; this is the one place that knows them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from etcdpy import membership
+from etcdpy.alarms import Alarms
+from etcdpy.config import Config
+from etcdpy.membership import Identity
+from etcdpy.mvcc.compaction import Compactor
+from etcdpy.mvcc.replies import Headers
+from etcdpy.mvcc.restore import restore
+from etcdpy.mvcc.store import Store
+from etcdpy.services import register_all
+from etcdpy.services.limits import RequestLimit
+from etcdpy.services.node import DEFAULT_QUOTA, Node
+from etcdpy.services.registration import Registry
+from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError
+
+#: Young objects are collected as usual. The oldest generation holds what lives as long as
+#: the server, and walking it would stop the loop: it is left alone but for a rare turn.
+_GC_THRESHOLDS = (50_000, 20, 1000)
+
+
+@dataclass(frozen=True)
+class Services:
+    """
+    A store that is open and served.
+
+    Attributes:
+        close: Makes everything acknowledged durable and closes the store.
+        failed: Gets an exception if nothing can become durable any more.
+
+    """
+
+    close: Callable[[], Awaitable[None]]
+    failed: asyncio.Future[None]
+
+
+async def build_services(config: Config, server: Registry) -> Services:
+    """
+    Open the store that ``config`` names and register every service on ``server``.
+
+    Raises:
+        StorageError: If the data directory cannot be used.
+
+    """
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[None] = loop.create_future()
+
+    def fail(error: StorageError) -> None:
+        if not failed.done():
+            failed.set_exception(error)
+
+    backend = Backend.open(Path(config.data_dir), fsync=not config.unsafe_no_fsync)
+    log = GroupCommit(
+        backend,
+        loop,
+        on_durable=lambda batch: store.made_durable(batch),
+        on_failure=fail,
+        on_seal=lambda batch: store.seal(batch),
+    )
+    store = Store(log)
+    unfinished = restore(store, log)
+    identity = await _start_up(config, log)
+    compactor = Compactor(store)
+    if unfinished:
+        compactor.resume(unfinished)
+    node = _make_node(config, backend, log, store, compactor, identity)
+    register_all(server, node)
+    _settle_garbage_collector()
+
+    async def close() -> None:
+        await compactor.close()
+        await log.close()
+        backend.close()
+
+    return Services(close, failed)
+
+
+async def _start_up(config: Config, log: GroupCommit) -> Identity:
+    identity = membership.start_up(
+        log,
+        name=config.name,
+        peer_urls=[str(url) for url in config.initial_advertise_peer_urls],
+        token=config.initial_cluster_token,
+        client_urls=[str(url) for url in config.advertise_client_urls],
+    )
+    # A term must not come twice: it is durable before the first reply names it.
+    if pending := log.unsettled():
+        await pending
+    return identity
+
+
+def _make_node(
+    config: Config,
+    backend: Backend,
+    log: GroupCommit,
+    store: Store,
+    compactor: Compactor,
+    identity: Identity,
+) -> Node:
+    return Node(
+        store=store,
+        compactor=compactor,
+        alarms=Alarms(log, [key for key, _ in log.items(Bucket.ALARM)]),
+        identity=identity,
+        headers=Headers(identity.cluster_id, identity.member_id, identity.raft_term),
+        request_limit=RequestLimit(config.max_request_bytes, identity.member_id),
+        max_txn_ops=config.max_txn_ops,
+        max_request_bytes=config.max_request_bytes,
+        quota=config.quota_backend_bytes or DEFAULT_QUOTA,
+        backend_size=backend.size,
+        backend_size_in_use=backend.size_in_use,
+        lease_exists=_no_leases,
+    )
+
+
+def _no_leases(_: int) -> bool:
+    """Tell of every lease that it does not exist: none can be granted yet."""
+    return False
+
+
+def _settle_garbage_collector() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
