@@ -6,10 +6,11 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from tests.interop import aetcd_clients, go_client
+from tests.interop import aetcd_clients, etcetra_environment, go_client
 from tests.support.servers import Server, etcdpy_server, reference_etcd
 
 
@@ -58,6 +59,12 @@ async def both(pair: Pair) -> AsyncIterator[aetcd_clients.Both]:
 def go_program() -> None:
     """Build the tests written in Go, or skip."""
     go_client.build()
+
+
+@pytest.fixture(scope="session")
+def etcetra_python() -> Path:
+    """Return a Python that has etcetra, or skip."""
+    return etcetra_environment.interpreter()
 
 
 def start(kind: str, *args: str) -> AbstractContextManager[Server]:
