@@ -1,0 +1,108 @@
+"""The command ``etcdpy``: from words to a running server, and from its end to an exit status."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from etcdpy import config as settings
+from etcdpy import logs
+from etcdpy.signals import let_interrupt_kill
+
+__all__ = ["main"]
+
+log = logging.getLogger(__name__)
+
+#: etcd's exit statuses: settings that cannot be used, and a command line that does not parse.
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the server that the command line asks for and return the exit status.
+
+    After SIGTERM or SIGINT it does not return: the process ends by that signal.
+
+    """
+    let_interrupt_kill()
+    logs.configure(logging.INFO)
+    try:
+        return _main(sys.argv[1:] if arguments is None else arguments)
+    finally:
+        logs.flush()
+
+
+def _main(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] in ("gateway", "grpc-proxy"):
+        return _refuse(f"etcdpy has no {arguments[0]}; etcd's own works in front of it")
+    try:
+        config = settings.load(arguments, os.environ, _note)
+        logs.configure(settings.parse_level(config.log_level))
+    except settings.HelpRequested:
+        return _help()
+    except settings.VersionRequested:
+        return _version()
+    except settings.UsageError as error:
+        return _wrong_usage(error)
+    except settings.UnknownLogLevelError as error:
+        # etcd panics here, and this is the first line of it.
+        _refuse(f"panic: {error}")
+        return EXIT_USAGE
+    except settings.ShadowedVariableError as error:
+        log.critical(str(error), {"environment-variable": error.variable})
+        return EXIT_REFUSED
+    except settings.InvalidConfigError as error:
+        log.info("Running: ", {"args": sys.argv})
+        log.warning("failed to verify flags", {"error": str(error)})
+        return EXIT_REFUSED
+    log.info("Running: ", {"args": sys.argv})
+    return _serve(settings.with_data_dir(config, _note))
+
+
+def _serve(config: settings.Config) -> int:
+    # Everything a server needs is imported only now: --help and a mistyped flag answer at once.
+    from etcdpy import server
+
+    try:
+        return server.run(config)
+    except server.StartError as error:
+        log.critical(error.message, error.fields)
+        return EXIT_REFUSED
+
+
+def _note(level: Literal["info", "warn"], message: str, fields: Mapping[str, object]) -> None:
+    number = logging.INFO if level == "info" else logging.WARNING
+    log.log(number, message, *filter(None, (fields,)), stacklevel=2)
+
+
+def _help() -> int:
+    from etcdpy.config.usage import USAGE, flag_list
+
+    # As Go's flag package has it, the usage is a diagnostic; the list is what was asked for.
+    sys.stderr.write(USAGE)
+    sys.stdout.write(f"\n{flag_list()}")
+    return 0
+
+
+def _version() -> int:
+    from etcdpy.config.usage import version_text
+
+    sys.stdout.write(version_text())
+    return 0
+
+
+def _wrong_usage(error: settings.UsageError) -> int:
+    from etcdpy.config.usage import USAGE
+
+    _refuse(str(error))
+    sys.stderr.write(USAGE)
+    return EXIT_USAGE
+
+
+def _refuse(message: str) -> int:
+    sys.stderr.write(f"{message}\n")
+    return EXIT_REFUSED

@@ -1,0 +1,122 @@
+"""
+From client URLs to listening sockets.
+
+Sockets are bound before the data directory is touched, so that a port in use is found first and
+costs nothing; connections then queue in the kernel until the server is ready to answer them.
+
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Iterable, Iterator
+
+from etcdpy.config import Url
+
+__all__ = ["ListenError", "address_of", "bind", "bind_all"]
+
+#: Connections the kernel holds while the event loop is busy. Go takes the system's maximum.
+BACKLOG = 4096
+
+
+class ListenError(Exception):
+    """An address cannot be listened on; the text is Go's."""
+
+
+@contextlib.contextmanager
+def bind_all(urls: Iterable[Url]) -> Iterator[list[socket.socket]]:
+    """
+    Listen on every URL for the length of the block.
+
+    Raises:
+        ListenError: One of them cannot be bound; none stays bound.
+
+    """
+    with contextlib.ExitStack() as opened:
+        yield [opened.enter_context(bind(url)) for url in urls]
+
+
+def bind(url: Url) -> socket.socket:
+    """
+    Return a listening, non-blocking socket for one URL.
+
+    Raises:
+        ListenError: The address is in use, not ours, or needs TLS.
+
+    """
+    if url.scheme in ("https", "unixs"):
+        raise ListenError(f"TLS is not supported: cannot listen on client url {url}")
+    return _bind_unix(url.socket_path) if url.is_unix else _bind_tcp(url)
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return where a socket listens: ``127.0.0.1:2379``, ``[::1]:2379`` or a path."""
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return os.fsdecode(name)
+    return _join(name[0], name[1])
+
+
+def _bind_tcp(url: Url) -> socket.socket:
+    host, port_text = url.host_port
+    # As Go does for a name with addresses of both families, listen on the IPv4 one only.
+    host = "127.0.0.1" if host == "localhost" else host
+    port = int(port_text or 0)
+    if port > 0xFFFF:
+        raise ListenError(f"listen tcp: address {port}: invalid port")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with _refusals(f"listen tcp {_join(host, port)}"):
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        with _closed_on_error(listener):
+            # Without it a restart would have to wait for old connections to time out.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            return _listen(listener)
+
+
+def _bind_unix(path: str) -> socket.socket:
+    with _refusals(f"listen unix {path}"):
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with _closed_on_error(listener):
+            _remove_old_socket(path)
+            listener.bind(path)
+            return _listen(listener)
+
+
+def _remove_old_socket(path: str) -> None:
+    """Remove what an earlier server left behind, as etcd does; other files are left alone."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            os.unlink(path)
+
+
+def _listen(listener: socket.socket) -> socket.socket:
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@contextlib.contextmanager
+def _refusals(prefix: str) -> Iterator[None]:
+    """Turn the system's error into Go's sentence about it."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise ListenError(f"{prefix}: bind: {reason}") from error
+
+
+@contextlib.contextmanager
+def _closed_on_error(listener: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        listener.close()
+        raise

@@ -1,0 +1,87 @@
+"""What is looked at and said before a server serves: the data directory, the settings."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from etcdpy.config import SETTINGS, Config, Url
+from etcdpy.version import ETCD_VERSION, __version__
+
+__all__ = ["DataDirUnreadableError", "is_initialized", "log_settings", "notify_ready"]
+
+log = logging.getLogger(__name__)
+
+
+class DataDirUnreadableError(Exception):
+    """The data directory cannot be listed; the text is Go's."""
+
+
+def is_initialized(data_dir: Path) -> bool:
+    """
+    Tell whether a member has lived in ``data_dir``, and log which it is.
+
+    Raises:
+        DataDirUnreadableError: It exists but is no directory, or may not be read.
+
+    """
+    try:
+        names = sorted(os.listdir(data_dir))
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise DataDirUnreadableError(f"open {data_dir}: {reason}") from error
+    for name in names:
+        if name != "member":
+            fields = {"filename": name, "data-dir": str(data_dir)}
+            log.warning("found invalid file under data directory", fields)
+    if "member" in names:
+        fields = {"data-dir": str(data_dir), "dir-type": "member"}
+        log.info("server has already been initialized", fields)
+        return True
+    fields = {"data-dir": str(data_dir), "dir-type": "empty"}
+    log.info("Initialize and start etcd server", fields)
+    return False
+
+
+def log_settings(config: Config, initialized: bool) -> None:
+    """Log every setting in one line, so that a log says what its server ran with."""
+    fields: dict[str, object] = {
+        "etcd-version": ETCD_VERSION,
+        "etcdpy-version": __version__,
+        "python-version": platform.python_version(),
+        "member-initialized": initialized,
+    }
+    fields.update((name, _plain(getattr(config, name.replace("-", "_")))) for name in SETTINGS)
+    log.info("starting an etcd server", fields)
+
+
+def _plain(value: object) -> object:
+    return texts(value) if isinstance(value, tuple) else value
+
+
+def texts(urls: Sequence[Url]) -> list[str]:
+    """Return URLs as they are logged and told to clients."""
+    return [str(url) for url in urls]
+
+
+def notify_ready() -> None:
+    """Tell systemd that the server serves, if it asked to be told. (sd_notify(3))"""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if not path:
+        return
+    log.info("notifying init daemon")
+    # A leading @ stands for the zero byte of the abstract namespace.
+    address = f"\0{path[1:]}" if path.startswith("@") else path
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.sendto(b"READY=1", address)
+    except OSError as error:
+        log.error("failed to notify systemd for readiness", {"error": str(error)})  # noqa: TRY400
+    else:
+        log.info("successfully notified init daemon")

@@ -1,0 +1,267 @@
+"""Where settings come from, which source wins, and what is refused in which words."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from etcdpy.config import (
+    SETTINGS,
+    Config,
+    HelpRequested,
+    InvalidConfigError,
+    ShadowedVariableError,
+    UnknownLogLevelError,
+    UsageError,
+    VersionRequested,
+    load,
+    with_data_dir,
+)
+from etcdpy.config.load import environment_name
+from etcdpy.config.model import IGNORED_FLAGS
+
+Notes = list[tuple[str, str, dict[str, object]]]
+
+URLS = ("--listen-client-urls=http://127.0.0.1:0", "--advertise-client-urls=http://a:1")
+
+
+def loaded(*arguments: str, **environment: str) -> Config:
+    return loaded_with_notes(*arguments, **environment)[0]
+
+
+def loaded_with_notes(*arguments: str, **environment: str) -> tuple[Config, Notes]:
+    notes: Notes = []
+
+    def note(level: str, message: str, fields: Mapping[str, object]) -> None:
+        notes.append((level, message, dict(fields)))
+
+    return load(arguments, environment, note), notes
+
+
+def refusal(*arguments: str, **environment: str) -> str:
+    with pytest.raises(InvalidConfigError) as error:
+        loaded(*arguments, **environment)
+    return str(error.value)
+
+
+def test_defaults_are_etcds() -> None:
+    config = loaded()
+    assert config.name == "default"
+    assert [str(url) for url in config.listen_client_urls] == ["http://localhost:2379"]
+    assert [str(url) for url in config.advertise_client_urls] == ["http://localhost:2379"]
+    assert [str(url) for url in config.initial_advertise_peer_urls] == ["http://localhost:2380"]
+    assert config.initial_cluster == "default=http://localhost:2380"
+    assert config.initial_cluster_token == "etcd-cluster"
+    assert config.initial_cluster_state == "new"
+    assert config.max_request_bytes == 1572864
+    assert config.max_txn_ops == 128
+    assert config.max_concurrent_streams == 4294967295
+    assert config.grpc_keepalive_min_time == 5
+    assert config.grpc_keepalive_interval == 7200
+    assert config.grpc_keepalive_timeout == 20
+    assert config.quota_backend_bytes == 0
+    assert config.log_level == "info"
+    assert config.unsafe_no_fsync is False
+    assert config.transport == "native"
+
+
+def test_flag_sets_its_field() -> None:
+    config = loaded("--max-txn-ops=0x10", "--grpc-keepalive-min-time", "1m", "--unsafe-no-fsync")
+    assert config.max_txn_ops == 16
+    assert config.grpc_keepalive_min_time == 60
+    assert config.unsafe_no_fsync is True
+
+
+def test_last_repetition_wins() -> None:
+    assert loaded("--name=a", "--name=b").name == "b"
+
+
+@pytest.mark.parametrize("flag", sorted(SETTINGS))
+def test_every_flag_has_a_variable_and_keeps_its_default(flag: str) -> None:
+    row = SETTINGS[flag]
+    assert getattr(loaded(), flag.replace("-", "_")) == row.default
+    assert environment_name(flag) == "ETCD_" + flag.replace("-", "_").upper()
+
+
+def test_variable_sets_what_no_flag_sets() -> None:
+    config, notes = loaded_with_notes("--name=x", ETCD_MAX_TXN_OPS="7")
+    assert (config.name, config.max_txn_ops) == ("x", 7)
+    fields = {"variable-name": "ETCD_MAX_TXN_OPS", "variable-value": "7"}
+    assert ("info", "recognized and used environment variable", fields) in notes
+
+
+def test_boolean_variable_takes_gos_words() -> None:
+    assert loaded(ETCD_UNSAFE_NO_FSYNC="T").unsafe_no_fsync is True
+
+
+@pytest.mark.parametrize("value", ["y", "x", ""])
+def test_variable_shadowed_by_a_flag_is_refused_whatever_its_value(value: str) -> None:
+    with pytest.raises(ShadowedVariableError) as error:
+        loaded("--name=x", ETCD_NAME=value)
+    assert error.value.variable == "ETCD_NAME"
+    assert str(error.value) == (
+        "conflicting environment variable is shadowed by corresponding command-line flag "
+        "(either unset environment variable or disable flag))"
+    )
+
+
+def test_empty_variable_counts_as_unset_and_unknown() -> None:
+    config, notes = loaded_with_notes(ETCD_NAME="")
+    assert config.name == "default"
+    fields = {"environment-variable": "ETCD_NAME="}
+    assert ("warn", "unrecognized environment variable", fields) in notes
+
+
+def test_unknown_variables_are_pointed_out_and_pass() -> None:
+    _, notes = loaded_with_notes(ETCD_FOO="1", ETCD_EXPERIMENTAL_X="y", HOME="/", ETCDCTL_API="3")
+    unknown = [fields for _, text, fields in notes if text == "unrecognized environment variable"]
+    assert unknown == [
+        {"environment-variable": "ETCD_FOO=1"},
+        {"environment-variable": "ETCD_EXPERIMENTAL_X=y"},
+    ]
+
+
+def test_version_variable_is_passed_over() -> None:
+    _, notes = loaded_with_notes(ETCD_VERSION="true")
+    fields = {"key": "ETCD_VERSION", "value": "true"}
+    assert notes[0] == ("warn", "cannot set special environment variable", fields)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "text"),
+    [
+        ("ETCD_MAX_TXN_OPS", "abc", 'invalid value "abc" for ETCD_MAX_TXN_OPS: parse error'),
+        ("ETCD_UNSAFE_NO_FSYNC", "zz", 'invalid value "zz" for ETCD_UNSAFE_NO_FSYNC: parse error'),
+        (
+            "ETCD_INITIAL_CLUSTER_STATE",
+            "foo",
+            'invalid value "foo" for ETCD_INITIAL_CLUSTER_STATE: invalid value',
+        ),
+        (
+            "ETCD_LISTEN_CLIENT_URLS",
+            "http://127.0.0.1",
+            'invalid value "http://127.0.0.1" for ETCD_LISTEN_CLIENT_URLS: '
+            'URL address does not have the form "host:port": http://127.0.0.1',
+        ),
+    ],
+)
+def test_bad_variable(variable: str, value: str, text: str) -> None:
+    assert refusal(**{variable: value}) == text
+
+
+def test_of_several_bad_variables_the_last_by_flag_name_is_named() -> None:
+    assert "ETCD_QUOTA_BACKEND_BYTES" in refusal(
+        ETCD_QUOTA_BACKEND_BYTES="b", ETCD_MAX_TXN_OPS="a", ETCD_NAME="fine"
+    )
+
+
+@pytest.mark.parametrize("word", ["word", "false", "-", ""])
+def test_leftover_word(word: str) -> None:
+    assert refusal("--unsafe-no-fsync", word, "--bogus") == f'"{word}" is not a valid flag'
+
+
+def test_leftover_word_comes_before_the_version() -> None:
+    assert refusal("--version", "word") == '"word" is not a valid flag'
+
+
+def test_version_and_help_are_asked_for() -> None:
+    with pytest.raises(VersionRequested):
+        loaded("--version", ETCD_NAME="x")
+    with pytest.raises(HelpRequested):
+        loaded("--help")
+    assert loaded("--version=false").name == "default"
+
+
+def test_choice_of_the_wrong_word() -> None:
+    with pytest.raises(UsageError) as error:
+        loaded("--initial-cluster-state=foo")
+    assert str(error.value) == 'invalid value "foo" for flag -initial-cluster-state: invalid value'
+
+
+@pytest.mark.parametrize("flag", IGNORED_FLAGS)
+def test_flags_of_etcd_2_are_taken_without_a_word(flag: str) -> None:
+    config, notes = loaded_with_notes(f"--{flag}", f"--{flag}=anything")
+    assert (config, notes) == loaded_with_notes()
+
+
+@pytest.mark.parametrize("flag", ["experimental-corrupt-check-time", "enable-v2", "discovery"])
+def test_flags_that_etcd_has_dropped(flag: str) -> None:
+    with pytest.raises(UsageError, match=f"^flag provided but not defined: -{flag}$"):
+        loaded(f"--{flag}=x")
+
+
+def test_listening_elsewhere_requires_an_advertised_url() -> None:
+    text = "--advertise-client-urls is required when --listen-client-urls is set explicitly"
+    assert refusal("--listen-client-urls=http://127.0.0.1:1") == text
+    assert refusal("--listen-client-urls=") == text
+    assert refusal(ETCD_LISTEN_CLIENT_URLS="http://127.0.0.1:1") == text
+    assert loaded(*URLS).advertise_client_urls
+
+
+def test_empty_url_list_is_the_default() -> None:
+    config = loaded("--listen-client-urls=", "--advertise-client-urls=")
+    assert config == loaded()
+
+
+@pytest.mark.parametrize("flag", ["listen-client-urls", "listen-peer-urls"])
+@pytest.mark.parametrize("url", ["http://example.com:32399", "http://:2379"])
+def test_listening_needs_an_ip(flag: str, url: str) -> None:
+    assert refusal(*URLS, f"--{flag}={url}") == f"expected IP in URL for binding ({url})"
+
+
+def test_advertised_urls_need_a_host() -> None:
+    assert refusal("--initial-advertise-peer-urls=http://:1") == (
+        '--initial-advertise-peer-urls "http://:1" must be "host:port" '
+        "(unexpected empty host (http://:1))"
+    )
+    assert refusal("--advertise-client-urls=http://:2379") == (
+        '--advertise-client-urls "http://:2379" must be in the format "host:port", '
+        '"unix:/path/to/socket" or "unixs:/path/to/socket" '
+        "(unexpected empty host (http://:2379))"
+    )
+
+
+@pytest.mark.parametrize("level", ["debug", "INFO", "Warn", "warning", "error", "fatal", ""])
+def test_log_levels_in_any_case(level: str) -> None:
+    assert loaded(f"--log-level={level}").log_level == level
+
+
+def test_unknown_log_level_comes_before_other_mistakes() -> None:
+    with pytest.raises(UnknownLogLevelError, match=r'^unrecognized level: "x"$'):
+        loaded("--log-level=x", "--listen-client-urls=http://:1")
+
+
+def test_name_carries_over_to_the_initial_cluster() -> None:
+    assert loaded("--name=n1").initial_cluster == "n1=http://localhost:2380"
+    peers = "--initial-advertise-peer-urls=http://a:1,http://b:2"
+    assert loaded("--name=n1", peers).initial_cluster == "n1=http://a:1,n1=http://b:2"
+
+
+def test_given_initial_cluster_stays() -> None:
+    cluster = "--initial-cluster=n2=http://a:1"
+    assert loaded("--name=n1", cluster).initial_cluster == "n2=http://a:1"
+
+
+def test_data_directory_is_named_after_the_member() -> None:
+    notes: Notes = []
+
+    def note(level: str, message: str, fields: Mapping[str, object]) -> None:
+        notes.append((level, message, dict(fields)))
+
+    assert with_data_dir(loaded("--name=n1"), note).data_dir == "n1.etcd"
+    assert notes == [("warn", "'data-dir' was empty; using default", {"data-dir": "n1.etcd"})]
+    assert with_data_dir(loaded("--data-dir=/x"), note).data_dir == "/x"
+    assert len(notes) == 1
+
+
+def test_unwise_settings_are_remarked_on() -> None:
+    _, notes = loaded_with_notes("--max-request-bytes=20971520")
+    texts = [text for _, text, _ in notes]
+    assert "exceeded recommended request limit" in texts
+    assert any(text.startswith("it isn't recommended to use default name") for text in texts)
+
+
+def test_flag_without_effect_is_remarked_on_when_given() -> None:
+    remark = "flag is accepted for compatibility and has no effect"
+    _, notes = loaded_with_notes("--listen-peer-urls=http://127.0.0.1:0", *URLS)
+    assert ("info", remark, {"flag": "listen-peer-urls"}) in notes
+    assert remark not in [text for _, text, _ in loaded_with_notes()[1]]
