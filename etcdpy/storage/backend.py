@@ -1,71 +1,151 @@
 """
-The LMDB environment: one sub-database per bucket, one long-lived reader.
+What is on disk: the LMDB environment, one sub-database a bucket, and its journal.
 
-The loop thread reads through a transaction that ``refresh()`` moves to the
-newest commit. Writes are one transaction each, whatever their size.
+The loop thread reads through one long-lived transaction that ``refresh()``
+moves to the newest commit.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+import secrets
+import struct
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import lmdb
 
-from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.datadir import PRIVATE_FILE, DataDir
 from etcdpy.storage.errors import DataDirError, RowMissingError, StorageError
+from etcdpy.storage.journal import SEGMENT_BYTES, Journal
+from etcdpy.storage.record import Record, decode
+from etcdpy.storage.transaction import Changes, MapFullError, WriteTransaction
+
+log = logging.getLogger(__name__)
 
 #: Address space, not memory: reserved so generously that no user meets the limit.
 LARGEST_MAP = 1 << 40
 #: Below this an environment is of no use; give up and say so.
 SMALLEST_MAP = 1 << 24
+#: Most of the journal to bring in with one transaction.
+REPLAY_BYTES = 4 << 20
+
+# In LMDB's main table, beside the names of the others: which database this is, and
+# the journal frame up to which it is complete. Not in a bucket: those are etcd's.
+_STATE_KEY = b"etcdpy"
+_STATE = struct.Struct("<QQ")
 
 _value = operator.itemgetter(1)
 
 
 class Backend:
     """
-    What is on disk. Reading belongs to the loop thread, ``write`` to the committer's.
+    The database on disk. Everything belongs to the loop thread, save what says otherwise.
 
-    Rows not yet committed are not seen here: while a ``GroupCommit`` runs, ask it.
+    What is not yet in LMDB is not seen here: while a ``GroupCommit`` runs, ask it.
     """
 
-    def __init__(self, directory: DataDir, env: lmdb.Environment) -> None:
+    def __init__(
+        self, directory: DataDir, env: lmdb.Environment, *, fsync: bool, segment_bytes: int
+    ) -> None:
         self._directory = directory
         self._env = env
-        self._databases = {b: env.open_db(b.value.encode()) for b in Bucket}
-        self._key = self._databases[Bucket.KEY]
-        self._read = env.begin(db=self._key)
-        self._cursor = self._read.cursor()
+        self._main = env.open_db()
+        with env.begin(write=True) as txn:
+            self._databases = {b: env.open_db(b.value.encode(), txn=txn) for b in Bucket}
+            state = txn.get(_STATE_KEY, db=self._main)
+            if state is None:
+                state = _STATE.pack(secrets.randbits(64), 0)
+                txn.put(_STATE_KEY, state, db=self._main)
+        self._database, applied = _STATE.unpack(state)
         self._commits = 0
+        self._read = env.begin(db=self._databases[Bucket.KEY])
+        self._cursor = self._read.cursor()
+        #: Where batches become durable before they come here.
+        self.journal = Journal(
+            directory.journal, self._database, applied, fsync=fsync, segment_bytes=segment_bytes
+        )
 
     @classmethod
-    def open(cls, path: Path, *, fsync: bool = True, map_size: int = LARGEST_MAP) -> Backend:
+    def open(
+        cls,
+        path: Path,
+        *,
+        fsync: bool = True,
+        map_size: int = LARGEST_MAP,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> Backend:
         """
-        Open the data directory ``path``, creating it if needed.
+        Open the data directory ``path``, creating it if needed, and replay its journal.
 
         Args:
             path: The data directory (``--data-dir``).
             fsync: ``False`` lets a power failure take recent writes (``--unsafe-no-fsync``).
             map_size: Address space to ask for; halved until the system grants it.
+            segment_bytes: Size of a segment of the journal.
 
         Raises:
             DataDirLocked: If another server has it open.
-            DataDirError: If it cannot be used, or its content is not ours.
+            DataDirError: If it cannot be used, is damaged, or its content is not ours.
 
         """
-        directory = DataDir.open(path)
-        try:
-            return cls(directory, _open_environment(directory, fsync, map_size))
-        except lmdb.Error as error:
-            directory.close()
-            raise DataDirError(f"cannot open the database in {path}: {error}") from error
-        except BaseException:
-            directory.close()
-            raise
+        with contextlib.ExitStack() as opened:
+            directory = DataDir.open(path)
+            opened.callback(directory.close)
+            try:
+                env = _open_environment(directory, fsync, map_size)
+                opened.callback(env.close)
+                backend = cls(directory, env, fsync=fsync, segment_bytes=segment_bytes)
+                opened.callback(backend.journal.close)
+                directory.sync()
+                backend._replay()
+            except (lmdb.Error, OSError) as error:
+                raise DataDirError(f"cannot open the database in {path}: {error}") from error
+            opened.pop_all()
+        return backend
+
+    def _replay(self) -> None:
+        """Bring into LMDB what an unclean end left in the journal."""
+        records: list[Record] = []
+        size = 0
+        sequence = 0
+        for frame in self.journal.replay():
+            records += map(decode, frame.batches)
+            size += sum(map(len, frame.batches))
+            sequence = frame.sequence
+            if size >= REPLAY_BYTES:
+                self.write(records, sequence)
+                records, size = [], 0
+        if records:
+            self.write(records, sequence)
+        if sequence:
+            log.info("replayed the journal up to frame %d", sequence)
+
+    def write(self, batches: Sequence[Changes], sequence: int) -> None:
+        """
+        Apply batches up to journal frame ``sequence`` at once, on this thread alone.
+
+        Raises:
+            StorageError: If any of it failed; then none of it was applied.
+
+        """
+        while True:
+            txn = self.begin()
+            try:
+                for _ in txn.fill(batches, sequence):
+                    pass
+                txn.commit()
+                break
+            except MapFullError:
+                txn.abort()
+                self.enlarge()
+            except BaseException:
+                txn.abort()
+                raise
+        self.refresh()
 
     # Reading: the loop thread, at the newest refreshed commit.
 
@@ -126,7 +206,8 @@ class Backend:
     def refresh(self) -> None:
         """Move reading on to the newest commit."""
         self._read.abort()
-        self._read = self._env.begin(db=self._key)
+        del self._read, self._cursor  # Only unreferenced can it be renewed.
+        self._read = self._env.begin(db=self._databases[Bucket.KEY])
         self._cursor = self._read.cursor()
         self._commits += 1
 
@@ -141,38 +222,41 @@ class Backend:
         pages = sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)
         return int((2 + pages) * stats[0]["psize"])  # 2: the meta pages
 
-    # Writing: the committer's thread.
+    # Writing: see WriteTransaction for which thread does what.
 
-    def write(self, batches: Iterable[Batch]) -> None:
+    def begin(self) -> WriteTransaction:
         """
-        Apply the batches in one transaction; on disk when this returns.
+        Begin a write transaction; waits for the one before it to end.
 
         Raises:
-            StorageError: If any of it failed; then none of it was applied.
+            StorageError: If the database refuses.
 
         """
-        try:
-            with self._env.begin(db=self._key, write=True) as txn:
-                for batch in batches:
-                    self._apply(txn, batch)
-        except lmdb.Error as error:
-            raise StorageError(f"cannot write to the database: {error}") from error
+        return WriteTransaction(self._env, self._databases, self._set_state)
 
-    def _apply(self, txn: lmdb.Transaction, batch: Batch) -> None:
-        if batch.rows:
-            _, added = txn.cursor().putmulti(batch.rows.items(), append=True)
-            if added != len(batch.rows):
-                raise StorageError("rows are not in ascending order")
-        for row_key in batch.drops:
-            txn.delete(row_key)
-        for (bucket, key), value in batch.puts.items():
-            if value is None:
-                txn.delete(key, db=self._databases[bucket])
-            else:
-                txn.put(key, value, db=self._databases[bucket])
+    def enlarge(self) -> None:
+        """
+        Double the map after a ``MapFullError``. Loop thread, no write transaction open.
+
+        Raises:
+            StorageError: If the system has no more address space for us.
+
+        """
+        size = 2 * self._env.info()["map_size"]
+        log.warning("the database has outgrown its map: enlarging to %d bytes", size)
+        try:
+            self._env.set_mapsize(size)
+        except (lmdb.Error, MemoryError) as error:
+            raise StorageError(f"cannot enlarge the database to {size} bytes: {error}") from error
+        # That closed all transactions.
+        self.refresh()
+
+    def _set_state(self, txn: lmdb.Transaction, sequence: int) -> None:
+        txn.put(_STATE_KEY, _STATE.pack(self._database, sequence), db=self._main)
 
     def close(self) -> None:
         """Close the environment and unlock the directory. Safe to call twice."""
+        self.journal.close()
         self._env.close()
         self._directory.close()
 

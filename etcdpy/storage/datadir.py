@@ -4,6 +4,7 @@ The data directory: made with private modes, checked, and locked for one server.
 ::
 
     <data-dir>/member/lock        flock'ed while a server runs
+    <data-dir>/member/journal/    0.journal ... 3.journal
     <data-dir>/member/lmdb/       data.mdb, lock.mdb
 """
 
@@ -29,6 +30,7 @@ class DataDir:
 
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
+        self.journal = path / "member" / "journal"
         self.lmdb = path / "member" / "lmdb"
         self._lock = lock
 
@@ -58,18 +60,33 @@ class DataDir:
             raise _explain(path, error) from error
         opened = cls(path, lock)
         try:
-            _make_private(opened.lmdb)
-            _probe(opened.lmdb)
+            for part in (opened.journal, opened.lmdb):
+                _make_private(part)
+                _probe(part)
         except OSError as error:
             opened.close()
             raise _explain(path, error) from error
         return opened
+
+    def sync(self) -> None:
+        """Make what was created in it durable."""
+        for part in (self.lmdb, self.journal, self.path / "member", self.path, self.path.parent):
+            sync_directory(part)
 
     def close(self) -> None:
         """Give the lock back. Safe to call twice."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable, as ``fsync`` of a file in it does not."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _make_private(path: Path) -> None:

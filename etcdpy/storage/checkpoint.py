@@ -1,0 +1,142 @@
+"""
+Checkpoints: durable batches move from memory and journal into LMDB.
+
+Nobody waits for it, save a full journal. The steps, and what a crash leaves
+after each: the journal still has everything until the commit; the commit
+brings the rows and the journal sequence they reach in one transaction; space in
+the journal is given back last. Started again from anywhere, it ends the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from etcdpy.storage.backend import Backend
+from etcdpy.storage.batch import Batch
+from etcdpy.storage.errors import StorageError
+from etcdpy.storage.transaction import MapFullError
+
+#: Begin when this much waits: large enough that rows arrive in whole pages, small
+#: beside the journal, so that it never is full before a checkpoint ends.
+CHECKPOINT_BYTES = 2 << 20
+#: Most for one transaction, whose dirty pages are held in memory until it ends.
+LARGEST_CHECKPOINT = 2 * CHECKPOINT_BYTES
+#: What deleting a row costs beside writing one: its page is rewritten.
+DROP_BYTES = 256
+
+
+class Group(NamedTuple):
+    """Batches of one journal frame."""
+
+    sequence: int
+    batches: list[Batch]
+    size: int
+
+
+class Checkpointer:
+    """
+    Moves groups into LMDB, oldest first, while the loop serves.
+
+    Args:
+        backend: Where they go.
+        loop: The loop that calls everything here.
+        on_applied: Called on the loop when the backend shows these batches.
+        on_failure: Called on the loop, once, when it cannot go on.
+
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        loop: asyncio.AbstractEventLoop,
+        on_applied: Callable[[list[Batch]], None],
+        on_failure: Callable[[StorageError], None],
+    ) -> None:
+        self._backend = backend
+        self._loop = loop
+        self._on_applied = on_applied
+        self._on_failure = on_failure
+        self._waiting: deque[Group] = deque()
+        self._size = 0
+        self._wanted = False
+        self._failed = False
+        self._task: asyncio.Task[None] | None = None
+        # One thread, always the same: LMDB wants begin and end of a transaction on one.
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+
+    def add(self, group: Group) -> None:
+        """Take over a durable group; a checkpoint begins when enough of them wait."""
+        self._waiting.append(group)
+        self._size += group.size
+        if self._size >= CHECKPOINT_BYTES:
+            self._start()
+
+    def hurry(self) -> None:
+        """Checkpoint all that waits now: the journal runs out of space."""
+        self._wanted = True
+        self._start()
+
+    async def close(self) -> None:
+        """Move everything into LMDB, unless that failed, and end the thread."""
+        self.hurry()
+        while self._task is not None:
+            await asyncio.shield(self._task)
+        self._thread.shutdown()
+
+    def _start(self) -> None:
+        if self._task is None and not self._failed:
+            self._task = self._loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting and (self._wanted or self._size >= CHECKPOINT_BYTES):
+                await self._checkpoint(self._take())
+        except StorageError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the disk is behind for good
+            self._fail(StorageError(f"cannot checkpoint: {error!r}"))
+        finally:
+            self._wanted = False
+            self._task = None
+
+    def _take(self) -> list[Group]:
+        groups = [self._waiting.popleft()]
+        size = groups[0].size
+        while self._waiting and size + self._waiting[0].size <= LARGEST_CHECKPOINT:
+            groups.append(self._waiting.popleft())
+            size += groups[-1].size
+        self._size -= size
+        return groups
+
+    async def _checkpoint(self, groups: list[Group]) -> None:
+        batches = [batch for group in groups for batch in group.batches]
+        sequence = groups[-1].sequence
+        while True:
+            try:
+                await self._write(batches, sequence)
+                break
+            except MapFullError:
+                self._backend.enlarge()
+        self._backend.refresh()
+        self._on_applied(batches)
+        self._backend.journal.release(sequence)
+
+    async def _write(self, batches: list[Batch], sequence: int) -> None:
+        run = self._loop.run_in_executor
+        txn = await run(self._thread, self._backend.begin)
+        try:
+            for _ in txn.fill(batches, sequence):
+                await asyncio.sleep(0)
+            await run(self._thread, txn.commit)
+        except BaseException:
+            await run(self._thread, txn.abort)
+            raise
+
+    def _fail(self, error: StorageError) -> None:
+        self._failed = True
+        self._waiting.clear()
+        self._on_failure(error)

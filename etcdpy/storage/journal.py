@@ -1,0 +1,346 @@
+"""
+The journal: where batches become durable, one write a group.
+
+A ring of preallocated files. A group of batches is one *frame*: written by one
+``pwrite`` on a descriptor opened with ``O_DSYNC``, so that the committer needs
+the interpreter only before and after, however large the group. Preallocated
+means written with zeros once: then a frame changes no file size and allocates
+no block, and the disk has one thing to do, not two (measured: 120 us instead
+of 280 us for 35 kB). Once a checkpoint has the frames of a segment in LMDB, the
+segment is written anew from its start.
+
+::
+
+    segment  := header frame* (zeros | remains of an earlier use)
+    header   := "etcdpyJ1" | u64 database | u64 salt | u64 first sequence | u32 crc | u32 zero
+    frame    := u32 crc | u32 batches | u64 sequence | (u32 length | u32 crc)[batches] | batch*
+
+    crc of a frame covers the salt and everything from ``batches`` to the last batch's crc.
+
+Sequences count frames and never repeat among frames that were acknowledged. The
+salt is new with every use of a segment, so nothing left behind by an earlier
+use, and no value a client chose, passes for a frame.
+
+Only one frame is ever being written. Hence at the end of what is valid there
+may be one torn frame, which nobody was told of; anything valid behind it
+proves damage instead.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import struct
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from etcdpy.storage.datadir import PRIVATE_FILE, sync_directory
+from etcdpy.storage.errors import DataDirError, StorageError
+
+SEGMENTS = 4
+#: Four of them bound what a start has to replay, and what waits in memory for a checkpoint.
+SEGMENT_BYTES = 4 << 20
+
+_MAGIC = b"etcdpyJ1"
+_HEADER = struct.Struct("<8sQQQII")
+_FRAME = struct.Struct("<IIQ")
+_ENTRY = struct.Struct("<II")
+_U32 = struct.Struct("<I")
+_U64 = struct.Struct("<Q")
+
+
+class Payload(NamedTuple):
+    """An encoded batch; the checksum is made where it was encoded, off the committer's path."""
+
+    data: bytes
+    crc: int
+
+    @classmethod
+    def of(cls, data: bytes) -> Payload:
+        return cls(data, zlib.crc32(data))
+
+
+class Frame(NamedTuple):
+    """A group as read back."""
+
+    sequence: int
+    batches: list[bytes]
+
+
+class Journal:
+    """
+    The ring of segments. ``append`` belongs to the committer's thread.
+
+    Args:
+        directory: Where the segment files are; it exists.
+        database: Identifies the LMDB environment the frames belong to.
+        applied: The newest sequence already in LMDB: everything up to it is
+            skipped by ``replay``, and its space is free.
+        fsync: Whether ``append`` waits for the disk.
+        segment_bytes: Size of a segment. A larger frame makes its segment larger.
+
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        database: int,
+        applied: int,
+        *,
+        fsync: bool = True,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
+        self._database = database
+        self._fsync = fsync
+        self._capacity = segment_bytes
+        self._segments = [_Segment(directory / f"{n}.journal") for n in range(SEGMENTS)]
+        # Nothing is ever appended to what an earlier run left: a new run, a new salt.
+        self._current = SEGMENTS - 1
+        self._offset = segment_bytes
+        self._salt = b""
+        self._applied = applied
+        self._released = applied
+        self._sequence = applied
+        self._changed = threading.Condition()
+        self._given_up = False
+
+    def replay(self) -> Iterator[Frame]:
+        """
+        Yield the frames not yet in LMDB, oldest first; call before the first ``append``.
+
+        Raises:
+            DataDirError: If the journal is damaged, or belongs to another database.
+
+        """
+        used = sorted(self._headers(), key=lambda item: item[0].first)
+        for place, (header, segment) in enumerate(used, 1):
+            if place < len(used) and used[place][0].first <= self._applied + 1:
+                continue  # All of it is applied: the next one begins no later than that.
+            if header.first > self._sequence + 1:
+                raise _damaged(segment.path, 0, f"frame {self._sequence + 1} is missing")
+            for frame in segment.frames(header, self._applied):
+                if frame.sequence > self._sequence:
+                    self._sequence = frame.sequence
+                    yield frame
+
+    def append(self, payloads: Sequence[Payload]) -> int:
+        """
+        Write one frame and return its sequence; durable on return.
+
+        Waits while no segment is free, that is, until ``release`` was called.
+
+        Raises:
+            StorageError: If it could not be written, or after ``give_up``.
+
+        """
+        sequence = self._sequence + 1
+        size = _FRAME.size + sum(_ENTRY.size + len(data) for data, _ in payloads)
+        start = b""
+        if self._offset + size > self._capacity:
+            self._next_segment()
+            start = self._new_header(sequence)
+        entries = b"".join([_ENTRY.pack(len(data), crc) for data, crc in payloads])
+        counted = _FRAME.pack(0, len(payloads), sequence)[4:] + entries
+        crc = zlib.crc32(counted, zlib.crc32(self._salt))
+        frame = b"".join((start, _U32.pack(crc), counted, *[data for data, _ in payloads]))
+        self._segments[self._current].write(frame, self._offset)
+        self._offset += len(frame)
+        self._sequence = sequence
+        self._segments[self._current].last = sequence
+        return sequence
+
+    def release(self, sequence: int) -> None:
+        """Note that frames up to ``sequence`` are safe in LMDB: their space may be used again."""
+        with self._changed:
+            self._released = sequence
+            self._changed.notify()
+
+    def clear(self) -> None:
+        """Mark all segments unused, once everything is released: the next start is quicker."""
+        for segment in self._segments:
+            segment.clear()
+
+    def give_up(self) -> None:
+        """Make a waiting ``append`` fail: no space will ever come free."""
+        with self._changed:
+            self._given_up = True
+            self._changed.notify()
+
+    @property
+    def full(self) -> bool:
+        """Whether ``append`` could have to wait: the next segment is not free."""
+        following = self._segments[(self._current + 1) % SEGMENTS]
+        return following.last > self._released
+
+    def close(self) -> None:
+        """Close the files. Safe to call twice."""
+        for segment in self._segments:
+            segment.close()
+
+    def _next_segment(self) -> None:
+        self._current = (self._current + 1) % SEGMENTS
+        segment = self._segments[self._current]
+        with self._changed:
+            self._changed.wait_for(lambda: self._given_up or segment.last <= self._released)
+            if self._given_up:
+                raise StorageError("the journal is full and cannot be emptied")
+        segment.prepare(self._capacity, fsync=self._fsync)
+        self._offset = 0
+
+    def _new_header(self, first: int) -> bytes:
+        salt = secrets.randbits(64)
+        self._salt = _U64.pack(salt)
+        return _Header(self._database, salt, first).encode()
+
+    def _headers(self) -> Iterator[tuple[_Header, _Segment]]:
+        for segment in self._segments:
+            header = segment.header()
+            if header is None:
+                continue
+            if header.database != self._database:
+                raise DataDirError(f"{segment.path} belongs to another database")
+            yield header, segment
+
+
+class _Header(NamedTuple):
+    database: int
+    salt: int
+    first: int
+
+    def encode(self) -> bytes:
+        data = _HEADER.pack(_MAGIC, self.database, self.salt, self.first, 0, 0)
+        return _HEADER.pack(_MAGIC, self.database, self.salt, self.first, zlib.crc32(data[:-8]), 0)
+
+    @classmethod
+    def decode(cls, data: bytes) -> _Header | None:
+        """Return the header, or ``None`` if it is not one."""
+        if len(data) < _HEADER.size:
+            return None
+        _, database, salt, first, _, _ = _HEADER.unpack_from(data)
+        header = cls(database, salt, first)
+        return header if header.encode() == data[: _HEADER.size] else None
+
+
+class _Segment:
+    """One file of the ring."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        #: The newest sequence written to it in this run.
+        self.last = 0
+        self._descriptor = -1
+
+    def prepare(self, capacity: int, *, fsync: bool) -> None:
+        """Open for writing; on first use fill with zeros, so that no write allocates."""
+        if self._descriptor < 0:
+            flags = os.O_RDWR | os.O_CREAT | (os.O_DSYNC if fsync else 0)
+            self._descriptor = os.open(self.path, flags, PRIVATE_FILE)
+        size = os.fstat(self._descriptor).st_size
+        if size < capacity:
+            self.write(bytes(capacity - size), size)
+            sync_directory(self.path.parent)
+        elif size > capacity:
+            # A frame larger than a segment was here once.
+            os.ftruncate(self._descriptor, capacity)
+
+    def write(self, data: bytes, offset: int) -> None:
+        try:
+            written = os.pwrite(self._descriptor, data, offset)
+            while written < len(data):
+                written += os.pwrite(self._descriptor, data[written:], offset + written)
+        except OSError as error:
+            raise StorageError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def clear(self) -> None:
+        if self._descriptor >= 0:
+            self.write(bytes(_HEADER.size), 0)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def header(self) -> _Header | None:
+        """Return how the segment begins, ``None`` if it was never used."""
+        try:
+            with self.path.open("rb") as file:
+                data = file.read(_HEADER.size)
+        except FileNotFoundError:
+            return None
+        if not any(data):
+            return None
+        header = _Header.decode(data)
+        if header is None:
+            # It fits a disk sector, so not even a power failure tears it.
+            raise _damaged(self.path, 0, "its header is not valid")
+        return header
+
+    def frames(self, header: _Header, applied: int) -> Iterator[Frame]:
+        """
+        Yield the valid frames from the start.
+
+        Raises:
+            DataDirError: If frames behind ``applied`` cannot be reached.
+
+        """
+        data = self.path.read_bytes()
+        salt_crc = zlib.crc32(_U64.pack(header.salt))
+        position, sequence = _HEADER.size, header.first
+        while found := _parse(data, position, sequence, salt_crc):
+            batches, position = found
+            yield Frame(sequence, batches)
+            sequence += 1
+        # What is applied may be gone: a write that began to reuse the segment took it.
+        following = max(sequence, applied) + 1
+        _refuse_frame_behind(self.path, data, position, following, salt_crc)
+
+
+def _parse(data: bytes, start: int, sequence: int, salt_crc: int) -> tuple[list[bytes], int] | None:
+    """Return the batches of the frame at ``start`` and where it ends; ``None`` if torn."""
+    entries = _entries(data, start, sequence, salt_crc)
+    if entries is None:
+        return None
+    position = start + _FRAME.size + len(entries) * _ENTRY.size
+    batches = []
+    for length, crc in entries:
+        batch = data[position : position + length]
+        if len(batch) != length or zlib.crc32(batch) != crc:
+            return None
+        batches.append(batch)
+        position += length
+    return batches, position
+
+
+def _entries(data: bytes, start: int, sequence: int, salt_crc: int) -> list[tuple[int, int]] | None:
+    if start + _FRAME.size > len(data):
+        return None
+    crc, count, found = _FRAME.unpack_from(data, start)
+    end = start + _FRAME.size + count * _ENTRY.size
+    if found != sequence or end > len(data) or zlib.crc32(data[start + 4 : end], salt_crc) != crc:
+        return None
+    return list(_ENTRY.iter_unpack(data[start + _FRAME.size : end]))
+
+
+def _refuse_frame_behind(
+    path: Path, data: bytes, position: int, sequence: int, salt_crc: int
+) -> None:
+    """
+    Tell damage from a torn tail.
+
+    Frame ``sequence`` was only written once all before it were durable and
+    acknowledged. If it is there and cannot be reached, the disk lost what was
+    acknowledged, and going on would hide that.
+    """
+    pattern = _U64.pack(sequence)
+    hit = data.find(pattern, position)
+    while hit >= 0:
+        if _entries(data, hit - 8, sequence, salt_crc) is not None:
+            raise _damaged(path, position, f"the frames before {sequence} are lost")
+        hit = data.find(pattern, hit + 1)
+
+
+def _damaged(path: Path, offset: int, what: str) -> DataDirError:
+    return DataDirError(f"the journal is damaged: {path} at byte {offset}: {what}")

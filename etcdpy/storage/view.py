@@ -1,0 +1,134 @@
+"""
+The newest state: what is in memory over what is in LMDB.
+
+A row is looked for where it may be, newest first::
+
+    batch.rows   gathering on the loop
+    _rows        handed over: on its way to the journal, or there and not yet in LMDB
+    backend      in LMDB
+
+Each layer is complete before the one above forgets, so a row is never missed;
+one that two layers hold for a moment is the same in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from etcdpy.storage.backend import Backend
+from etcdpy.storage.batch import Batch
+from etcdpy.storage.buckets import Bucket
+
+
+class NewestView:
+    """Reads everything written so far, durable or not. Loop thread only."""
+
+    def __init__(self, backend: Backend, batch: Batch) -> None:
+        self._backend = backend
+        #: The batch now gathering.
+        self.batch = batch
+        self._rows: dict[bytes, bytes] = {}
+        self._dropped: set[bytes] = set()
+        # Which batch has the newest value of a key in the small buckets.
+        self._puts: dict[tuple[Bucket, bytes], Batch] = {}
+
+    def row(self, row_key: bytes) -> bytes | None:
+        """Return a row, or ``None``."""
+        value = self._rows.get(row_key)
+        if value is None:
+            value = self.batch.rows.get(row_key)
+            if value is None:
+                return self._backend.row(row_key)
+        return value
+
+    def rows(self, row_keys: Sequence[bytes]) -> list[bytes]:
+        """
+        Return rows in the order of ``row_keys``.
+
+        Raises:
+            RowMissingError: If one of them is not there.
+
+        """
+        recent = self._rows
+        gathering = self.batch.rows
+        if not recent and not gathering:
+            return self._backend.rows(row_keys)
+        older = [key for key in row_keys if key not in recent and key not in gathering]
+        if len(older) == len(row_keys):
+            return self._backend.rows(row_keys)
+        stored = iter(self._backend.rows(older))
+        result = []
+        for key in row_keys:
+            value = recent.get(key)
+            if value is None:
+                value = gathering.get(key)
+            result.append(next(stored) if value is None else value)
+        return result
+
+    def scan_rows(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """
+        Yield rows from ``start`` up to, not including, ``stop``, dropped ones left out.
+
+        The caller may pause: rows written meanwhile are given too, in order. A drop
+        counts from when its batch was handed over.
+        """
+        position = start
+        found = True
+        while found:
+            found = False
+            # A pause may last until a checkpoint has moved rows from memory to LMDB, hence
+            # both are asked again until neither has more. Rows are appended: what is in
+            # memory comes behind all that is in LMDB.
+            for source in (self._backend.scan_rows, self._recent):
+                for row_key, value in source(position, stop):
+                    found = True
+                    position = row_key + b"\0"
+                    if row_key not in self._dropped:
+                        yield row_key, value
+
+    def get(self, bucket: Bucket, key: bytes) -> bytes | None:
+        """Return a value of one of the small buckets, or ``None``."""
+        place = (bucket, key)
+        if place in self.batch.puts:
+            return self.batch.puts[place]
+        batch = self._puts.get(place)
+        return self._backend.get(bucket, key) if batch is None else batch.puts[place]
+
+    def items(self, bucket: Bucket) -> Iterator[tuple[bytes, bytes]]:
+        """Return all pairs of one of the small buckets, in key order."""
+        pairs: dict[bytes, bytes | None] = dict(self._backend.items(bucket))
+        for place, batch in self._puts.items():
+            if place[0] is bucket:
+                pairs[place[1]] = batch.puts[place]
+        for (of, key), value in self.batch.puts.items():
+            if of is bucket:
+                pairs[key] = value
+        return iter([(key, value) for key, value in sorted(pairs.items()) if value is not None])
+
+    def _recent(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """Yield rows in memory, as of when the first is asked for."""
+        recent = []
+        for rows in (self.batch.rows, self._rows):
+            for row_key, value in reversed(rows.items()):
+                if row_key < start:
+                    break
+                if stop is None or row_key < stop:
+                    recent.append((row_key, value))
+        yield from reversed(recent)
+
+    def _keep(self, batch: Batch) -> None:
+        """Show a batch that no longer gathers until ``_forget``."""
+        self._rows.update(batch.rows)
+        self._dropped.update(batch.drops)
+        for place in batch.puts:
+            self._puts[place] = batch
+
+    def _forget(self, batches: Iterable[Batch]) -> None:
+        """Leave these batches to the backend, which shows them now."""
+        for batch in batches:
+            for row_key in batch.rows:
+                del self._rows[row_key]
+            self._dropped.difference_update(batch.drops)
+            for place in batch.puts:
+                if self._puts.get(place) is batch:
+                    del self._puts[place]
