@@ -20,7 +20,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -215,10 +215,15 @@ def etcdpy_server(transport: Transport = "native", args: Sequence[str] = ()) -> 
         yield server
 
 
-@contextmanager
-def reference_etcd(args: Sequence[str] = ()) -> Iterator[Server]:
+def reference_etcd(args: Sequence[str] = ()) -> AbstractContextManager[Server]:
     """Run a real etcd until the block ends; skips the test where there is none."""
-    with _running([str(reference_binary()), *IDENTITY, *args]) as server:
+    return etcd(reference_binary(), args)
+
+
+@contextmanager
+def etcd(program: Path, args: Sequence[str] = ()) -> Iterator[Server]:
+    """Run the etcd at ``program`` on a data directory of its own until the block ends."""
+    with _running([str(program), *IDENTITY, *args]) as server:
         yield server
 
 

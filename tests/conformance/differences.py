@@ -1,0 +1,255 @@
+"""Where a real etcd of another version answers differently from etcd 3.7.1: one table.
+
+The suite may be run against an older etcd than the one etcdpy imitates. Each entry of
+``DIFFERENCES`` turns such an etcd's answer into the one etcd 3.7.1 gives, so that nothing goes
+uncompared; an entry is used when the reference's own version is below ``fixed_in``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from google.protobuf.message import Message
+
+from etcdpy.pb import rpc_pb2 as pb
+from tests.conformance import errors, older_checks, older_sorts, older_streams
+from tests.conformance.peers import METHODS, Ask, Call, Outcome, Peer, operations, ranges
+
+Version = tuple[int, ...]
+
+# No version yet.
+NEVER = (99,)
+
+# The version etcdpy answers as.
+TARGET = "3.7.1"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that etcd changed.
+
+    Attributes:
+        fixed_in: The first version that answers as 3.7.1 does.
+        concerns: Whether a call can meet the difference.
+        expected: Finds 3.7.1's answer; may ask the reference something else instead.
+    """
+
+    reason: str
+    fixed_in: Version
+    concerns: Callable[[Call], bool]
+    expected: Callable[[Ask, Call], Outcome]
+
+
+def comparable(outcome: Outcome) -> Outcome:
+    """Return the outcome without the fields that may differ."""
+    change = _COMPARABLE.get(outcome.method.reply)
+    return outcome.map(change) if change else outcome
+
+
+def _comparable_status(reply: pb.StatusResponse) -> None:
+    # These tell of the server's own disk and log.
+    reply.dbSize = reply.dbSizeInUse = reply.raftIndex = reply.raftAppliedIndex = 0
+    # Whether one or two spaces part a member from its alarm depends on etcd's build.
+    reply.errors[:] = sorted(" ".join(error.split()) for error in reply.errors)
+
+
+def _comparable_alarms(reply: pb.AlarmResponse) -> None:
+    # etcd keeps alarms in a map, and lists them in any order.
+    reply.alarms.sort(key=lambda alarm: (alarm.memberID, alarm.alarm))
+
+
+_COMPARABLE: dict[type[Message], Callable[[Any], None]] = {
+    pb.StatusResponse: _comparable_status,
+    pb.AlarmResponse: _comparable_alarms,
+}
+
+
+def corrected(reference: Peer) -> Ask:
+    """Return a function that asks the reference and answers as etcd 3.7.1 would."""
+    version = version_of(reference)
+    ask: Ask = reference.send
+    for difference in reversed(DIFFERENCES):
+        if version < difference.fixed_in:
+            ask = partial(_correct, difference, ask)
+    return ask
+
+
+def _correct(difference: Difference, ask: Ask, call: Call) -> Outcome:
+    return difference.expected(ask, call) if difference.concerns(call) else ask(call)
+
+
+def version_of(reference: Peer) -> Version:
+    status = reference.send(Call.of(pb.StatusRequest())).reply
+    # A pre-release counts as its release: 3.7.0-rc.0 -> (3, 7, 0).
+    return tuple(int(part) for part in status.version.partition("-")[0].split("."))
+
+
+# -------------------- the lease of a key whose value is not read
+
+
+def _wants_keys_only(call: Call) -> bool:
+    return any(_loses_lease(request) for request in ranges(call.request))
+
+
+def _loses_lease(request: pb.RangeRequest) -> bool:
+    return request.keys_only and request.sort_target != pb.RangeRequest.VALUE
+
+
+def _without_leases(ask: Ask, call: Call) -> Outcome:
+    return ask(call).map(partial(_clear_leases, call.request))
+
+
+def _clear_leases(request: Any, reply: Any) -> None:
+    if isinstance(request, pb.RangeRequest) and _loses_lease(request):
+        for kv in reply.kvs:
+            kv.lease = 0
+    elif isinstance(request, pb.TxnRequest):
+        ops = request.success if reply.succeeded else request.failure
+        for op, answer in zip(ops, reply.responses, strict=True):
+            if op.HasField("request_range"):
+                _clear_leases(op.request_range, answer.response_range)
+            elif op.HasField("request_txn"):
+                _clear_leases(op.request_txn, answer.response_txn)
+
+
+# -------------------- two alarms at once
+
+
+def _writes(call: Call) -> bool:
+    return isinstance(call.request, (pb.PutRequest, pb.TxnRequest))
+
+
+def _corrupt_first(ask: Ask, call: Call) -> Outcome:
+    outcome = ask(call)
+    if outcome.error == errors.NO_SPACE and _is_on(ask, pb.CORRUPT):
+        return Outcome.failed(call.method, errors.CORRUPT)
+    return outcome
+
+
+def _is_on(ask: Ask, alarm: pb.AlarmType.ValueType) -> bool:
+    return bool(ask(Call.of(pb.AlarmRequest(alarm=alarm))).reply.alarms)
+
+
+# -------------------- what a nested transaction costs
+
+
+def _has_nested_put(call: Call) -> bool:
+    return isinstance(call.request, pb.TxnRequest) and any(
+        op.HasField("request_put")
+        for nested in (*call.request.success, *call.request.failure)
+        for op in operations(nested.request_txn)
+    )
+
+
+def _with_nested_cost(ask: Ask, call: Call) -> Outcome:
+    if not _is_on(ask, pb.NOSPACE):
+        return ask(call)
+    # Give it a cost the older server can see. It will not be run: that is what the alarm is for.
+    request = pb.TxnRequest()
+    assert isinstance(call.request, pb.TxnRequest)
+    request.CopyFrom(call.request)
+    request.failure.add().request_put.key = b"\0cost"
+    return ask(Call(call.method, request))
+
+
+# -------------------- an empty range_end that is encoded all the same
+
+
+def _is_encoded_range(call: Call) -> bool:
+    return call.method is METHODS[pb.RangeRequest] and isinstance(call.request, bytes)
+
+
+def _encoded_again(ask: Ask, call: Call) -> Outcome:
+    return ask(Call.of(pb.RangeRequest.FromString(call.payload)))
+
+
+# -------------------- fields that are new
+
+
+def _is(kind: type[Message]) -> Callable[[Call], bool]:
+    return lambda call: isinstance(call.request, kind)
+
+
+def _newer_status(ask: Ask, call: Call) -> Outcome:
+    def fill(reply: pb.StatusResponse) -> None:
+        reply.version = TARGET
+        reply.storageVersion = "3.7.0"
+        reply.dbSizeQuota = 2 << 30
+        reply.downgradeInfo.SetInParent()
+
+    return ask(call).map(fill)
+
+
+def _newer_hash(ask: Ask, call: Call) -> Outcome:
+    def fill(reply: pb.HashKVResponse) -> None:
+        assert isinstance(call.request, pb.HashKVRequest)
+        reply.hash_revision = call.request.revision or reply.header.revision
+
+    return ask(call).map(fill)
+
+
+DIFFERENCES = (
+    Difference(
+        reason="RangeStream is new in 3.7; its messages, concatenated, are Range's reply",
+        fixed_in=(3, 7),
+        concerns=older_streams.is_stream,
+        expected=older_streams.streamed,
+    ),
+    Difference(
+        reason="an unknown sort option ends the server's process instead of the call",
+        fixed_in=(3, 6),
+        concerns=older_sorts.has_unknown_sort,
+        expected=older_sorts.refuse_unknown_sort,
+    ),
+    Difference(
+        reason="keys_only is answered from the index, which knows no leases, since 3.7",
+        fixed_in=(3, 7),
+        concerns=_wants_keys_only,
+        expected=_without_leases,
+    ),
+    Difference(
+        reason="Go's sort may put many equals in any order, and does so more before Go 1.19",
+        fixed_in=NEVER,
+        concerns=older_sorts.may_have_ties,
+        expected=older_sorts.in_stable_order,
+    ),
+    Difference(
+        reason="a transaction's puts used to be checked before its ranges, and keys before leases",
+        fixed_in=(3, 7),
+        concerns=older_checks.is_txn,
+        expected=older_checks.in_order,
+    ),
+    Difference(
+        reason="of two alarms the one that was raised last used to answer, now it is CORRUPT",
+        fixed_in=(3, 7),
+        concerns=_writes,
+        expected=_corrupt_first,
+    ),
+    Difference(
+        reason="puts of nested transactions used to cost nothing, and passed a NOSPACE alarm",
+        fixed_in=(3, 7),
+        concerns=_has_nested_put,
+        expected=_with_nested_cost,
+    ),
+    Difference(
+        reason="an encoded but empty range_end used to mean every key from there on",
+        fixed_in=(3, 7),
+        concerns=_is_encoded_range,
+        expected=_encoded_again,
+    ),
+    Difference(
+        reason="Status tells its version, and since 3.6 storage version, quota and downgrade",
+        fixed_in=(3, 7, 1),
+        concerns=_is(pb.StatusRequest),
+        expected=_newer_status,
+    ),
+    Difference(
+        reason="HashKV names the revision it hashed since 3.6",
+        fixed_in=(3, 6),
+        concerns=_is(pb.HashKVRequest),
+        expected=_newer_hash,
+    ),
+)

@@ -1,0 +1,112 @@
+"""Two servers that get the same requests: the one under test and a real etcd.
+
+Both see the same history, so their revisions, IDs and terms are equal too, and a reply's very
+bytes must be. What a real etcd of another version answers differently is put right first, by
+the table in ``differences``.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+
+from etcdpy.pb import rpc_pb2 as pb
+from tests.conformance import differences
+from tests.conformance.peers import Call, Outcome, Peer
+from tests.support.servers import Server
+
+
+class MismatchError(AssertionError):
+    """The server under test did not answer as a real etcd does."""
+
+    def __init__(self, call: Call, expected: Outcome, got: Outcome) -> None:
+        super().__init__(
+            f"\n{call.method.path}\n{_shown_request(call)}"
+            f"\n--- expected {_shown(expected)}\n--- got {_shown(got)}"
+        )
+
+
+class Pair:
+    """Sends each request to both servers and compares everything a client can see."""
+
+    def __init__(self, subject: Server, reference: Server) -> None:
+        self._servers = (subject, reference)
+        self._connect()
+        self.version = differences.version_of(self._reference)
+
+    def send(self, request: Message | Call) -> Outcome:
+        """Return the answer both servers gave.
+
+        Raises:
+            MismatchError: If they differ.
+        """
+        call = request if isinstance(request, Call) else Call.of(request)
+        answer = self._subject.start(call)
+        expected = differences.comparable(self._ask(call))
+        got = differences.comparable(answer())
+        if expected != got:
+            raise MismatchError(call, expected, got)
+        return got
+
+    def restart(self) -> None:
+        """Stop both servers in an orderly way and start them on the same data."""
+        self.close()
+        for server in self._servers:
+            server.restart()
+        self._connect()
+
+    def crash(self) -> None:
+        """Kill both servers and start them on the same data."""
+        self.close()
+        for server in self._servers:
+            server.kill()
+            server.start()
+        self._connect()
+
+    def settle(self) -> None:
+        """Clear alarms and bring both servers to one revision, after whatever a test left."""
+        peers = (self._subject, self._reference)
+        for peer in peers:
+            _disarm(peer)
+        heads = [_head(peer) for peer in peers]
+        for peer, head in zip(peers, heads, strict=True):
+            for _ in range(max(heads) - head):
+                peer.send(Call.of(pb.PutRequest(key=b"behind")))
+
+    def close(self) -> None:
+        self._subject.close()
+        self._reference.close()
+
+    def _connect(self) -> None:
+        self._subject, self._reference = (Peer(server.address) for server in self._servers)
+        self._ask = differences.corrected(self._reference)
+
+
+def _disarm(peer: Peer) -> None:
+    for reply in peer.send(Call.of(pb.AlarmRequest())).replies:
+        for alarm in reply.alarms:
+            request = pb.AlarmRequest(action=pb.AlarmRequest.DEACTIVATE)
+            request.memberID, request.alarm = alarm.memberID, alarm.alarm
+            peer.send(Call.of(request))
+
+
+def _head(peer: Peer) -> int:
+    revision: int = peer.send(Call.of(pb.RangeRequest(key=b"\0"))).reply.header.revision
+    return revision
+
+
+def _shown_request(call: Call) -> str:
+    if isinstance(call.request, bytes):
+        return f"{len(call.request)} bytes: {call.request[:200].hex()}"
+    return _short(call.request)
+
+
+def _shown(outcome: Outcome) -> str:
+    shown = [str(outcome.error or "OK"), *(_short(reply) for reply in outcome.replies)]
+    # Two answers may differ in how the same message is put in bytes.
+    shown += [payload[:200].hex() for payload in outcome.payloads]
+    return "\n".join(shown)
+
+
+def _short(message: Message) -> str:
+    text = str(message)
+    return text if len(text) < 4000 else f"{text[:4000]}... ({len(text)} characters)"

@@ -1,0 +1,160 @@
+"""One server as the comparison sees it: raw requests in, raw replies and a status out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import grpc
+from google.protobuf.message import Message
+
+from etcdpy.pb import rpc_pb2 as pb
+from tests.support.client import CHANNEL_OPTIONS
+
+CALL_TIMEOUT = 30.0
+
+
+class Method(NamedTuple):
+    path: str
+    reply: type[Message]
+
+
+RANGE_STREAM = Method("/etcdserverpb.KV/RangeStream", pb.RangeStreamResponse)
+
+# The method a request goes to, where its type says it.
+METHODS: dict[type[Message], Method] = {
+    pb.RangeRequest: Method("/etcdserverpb.KV/Range", pb.RangeResponse),
+    pb.PutRequest: Method("/etcdserverpb.KV/Put", pb.PutResponse),
+    pb.DeleteRangeRequest: Method("/etcdserverpb.KV/DeleteRange", pb.DeleteRangeResponse),
+    pb.TxnRequest: Method("/etcdserverpb.KV/Txn", pb.TxnResponse),
+    pb.CompactionRequest: Method("/etcdserverpb.KV/Compact", pb.CompactionResponse),
+    pb.MemberListRequest: Method("/etcdserverpb.Cluster/MemberList", pb.MemberListResponse),
+    pb.MemberAddRequest: Method("/etcdserverpb.Cluster/MemberAdd", pb.MemberAddResponse),
+    pb.MemberRemoveRequest: Method("/etcdserverpb.Cluster/MemberRemove", pb.MemberRemoveResponse),
+    pb.MemberUpdateRequest: Method("/etcdserverpb.Cluster/MemberUpdate", pb.MemberUpdateResponse),
+    pb.MemberPromoteRequest: Method(
+        "/etcdserverpb.Cluster/MemberPromote", pb.MemberPromoteResponse
+    ),
+    pb.StatusRequest: Method("/etcdserverpb.Maintenance/Status", pb.StatusResponse),
+    pb.AlarmRequest: Method("/etcdserverpb.Maintenance/Alarm", pb.AlarmResponse),
+    pb.HashKVRequest: Method("/etcdserverpb.Maintenance/HashKV", pb.HashKVResponse),
+    pb.LeaseGrantRequest: Method("/etcdserverpb.Lease/LeaseGrant", pb.LeaseGrantResponse),
+    pb.LeaseRevokeRequest: Method("/etcdserverpb.Lease/LeaseRevoke", pb.LeaseRevokeResponse),
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, decoded or as bytes that may not decode, and where it goes."""
+
+    method: Method
+    request: Message | bytes
+
+    @classmethod
+    def of(cls, request: Message) -> Call:
+        return cls(METHODS[type(request)], request)
+
+    @property
+    def payload(self) -> bytes:
+        if isinstance(self.request, bytes):
+            return self.request
+        return self.request.SerializeToString()
+
+
+def ranges(request: Message | bytes) -> Iterator[pb.RangeRequest]:
+    """Iterate over the Range that ``request`` is, or those that a transaction holds."""
+    if isinstance(request, pb.RangeRequest):
+        yield request
+    elif isinstance(request, pb.TxnRequest):
+        for op in operations(request):
+            if op.HasField("request_range"):
+                yield op.request_range
+
+
+def operations(request: pb.TxnRequest) -> Iterator[pb.RequestOp]:
+    """Iterate over the operations of both branches, those of nested transactions included."""
+    for op in (*request.success, *request.failure):
+        yield op
+        if op.HasField("request_txn"):
+            yield from operations(op.request_txn)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything a client sees of a call: its status and the bytes of each reply."""
+
+    method: Method
+    code: grpc.StatusCode
+    details: str
+    payloads: tuple[bytes, ...] = ()
+
+    @classmethod
+    def ok(cls, method: Method, *replies: Message) -> Outcome:
+        payloads = tuple(reply.SerializeToString() for reply in replies)
+        return cls(method, grpc.StatusCode.OK, "", payloads)
+
+    @classmethod
+    def failed(cls, method: Method, error: tuple[str, str]) -> Outcome:
+        return cls(method, grpc.StatusCode[error[0]], error[1])
+
+    @property
+    def error(self) -> tuple[str, str] | None:
+        """The status as (code name, text), or None for OK."""
+        return None if self.code is grpc.StatusCode.OK else (self.code.name, self.details)
+
+    @property
+    def replies(self) -> list[Any]:
+        """The replies decoded. Any, for a test reads the fields of the reply it asked for."""
+        return [self.method.reply.FromString(payload) for payload in self.payloads]
+
+    @property
+    def reply(self) -> Any:
+        """The only reply of a call that must have succeeded."""
+        assert self.error is None, self.error
+        (reply,) = self.replies
+        return reply
+
+    def map(self, change: Callable[[Any], None]) -> Outcome:
+        """Return this outcome with ``change`` applied to each decoded reply."""
+        replies = self.replies
+        for reply in replies:
+            change(reply)
+        payloads = tuple(reply.SerializeToString() for reply in replies)
+        return Outcome(self.method, self.code, self.details, payloads)
+
+
+# Something that answers calls.
+Ask = Callable[[Call], Outcome]
+
+
+class Peer:
+    """A connection to one of the two servers."""
+
+    def __init__(self, address: str) -> None:
+        # Any: the types of grpcio ask for serializers, which raw bytes do without.
+        self._channel: Any = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._callables: dict[str, Any] = {}
+
+    def send(self, call: Call) -> Outcome:
+        return self.start(call)()
+
+    def start(self, call: Call) -> Callable[[], Outcome]:
+        """Send a request; the function returned waits for the outcome."""
+        # Every call is made as if replies were streamed: how many came is compared as well.
+        path = call.method.path
+        if path not in self._callables:
+            self._callables[path] = self._channel.unary_stream(path)
+        stream = self._callables[path](call.payload, timeout=CALL_TIMEOUT)
+        return lambda: _collect(call.method, stream)
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+def _collect(method: Method, stream: Any) -> Outcome:
+    payloads: list[bytes] = []
+    with suppress(grpc.RpcError):  # the status below tells
+        payloads.extend(stream)
+    return Outcome(method, stream.code(), stream.details(), tuple(payloads))

@@ -1,0 +1,165 @@
+"""What clients ask to find their way: MemberList, Status and Alarm; and the hash of it all."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from etcdpy.pb import rpc_pb2 as pb
+from tests.conformance import errors
+from tests.conformance.messages import EVERYTHING, compact, compare, delete, get, put, txn
+from tests.conformance.pair import MismatchError, Pair
+from tests.conformance.store import Store
+
+NOSPACE, CORRUPT = pb.NOSPACE, pb.CORRUPT
+GET, ACTIVATE, DEACTIVATE = (
+    pb.AlarmRequest.GET,
+    pb.AlarmRequest.ACTIVATE,
+    pb.AlarmRequest.DEACTIVATE,
+)
+
+
+def test_the_member_list_has_one_member_and_no_revision(store: Store) -> None:
+    for linearizable in (False, True):
+        reply = store.send(pb.MemberListRequest(linearizable=linearizable)).reply
+        (member,) = reply.members
+        assert member.clientURLs
+        assert reply.header.member_id == member.ID
+        assert reply.header.revision == 0
+
+
+@pytest.mark.needs("Cluster/MemberAdd")
+def test_members_that_cannot_be_changed(store: Store) -> None:
+    own = store.send(pb.MemberListRequest()).reply.members[0]
+    assert store.error(pb.MemberRemoveRequest(ID=own.ID)) == errors.TOO_FEW_MEMBERS
+    assert store.error(pb.MemberPromoteRequest(ID=own.ID)) == errors.NOT_A_LEARNER
+    taken = pb.MemberAddRequest(peerURLs=own.peerURLs)
+    assert store.error(taken) == errors.PEER_URL_EXISTS
+    for unknown in (0, 1, 2**64 - 1):
+        for request in (pb.MemberRemoveRequest, pb.MemberPromoteRequest, pb.MemberUpdateRequest):
+            assert store.error(request(ID=unknown)) == errors.MEMBER_NOT_FOUND
+    for urls in ([], ["http://a"], ["ftp://a:1"], ["http://a:1/path"], [""]):
+        assert store.error(pb.MemberAddRequest(peerURLs=urls)) == errors.BAD_URLS
+
+
+def test_the_status_of_a_new_store(fresh: Pair) -> None:
+    reply = _settled_status(fresh)
+    assert reply.header.revision == 1
+    assert reply.leader == reply.header.member_id
+    assert reply.storageVersion == "3.7.0"
+    assert reply.dbSizeQuota == 2147483648
+    assert reply.HasField("downgradeInfo")
+    assert not reply.errors
+    assert list(fresh.send(pb.AlarmRequest()).reply.alarms) == []
+
+
+def _settled_status(pair: Pair) -> pb.StatusResponse:
+    """Wait until the reference has agreed with itself on a storage version."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            reply: pb.StatusResponse = pair.send(pb.StatusRequest()).reply
+        except MismatchError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return reply
+
+
+# -------------------- alarms
+
+
+def raise_alarm(store: Store, alarm: pb.AlarmType.ValueType) -> None:
+    request = pb.AlarmRequest(action=ACTIVATE, memberID=42, alarm=alarm)
+    assert store.send(request).reply.alarms[0].memberID == 42
+
+
+@pytest.mark.needs("Maintenance/Alarm")
+def test_alarms_are_raised_listed_and_cleared_exactly(store: Store) -> None:
+    nothing = [
+        pb.AlarmRequest(action=ACTIVATE),
+        pb.AlarmRequest(action=ACTIVATE, memberID=42),
+        pb.AlarmRequest(action=DEACTIVATE, memberID=42, alarm=NOSPACE),
+        pb.AlarmRequest(action=DEACTIVATE),
+        pb.AlarmRequest(action=GET, memberID=42),
+    ]
+    for request in nothing:
+        assert not store.send(request).reply.alarms
+    raise_alarm(store, NOSPACE)
+    raise_alarm(store, NOSPACE)
+    for request in (
+        pb.AlarmRequest(),
+        pb.AlarmRequest(memberID=7),
+        pb.AlarmRequest(alarm=NOSPACE),
+        pb.AlarmRequest(alarm=CORRUPT),
+        pb.AlarmRequest(action=DEACTIVATE, memberID=7, alarm=NOSPACE),
+        pb.AlarmRequest(action=DEACTIVATE, memberID=42, alarm=CORRUPT),
+        pb.AlarmRequest(action=DEACTIVATE, memberID=42),
+        pb.AlarmRequest(),
+    ):
+        store.send(request)
+
+
+@pytest.mark.needs("Maintenance/Alarm")
+def test_no_space_refuses_what_needs_space(store: Store) -> None:
+    raise_alarm(store, NOSPACE)
+    assert store.error(put(b"a")) == errors.NO_SPACE
+    assert store.error(put(b"a", lease=99)) == errors.NO_SPACE
+    assert store.error(put(b"")) == errors.NO_KEY
+    assert store.error(put(b"a", b"v", ignore_value=True)) == errors.VALUE_PROVIDED
+    assert store.error(put(b"a", b"v" * (1536 * 1024))) == errors.TOO_LARGE
+    assert store.error(txn(put(b"a"))) == errors.NO_SPACE
+    assert store.error(txn(otherwise=[put(b"a")])) == errors.NO_SPACE
+    assert store.error(txn(txn(otherwise=[put(b"a")]))) == errors.NO_SPACE
+    assert store.error(txn(put(b"a"), put(b"a"))) == errors.DUPLICATE_KEY
+    assert store.error(txn(put(b"a", lease=99))) == errors.NO_SPACE
+    assert store.error(txn(txn(get(b"a")))) is None
+    assert store.error(txn(txn())) is None
+    assert store.error(txn(get(b"a"), delete(b"b"))) is None
+    assert store.error(delete(b"c")) is None
+    assert store.error(compact(store.rev(4))) is None
+    assert store.error(get(*EVERYTHING)) is None
+
+
+@pytest.mark.needs("Maintenance/Alarm")
+def test_corruption_refuses_every_change(store: Store) -> None:
+    raise_alarm(store, CORRUPT)
+    assert store.error(put(b"a")) == errors.CORRUPT
+    assert store.error(put(b"")) == errors.NO_KEY
+    assert store.error(delete(b"nope")) == errors.CORRUPT
+    assert store.error(delete(b"")) == errors.NO_KEY
+    assert store.error(txn(delete(b"nope"))) == errors.CORRUPT
+    assert store.error(txn(txn())) == errors.CORRUPT
+    assert store.error(compact(store.rev(4))) == errors.CORRUPT
+    assert store.error(compact(store.rev(6))) == errors.CORRUPT
+    assert store.error(get(*EVERYTHING)) is None
+    assert store.error(txn(get(b"a"), when=[compare(b"a", "MOD", "GREATER")])) is None
+    assert store.error(txn()) is None
+    raise_alarm(store, NOSPACE)
+    assert store.error(put(b"a")) == errors.CORRUPT
+    store.send(pb.StatusRequest())
+
+
+@pytest.mark.needs("Maintenance/Alarm")
+def test_alarms_outlive_a_restart_and_show_in_the_status(fresh: Pair) -> None:
+    store = Store(fresh)
+    raise_alarm(store, NOSPACE)
+    fresh.restart()
+    assert [alarm.memberID for alarm in store.send(pb.AlarmRequest()).reply.alarms] == [42]
+    assert store.error(put(b"a")) == errors.NO_SPACE
+    (error,) = _settled_status(fresh).errors
+    assert error.split() == ["memberID:42", "alarm:NOSPACE"]
+
+
+# -------------------- hashes
+
+
+@pytest.mark.needs("Maintenance/HashKV")
+def test_the_hash_of_every_revision(fresh: Pair) -> None:
+    store = Store(fresh)
+    store.send(delete(b"b"))
+    store.send(txn(put(b"d", b"4"), delete(b"c"), put(b"e", b"5")))
+    for revision in range(-1, store.rev(9)):
+        store.send(pb.HashKVRequest(revision=revision))
