@@ -1,0 +1,29 @@
+"""
+An asyncio server for gRPC over HTTP/2 that hosts generated servicers as they are.
+
+It knows nothing of what they do. The layers, from the wire up: :mod:`.frames` and :mod:`.hpack`
+(bytes), :mod:`.connection` and :mod:`.sender` (the protocol, without I/O), :mod:`.call` and
+:mod:`.context` (one call), :mod:`.runner` (handlers), :mod:`.protocol`, :mod:`.listener` and
+:mod:`.server` (asyncio).
+"""
+
+from .context import Context
+from .http import HttpHandler, HttpRequest, HttpResponse
+from .limits import ServerOptions
+from .reference import ReferenceServer
+from .routes import inline
+from .server import Server
+from .status import Metadata, StatusError
+
+__all__ = [
+    "Context",
+    "HttpHandler",
+    "HttpRequest",
+    "HttpResponse",
+    "Metadata",
+    "ReferenceServer",
+    "Server",
+    "ServerOptions",
+    "StatusError",
+    "inline",
+]

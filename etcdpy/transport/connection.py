@@ -1,0 +1,715 @@
+"""
+The receiving half of an HTTP/2 connection, and the rules between both halves. Does no I/O.
+
+Whoever drives a connection hands it what arrived, with the time, then writes and clears
+``sender.out``, and closes once ``is_finished``. Calls go to an :class:`App` as they become
+complete; it answers through ``sender``, at once or later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Final, Protocol
+
+from . import frames
+from .call import Call
+from .frames import (
+    END_HEADERS,
+    END_STREAM,
+    FRAME_HEAD,
+    HAS_PRIORITY,
+    HEADER_SIZE,
+    HEADERS,
+    MAX_FRAME_SIZE,
+    MAX_STREAM_ID,
+    PADDED,
+)
+from .heads import HeadMemory, HeadReader, Timed
+from .hpack import HeaderListBomb, HeaderListTooLarge, HpackError
+from .keepalive import Keepalive, PingPolicy
+from .limits import (
+    CONNECTION_WINDOW,
+    FIRST_FRAMES_SECONDS,
+    MAX_BUFFERED,
+    MAX_CONTINUATIONS,
+    MAX_FAULT_RESETS,
+    MAX_HEADER_BLOCK,
+    STALLED_STREAM_SECONDS,
+    ServerOptions,
+    UselessFrames,
+    reset_bucket,
+)
+from .messages import PREFIX_SIZE
+from .request import METADATA, Head, MalformedRequest, check_trailers
+from .sender import Sender
+from .shutdown import Goodbye, Stage
+from .status import NUMBER_OF, UNAVAILABLE
+
+_DATA_AND_PREFIX: Final = Struct(">IBIBI")
+"""The head of a DATA frame and the prefix of the message it begins with."""
+_DATA_AND_PREFIX_SIZE: Final = 14
+
+
+class App(Protocol):
+    """
+    Who runs the handlers.
+
+    Attributes:
+        call_type: What to make of a request: a subclass of Call.
+
+    """
+
+    call_type: type[Call]
+
+    def start_unary(self, call: Call, message: bytes) -> None:
+        """Run the handler of a method that takes one request."""
+
+    def start_stream(self, call: Call) -> None:
+        """Run the handler of a method that takes a stream of requests."""
+
+    def start_http(self, call: Call, body: bytes | None) -> None:
+        """Answer a request that is not gRPC; its body is None if that was too long."""
+
+    def cancel(self, call: Call) -> None:
+        """Stop a handler: the client will not read an answer."""
+
+
+class ConnectionFault(Exception):  # noqa: N818
+    """The peer broke the rules of the connection, which ends with this GOAWAY."""
+
+    def __init__(self, code: int, debug: str = "") -> None:
+        super().__init__(code, debug)
+        self.code = code
+        self.debug = debug
+
+
+class Connection:
+    """
+    One client's connection.
+
+    Attributes:
+        app: Who runs the handlers.
+        options: The server's.
+        sender: The sending half.
+        streams: The open streams.
+        complete: Calls whose request became complete, to be started when all that arrived
+            together has been looked at: an END_STREAM in a frame of its own often follows.
+        peer: The client's address as gRPC writes it.
+        on_output: Called when there is output that no :meth:`receive` asked for.
+
+    """
+
+    def __init__(
+        self,
+        app: App,
+        memory: HeadMemory,
+        options: ServerOptions,
+        now: float,
+        *,
+        peer: str = "",
+        on_output: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.app = app
+        self.options = options
+        self.peer = peer
+        self.on_output = on_output
+        self._new_call = app.call_type
+        self.streams: dict[int, Call] = {}
+        self.complete: list[Call] = []
+        self._policy = PingPolicy(options.keepalive_min_time)
+        self.sender = Sender(self.streams, self._policy)
+        self._keepalive = Keepalive(options.keepalive_interval, options.keepalive_timeout, now)
+        self._heads = HeadReader(memory)
+        self._goodbye = Goodbye()
+        self._resets = reset_bucket()
+        self._useless = UselessFrames()
+        self._now = now
+        self._buffer = b""
+        self._is_receiving = False
+        self._is_over = False
+        self._needs_preface = True
+        self._needs_settings = True
+        self._waits_since: float | None = now
+        self._last_id = 0
+        self._last_goodbye_id = frames.MAX_STREAM_ID
+        self._orphans = 0
+        self._room = options.live_streams
+        self._faults = 0
+        self._uncredited = 0
+        self._direct_limit = min(options.max_receive_message, MAX_FRAME_SIZE - PREFIX_SIZE)
+        self._block: list[bytes] | None = None
+        self._block_flags = self._block_stream = self._block_size = 0
+        self._block_depends_on_itself = False
+        self._is_plain = False
+        self._stalls: dict[int, tuple[int, float]] = {}
+
+    # What the driver calls.
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take what arrived, in pieces of any size."""
+        if self._is_over:
+            return
+        self._now = self._keepalive.last_read = now
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        self._is_receiving = True
+        try:
+            if self._needs_preface:
+                data = self._read_preface(data)
+            self._read_frames(data, now)
+            self._start_complete()
+        except ConnectionFault as fault:
+            self._end(fault.code, fault.debug)
+        finally:
+            self._is_receiving = False
+
+    def tick(self, now: float) -> None:
+        """Look at the clock, about once a second."""
+        if self._is_over:
+            return
+        if self._waits_since is not None and now - self._waits_since >= FIRST_FRAMES_SECONDS:
+            self._end(frames.PROTOCOL_ERROR, "handshake or header block took too long")
+        elif self._keepalive.is_dead(now):
+            self._is_over = True
+        elif self._keepalive.needs_ping(now):
+            self.sender.out.append(frames.ping(bytes(8)))
+        if self._goodbye.is_overdue(now):
+            self._drain()
+        self._reset_stalled(now)
+
+    def shut_down(self, now: float) -> None:
+        """Ask the client to go elsewhere; serve what it has begun, then be finished."""
+        if self._needs_preface:
+            self._is_over = True
+        elif not self._is_over:
+            self.sender.out.append(self._goodbye.announce(now))
+
+    def stop(self) -> None:
+        """End every call, and then the connection, at once."""
+        for call in list(self.streams.values()):
+            self.sender.cut(call, UNAVAILABLE, self.options.stopped_message)
+            self.app.cancel(call)
+        if not self._is_over and not self._needs_preface:
+            self._end(frames.NO_ERROR)
+        self._is_over = True
+
+    def lost(self) -> None:
+        """Note that the transport is gone: nothing can be answered any more."""
+        self._is_over = True
+        for call in list(self.streams.values()):
+            self._gone(call)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether to close the transport once the output is written."""
+        if self._is_over:
+            return True
+        return self._goodbye.stage is Stage.DRAINING and not self.streams
+
+    def touch(self) -> None:
+        """Note output, from outside of :meth:`receive`."""
+        if not self._is_receiving:
+            self.on_output()
+
+    # What calls and handlers report.
+
+    def fault(self, call: Call, code: int) -> None:
+        """Reset a stream for what the peer did on it."""
+        self._count_fault()
+        call.is_answered = True
+        self.sender.reset(call, code)
+        self.app.cancel(call)
+
+    def orphaned(self, call: Call) -> None:
+        """Note a handler that goes on without its stream; it still counts as a live one."""
+        call.is_orphan = True
+        self._orphans += 1
+        self._room -= 1
+
+    def orphan_ended(self) -> None:
+        """Note that such a handler has ended."""
+        self._orphans -= 1
+        self._room += 1
+
+    # Frames.
+
+    def _read_preface(self, data: bytes) -> bytes:
+        head = data[: len(frames.PREFACE)]
+        if not frames.PREFACE.startswith(head):
+            self._is_over = True
+            return b""
+        if len(head) < len(frames.PREFACE):
+            self._buffer = data
+            return b""
+        self._needs_preface = False
+        self.sender.out.append(self.options.first_frames())
+        return data[len(head) :]
+
+    def _read_frames(self, data: bytes, now: float) -> None:
+        """
+        Read all whole frames and keep the rest.
+
+        The loop is the hot path of the server: a call of a known kind whose request is one
+        HEADERS and one DATA frame, both here, goes from bytes to handler without a detour.
+        """
+        unpack = FRAME_HEAD.unpack_from
+        unpack_data = _DATA_AND_PREFIX.unpack_from
+        known = self._heads.known
+        new_call = self._new_call
+        start_unary = self.app.start_unary
+        streams = self.streams
+        pos = 0
+        end = len(data)
+        while end - pos >= HEADER_SIZE:
+            word, flags, stream_id = unpack(data, pos)
+            start = pos + HEADER_SIZE
+            pos = start + (word >> 8)
+            if pos > end:
+                if word >> 8 > MAX_FRAME_SIZE:
+                    raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+                pos = start - HEADER_SIZE
+                break
+            if (
+                word & 0xFF == HEADERS
+                and flags == END_HEADERS
+                and word <= _MAX_HEADERS_WORD
+                and self._last_id < stream_id <= MAX_STREAM_ID
+                and stream_id & 1
+                and self._is_plain
+            ):
+                self._last_id = stream_id
+                block = data[start:pos]
+                timed = known.get(block) or self._read_request(stream_id, block)
+                if timed is None:
+                    continue
+                head, timeout = timed
+                if head.direct and end - pos >= _DATA_AND_PREFIX_SIZE and len(streams) < self._room:
+                    word, flags, data_stream_id, is_compressed, length = unpack_data(data, pos)
+                    start = pos + _DATA_AND_PREFIX_SIZE
+                    if (
+                        word == (length + PREFIX_SIZE) << 8  # DATA, and exactly this message
+                        and flags == END_STREAM
+                        and data_stream_id == stream_id
+                        and not is_compressed
+                        and length <= self._direct_limit
+                        and start + length <= end
+                        and head.content_length in (-1, length + PREFIX_SIZE)
+                    ):
+                        pos = start + length
+                        self._uncredited += length + PREFIX_SIZE
+                        if self._uncredited >= _CREDIT_AT:
+                            self._credit()
+                        deadline = None if timeout is None else now + timeout
+                        call = new_call(self, stream_id, head, deadline, True)
+                        start_unary(call, data[start:pos])
+                        if not call.is_closed:
+                            streams[stream_id] = call
+                        continue
+                self._begin(stream_id, head, timeout, is_ended=False)
+                continue
+            kind = word & 0xFF
+            if self._block is not None and kind != frames.CONTINUATION:
+                raise ConnectionFault(frames.PROTOCOL_ERROR, "a header block is not complete")
+            if self._needs_settings and (kind != frames.SETTINGS or flags & frames.ACK):
+                raise ConnectionFault(frames.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+            if word >> 8 > MAX_FRAME_SIZE:
+                raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+            if kind < len(_HANDLERS):
+                _HANDLERS[kind](self, flags, stream_id & MAX_STREAM_ID, data[start:pos])
+            else:
+                self._count_useless()  # RFC 9113 4.1: ignored
+        if pos < end:
+            self._buffer = data[pos:]
+
+    def _start_complete(self) -> None:
+        while self.complete:
+            calls, self.complete = self.complete, []
+            for call in calls:
+                if call.is_answered:
+                    continue
+                if call.head.http_fields is not None:
+                    self.app.start_http(call, call.take_body())
+                else:
+                    assert call.incoming is not None
+                    message, call.incoming.message = call.incoming.message, None
+                    assert message is not None
+                    self.app.start_unary(call, message)
+
+    # Requests.
+
+    def _read_request(self, stream_id: int, block: bytes) -> Timed | None:
+        """Return what a block asks for; None if that is refused, which has been said."""
+        try:
+            return self._heads.read(block)
+        except HpackError as error:
+            raise _compression_fault(error) from None
+        except HeaderListTooLarge:
+            self._refuse(stream_id, frames.FRAME_SIZE_ERROR)
+        except MalformedRequest:
+            self._refuse(stream_id, frames.PROTOCOL_ERROR)
+        return None
+
+    def _refuse(self, stream_id: int, code: int) -> None:
+        """Reset a stream that never came to be."""
+        if code == frames.REFUSED_STREAM:
+            # Before our SETTINGS are read this is no fault, but it costs us.
+            if not self._resets.take(self._now):
+                raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many refused streams")
+        else:
+            self._count_fault()
+        self.sender.out.append(frames.rst_stream(stream_id, code))
+        self.sender.remember(stream_id)
+
+    def _begin(self, stream_id: int, head: Head, timeout: float | None, *, is_ended: bool) -> None:
+        """Open the stream of a request; its block has been read."""
+        if self._goodbye.stage is Stage.DRAINING:
+            # The second GOAWAY has told the client that this one is not served.
+            self.sender.remember(stream_id)
+            return
+        refusal = head.refusal
+        is_late_refusal = refusal is None or refusal.rank > METADATA
+        if is_late_refusal and len(self.streams) >= self._room:
+            self._refuse(stream_id, frames.REFUSED_STREAM)
+            return
+        deadline = None if timeout is None else self._now + timeout
+        call = self._new_call(self, stream_id, head, deadline, is_ended)
+        self.streams[stream_id] = call
+        if refusal is not None:
+            error = refusal.error
+            code = NUMBER_OF[error.code]
+            self.sender.status(call, code, error.details, http_status=refusal.http_status)
+            return
+        if head.route is not None and head.route.request_streaming:
+            self.app.start_stream(call)
+        if is_ended:
+            call.half_close()
+
+    def _read_block(self) -> None:
+        """Act on a complete header block that did not take the short way."""
+        assert self._block is not None
+        block, stream_id = b"".join(self._block), self._block_stream
+        is_ended = bool(self._block_flags & END_STREAM)
+        self._block = None
+        self._waits_since = None
+        self._update_plain()
+        if stream_id > self._last_id:
+            if not stream_id & 1:
+                raise _illegal_stream(stream_id)
+            self._last_id = stream_id
+            timed = self._heads.known.get(block) or self._read_request(stream_id, block)
+            if timed is None:
+                return
+            if self._block_depends_on_itself:
+                self._refuse(stream_id, frames.PROTOCOL_ERROR)
+            else:
+                self._begin(stream_id, *timed, is_ended=is_ended)
+            return
+        self._read_trailers(stream_id, block, is_ended=is_ended)
+
+    def _read_trailers(self, stream_id: int, block: bytes, *, is_ended: bool) -> None:
+        call = self.streams.get(stream_id)
+        if call is None and stream_id not in self.sender.ended_by_us:
+            raise _illegal_stream(stream_id)
+        try:
+            fields = self._heads.fields(block)
+            check_trailers(fields)
+        except HpackError as error:
+            raise _compression_fault(error) from None
+        except (HeaderListTooLarge, MalformedRequest):
+            is_ended = False
+        if call is None:
+            return
+        if call.remote_closed:
+            self.fault(call, frames.STREAM_CLOSED)
+        elif not is_ended:
+            self.fault(call, frames.PROTOCOL_ERROR)
+        else:
+            call.half_close()
+
+    # One method for each type of frame; all return nothing and raise ConnectionFault.
+
+    def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
+        size = len(payload)
+        self._uncredited += size
+        if self._uncredited >= _CREDIT_AT:
+            self._credit()
+        if flags & PADDED:
+            payload = _strip(payload, 0)
+        call = self.streams.get(stream_id)
+        if call is None:
+            self._check_not_idle(stream_id)
+            if stream_id not in self.sender.ended_by_us:
+                self._refuse(stream_id, frames.STREAM_CLOSED)
+            return
+        if call.remote_closed:
+            self.fault(call, frames.STREAM_CLOSED)
+            return
+        is_ended = bool(flags & END_STREAM)
+        if payload or size:
+            call.receive(payload, size)
+        elif not is_ended:
+            self._count_useless()
+        if is_ended and not call.is_closed:
+            call.half_close()
+
+    def _on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
+        _require_stream(stream_id)
+        self._block_depends_on_itself = False
+        skip = 5 if flags & HAS_PRIORITY else 0
+        if skip:
+            start = 1 if flags & PADDED else 0
+            dependency = payload[start : start + 4]
+            self._block_depends_on_itself = _stream_in(dependency) == stream_id
+        if flags & PADDED:
+            payload = _strip(payload, skip)
+        elif len(payload) < skip:
+            raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+        else:
+            payload = payload[skip:]
+        self._block = [payload]
+        self._block_flags = flags
+        self._block_stream = stream_id
+        self._block_size = len(payload)
+        if flags & END_HEADERS:
+            self._read_block()
+        else:
+            self._waits_since = self._now
+            self._update_plain()
+
+    def _on_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if self._block is None or stream_id != self._block_stream:
+            raise ConnectionFault(frames.PROTOCOL_ERROR)
+        self._block.append(payload)
+        self._block_size += len(payload)
+        if len(self._block) > MAX_CONTINUATIONS + 1 or self._block_size > MAX_HEADER_BLOCK:
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "header block too long")
+        if flags & END_HEADERS:
+            self._read_block()
+
+    def _on_priority(self, flags: int, stream_id: int, payload: bytes) -> None:
+        _require_stream(stream_id)
+        self._count_useless()
+        if len(payload) != 5:
+            self._reset_any(stream_id, frames.FRAME_SIZE_ERROR)
+        elif _stream_in(payload) == stream_id:
+            self._reset_any(stream_id, frames.PROTOCOL_ERROR)
+
+    def _on_rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
+        _require_size(payload, 4)
+        self._check_not_idle(stream_id)
+        call = self.streams.get(stream_id)
+        if call is None:
+            self._count_useless()
+            return
+        if not call.is_answered and not self._resets.take(self._now):
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many resets")
+        self._gone(call)
+
+    def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
+        _require_connection(stream_id)
+        if flags & frames.ACK:
+            _require_size(payload, 0)
+            return
+        if len(payload) % 6:
+            raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+        if self._needs_settings:
+            self._needs_settings = False
+            self._waits_since = None
+            self._update_plain()
+        else:
+            self._count_useless()
+        for name, value in frames.parse_settings(payload):
+            self._apply(name, value)
+        self.sender.out.append(frames.SETTINGS_ACK)
+
+    def _apply(self, name: int, value: int) -> None:
+        """Obey one setting of the client (RFC 9113 6.5.2)."""
+        if name == frames.HEADER_TABLE_SIZE:
+            self.sender.announce_empty_table()
+        elif name == frames.ENABLE_PUSH:
+            if value > 1:
+                raise ConnectionFault(frames.PROTOCOL_ERROR)
+        elif name == frames.INITIAL_WINDOW_SIZE:
+            if value > frames.MAX_WINDOW or not self.sender.set_initial_window(value):
+                raise ConnectionFault(frames.FLOW_CONTROL_ERROR)
+        elif name == frames.SETTINGS_MAX_FRAME_SIZE:
+            # Ours never are larger than the smallest value allowed.
+            if not MAX_FRAME_SIZE <= value < 1 << 24:
+                raise ConnectionFault(frames.PROTOCOL_ERROR)
+        elif name == frames.MAX_HEADER_LIST_SIZE:
+            self.sender.max_list = value
+
+    def _on_push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
+        raise ConnectionFault(frames.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
+
+    def _on_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
+        _require_connection(stream_id)
+        _require_size(payload, 8)
+        if flags & frames.ACK:
+            if self._goodbye.is_acknowledged_by(payload):
+                self._drain()
+            return
+        self.sender.out.append(frames.ping(payload, ack=True))
+        if self._policy.is_too_many(self._now, open_streams=bool(self.streams)):
+            # grpc clients look for this very text and ping less from then on.
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too_many_pings")
+
+    def _on_goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
+        _require_connection(stream_id)
+        if len(payload) < 8:
+            raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+        self._count_useless()
+
+    def _on_window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
+        _require_size(payload, 4)
+        self._count_useless()
+        increment = _stream_in(payload)
+        if stream_id == 0:
+            if not increment:
+                raise ConnectionFault(frames.PROTOCOL_ERROR)
+            if not self.sender.connection_window_grew(increment):
+                raise ConnectionFault(frames.FLOW_CONTROL_ERROR)
+            return
+        self._check_not_idle(stream_id)
+        call = self.streams.get(stream_id)
+        if call is None:
+            return  # it has not heard yet that the stream is over
+        if not increment:
+            self.fault(call, frames.PROTOCOL_ERROR)
+        elif not self.sender.stream_window_grew(call, increment):
+            self.fault(call, frames.FLOW_CONTROL_ERROR)
+
+    # Helpers.
+
+    def _gone(self, call: Call) -> None:
+        """The client has given up a stream."""
+        self.streams.pop(call.stream_id, None)
+        call.remote_closed = call.is_closed = call.is_answered = True
+        self.sender.drop(call)
+        self.app.cancel(call)
+
+    def _reset_any(self, stream_id: int, code: int) -> None:
+        """Reset a stream in whatever state it is."""
+        call = self.streams.get(stream_id)
+        if call is None:
+            self._refuse(stream_id, code)
+        else:
+            self.fault(call, code)
+
+    def _check_not_idle(self, stream_id: int) -> None:
+        """RFC 9113 5.1: most frames on a stream that was never opened are a fault."""
+        if stream_id == 0 or not stream_id & 1 or stream_id > self._last_id:
+            raise ConnectionFault(frames.PROTOCOL_ERROR, f"frame on idle stream {stream_id}")
+
+    def _count_fault(self) -> None:
+        self._faults += 1
+        if self._faults > MAX_FAULT_RESETS:
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many faults")
+
+    def _count_useless(self) -> None:
+        progress = (self._last_id >> 1) + self.sender.data_frames
+        if self._useless.is_flood(self._now, progress):
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many useless frames")
+
+    def _credit(self) -> None:
+        """Give the connection's window back: one slow stream must not hold up the others."""
+        self.sender.grant(0, self._uncredited)
+        self._uncredited = 0
+        # Looked at once in a while, so that it need not be counted with each frame.
+        buffered = sum(call.buffered for call in self.streams.values())
+        while buffered > MAX_BUFFERED:
+            largest = max(self.streams.values(), key=lambda call: call.buffered)
+            buffered -= largest.buffered
+            self.fault(largest, frames.ENHANCE_YOUR_CALM)
+
+    def _update_plain(self) -> None:
+        self._is_plain = self._block is None and not self._needs_settings
+
+    def _drain(self) -> None:
+        self.sender.out.append(self._goodbye.drain(self._last_id))
+        self._last_goodbye_id = self._last_id
+
+    def _end(self, code: int, debug: str = "") -> None:
+        """Send the last GOAWAY and be over; handlers learn of it through :meth:`lost`."""
+        last = min(self._last_id, self._last_goodbye_id)
+        self.sender.out.append(frames.goaway(last, code, debug.encode()))
+        self._is_over = True
+
+    def _reset_stalled(self, now: float) -> None:
+        """Cut answered streams whose client does not let the answer out."""
+        stalls: dict[int, tuple[int, float]] = {}
+        for call in list(self.streams.values()):
+            outgoing = call.outgoing
+            if outgoing is None or not outgoing.queue or outgoing.trailers is None:
+                continue
+            sent, since = self._stalls.get(call.stream_id, (-1, now))
+            if sent != outgoing.sent:
+                since = now
+            if now - since >= STALLED_STREAM_SECONDS:
+                self.sender.reset(call, frames.CANCEL)
+            else:
+                stalls[call.stream_id] = (outgoing.sent, since)
+        self._stalls = stalls
+
+
+_CREDIT_AT: Final = CONNECTION_WINDOW // 4
+_MAX_HEADERS_WORD: Final = MAX_FRAME_SIZE << 8 | HEADERS
+
+# Indexed by frame type.
+_HANDLERS: Final = (
+    Connection._on_data,
+    Connection._on_headers,
+    Connection._on_priority,
+    Connection._on_rst_stream,
+    Connection._on_settings,
+    Connection._on_push_promise,
+    Connection._on_ping,
+    Connection._on_goaway,
+    Connection._on_window_update,
+    Connection._on_continuation,
+)
+
+
+def _strip(payload: bytes, skip: int) -> bytes:
+    """Return a padded payload without its padding and without ``skip`` bytes after its length."""
+    if not payload:
+        raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+    end = len(payload) - payload[0]
+    # RFC 9113 6.1: padding as long as the payload, or longer.
+    if end < 1 + skip:
+        raise ConnectionFault(frames.PROTOCOL_ERROR, "padding too long")
+    return payload[1 + skip : end]
+
+
+def _stream_in(payload: bytes) -> int:
+    """Return the 31 bits at the start of a payload."""
+    return int.from_bytes(payload[:4], "big") & MAX_STREAM_ID
+
+
+def _require_size(payload: bytes, size: int) -> None:
+    if len(payload) != size:
+        raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+
+
+def _require_stream(stream_id: int) -> None:
+    if stream_id == 0:
+        raise ConnectionFault(frames.PROTOCOL_ERROR, "stream 0")
+
+
+def _require_connection(stream_id: int) -> None:
+    if stream_id != 0:
+        raise ConnectionFault(frames.PROTOCOL_ERROR, f"stream {stream_id}")
+
+
+def _compression_fault(error: HpackError) -> ConnectionFault:
+    is_bomb = isinstance(error, HeaderListBomb)
+    code = frames.ENHANCE_YOUR_CALM if is_bomb else frames.COMPRESSION_ERROR
+    return ConnectionFault(code, str(error))
+
+
+def _illegal_stream(stream_id: int) -> ConnectionFault:
+    return ConnectionFault(
+        frames.PROTOCOL_ERROR, f"received an illegal stream id: {stream_id}. headers frame: "
+    )

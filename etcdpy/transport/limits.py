@@ -1,0 +1,167 @@
+"""Every bound that a peer can run into, and why it has that size."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from . import frames
+
+INITIAL_STREAM_WINDOW: Final = 1 << 20
+"""Bytes of requests a stream may have unread: most messages pass without a second grant."""
+
+CONNECTION_WINDOW: Final = 16 << 20
+"""Bytes of DATA in flight on a connection: it never holds back a stream that has window."""
+
+MAX_HEADER_LIST: Final = 65536
+"""Decoded bytes of a request's headers (RFC 9113 10.5.1): a 32 KiB token and room for more."""
+
+MAX_HEADER_STRING: Final = 32768
+"""Bytes of one header name or value."""
+
+MAX_HEADER_BLOCK: Final = 65536
+"""Compressed bytes of one header block, over all its frames."""
+
+MAX_CONTINUATIONS: Final = 16
+"""CONTINUATION frames of one block: empty ones cost the peer nothing (CVE-2024-27316)."""
+
+MAX_LIVE_STREAMS: Final = 10_000
+"""Streams on one connection even when no limit is advertised: each costs about a kilobyte."""
+
+MAX_FAULT_RESETS: Final = 1000
+"""RST_STREAM frames a peer may provoke by faults in a connection's life (CVE-2025-8671)."""
+
+MAX_BUFFERED: Final = 128 << 20
+"""Bytes of incomplete or unread requests on one connection; the stream beyond is reset."""
+
+SEND_QUEUE: Final = 64 << 10
+"""Bytes a stream may have waiting to be sent before its producer waits, as in grpc-go."""
+
+CONNECTION_SEND_QUEUE: Final = 16 << 20
+"""The same over all streams of a connection: many slow streams are no way around it."""
+
+REMEMBERED_STREAMS: Final = 1000
+"""Streams ended by us for which frames still under way are passed over in silence."""
+
+FIRST_FRAMES_SECONDS: Final = 10.0
+"""For the preface and the first SETTINGS, and for each header block to be completed."""
+
+STALLED_STREAM_SECONDS: Final = 60.0
+"""An answered stream whose peer grants no window is cut: it only pins its answer."""
+
+STALLED_WRITE_SECONDS: Final = 20.0
+"""A connection that takes no byte of what is to be written is dead."""
+
+LINGER_SECONDS: Final = 1.0
+"""After a final GOAWAY we still read, so that a TCP reset does not overtake it."""
+
+
+class RateBucket:
+    """
+    A token bucket: bursts up to ``capacity``, ``per_second`` in the long run.
+
+    Does not read a clock; ``now`` never falls.
+    """
+
+    __slots__ = ("_capacity", "_per_second", "_then", "_tokens")
+
+    def __init__(self, capacity: float, per_second: float) -> None:
+        self._capacity = capacity
+        self._per_second = per_second
+        self._tokens = capacity
+        self._then = 0.0
+
+    def take(self, now: float) -> bool:
+        """Take one token and return whether there was one."""
+        refilled = self._tokens + (now - self._then) * self._per_second
+        self._tokens = min(self._capacity, refilled) - 1
+        self._then = now
+        if self._tokens < 0:
+            self._tokens = 0
+            return False
+        return True
+
+
+def reset_bucket() -> RateBucket:
+    """
+    Return the allowance for resets of unanswered calls (CVE-2023-44487).
+
+    Clients do cancel in bursts (a page closed, a race lost), but not for ever.
+    """
+    return RateBucket(capacity=1000, per_second=200)
+
+
+class UselessFrames:
+    """
+    Counts frames that carry nothing on: empty DATA, PRIORITY, WINDOW_UPDATE, SETTINGS.
+
+    Honest clients send some with each call and each DATA frame they get, so an allowance
+    grows with those; the rest is 1000 in ten seconds.
+    """
+
+    __slots__ = ("_count", "_progress", "_since")
+
+    BURST: Final = 1000
+    SECONDS: Final = 10.0
+    PER_STEP: Final = 4
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._since = 0.0
+        self._progress = 0
+
+    def is_flood(self, now: float, progress: int) -> bool:
+        """
+        Count one frame and return whether it is one too many.
+
+        Args:
+            now: Monotonic seconds.
+            progress: Calls begun and DATA frames sent since the connection began.
+
+        """
+        if now - self._since >= self.SECONDS:
+            self._since = now
+            self._count = 0
+            self._progress = progress
+        self._count += 1
+        return self._count > self.BURST + self.PER_STEP * (progress - self._progress)
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """
+    What the owner of a server may choose. Times are in seconds, sizes in bytes.
+
+    Attributes:
+        max_receive_message: Longest request message, before and after decompression.
+        max_concurrent_streams: Advertised per connection; None advertises nothing.
+        keepalive_interval: Silence after which a peer is pinged; 0 never pings.
+        keepalive_timeout: Silence after that ping which ends the connection.
+        keepalive_min_time: Least time between a peer's pings while calls are open.
+        stopped_message: Details of the UNAVAILABLE status when the server stops.
+        max_http_body: Longest body of a request that is not gRPC.
+
+    """
+
+    max_receive_message: int = 4 << 20
+    max_concurrent_streams: int | None = None
+    keepalive_interval: float = 7200.0
+    keepalive_timeout: float = 20.0
+    keepalive_min_time: float = 5.0
+    stopped_message: str = "server stopped"
+    max_http_body: int = 4 << 20
+
+    @property
+    def live_streams(self) -> int:
+        """Streams that one connection may have open."""
+        if self.max_concurrent_streams is None:
+            return MAX_LIVE_STREAMS
+        return self.max_concurrent_streams
+
+    def first_frames(self) -> bytes:
+        """Return our SETTINGS and the WINDOW_UPDATE that lifts the connection's window."""
+        values = [(frames.INITIAL_WINDOW_SIZE, INITIAL_STREAM_WINDOW)]
+        if self.max_concurrent_streams is not None:
+            values.insert(0, (frames.MAX_CONCURRENT_STREAMS, self.max_concurrent_streams))
+        values.append((frames.SETTINGS_MAX_FRAME_SIZE, frames.MAX_FRAME_SIZE))
+        values.append((frames.MAX_HEADER_LIST_SIZE, MAX_HEADER_LIST))
+        lift = CONNECTION_WINDOW - frames.DEFAULT_WINDOW
+        return frames.settings(values) + frames.window_update(0, lift)

@@ -1,0 +1,359 @@
+"""
+Runs handlers: the marked ones step by step without a task, the others each in a task.
+
+A handler without a task that has to wait is parked on the future it waits for. Many park on
+the same future (a batch on its way to the disk), so a future gets one callback, which resumes
+all of them and has each connection written once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from asyncio import CancelledError, Future
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from .call import Call
+from .context import Context, RequestIterator, unreadable
+from .deadlines import Deadlines
+from .frames import INTERNAL_ERROR
+from .http import HttpHandler, HttpRequest, HttpResponse, plain_text
+from .status import (
+    CANCELLED,
+    DEADLINE_EXCEEDED,
+    NUMBER_OF,
+    OK,
+    UNIMPLEMENTED,
+    UNKNOWN,
+    ProtocolStatus,
+    StatusError,
+)
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Runner:
+    """Runs the calls of all connections of a server; see :class:`.connection.App`."""
+
+    call_type: type[Call] = Context
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, http: HttpHandler) -> None:
+        self._loop = loop
+        self._http = http
+        self._deadlines = Deadlines()
+        self._timer: asyncio.TimerHandle | None = None
+        self._parked: dict[Future[Any], list[Call]] = {}
+        self._yielded: list[Call] = []
+        # The loop itself only keeps weak references to tasks.
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # Starting.
+
+    def start_unary(self, call: Call, message: bytes) -> None:
+        """Run the handler of a method that takes one request."""
+        assert isinstance(call, Context)
+        route = call.head.route
+        assert route is not None
+        if not route.inline:
+            self._spawn(call, self._run_unary(call, message))
+            return
+        # Fast path, measured: 2 µs less than a task. deserialize() is spelled out.
+        try:
+            request = route.deserialize(message)
+        except Exception:  # noqa: BLE001 (whatever a deserializer raises)
+            self._fail(call, unreadable())
+            return
+        try:
+            coroutine = route.behavior(request, call)
+            waiting = coroutine.send(None)
+        except StopIteration as stop:
+            if stop.value is not None and call.extra is None:
+                try:
+                    body = route.serialize(stop.value)
+                except Exception as error:  # noqa: BLE001
+                    self._fail(call, error)
+                    return
+                call.connection.sender.reply(call, body)
+            else:
+                self._answer(call, stop.value)
+        except (Exception, CancelledError) as error:  # noqa: BLE001 (a handler may do anything)
+            self._fail(call, error)
+        else:
+            call.is_running = True
+            self._watch(call)
+            self._park(call, coroutine, waiting)
+
+    def start_stream(self, call: Call) -> None:
+        """Run the handler of a method that takes a stream of requests."""
+        assert isinstance(call, Context)
+        assert call.head.route is not None
+        requests = RequestIterator(call)
+        self._spawn(call, self._run(call, requests))
+
+    def start_http(self, call: Call, body: bytes | None) -> None:
+        """Answer a request that is not gRPC."""
+        self._spawn(call, self._run_http(call, body))
+
+    def cancel(self, call: Call) -> None:
+        """Stop a handler: the client will not read an answer."""
+        call.is_answered = True
+        if call.outgoing is not None:
+            call.connection.sender.drop(call)
+        if not call.is_running:
+            return
+        if not call.is_orphan:
+            call.connection.orphaned(call)
+        if call.task is not None:
+            call.task.cancel()
+        elif call.coroutine is not None:
+            coroutine, call.coroutine, call.waiting = call.coroutine, None, None
+            self._step(call, coroutine, CancelledError())
+
+    async def close(self) -> None:
+        """Cancel what still runs and wait for it, but not for ever."""
+        if self._timer is not None:
+            self._timer.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
+
+    # Handlers without a task.
+
+    def _step(
+        self, call: Call, coroutine: Coroutine[Any, Any, Any], error: BaseException | None = None
+    ) -> None:
+        """Resume a parked handler; its output is for the caller to have written."""
+        try:
+            waiting = coroutine.send(None) if error is None else coroutine.throw(error)
+        except StopIteration as stop:
+            self._ended(call)
+            self._answer(call, stop.value)
+        except (Exception, CancelledError) as failure:  # noqa: BLE001
+            self._ended(call)
+            self._fail(call, failure)
+        else:
+            self._park(call, coroutine, waiting)
+
+    def _park(self, call: Call, coroutine: Coroutine[Any, Any, Any], waiting: Any) -> None:
+        call.coroutine = coroutine
+        if waiting is None:
+            # A bare yield, as in asyncio.sleep(0).
+            if not self._yielded:
+                self._loop.call_soon(self._resume_yielded)
+            self._yielded.append(call)
+            return
+        # What asyncio.Task expects of a future, too.
+        if getattr(waiting, "_asyncio_future_blocking", None) is None:
+            self._step(call, coroutine, RuntimeError(f"awaited {waiting!r}, which is no future"))
+            return
+        waiting._asyncio_future_blocking = False
+        call.waiting = waiting
+        calls = self._parked.get(waiting)
+        if calls is None:
+            self._parked[waiting] = [call]
+            waiting.add_done_callback(self._wake)
+        else:
+            calls.append(call)
+
+    def _wake(self, future: Future[Any]) -> None:
+        self._resume(self._parked.pop(future), future)
+
+    def _resume_yielded(self) -> None:
+        calls, self._yielded = self._yielded, []
+        self._resume(calls, None)
+
+    def _resume(self, calls: list[Call], future: Future[Any] | None) -> None:
+        for call in calls:
+            coroutine = call.coroutine
+            # Cancelled meanwhile, it has ended or waits for something else.
+            if coroutine is not None and call.waiting is future:
+                call.coroutine = call.waiting = None
+                self._step(call, coroutine)
+        for connection in {call.connection for call in calls}:
+            connection.touch()
+
+    # Handlers in tasks.
+
+    def _spawn(self, call: Call, coroutine: Coroutine[Any, Any, None]) -> None:
+        call.is_running = True
+        self._watch(call)
+        call.task = task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run_unary(self, call: Context, message: bytes) -> None:
+        try:
+            request = call.deserialize(message)
+        except ProtocolStatus as error:
+            self._ended(call)
+            self._fail(call, error)
+            call.connection.touch()
+            return
+        await self._run(call, request)
+
+    async def _run(self, call: Context, request: Any) -> None:
+        """Run a handler of any kind to its end and see to the status."""
+        route = call.head.route
+        assert route is not None
+        try:
+            result = route.behavior(request, call)
+            if not hasattr(result, "__aiter__"):
+                result = await result
+            elif route.response_streaming:
+                async for response in result:
+                    await call.write(response)
+                result = None
+        except (Exception, CancelledError) as error:  # noqa: BLE001
+            self._ended(call)
+            self._fail(call, error)
+        else:
+            self._ended(call)
+            if route.response_streaming:
+                self._finish(call)
+            else:
+                self._answer(call, result)
+        call.connection.touch()
+
+    async def _run_http(self, call: Call, body: bytes | None) -> None:
+        head = call.head
+        assert head.http_fields is not None
+        sender = call.connection.sender
+        try:
+            if body is None:
+                response = plain_text(413, b"request body too large\n")
+            else:
+                request = HttpRequest(
+                    head.method,
+                    head.path,
+                    head.authority,
+                    head.http_fields,
+                    body,
+                    call.connection.peer,
+                )
+                response = await self._http(request)
+            await self._send_http(call, response)
+        except (Exception, CancelledError) as error:  # noqa: BLE001
+            if not isinstance(error, CancelledError):
+                _log.exception("request %s %s failed", head.method, head.path)
+            if not call.is_closed:
+                call.is_answered = True
+                sender.reset(call, INTERNAL_ERROR)
+        finally:
+            self._ended(call)
+            call.connection.touch()
+
+    async def _send_http(self, call: Call, response: HttpResponse) -> None:
+        if call.is_closed:
+            return
+        sender = call.connection.sender
+        if call.head.method == "HEAD" or response.body == b"":
+            call.is_answered = True
+            sender.end(call, response.block())
+            return
+        call.is_opened = True
+        sender.headers(call.stream_id, response.block())
+        if isinstance(response.body, bytes):
+            sender.data(call, b"", response.body)
+        else:
+            async for piece in response.body:
+                await call.room()
+                if piece:
+                    sender.data(call, b"", piece)
+                    call.connection.touch()
+        call.is_answered = True
+        sender.end(call, b"")
+
+    # Ending.
+
+    def _ended(self, call: Call) -> None:
+        """Note that a handler that had to wait runs no more."""
+        call.is_running = False
+        call.task = None
+        if call.tick:
+            self._deadlines.discard(call)
+        if call.is_orphan:
+            call.connection.orphan_ended()
+        if call.extra is not None and call.extra.callbacks:
+            # When the status has been sent, as grpcio has it.
+            self._loop.call_soon(self._call_back, call)
+
+    def _call_back(self, call: Call) -> None:
+        assert call.extra is not None
+        for callback in call.extra.callbacks:
+            try:
+                callback(call)
+            except Exception:  # noqa: BLE001
+                _log.exception("done callback %r failed", callback)
+
+    def _answer(self, call: Call, response: Any) -> None:
+        """End a call with one response, unless the handler chose another code."""
+        extra = call.extra
+        if call.is_answered:
+            return
+        if extra is not None and extra.code != OK:
+            self._finish(call)
+            return
+        assert call.head.route is not None
+        try:
+            body = call.head.route.serialize(response)
+        except Exception as error:  # noqa: BLE001
+            self._fail(call, error)
+            return
+        call.connection.sender.reply(call, body)
+
+    def _finish(self, call: Call) -> None:
+        """End a call with the status that the handler chose, or success."""
+        sender, extra = call.connection.sender, call.extra
+        if extra is not None:
+            sender.status(call, extra.code, extra.details, extra.trailing_metadata)
+            return
+        if not call.is_opened and not call.is_answered:
+            # Success is never told in the first block: some clients take that for an error.
+            sender.open(call)
+        sender.status(call, OK, "")
+
+    def _fail(self, call: Call, error: BaseException) -> None:
+        """End a call with the status that an exception stands for."""
+        if call.is_answered:
+            return
+        extra = call.extra
+        sender = call.connection.sender
+        if isinstance(error, StatusError) and not (extra is not None and extra.is_aborted):
+            metadata = error.trailing_metadata or call.trailing_metadata()
+            sender.status(call, NUMBER_OF[error.code], error.details, metadata)
+        elif extra is not None and extra.code != OK:
+            # Generated servicers set a code and raise NotImplementedError.
+            sender.status(call, extra.code, extra.details, extra.trailing_metadata)
+        elif isinstance(error, NotImplementedError):
+            sender.status(call, UNIMPLEMENTED, str(error) or "Method not implemented!")
+        elif isinstance(error, CancelledError):
+            sender.status(call, CANCELLED, "the handler was cancelled")
+        else:
+            _log.error("handler of %s failed", call.head.path, exc_info=error)
+            sender.status(call, UNKNOWN, f"Unexpected {type(error)}: {error}")
+
+    # Deadlines.
+
+    def _watch(self, call: Call) -> None:
+        if call.deadline is not None and self._deadlines.add(call):
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        earliest = self._deadlines.next()
+        if earliest is not None:
+            delay = max(0.0, earliest - time.monotonic())
+            self._timer = self._loop.call_later(delay, self._expire)
+
+    def _expire(self) -> None:
+        for call in self._deadlines.expire(time.monotonic()):
+            call.connection.sender.cut(call, DEADLINE_EXCEEDED, "context deadline exceeded")
+            self.cancel(call)
+            call.connection.touch()
+        self._arm()

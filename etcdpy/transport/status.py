@@ -1,0 +1,66 @@
+"""The outcome of a call: gRPC status codes and messages as they travel."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import grpc
+
+Metadata = Sequence[tuple[str, str | bytes]]
+"""Keys in lower case; the value is ``bytes`` if and only if the key ends in ``-bin``."""
+
+OK: Final = 0
+CANCELLED: Final = 1
+UNKNOWN: Final = 2
+INVALID_ARGUMENT: Final = 3
+DEADLINE_EXCEEDED: Final = 4
+RESOURCE_EXHAUSTED: Final = 8
+UNIMPLEMENTED: Final = 12
+INTERNAL: Final = 13
+UNAVAILABLE: Final = 14
+
+NUMBER_OF: Final[dict[grpc.StatusCode, int]] = {code: code.value[0] for code in grpc.StatusCode}
+CODE_OF: Final[dict[int, grpc.StatusCode]] = {number: code for code, number in NUMBER_OF.items()}
+
+
+class StatusError(Exception):
+    """
+    Ends a call with a status; any handler may raise it, on either transport.
+
+    Attributes:
+        code: Never OK.
+        details: The message that the client sees.
+        trailing_metadata: Sent with the status.
+
+    """
+
+    def __init__(
+        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()
+    ) -> None:
+        super().__init__(code, details)
+        assert code is not grpc.StatusCode.OK
+        self.code = code
+        self.details = details
+        self.trailing_metadata = trailing_metadata
+
+
+class ProtocolStatus(StatusError):  # noqa: N818
+    """A status the transport itself gives, for what the peer did wrong."""
+
+    def __init__(self, number: int, details: str) -> None:
+        super().__init__(CODE_OF[number], details)
+
+
+# All of 0x20..0x7E but the percent sign stand for themselves (gRPC over HTTP/2, "Status-Message").
+_ENCODED: Final = [
+    b"%c" % byte if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte
+    for byte in range(256)
+]
+
+
+def encode_message(details: str) -> bytes:
+    """Return ``details`` as the value of a grpc-message field: UTF-8, percent-encoded."""
+    if details.isascii() and details.isprintable() and "%" not in details:
+        return details.encode("ascii")
+    # A lone surrogate cannot be written as UTF-8; gRPC wants U+FFFD in its place.
+    utf8 = details.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode("utf-8")
+    return b"".join([_ENCODED[byte] for byte in utf8])
