@@ -1,0 +1,1 @@
+"""The documentation tells what the code does."""
