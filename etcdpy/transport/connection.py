@@ -520,9 +520,12 @@ class Connection:
             self._update_plain()
         else:
             self._count_useless()
+        out = self.sender.out
+        position = len(out)
         for name, value in frames.parse_settings(payload):
             self._apply(name, value)
-        self.sender.out.append(frames.SETTINGS_ACK)
+        # Before DATA that a new window has let out: so the peer sees it was obeyed.
+        out.insert(position, frames.SETTINGS_ACK)
 
     def _apply(self, name: int, value: int) -> None:
         """Obey one setting of the client (RFC 9113 6.5.2)."""
