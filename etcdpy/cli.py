@@ -16,9 +16,11 @@ __all__ = ["main"]
 
 log = logging.getLogger(__name__)
 
-#: etcd's exit statuses: settings that cannot be used, and a command line that does not parse.
+#: etcd's exit statuses: settings that cannot be used, a command line that does not parse, and a
+#: mistake in the program.
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
+EXIT_PANIC = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +53,7 @@ def _main(arguments: Sequence[str]) -> int:
     except settings.UnknownLogLevelError as error:
         # etcd panics here, and this is the first line of it.
         _refuse(f"panic: {error}")
-        return EXIT_USAGE
+        return EXIT_PANIC
     except settings.ShadowedVariableError as error:
         log.critical(str(error), {"environment-variable": error.variable})
         return EXIT_REFUSED
@@ -69,9 +71,12 @@ def _serve(config: settings.Config) -> int:
 
     try:
         return server.run(config)
-    except server.StartError as error:
+    except server.FatalError as error:
         log.critical(error.message, error.fields)
         return EXIT_REFUSED
+    except Exception:  # a mistake of ours: its trace belongs in the log, whole
+        log.critical("panic", exc_info=True)
+        return EXIT_PANIC
 
 
 def _note(level: Literal["info", "warn"], message: str, fields: Mapping[str, object]) -> None:

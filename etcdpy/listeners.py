@@ -36,7 +36,12 @@ def bind_all(urls: Iterable[Url]) -> Iterator[list[socket.socket]]:
 
     """
     with contextlib.ExitStack() as opened:
-        yield [opened.enter_context(bind(url)) for url in urls]
+        listeners = []
+        for url in urls:
+            listeners.append(opened.enter_context(bind(url)))
+            if url.is_unix:
+                opened.callback(_remove_old_socket, url.socket_path)
+        yield listeners
 
 
 def bind(url: Url) -> socket.socket:
@@ -87,7 +92,7 @@ def _bind_unix(path: str) -> socket.socket:
 
 
 def _remove_old_socket(path: str) -> None:
-    """Remove what an earlier server left behind, as etcd does; other files are left alone."""
+    """Remove a socket that a server has left behind; other files are left alone."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
             os.unlink(path)

@@ -82,6 +82,6 @@ def notify_ready() -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
             channel.sendto(b"READY=1", address)
     except OSError as error:
-        log.error("failed to notify systemd for readiness", {"error": str(error)})  # noqa: TRY400
+        log.error("failed to notify systemd for readiness", {"error": str(error)})
     else:
         log.info("successfully notified init daemon")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import ssl
 import time
 from collections.abc import Iterable, Mapping
@@ -111,6 +112,12 @@ class Server:
         )
         self._listeners.append(listener)
         self._unix_paths.append(path)
+
+    async def listen_socket(self, bound: socket.socket) -> None:
+        """Accept connections on a socket that is bound already; ``stop`` closes it."""
+        loop = self._start()
+        create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
+        self._listeners.append(await create(self._sniffer, sock=bound, backlog=_BACKLOG))
 
     async def stop(self, grace: float | None = None) -> None:
         """

@@ -1,0 +1,153 @@
+"""
+The life of a server: bind, open, serve, drain, close.
+
+What can go wrong is found in the order of cost: settings, then ports, then the data directory.
+On the way down the order turns round, so that nothing is acknowledged after the store is closed.
+
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+from etcdpy import logs, signals, startup
+from etcdpy.assembly import build_services
+from etcdpy.config import Config, InvalidConfigError, check_bootstrap
+from etcdpy.listeners import ListenError, address_of, bind_all
+from etcdpy.storage import StorageError
+from etcdpy.transports import Transport, accept, make_transport
+
+__all__ = ["FatalError", "run"]
+
+log = logging.getLogger(__name__)
+
+#: How long running calls may take to finish at shutdown.
+#: (etcd: ``ServerConfig.ReqTimeout``, 5 s and two election timeouts of 1 s)
+DRAIN_SECONDS = 7.0
+
+
+class FatalError(Exception):
+    """
+    The server cannot serve, or cannot go on: to be logged, and the process to end with 1.
+
+    Attributes:
+        message: The line's ``msg``, in etcd's words where etcd has any.
+        fields: The line's other fields.
+
+    """
+
+    def __init__(self, message: str, fields: dict[str, object]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = fields
+
+
+def run(config: Config) -> int:
+    """
+    Serve until SIGTERM or SIGINT, then end the process by that signal.
+
+    Returns:
+        The exit status, where the signal cannot end the process.
+
+    Raises:
+        FatalError: The server could not start, or its store failed.
+
+    """
+    loop = _new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        number = loop.run_until_complete(serve(config))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    logs.flush()
+    return signals.end_by(number)
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+async def serve(config: Config) -> signal.Signals:
+    """
+    Serve until a signal asks to stop; return it once everything is closed.
+
+    Raises:
+        FatalError: As in ``run``.
+
+    """
+    try:
+        initialized = startup.is_initialized(Path(config.data_dir))
+    except startup.DataDirUnreadableError as error:
+        fields: dict[str, object] = {"dir": config.data_dir, "error": str(error)}
+        raise FatalError("failed to list data directory", fields) from error
+    try:
+        return await _serve_on_listeners(config, initialized)
+    except (ListenError, InvalidConfigError, StorageError) as error:
+        # etcd's words for whatever keeps it from starting.
+        raise FatalError("discovery failed", {"error": str(error)}) from error
+
+
+async def _serve_on_listeners(config: Config, initialized: bool) -> signal.Signals:
+    urls = startup.texts(config.listen_client_urls)
+    log.info("configuring client listeners", {"listen-client-urls": urls})
+    with bind_all(config.listen_client_urls) as listeners:
+        startup.log_settings(config, initialized)
+        if not initialized:
+            check_bootstrap(config)
+        transport = make_transport(config)
+        services = await build_services(config, transport)
+        try:
+            return await _serve_until_signal(config, transport, listeners, services.failed)
+        finally:
+            await services.close()
+            log.info("closed etcd server", _identity(config))
+
+
+async def _serve_until_signal(
+    config: Config,
+    transport: Transport,
+    listeners: list[socket.socket],
+    failed: asyncio.Future[None],
+) -> signal.Signals:
+    arrived = signals.first_signal()
+    addresses = [address_of(listener) for listener in listeners]
+    await accept(transport, listeners)
+    log.info("ready to serve client requests")
+    for address in addresses:
+        fields = {"traffic": "grpc+http", "address": address}
+        log.info("serving client traffic insecurely; this is strongly discouraged!", fields)
+    startup.notify_ready()
+    futures: set[asyncio.Future[Any]] = {arrived, failed}
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    if failed.done():
+        # Nobody may be told that a write is safe any more, so there is no draining either.
+        await transport.stop(0)
+        raise FatalError("cannot write to the store", {"error": str(failed.exception())})
+    return await _drain(config, transport, arrived.result())
+
+
+async def _drain(config: Config, transport: Transport, number: signal.Signals) -> signal.Signals:
+    log.info("received signal; shutting down", {"signal": signals.NAMES[number]})
+    log.info("closing etcd server", _identity(config))
+    await transport.stop(DRAIN_SECONDS)
+    return number
+
+
+def _identity(config: Config) -> dict[str, object]:
+    return {
+        "name": config.name,
+        "data-dir": config.data_dir,
+        "advertise-peer-urls": startup.texts(config.initial_advertise_peer_urls),
+        "advertise-client-urls": startup.texts(config.advertise_client_urls),
+    }
