@@ -88,7 +88,8 @@ def _rows(ask: Ask, request: pb.RangeRequest) -> list[mvccpb.KeyValue]:
     whole.keys_only = False
     # etcd: without order or filters the limit acts, and leaves one key too many, before the sort.
     early = request.limit > 0 and request.sort_order == pb.RangeRequest.NONE
-    whole.limit = request.limit + 1 if early and not has_filters(request) else 0
+    cut = early and not has_filters(request)
+    whole.limit = min(request.limit, 2**63 - 2) + 1 if cut else 0
     rows = _sorted(request, ask(Call.of(whole)).reply.kvs)
     if request.keys_only:
         for kv in rows:

@@ -7,6 +7,10 @@ the table in ``differences``.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+
 from google.protobuf.message import Message
 
 from etcdpy.pb import rpc_pb2 as pb
@@ -16,22 +20,28 @@ from tests.support.servers import Server
 
 
 class MismatchError(AssertionError):
-    """The server under test did not answer as a real etcd does."""
+    """The server under test did not answer as a real etcd does.
+
+    Attributes:
+        calls: What a test had sent until then, if it keeps account.
+    """
+
+    calls: Sequence[Call] = ()
 
     def __init__(self, call: Call, expected: Outcome, got: Outcome) -> None:
-        super().__init__(
-            f"\n{call.method.path}\n{_shown_request(call)}"
-            f"\n--- expected {_shown(expected)}\n--- got {_shown(got)}"
-        )
+        super().__init__(f"\n{shown(call)}\n--- expected {_shown(expected)}\n--- got {_shown(got)}")
 
 
 class Pair:
-    """Sends each request to both servers and compares everything a client can see."""
+    """Sends each request to both servers and compares everything a client can see.
 
-    def __init__(self, subject: Server, reference: Server) -> None:
+    A subject that is an etcd itself may have differences of its own to put right.
+    """
+
+    def __init__(self, subject: Server, reference: Server, *, is_etcd: bool = False) -> None:
         self._servers = (subject, reference)
+        self._is_etcd = is_etcd
         self._connect()
-        self.version = differences.version_of(self._reference)
 
     def send(self, request: Message | Call) -> Outcome:
         """Return the answer both servers gave.
@@ -40,7 +50,7 @@ class Pair:
             MismatchError: If they differ.
         """
         call = request if isinstance(request, Call) else Call.of(request)
-        answer = self._subject.start(call)
+        answer = self._start(call)
         expected = differences.comparable(self._ask(call))
         got = differences.comparable(answer())
         if expected != got:
@@ -77,8 +87,12 @@ class Pair:
         self._reference.close()
 
     def _connect(self) -> None:
+        self._start: Callable[[Call], Callable[[], Outcome]]
         self._subject, self._reference = (Peer(server.address) for server in self._servers)
         self._ask = differences.corrected(self._reference)
+        self._start = self._subject.start
+        if self._is_etcd:
+            self._start = partial(partial, differences.corrected(self._subject))
 
 
 def _disarm(peer: Peer) -> None:
@@ -94,10 +108,11 @@ def _head(peer: Peer) -> int:
     return revision
 
 
-def _shown_request(call: Call) -> str:
+def shown(call: Call) -> str:
+    """Return a request as a reader wants to see it, long parts cut short."""
     if isinstance(call.request, bytes):
-        return f"{len(call.request)} bytes: {call.request[:200].hex()}"
-    return _short(call.request)
+        return f"{call.method.path} {len(call.request)} bytes: {call.request[:200].hex()}"
+    return f"{call.method.path}\n{_short(call.request)}"
 
 
 def _shown(outcome: Outcome) -> str:
@@ -108,5 +123,5 @@ def _shown(outcome: Outcome) -> str:
 
 
 def _short(message: Message) -> str:
-    text = str(message)
+    text = re.sub(r"(\w)\1{40,}", lambda run: f"{run[1]}*{len(run[0])}", str(message))
     return text if len(text) < 4000 else f"{text[:4000]}... ({len(text)} characters)"

@@ -1,0 +1,94 @@
+"""Random requests to both servers; a mismatch is cut down to the few requests that show it.
+
+``ETCDPY_CONFORMANCE_SEED`` repeats a run, ``ETCDPY_CONFORMANCE_COUNT`` sets its length.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from random import Random, SystemRandom
+from typing import Any
+
+import pytest
+
+from tests.conformance.conftest import StartPair
+from tests.conformance.generator import generate
+from tests.conformance.messages import EVERYTHING, delete, get, put
+from tests.conformance.pair import MismatchError, Pair, shown
+from tests.conformance.peers import Call
+
+SEED = int(os.environ.get("ETCDPY_CONFORMANCE_SEED") or SystemRandom().randrange(2**32))
+COUNT = int(os.environ.get("ETCDPY_CONFORMANCE_COUNT") or 6000)
+
+# The store is emptied after so many requests: long histories, yet short enough to cut down.
+EPOCH = 300
+
+SHRINK_SECONDS = 20.0
+
+
+def test_random_requests(start_pair: StartPair) -> None:
+    print(f"ETCDPY_CONFORMANCE_SEED={SEED}")
+    with start_pair() as pair:
+        for first in range(0, COUNT, EPOCH):
+            steps = range(first, min(first + EPOCH, COUNT))
+            try:
+                _run(pair, steps)
+            except MismatchError as error:
+                pytest.fail(_report(pair, steps, error), pytrace=False)
+            if first // EPOCH == COUNT // EPOCH // 2:
+                pair.crash()
+
+
+def _run(pair: Pair, steps: Sequence[int]) -> list[Call]:
+    """Empty the store, send the requests of these steps and read it all back."""
+    calls: list[Call] = []
+    pair.send(put(b"gone"))
+    low = high = pair.send(delete(*EVERYTHING)).reply.header.revision
+    try:
+        for step in steps:
+            calls.append(generate(Random(f"{SEED}/{step}"), low, high))
+            outcome = pair.send(calls[-1])
+            high = max([high, *(_revision(reply) for reply in outcome.replies)])
+        for revision in range(low, high + 1, 1 + (high - low) // 20):
+            pair.send(get(*EVERYTHING, revision=revision))
+    except MismatchError as error:
+        error.calls = calls
+        raise
+    return calls
+
+
+def _revision(reply: Any) -> int:
+    revision: int = getattr(reply, "range_response", reply).header.revision
+    return revision
+
+
+def _report(pair: Pair, steps: Sequence[int], error: MismatchError) -> str:
+    few, error = _shrink(pair, list(steps), error)
+    requests = "\n".join(map(shown, error.calls))
+    return (
+        f"seed {SEED}, step {steps[0] + len(error.calls) - 1} or a later one; "
+        f"it takes the steps {few}, on an empty store:\n{requests}\n{error}"
+    )
+
+
+def _shrink(pair: Pair, steps: list[int], error: MismatchError) -> tuple[list[int], MismatchError]:
+    """Leave out whatever can be left out with the servers still in disagreement."""
+    steps = steps[: len(error.calls)]
+    deadline = time.monotonic() + SHRINK_SECONDS
+    size = max(1, len(steps) // 2)
+    while time.monotonic() < deadline:
+        for start in range(0, len(steps), size):
+            fewer = steps[:start] + steps[start + size :]
+            pair.settle()
+            try:
+                _run(pair, fewer)
+            except MismatchError as smaller:
+                steps, error = fewer[: len(smaller.calls)], smaller
+                break
+        else:
+            if size == 1:
+                break
+            size = max(1, size // 2)
+    return steps, error
