@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from etcdpy import config as settings
 from etcdpy import logs
-from etcdpy.signals import let_interrupt_kill
 
 __all__ = ["main"]
 
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     After SIGTERM or SIGINT it does not return: the process ends by that signal.
 
     """
-    let_interrupt_kill()
+    # Until serving starts Ctrl-C just ends the process, without Python's traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     logs.configure(logging.INFO)
     try:
         return _main(sys.argv[1:] if arguments is None else arguments)

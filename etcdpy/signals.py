@@ -12,15 +12,10 @@ import asyncio
 import os
 import signal
 
-__all__ = ["NAMES", "end_by", "first_signal", "let_interrupt_kill"]
+__all__ = ["NAMES", "end_by", "first_signal"]
 
 #: The signals that shut the server down, with the words Go has for them.
 NAMES = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupt"}
-
-
-def let_interrupt_kill() -> None:
-    """Have Ctrl-C end the process at once, without Python's traceback, until serving starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def first_signal() -> asyncio.Future[signal.Signals]:

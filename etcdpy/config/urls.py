@@ -147,8 +147,8 @@ def _is_ip(host: str) -> bool:
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.\-]*):")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PORT = re.compile(r"(?::[0-9]*)?")
-# Go: url.shouldEscape, mode encodeHost.
-_NOT_IN_HOST = re.compile(r"[^A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"\x80-\U0010ffff]")
+# Go: url.shouldEscape, mode encodeHost. Control characters and % are refused before.
+_NOT_IN_HOST = re.compile(r"[ #/?@\\^`{|}]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
 
 
