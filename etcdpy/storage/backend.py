@@ -13,6 +13,7 @@ import operator
 import secrets
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import lmdb
@@ -32,6 +33,11 @@ LARGEST_MAP = 1 << 40
 SMALLEST_MAP = 1 << 24
 #: Most of the journal to bring in with one transaction.
 REPLAY_BYTES = 4 << 20
+
+#: A scan reads ahead by this much: the first time, at most, and in bytes of values.
+FIRST_CHUNK = 16
+LARGEST_CHUNK = 512
+CHUNK_BYTES = 256 << 10
 
 # In LMDB's main table, beside the names of the others: which database this is, and
 # the journal frame up to which it is complete. Not in a bucket: those are etcd's.
@@ -61,7 +67,6 @@ class Backend:
                 state = _STATE.pack(secrets.randbits(64), 0)
                 txn.put(_STATE_KEY, state, db=self._main)
         self._database, applied = _STATE.unpack(state)
-        self._commits = 0
         self._read = env.begin(db=self._databases[Bucket.KEY])
         self._cursor = self._read.cursor()
         #: Where batches become durable before they come here.
@@ -181,27 +186,21 @@ class Backend:
         Yield rows from ``start`` up to, not including, ``stop`` (``None``: to the end).
 
         The caller may pause for as long as it likes: when a commit came in
-        between, the scan goes on in the newer one, behind the last row given.
+        between, the scan goes on in the newer one, behind what it has read.
         """
-        seen = -1
-        cursor = self._cursor
         position = start
-        while True:
-            if seen != self._commits:
-                seen = self._commits
-                cursor = self._read.cursor()
-                more = cursor.set_range(position)
-                if more and position is not start and cursor.key() == position:
-                    more = cursor.next()
-            else:
-                more = cursor.next()
-            if not more:
-                return
-            item = cursor.item()
-            position = item[0]
-            if stop is not None and position >= stop:
-                return
-            yield item
+        count = FIRST_CHUNK
+        cursor = self._read.cursor()
+        while cursor.set_range(position):
+            chunk = list(islice(cursor.iternext(), count))
+            for item in chunk:
+                if stop is not None and item[0] >= stop:
+                    return
+                yield item
+            position = chunk[-1][0] + b"\0"
+            size = sum(map(len, map(_value, chunk)))
+            count = min(LARGEST_CHUNK, CHUNK_BYTES * len(chunk) // (size + 1) + 1)
+            cursor = self._read.cursor()
 
     def refresh(self) -> None:
         """Move reading on to the newest commit."""
@@ -209,7 +208,6 @@ class Backend:
         del self._read, self._cursor  # Only unreferenced can it be renewed.
         self._read = self._env.begin(db=self._databases[Bucket.KEY])
         self._cursor = self._read.cursor()
-        self._commits += 1
 
     def size(self) -> int:
         """Return the bytes of the file in use at its high-water mark (etcd: dbSize)."""

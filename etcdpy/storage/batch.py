@@ -16,6 +16,19 @@ import asyncio
 from etcdpy.storage.buckets import Bucket
 
 
+class Durable(asyncio.Future[None]):
+    """
+    Resolved once for all who wait: none of them can cancel it for the others.
+
+    A task that is cancelled while it waits is so as soon as this is resolved,
+    which takes the disk a few milliseconds.
+    """
+
+    def cancel(self, msg: object = None) -> bool:
+        """Refuse."""
+        return False
+
+
 class Batch:
     """
     Changes gathered on the loop, in the order in which they were made.
@@ -23,12 +36,12 @@ class Batch:
     The store fills the fields directly; the committer only reads them, and
     only once the batch was handed over. ``durable`` is resolved on the loop
     when the batch is on disk, or gets the ``StorageError`` that kept it off.
-    Any number of calls may await it.
+    Any number of calls may await it, and be cancelled.
     """
 
     __slots__ = ("drops", "durable", "puts", "revision", "rows")
 
-    def __init__(self, durable: asyncio.Future[None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         #: New rows of the key bucket: ascending row keys, above all earlier ones.
         self.rows: dict[bytes, bytes] = {}
         #: Changes to the other buckets; ``None`` deletes.
@@ -37,7 +50,7 @@ class Batch:
         self.drops: list[bytes] = []
         #: The store's revision once this batch is applied; never falls.
         self.revision = 0
-        self.durable = durable
+        self.durable: asyncio.Future[None] = Durable(loop=loop)
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""

@@ -59,7 +59,7 @@ class GroupCommit(NewestView):
         on_failure: Callable[[StorageError], None] | None = None,
         on_seal: Callable[[Batch], None] | None = None,
     ) -> None:
-        super().__init__(backend, Batch(loop.create_future()))
+        super().__init__(backend, Batch(loop))
         self._journal = backend.journal
         self._loop = loop
         self._on_durable = on_durable
@@ -119,7 +119,7 @@ class GroupCommit(NewestView):
             return
         if self._on_seal is not None:
             self._on_seal(batch)
-        self.batch = Batch(self._loop.create_future())
+        self.batch = Batch(self._loop)
         self.batch.revision = batch.revision
         if self.failed is not None:
             _fail(batch, self.failed)

@@ -80,11 +80,14 @@ class NewestView:
             # both are asked again until neither has more. Rows are appended: what is in
             # memory comes behind all that is in LMDB.
             for source in (self._backend.scan_rows, self._recent):
-                for row_key, value in source(position, stop):
+                row_key = None
+                for item in source(position, stop):
+                    row_key = item[0]
+                    if row_key not in self._dropped:
+                        yield item
+                if row_key is not None:
                     found = True
                     position = row_key + b"\0"
-                    if row_key not in self._dropped:
-                        yield row_key, value
 
     def get(self, bucket: Bucket, key: bytes) -> bytes | None:
         """Return a value of one of the small buckets, or ``None``."""

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError, checkpoint
+from etcdpy.storage.transaction import WriteTransaction
+from tests.unit.storage.material import SEGMENT_BYTES, put, revisions_in, row_key, soon, until
+
+
+@pytest.fixture(autouse=True)
+def small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_BYTES", 2000)
+    monkeypatch.setattr(checkpoint, "LARGEST_CHECKPOINT", 4000)
+
+
+@pytest.fixture
+async def backend(tmp_path: Path) -> AsyncIterator[Backend]:
+    backend = Backend.open(tmp_path, segment_bytes=SEGMENT_BYTES)
+    yield backend
+    backend.close()
+
+
+async def opened(backend: Backend) -> GroupCommit:
+    return GroupCommit(backend, asyncio.get_running_loop(), lambda batch: None)
+
+
+async def test_a_little_waits_in_the_journal(backend: Backend) -> None:
+    log = await opened(backend)
+    await soon(put(log, 2))
+    await asyncio.sleep(0.02)
+    assert backend.row(row_key(2)) is None
+    await soon(log.close())
+
+
+async def test_enough_moves_into_lmdb_while_the_server_runs(backend: Backend) -> None:
+    log = await opened(backend)
+    await soon(put(log, 2, b"x" * 3000))
+    await until(lambda: backend.row(row_key(2)) is not None)
+    assert log.row(row_key(2)) == b"x" * 3000
+    await soon(log.close())
+
+
+async def test_rows_are_seen_wherever_they_are(backend: Backend) -> None:
+    log = await opened(backend)
+    for revision in range(2, 60):
+        durable = put(log, revision, b"x" * 300)
+        expected = [row_key(r) for r in range(2, revision + 1)]
+        assert [key for key, _ in log.scan_rows(b"")] == expected
+        assert len(log.rows(expected[::-1])) == len(expected)
+        if revision % 3 == 0:
+            await soon(durable)
+    await soon(log.close())
+
+
+async def test_a_map_too_small_for_a_checkpoint_grows(tmp_path: Path) -> None:
+    backend = Backend.open(tmp_path, map_size=1 << 18)
+    log = await opened(backend)
+    for revision in range(2, 40):
+        await soon(put(log, revision, b"x" * 50_000))
+        assert log.row(row_key(2)) is not None
+    await soon(log.close())
+    assert revisions_in(backend) == list(range(2, 40))
+    backend.close()
+
+
+async def test_a_checkpoint_that_fails_stops_the_log(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def commit(txn: WriteTransaction) -> None:
+        raise StorageError("no space left on device")
+
+    monkeypatch.setattr(WriteTransaction, "commit", commit)
+    failures: list[StorageError] = []
+    log = GroupCommit(
+        backend, asyncio.get_running_loop(), lambda batch: None, on_failure=failures.append
+    )
+    await soon(put(log, 2, b"x" * 3000))
+    await until(lambda: bool(failures))
+    with pytest.raises(StorageError, match="no space left"):
+        await soon(put(log, 3))
+    await soon(log.close())
+    assert len(failures) == 1
+
+
+async def test_a_checkpoint_that_fails_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = Backend.open(tmp_path)
+    with monkeypatch.context() as patched:
+
+        def commit(txn: WriteTransaction) -> None:
+            raise StorageError("no space left on device")
+
+        patched.setattr(WriteTransaction, "commit", commit)
+        log = await opened(backend)
+        await soon(put(log, 2, b"x" * 3000))
+        await soon(log.close())
+        backend.close()
+    again = Backend.open(tmp_path)
+    assert revisions_in(again) == [2]
+    again.close()
+
+
+async def test_a_full_journal_is_emptied_before_a_checkpoint_is_due(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_BYTES", 1 << 30)
+    monkeypatch.setattr(checkpoint, "LARGEST_CHECKPOINT", 1 << 30)
+    log = await opened(backend)
+    for revision in range(2, 100):
+        await soon(put(log, revision, b"x" * 1000))
+    await soon(log.close())
+    assert revisions_in(backend) == list(range(2, 100))
+
+
+async def test_the_last_of_many_values_arrives(backend: Backend) -> None:
+    log = await opened(backend)
+    for number in range(50):
+        log.batch.puts[Bucket.META, b"consistent_index"] = b"%d" % number
+        log.batch.puts[Bucket.LEASE, b"even"] = b"" if number % 2 else None
+        assert log.get(Bucket.META, b"consistent_index") == b"%d" % number
+        assert list(log.items(Bucket.LEASE)) == ([(b"even", b"")] if number % 2 else [])
+        await soon(put(log, 2 + number, b"x" * 300))
+        assert log.get(Bucket.META, b"consistent_index") == b"%d" % number
+        assert list(log.items(Bucket.LEASE)) == ([(b"even", b"")] if number % 2 else [])
+    await soon(log.close())
+    assert backend.get(Bucket.META, b"consistent_index") == b"49"

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError
+from etcdpy.storage.journal import Journal, Payload
+from tests.unit.storage.material import (
+    SEGMENT_BYTES,
+    disk_refusing_writes,
+    put,
+    revisions_in,
+    row_key,
+    soon,
+)
+
+
+class Gate:
+    """Holds the committer back, as a slow disk does, and notes how many batches it takes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._open = threading.Event()
+        self._open.set()
+        self.groups: list[int] = []
+        real = Journal.append
+
+        def append(journal: Journal, payloads: list[Payload]) -> int:
+            self._open.wait(20)
+            self.groups.append(len(payloads))
+            return real(journal, payloads)
+
+        monkeypatch.setattr(Journal, "append", append)
+
+    def close(self) -> None:
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+
+@pytest.fixture
+async def backend(tmp_path: Path) -> AsyncIterator[Backend]:
+    backend = Backend.open(tmp_path, segment_bytes=SEGMENT_BYTES)
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+async def log(backend: Backend) -> AsyncIterator[GroupCommit]:
+    log = started(backend)
+    yield log
+    await soon(log.close())
+
+
+def started(
+    backend: Backend,
+    on_durable: Callable[[Batch], None] = lambda batch: None,
+    on_failure: Callable[[StorageError], None] | None = None,
+) -> GroupCommit:
+    return GroupCommit(backend, asyncio.get_running_loop(), on_durable, on_failure)
+
+
+async def test_a_write_becomes_durable(log: GroupCommit) -> None:
+    await soon(put(log, 2))
+    assert log.row(row_key(2)) == b"value"
+
+
+async def test_changes_of_one_turn_share_a_batch(log: GroupCommit) -> None:
+    assert put(log, 2) is put(log, 3)
+    await soon(put(log, 4))
+
+
+async def test_a_turns_changes_are_not_split(log: GroupCommit, tmp_path: Path) -> None:
+    durable = put(log, 2)
+    log.batch.puts[Bucket.META, b"consistent_index"] = b"1"
+    await soon(durable)
+    assert not log.batch
+
+
+async def test_the_owner_hears_of_a_batch_before_who_waits_for_it(backend: Backend) -> None:
+    heard: list[tuple[int, bool]] = []
+    log = started(backend, lambda batch: heard.append((batch.revision, batch.durable.done())))
+    await soon(put(log, 2))
+    await soon(put(log, 3))
+    assert heard == [(2, False), (3, False)]
+    await log.close()
+
+
+async def test_batches_become_durable_in_order(backend: Backend) -> None:
+    revisions: list[int] = []
+    log = started(backend, lambda batch: revisions.append(batch.revision))
+    for revision in range(2, 30):
+        put(log, revision)
+        await asyncio.sleep(0)
+    await soon(log.close())
+    assert revisions == list(range(2, 30))
+
+
+async def test_what_gathers_during_a_write_is_written_at_once(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch)
+    log = started(backend)
+    gate.close()
+    first = put(log, 2)
+    await asyncio.sleep(0)
+    later = []
+    for revision in range(3, 23):
+        later.append(put(log, revision))
+        await asyncio.sleep(0)
+    assert not first.done()
+    gate.open()
+    await soon(asyncio.gather(*later))
+    await soon(log.close())
+    # How many the committer had taken when it was held back is the scheduler's choice.
+    assert len(gate.groups) <= 3
+    assert sum(gate.groups) == 21
+
+
+async def test_nothing_is_durable_before_it_is_written(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch)
+    log = started(backend)
+    gate.close()
+    durable = put(log, 2)
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert not durable.done()
+    assert log.row(row_key(2)) == b"value", "but the newest view has it"
+    gate.open()
+    await soon(durable)
+    await soon(log.close())
+
+
+async def test_unsettled_is_what_the_newest_change_waits_for(log: GroupCommit) -> None:
+    assert log.unsettled() is None
+    gathering = put(log, 2)
+    assert log.unsettled() is gathering
+    await asyncio.sleep(0)
+    assert log.unsettled() is gathering
+    await soon(gathering)
+    assert log.unsettled() is None
+
+
+async def test_a_batch_is_sealed_once_just_before_it_is_handed_over(backend: Backend) -> None:
+    sealed: list[dict[bytes, bytes]] = []
+
+    def seal(batch: Batch) -> None:
+        sealed.append(dict(batch.rows))
+        batch.puts[Bucket.META, b"term"] = b"7"
+
+    log = GroupCommit(backend, asyncio.get_running_loop(), lambda batch: None, on_seal=seal)
+    put(log, 2)
+    await soon(put(log, 3))
+    assert [list(rows) for rows in sealed] == [[row_key(2), row_key(3)]]
+    await soon(log.close())
+    assert backend.get(Bucket.META, b"term") == b"7"
+
+
+async def test_a_call_cancelled_while_it_waits_takes_no_other_with_it(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch)
+    log = started(backend)
+    gate.close()
+
+    async def write(revision: int) -> None:
+        await put(log, revision)
+
+    cancelled, other = (asyncio.create_task(write(revision)) for revision in (2, 3))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    gate.open()
+    await soon(other)
+    with pytest.raises(asyncio.CancelledError):
+        await soon(cancelled)
+    await soon(log.close())
+    assert revisions_in(backend) == [2, 3]
+
+
+async def test_closing_makes_everything_durable_and_leaves_no_journal(
+    backend: Backend, tmp_path: Path
+) -> None:
+    log = started(backend)
+    durable = put(log, 2)
+    await soon(log.close())
+    assert durable.done()
+    assert revisions_in(backend) == [2]
+    assert list(backend.journal.replay()) == []
+    await log.close()
+
+
+async def test_closing_ends_the_threads(backend: Backend) -> None:
+    before = set(threading.enumerate())
+    log = started(backend)
+    await soon(put(log, 2))
+    await soon(log.close())
+    assert set(threading.enumerate()) <= before
+
+
+async def test_when_writing_fails_everybody_waiting_is_told(backend: Backend) -> None:
+    failures: list[StorageError] = []
+    durable_batches: list[Batch] = []
+    log = started(backend, durable_batches.append, failures.append)
+    with disk_refusing_writes():
+        first = put(log, 2)
+        await asyncio.sleep(0)
+        second = put(log, 3)
+        for durable in (first, second):
+            with pytest.raises(StorageError, match="cannot write"):
+                await soon(durable)
+    with pytest.raises(StorageError):
+        await soon(put(log, 4))
+    assert failures == [log.failed]
+    assert durable_batches == []
+    await soon(log.close())
+
+
+async def test_after_a_failure_a_start_finds_what_was_acknowledged(tmp_path: Path) -> None:
+    backend = Backend.open(tmp_path)
+    log = started(backend)
+    await soon(put(log, 2))
+    with disk_refusing_writes(), pytest.raises(StorageError):
+        await soon(put(log, 3))
+    await soon(log.close())
+    backend.close()
+    again = Backend.open(tmp_path)
+    assert revisions_in(again) == [2]
+    again.close()
+
+
+async def test_a_failure_nobody_waits_for_is_no_unhandled_exception(backend: Backend) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    log = started(backend)
+    with disk_refusing_writes():
+        put(log, 2)
+        await soon(log.close())
+    assert isinstance(log.failed, StorageError)
+    assert complaints == []
+
+
+async def test_more_than_the_journal_holds_passes_through_it(
+    backend: Backend, tmp_path: Path
+) -> None:
+    log = started(backend)
+    for revision in range(2, 200):
+        put(log, revision, b"x" * 1000)
+        await asyncio.sleep(0)
+    await soon(log.close())
+    assert revisions_in(backend) == list(range(2, 200))

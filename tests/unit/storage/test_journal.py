@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from etcdpy.storage import DataDirError, StorageError
+from etcdpy.storage.journal import SEGMENTS, Journal, Payload
+from tests.unit.storage.material import SEGMENT_BYTES, disk_refusing_writes
+
+DATABASE = 0x1234
+
+
+def open_journal(directory: Path, applied: int = 0, database: int = DATABASE) -> Journal:
+    return Journal(directory, database, applied, segment_bytes=SEGMENT_BYTES)
+
+
+def append(journal: Journal, *batches: bytes) -> int:
+    return journal.append([Payload.of(batch) for batch in batches])
+
+
+def replayed(directory: Path, applied: int = 0) -> list[tuple[int, list[bytes]]]:
+    journal = open_journal(directory, applied)
+    try:
+        return [(frame.sequence, frame.batches) for frame in journal.replay()]
+    finally:
+        journal.close()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = open_journal(tmp_path)
+    yield journal
+    journal.close()
+
+
+def fill_ring(journal: Journal) -> int:
+    """Append until the next frame would have to wait; return the last sequence."""
+    sequence = 0
+    while not (journal.full and sequence % 4 == 0):
+        sequence = append(journal, b"x" * (SEGMENT_BYTES // 4 - 100))
+    return sequence
+
+
+def test_frames_come_back_in_order_with_their_batches(journal: Journal, tmp_path: Path) -> None:
+    assert append(journal, b"one") == 1
+    assert append(journal, b"two", b"", b"three") == 2
+    assert replayed(tmp_path) == [(1, [b"one"]), (2, [b"two", b"", b"three"])]
+
+
+def test_replaying_twice_gives_the_same(journal: Journal, tmp_path: Path) -> None:
+    append(journal, b"one")
+    assert replayed(tmp_path) == replayed(tmp_path) == [(1, [b"one"])]
+
+
+def test_what_is_applied_is_not_replayed(journal: Journal, tmp_path: Path) -> None:
+    for name in (b"one", b"two", b"three"):
+        append(journal, name)
+    assert replayed(tmp_path, applied=2) == [(3, [b"three"])]
+    assert replayed(tmp_path, applied=3) == []
+
+
+def test_sequences_go_on_where_the_last_run_ended(tmp_path: Path) -> None:
+    first = open_journal(tmp_path)
+    append(first, b"one")
+    first.close()
+    second = open_journal(tmp_path)
+    assert [frame.sequence for frame in second.replay()] == [1]
+    assert append(second, b"two") == 2
+    second.close()
+    assert replayed(tmp_path, applied=1) == [(2, [b"two"])]
+
+
+def test_a_write_neither_grows_nor_allocates(journal: Journal, tmp_path: Path) -> None:
+    append(journal, b"one")
+    path = tmp_path / "0.journal"
+    before = path.stat()
+    append(journal, b"two" * 500)
+    after = path.stat()
+    assert (before.st_size, before.st_blocks) == (after.st_size, after.st_blocks)
+    assert after.st_size == SEGMENT_BYTES
+    assert after.st_blocks * 512 >= SEGMENT_BYTES
+
+
+def test_segment_files_are_private(journal: Journal, tmp_path: Path) -> None:
+    append(journal, b"one")
+    assert (tmp_path / "0.journal").stat().st_mode & 0o777 == 0o600
+
+
+def test_released_segments_are_used_again(journal: Journal, tmp_path: Path) -> None:
+    for _ in range(200):
+        journal.release(append(journal, b"x" * 1000))
+    assert len(list(tmp_path.iterdir())) == SEGMENTS
+    assert [sequence for sequence, _ in replayed(tmp_path, applied=190)] == list(range(191, 201))
+
+
+def test_a_full_ring_keeps_everything(journal: Journal, tmp_path: Path) -> None:
+    last = fill_ring(journal)
+    assert [sequence for sequence, _ in replayed(tmp_path)] == list(range(1, last + 1))
+
+
+def test_a_full_journal_waits_until_space_is_released(journal: Journal) -> None:
+    last = fill_ring(journal)
+    appended: list[int] = []
+    writer = threading.Thread(target=lambda: appended.append(append(journal, b"x" * 3000)))
+    writer.start()
+    writer.join(0.05)
+    assert appended == []
+    journal.release(last)
+    writer.join(10)
+    assert appended == [last + 1]
+
+
+def test_a_full_journal_fails_once_it_cannot_be_emptied(journal: Journal) -> None:
+    fill_ring(journal)
+    journal.give_up()
+    with pytest.raises(StorageError, match="full"):
+        append(journal, b"x" * 3000)
+
+
+def test_a_frame_larger_than_a_segment_makes_room_for_itself(
+    journal: Journal, tmp_path: Path
+) -> None:
+    append(journal, b"small")
+    huge = bytes(range(256)) * (SEGMENT_BYTES // 64)
+    append(journal, huge)
+    append(journal, b"small again")
+    assert [batches for _, batches in replayed(tmp_path)] == [[b"small"], [huge], [b"small again"]]
+
+
+def test_a_segment_made_large_shrinks_when_used_again(journal: Journal, tmp_path: Path) -> None:
+    journal.release(append(journal, b"x" * 3 * SEGMENT_BYTES))
+    for _ in range(SEGMENTS * 8):
+        journal.release(append(journal, b"x" * 1000))
+    assert {path.stat().st_size for path in tmp_path.iterdir()} == {SEGMENT_BYTES}
+
+
+def test_a_cleared_journal_has_nothing_to_replay(journal: Journal, tmp_path: Path) -> None:
+    last = fill_ring(journal)
+    journal.release(last)
+    journal.clear()
+    assert replayed(tmp_path, applied=last) == []
+
+
+def test_a_frame_torn_at_any_byte_leaves_those_before_it(journal: Journal, tmp_path: Path) -> None:
+    append(journal, b"first", b"second")
+    path = tmp_path / "0.journal"
+    before = path.read_bytes()
+    append(journal, b"torn", b"frame")
+    after = path.read_bytes()
+    start, end = _difference(before, after)
+    for cut in range(start, end):
+        path.write_bytes(after[:cut] + before[cut:])
+        assert replayed(tmp_path) == [(1, [b"first", b"second"])], cut
+        # The disk may also have written the end and not the beginning.
+        path.write_bytes(before[: cut + 1] + after[cut + 1 :])
+        assert replayed(tmp_path) == [(1, [b"first", b"second"])], cut
+    path.write_bytes(after)
+    assert len(replayed(tmp_path)) == 2
+
+
+def test_a_file_cut_off_at_any_byte_leaves_whole_frames(journal: Journal, tmp_path: Path) -> None:
+    append(journal, b"first")
+    append(journal, b"second")
+    path = tmp_path / "0.journal"
+    data = path.read_bytes()
+    whole = [(1, [b"first"]), (2, [b"second"])]
+    for length in range(40, len(data.rstrip(b"\0"))):
+        path.write_bytes(data[:length])
+        assert replayed(tmp_path) in (whole[:0], whole[:1])
+
+
+def test_a_new_run_after_a_torn_frame_is_read_back(tmp_path: Path) -> None:
+    first = open_journal(tmp_path)
+    append(first, b"kept")
+    append(first, b"x" * 500)
+    first.close()
+    path = tmp_path / "0.journal"
+    path.write_bytes(path.read_bytes().replace(b"x" * 500, b"x" * 499 + b"y"))
+    second = open_journal(tmp_path)
+    assert [frame.batches for frame in second.replay()] == [[b"kept"]]
+    assert append(second, b"short") == 2
+    second.close()
+    assert replayed(tmp_path, applied=1) == [(2, [b"short"])]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_a_changed_byte_never_makes_up_a_frame(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    directory = tmp_path_factory.mktemp("journal")
+    journal = open_journal(directory)
+    for name in (b"one", b"two", b"three"):
+        append(journal, name)
+    journal.close()
+    path = directory / "0.journal"
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content.rstrip(b"\0")) + 20))
+    content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    whole = [(1, [b"one"]), (2, [b"two"]), (3, [b"three"])]
+    with contextlib.suppress(DataDirError):
+        assert replayed(directory) in (whole, whole[:2])
+
+
+def test_a_lost_frame_with_a_valid_one_behind_it_is_damage(
+    journal: Journal, tmp_path: Path
+) -> None:
+    for name in (b"one", b"two", b"three"):
+        append(journal, name)
+    _change(tmp_path / "0.journal", b"two", b"twO")
+    with pytest.raises(DataDirError, match=r"damaged: .*0\.journal"):
+        replayed(tmp_path)
+    assert replayed(tmp_path, applied=3) == [], "what is in LMDB is not missed"
+
+
+def test_a_missing_segment_is_damage(journal: Journal, tmp_path: Path) -> None:
+    fill_ring(journal)
+    (tmp_path / "1.journal").unlink()
+    with pytest.raises(DataDirError, match="damaged"):
+        replayed(tmp_path)
+
+
+def test_a_broken_header_is_damage(journal: Journal, tmp_path: Path) -> None:
+    append(journal, b"one")
+    _change(tmp_path / "0.journal", b"etcdpyJ1", b"etcdpyJ2")
+    with pytest.raises(DataDirError, match="damaged"):
+        replayed(tmp_path)
+
+
+def test_another_databases_journal_is_refused(journal: Journal, tmp_path: Path) -> None:
+    append(journal, b"one")
+    other = open_journal(tmp_path, database=DATABASE + 1)
+    with pytest.raises(DataDirError, match="another database"):
+        list(other.replay())
+
+
+def test_a_segment_half_overwritten_by_its_next_use_is_no_damage(tmp_path: Path) -> None:
+    """A power failure may keep the old header and yet take old, applied frames."""
+    journal = open_journal(tmp_path)
+    for name in (b"one", b"two", b"three"):
+        append(journal, name)
+    journal.close()
+    _change(tmp_path / "0.journal", b"one", b"new")
+    assert replayed(tmp_path, applied=3) == []
+
+
+def test_a_value_that_looks_like_a_frame_is_not_taken_for_one(tmp_path: Path) -> None:
+    """A client's value holds a copied frame just where the torn tail is looked at."""
+    journal = open_journal(tmp_path)
+    append(journal, b"one")
+    append(journal, b"two")
+    path = tmp_path / "0.journal"
+    frames = path.read_bytes()[40:].rstrip(b"\0")
+    journal.release(2)
+    journal.close()
+    again = open_journal(tmp_path)
+    assert append(again, b"one") == 1
+    again.close()
+    content = bytearray(path.read_bytes())
+    first_frame = len(frames) // 2
+    # The second frame of the earlier use, in its place: all is right but the salt.
+    content[40 + first_frame : 40 + len(frames)] = frames[first_frame:]
+    path.write_bytes(content)
+    assert replayed(tmp_path) == [(1, [b"one"])]
+
+
+def test_a_write_the_disk_refuses_raises(journal: Journal, tmp_path: Path) -> None:
+    append(journal, b"one")
+    with disk_refusing_writes(), pytest.raises(StorageError, match=r"0\.journal"):
+        append(journal, b"two")
+    assert replayed(tmp_path) == [(1, [b"one"])]
+
+
+def _difference(one: bytes, other: bytes) -> tuple[int, int]:
+    places = [n for n, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+    return places[0], places[-1]
+
+
+def _change(path: Path, old: bytes, new: bytes) -> None:
+    data = path.read_bytes()
+    assert data.count(old) == 1
+    path.write_bytes(data.replace(old, new))
