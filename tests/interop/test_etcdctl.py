@@ -109,26 +109,26 @@ def _text(printed: bytes) -> str:
 _NOISE = [
     # A table's columns are as wide as their widest cell.
     (r" {2,}", " "),
-    (r"-{3,}", "---"),
+    (r"-{3,}|─{3,}", "---"),
+    # Log lines of etcdctl's own.
     (r'"ts":"[^"]*"', '"ts":"TIME"'),
     (r'"caller":"[^"]*"', '"caller":"LINE"'),
     (r"LocalAddr: '[^']*'", "LocalAddr: 'PORT'"),
     (r"etcd-endpoints://0x[0-9a-f]+/", "etcd-endpoints://POINTER/"),
+    # endpoint health
     (r"\b[0-9.]+(ms|µs|s)\b", "TOOK"),
-    (r'("version":|"Version" : )"3\.\d+\.\d+"', r'\1"VERSION"'),
+    # endpoint status: as JSON and fields, then as a line of text and a table
     (r'("(?:dbSize|dbSizeInUse|raftIndex|raftAppliedIndex)":)\d+', r"\1NUMBER"),
-    (r'("(?:DBSize|RaftIndex|RaftAppliedIndex)" : )\d+', r"\1NUMBER"),
-    # endpoint status, simple: ..., 3.5.1, 20 kB, true, false, 2, 10, 10,
-    (r", 3\.\d+\.\d+, \d+(?:\.\d+)? [kM]?B, ", ", VERSION, SIZE, "),
-    (r", \d+, \d+, $", ", INDEX, INDEX, "),
-    # and as a table
-    (r"\| 3\.\d+\.\d+ \| \d+(?:\.\d+)? [kM]?B \|", "| VERSION | SIZE |"),
-    (r"\| \d+ \| \d+ \| \|$", "| INDEX | INDEX | |"),
+    (r'("(?:DBSize|DBSizeInUse|RaftIndex|RaftAppliedIndex)" : )\d+', r"\1NUMBER"),
+    (r"\b3\.\d+\.\d+\b", "VERSION"),
+    (r"\b\d+(?:\.\d+)? [kM]?B\b", "SIZE"),
+    (r"\b\d+%", "PERCENT"),
+    (r"(, | [|│] )(\d+)\1\2\b", r"\1INDEX\1INDEX"),
 ]
 
 
 def _without_noise(printed: str, server: Server) -> str:
     printed = printed.replace(server.address, "ENDPOINT")
     for pattern, replacement in _NOISE:
-        printed = re.sub(pattern, replacement, printed, flags=re.MULTILINE)
+        printed = re.sub(pattern, replacement, printed)
     return printed

@@ -50,7 +50,7 @@ def test_etcdctl(server: Server, path: Path, scheme: str) -> None:
         text=True,
         timeout=20,
     )
-    assert (done.stdout, done.stderr) == ("OK\n", "")
+    assert done.stdout == "OK\n", done.stderr
 
 
 @pytest.mark.usefixtures("go_program")
