@@ -188,7 +188,7 @@ class Call:
         elif not incoming.is_settled:
             incoming.is_settled = True
             text = "unexpected EOF" if incoming.reader.missing else "EOF"
-            self.connection.sender.status(self, UNKNOWN, text)
+            self._reject(UNKNOWN, text)
 
     def next_message(self) -> bytes | None:
         """
@@ -237,7 +237,7 @@ class Call:
         except ProtocolStatus as error:
             incoming.is_settled = True
             incoming.reader.discard()
-            self.connection.sender.status(self, NUMBER_OF[error.code], error.details)
+            self._reject(NUMBER_OF[error.code], error.details)
             return
         if incoming.message is None:
             self._lend(incoming)
@@ -245,6 +245,11 @@ class Call:
         incoming.is_settled = True
         incoming.reader.discard()
         self.connection.complete.append(self)
+
+    def _reject(self, number: int, details: str) -> None:
+        """Answer a request that no handler will see."""
+        self.connection.sender.status(self, number, details)
+        self.connection.app.cancel(self)
 
     def _lend(self, incoming: Incoming) -> None:
         self.connection.sender.grant(self.stream_id, incoming.window.lend(incoming.reader.missing))

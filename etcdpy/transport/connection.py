@@ -8,6 +8,7 @@ complete; it answers through ``sender``, at once or later.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from struct import Struct
 from typing import Final, Protocol
@@ -40,7 +41,7 @@ from .limits import (
     UselessFrames,
     reset_bucket,
 )
-from .messages import PREFIX_SIZE
+from .messages import PREFIX, PREFIX_SIZE
 from .request import METADATA, Head, MalformedRequest, check_trailers
 from .sender import Sender
 from .shutdown import Goodbye, Stage
@@ -72,7 +73,13 @@ class App(Protocol):
         """Answer a request that is not gRPC; its body is None if that was too long."""
 
     def cancel(self, call: Call) -> None:
-        """Stop a handler: the client will not read an answer."""
+        """Forget a call and stop its handler: the client will not read an answer."""
+
+    def watch(self, call: Call) -> None:
+        """End a call at its deadline."""
+
+    def unwatch(self, call: Call) -> None:
+        """Do not."""
 
 
 class ConnectionFault(Exception):  # noqa: N818
@@ -95,6 +102,7 @@ class Connection:
         streams: The open streams.
         complete: Calls whose request became complete, to be started when all that arrived
             together has been looked at: an END_STREAM in a frame of its own often follows.
+            They stay here while the client does not read what it has asked for.
         peer: The client's address as gRPC writes it.
         on_output: Called when there is output that no :meth:`receive` asked for.
 
@@ -116,7 +124,7 @@ class Connection:
         self.on_output = on_output
         self._new_call = app.call_type
         self.streams: dict[int, Call] = {}
-        self.complete: list[Call] = []
+        self.complete: deque[Call] = deque()
         self._policy = PingPolicy(options.keepalive_min_time)
         self.sender = Sender(self.streams, self._policy)
         self._keepalive = Keepalive(options.keepalive_interval, options.keepalive_timeout, now)
@@ -178,6 +186,12 @@ class Connection:
         if self._goodbye.is_overdue(now):
             self._drain()
         self._reset_stalled(now)
+        self._start_complete()
+
+    def resume(self) -> None:
+        """Note that the transport takes output again, after ``sender.pause()``."""
+        self.sender.resume()
+        self._start_complete()
 
     def shut_down(self, now: float) -> None:
         """Ask the client to go elsewhere; serve what it has begun, then be finished."""
@@ -226,12 +240,12 @@ class Connection:
         """Note a handler that goes on without its stream; it still counts as a live one."""
         call.is_orphan = True
         self._orphans += 1
-        self._room -= 1
+        self._update_room()
 
     def orphan_ended(self) -> None:
         """Note that such a handler has ended."""
         self._orphans -= 1
-        self._room += 1
+        self._update_room()
 
     # Frames.
 
@@ -285,7 +299,12 @@ class Connection:
                 if timed is None:
                     continue
                 head, timeout = timed
-                if head.direct and end - pos >= _DATA_AND_PREFIX_SIZE and len(streams) < self._room:
+                if (
+                    head.direct
+                    and end - pos >= _DATA_AND_PREFIX_SIZE
+                    and len(streams) < self._room
+                    and not self.sender.is_congested
+                ):
                     word, flags, data_stream_id, is_compressed, length = unpack_data(data, pos)
                     start = pos + _DATA_AND_PREFIX_SIZE
                     if (
@@ -324,18 +343,24 @@ class Connection:
             self._buffer = data[pos:]
 
     def _start_complete(self) -> None:
-        while self.complete:
-            calls, self.complete = self.complete, []
-            for call in calls:
-                if call.is_answered:
-                    continue
-                if call.head.http_fields is not None:
-                    self.app.start_http(call, call.take_body())
-                else:
-                    assert call.incoming is not None
-                    message, call.incoming.message = call.incoming.message, None
-                    assert message is not None
-                    self.app.start_unary(call, message)
+        """Start what is complete, unless so much output waits that more must not be made."""
+        while self.complete and not self.sender.is_congested:
+            call = self.complete.popleft()
+            if call.is_answered:
+                continue
+            if call.head.http_fields is not None:
+                self.app.start_http(call, call.take_body())
+            else:
+                assert call.incoming is not None
+                message, call.incoming.message = call.incoming.message, None
+                assert message is not None
+                self._start_unary(call, message)
+
+    def _start_unary(self, call: Call, message: bytes) -> None:
+        # Watched while the request was incomplete; a handler is only if it has to wait.
+        if call.tick:
+            self.app.unwatch(call)
+        self.app.start_unary(call, message)
 
     # Requests.
 
@@ -383,6 +408,8 @@ class Connection:
             return
         if head.route is not None and head.route.request_streaming:
             self.app.start_stream(call)
+        elif deadline is not None:
+            self.app.watch(call)
         if is_ended:
             call.half_close()
 
@@ -447,12 +474,35 @@ class Connection:
             self.fault(call, frames.STREAM_CLOSED)
             return
         is_ended = bool(flags & END_STREAM)
-        if payload or size:
-            call.receive(payload, size)
-        elif not is_ended:
+        if (
+            is_ended
+            and call.incoming is None
+            and not self.sender.is_congested
+            and self._is_whole(call.head, payload)
+        ):
+            # Fast path: a WINDOW_UPDATE of its stream came between HEADERS and this, as
+            # C-core has it.
+            call.remote_closed = True
+            self._start_unary(call, payload[PREFIX_SIZE:])
+            return
+        if not payload and not is_ended:
             self._count_useless()
+        if size:
+            call.receive(payload, size)
         if is_ended and not call.is_closed:
             call.half_close()
+
+    def _is_whole(self, head: Head, payload: bytes) -> bool:
+        """Return whether a payload is all of a plain unary request."""
+        if not head.direct or len(payload) < PREFIX_SIZE:
+            return False
+        is_compressed, length = PREFIX.unpack_from(payload)
+        return (
+            not is_compressed
+            and length == len(payload) - PREFIX_SIZE
+            and length <= self._direct_limit
+            and head.content_length in (-1, len(payload))
+        )
 
     def _on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         _require_stream(stream_id)
@@ -630,9 +680,14 @@ class Connection:
     def _update_plain(self) -> None:
         self._is_plain = self._block is None and not self._needs_settings
 
+    def _update_room(self) -> None:
+        is_draining = self._goodbye.stage is Stage.DRAINING
+        self._room = 0 if is_draining else self.options.live_streams - self._orphans
+
     def _drain(self) -> None:
         self.sender.out.append(self._goodbye.drain(self._last_id))
         self._last_goodbye_id = self._last_id
+        self._update_room()
 
     def _end(self, code: int, debug: str = "") -> None:
         """Send the last GOAWAY and be over; handlers learn of it through :meth:`lost`."""

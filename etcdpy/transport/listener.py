@@ -18,7 +18,8 @@ from .limits import FIRST_FRAMES_SECONDS, LINGER_SECONDS
 ProtocolFactory = Callable[[], asyncio.Protocol]
 
 _MAX_REQUEST_LINE: Final = 4096
-_IS_REQUEST_LINE: Final = re.compile(rb"\S+ \S+ HTTP/1\.[0-9]\r?").fullmatch
+_IS_REQUEST_LINE: Final = re.compile(rb"[!-~]+ [!-~\x80-\xff]+ HTTP/1\.[0-9]\r?").fullmatch
+_MAY_BECOME_ONE: Final = re.compile(rb"[!-~]+( [!-~\x80-\xff]*( [HTP/1.0-9]{0,8}\r?)?)?").fullmatch
 
 
 class Sniffer(asyncio.Protocol):
@@ -66,7 +67,7 @@ class Sniffer(asyncio.Protocol):
         line, newline, _ = self._buffer.partition(b"\n")
         if newline and len(line) <= _MAX_REQUEST_LINE and _IS_REQUEST_LINE(line):
             return self._http1
-        if newline or len(line) > _MAX_REQUEST_LINE:
+        if newline or len(line) > _MAX_REQUEST_LINE or not _MAY_BECOME_ONE(line):
             self._transport.close()
         return None
 

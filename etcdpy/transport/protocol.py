@@ -77,7 +77,7 @@ class Http2Protocol(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._is_paused = False
         self._stalled = None
-        self._connection.sender.resume()
+        self._connection.resume()
         self._transport.resume_reading()
         self._schedule()
 

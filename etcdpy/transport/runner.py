@@ -82,7 +82,7 @@ class Runner:
             self._fail(call, error)
         else:
             call.is_running = True
-            self._watch(call)
+            self.watch(call)
             self._park(call, coroutine, waiting)
 
     def start_stream(self, call: Call) -> None:
@@ -97,10 +97,10 @@ class Runner:
         self._spawn(call, self._run_http(call, body))
 
     def cancel(self, call: Call) -> None:
-        """Stop a handler: the client will not read an answer."""
+        """Forget a call and stop its handler: the client will not read an answer."""
         call.is_answered = True
-        if call.outgoing is not None:
-            call.connection.sender.drop(call)
+        if call.tick:
+            self._deadlines.discard(call)
         if not call.is_running:
             return
         if not call.is_orphan:
@@ -180,7 +180,7 @@ class Runner:
 
     def _spawn(self, call: Call, coroutine: Coroutine[Any, Any, None]) -> None:
         call.is_running = True
-        self._watch(call)
+        self.watch(call)
         call.task = task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -338,9 +338,14 @@ class Runner:
 
     # Deadlines.
 
-    def _watch(self, call: Call) -> None:
-        if call.deadline is not None and self._deadlines.add(call):
+    def watch(self, call: Call) -> None:
+        """End a call at its deadline, if it has one."""
+        if call.deadline is not None and not call.tick and self._deadlines.add(call):
             self._arm()
+
+    def unwatch(self, call: Call) -> None:
+        """Do not."""
+        self._deadlines.discard(call)
 
     def _arm(self) -> None:
         if self._timer is not None:

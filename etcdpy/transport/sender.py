@@ -74,6 +74,7 @@ class Sender:
         initial_window: What it lets us send on a new stream.
         max_list: The largest header list it wants, if it said so.
         data_frames: DATA frames sent, but for those of direct replies.
+        is_congested: Whether so much waits on all streams that no more should be begun.
         ended_by_us: Streams ended before the peer had ended them, the latest of them.
         queued: The bytes waiting on all streams.
 
@@ -88,6 +89,7 @@ class Sender:
         "data_frames",
         "ended_by_us",
         "initial_window",
+        "is_congested",
         "max_list",
         "out",
         "queued",
@@ -104,6 +106,7 @@ class Sender:
         self.data_frames = 0
         self.ended_by_us: dict[int, None] = {}
         self.queued = 0
+        self.is_congested = False
         self._policy = policy
         self._ready: deque[Call] = deque()
         self._is_paused = False
@@ -198,7 +201,7 @@ class Sender:
             outgoing = call.outgoing = Outgoing()
         outgoing.queue.append((prefix, body))
         outgoing.size += size
-        self.queued += size
+        self._count(size)
         self._make_ready(call, outgoing)
         self.pump()
 
@@ -279,7 +282,7 @@ class Sender:
         outgoing = call.outgoing
         if outgoing is None:
             return
-        self.queued -= outgoing.size
+        self._count(-outgoing.size)
         outgoing.queue.clear()
         outgoing.size = outgoing.offset = 0
         outgoing.trailers = None
@@ -317,7 +320,11 @@ class Sender:
         outgoing = call.outgoing
         if outgoing is None or not outgoing.queue:
             return True
-        return outgoing.size < SEND_QUEUE and self.queued < CONNECTION_SEND_QUEUE
+        return outgoing.size < SEND_QUEUE and not self.is_congested
+
+    def _count(self, size: int) -> None:
+        self.queued += size
+        self.is_congested = self.queued >= CONNECTION_SEND_QUEUE
 
     def stream_window_grew(self, call: Call, increment: int) -> bool:
         """Note a WINDOW_UPDATE; return False if the window is past its limit."""
@@ -409,7 +416,7 @@ class Sender:
             piece = prefix[offset : offset + size] + body[: max(0, start + size)]
         self.window -= size
         call.credit -= size
-        self.queued -= size
+        self._count(-size)
         outgoing.size -= size
         outgoing.sent += size
         self.data_frames += 1
