@@ -15,6 +15,10 @@ FUTURE = ("OUT_OF_RANGE", "etcdserver: mvcc: required revision is a future revis
 LEASE_NOT_FOUND = ("NOT_FOUND", "etcdserver: requested lease not found")
 NO_SPACE = ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded")
 CORRUPT = ("DATA_LOSS", "etcdserver: corrupt cluster")
+UNDECODABLE = (
+    "INTERNAL",
+    "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data",
+)
 STREAM_SORT = ("UNIMPLEMENTED", "RangeStream does not support custom sort orders")
 STREAM_FILTER = ("UNIMPLEMENTED", "RangeStream does not support revision filters")
 

@@ -57,7 +57,7 @@ class _Generator:
         kinds: dict[Callable[[], Any], int] = {
             self.range: 26,
             self.put: 30,
-            self.delete: 9,
+            self.delete: 7,
             self.txn: 30,
             self.compaction: 2,
             self.stream: 6,
@@ -105,7 +105,7 @@ class _Generator:
         return request
 
     def delete(self) -> pb.DeleteRangeRequest:
-        request = messages.delete(self.key(), self.end(0.3), prev_kv=self.chance(0.4))
+        request = messages.delete(self.key(), self.end(0.2), prev_kv=self.chance(0.4))
         # Everything at once would leave too little to look at, too often.
         if request.range_end == ALL and self.chance(0.7):
             request.range_end = b""

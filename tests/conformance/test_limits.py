@@ -109,6 +109,24 @@ def test_unusual_encodings(store: Store, payload: bytes) -> None:
     store.send(Call(METHODS[pb.RangeRequest], payload))
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\xff",  # a tag that is cut off
+        b"\x0a\x05a",  # fewer bytes than announced
+        b"\x0a\x00\x00",  # field number 0
+        b"\x0b",  # a group without an end
+        b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",  # a length beyond all bounds
+        b"\x0e",  # a wire type that does not exist
+        b"\x08\x01",  # key as a number: a field nobody knows
+        b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",  # a number that is too long
+    ],
+)
+def test_bytes_that_are_no_request(store: Store, payload: bytes) -> None:
+    for kind in (pb.RangeRequest, pb.PutRequest, pb.DeleteRangeRequest, pb.TxnRequest):
+        store.send(Call(METHODS[kind], payload))
+
+
 def test_an_operation_with_two_members_is_the_last(store: Store) -> None:
     range_a = b"\x0a\x03\x0a\x01a"
     put_x = b"\x12\x03\x0a\x01x"
