@@ -1,0 +1,1 @@
+"""A server process from its first word to its exit status."""
