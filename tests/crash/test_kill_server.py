@@ -1,0 +1,50 @@
+"""
+kill -9 of a server under load, again and again, on one data directory.
+
+``ETCDPY_CRASH_ROUNDS`` sets how often, ``ETCDPY_CRASH_SEED`` makes the same choices again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+from etcdpy.mvcc import check
+from tests.crash.workload import Ledger, verify, write_until_killed
+from tests.support.servers import Server, etcdpy_server
+
+ROUNDS = int(os.environ.get("ETCDPY_CRASH_ROUNDS", "50"))
+SEED = int(os.environ.get("ETCDPY_CRASH_SEED", random.randrange(1 << 32)))
+WRITERS = 16
+
+
+async def test_nothing_acknowledged_is_lost_when_the_server_is_killed() -> None:
+    print(f"seed {SEED}")
+    chance = random.Random(SEED)
+    ledger = Ledger.for_writers(WRITERS)
+    with etcdpy_server() as server:
+        for number in range(ROUNDS):
+            await _work_until_killed(server, ledger, chance)
+            _check_store(server.data_dir)
+            server.start()
+            await verify(server.address, ledger)
+            print(f"round {number}: revision {ledger.revision}, compacted {ledger.compacted}")
+    assert ledger.compacted > 1, "compactions were part of it"
+
+
+async def _work_until_killed(server: Server, ledger: Ledger, chance: random.Random) -> None:
+    work = asyncio.create_task(write_until_killed(server.address, ledger, chance))
+    await asyncio.sleep(chance.uniform(0.02, 0.5))
+    server.kill()
+    await work
+
+
+def _check_store(data_dir: Path) -> None:
+    """Run the store's own check on a copy: it replays the journal, which the server has to do."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy = shutil.copytree(data_dir, Path(directory, "data"))
+        check.verify(copy)
