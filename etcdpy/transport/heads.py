@@ -7,6 +7,7 @@ fields without grpc-timeout to the checked head: a client with deadlines inserts
 into the table with each call, but the other fields remain the same.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from .hpack import Decoder, Field
@@ -22,7 +23,6 @@ class HeadMemory:
     """Heads by the fields they came from, for all connections of a server."""
 
     MAX_ENTRIES: Final = 4096
-    MAX_ENTRY_BYTES: Final = 2048
 
     def __init__(self, routes: RouteTable) -> None:
         self._routes = routes
@@ -34,7 +34,7 @@ class HeadMemory:
         Return the head for decoded fields.
 
         Raises:
-            MalformedRequest: As :func:`.request.read_head` has it.
+            MalformedRequest, HeaderListTooLarge: As :func:`.request.read_head` has it.
 
         """
         timeout = None
@@ -56,9 +56,26 @@ class HeadMemory:
         if self._version != self._routes.version or len(self._heads) >= self.MAX_ENTRIES:
             self._heads.clear()
             self._version = self._routes.version
-        if sum(len(name) + len(value) for name, value in key) <= self.MAX_ENTRY_BYTES:
+        if _is_small(key, head):
             self._heads[key] = head
         return head
+
+
+def _is_small(fields: Sequence[Field], head: Head) -> bool:
+    """
+    Return whether a head may be remembered.
+
+    A block of a few bytes can refer to one large entry again and again, and a ``-bin`` value
+    can be one entry of metadata for each comma: what peers can make us keep must be bounded
+    by more than their blocks.
+    """
+    if len(fields) > _MAX_FIELDS or len(head.metadata) > _MAX_FIELDS:
+        return False
+    return sum(len(name) + len(value) for name, value in fields) <= _MAX_BYTES
+
+
+_MAX_FIELDS: Final = 64
+_MAX_BYTES: Final = 2048
 
 
 class HeadReader:
@@ -108,9 +125,11 @@ class HeadReader:
 
         """
         before = self._generation
-        timed = self._memory.find(self.fields(block))
+        fields = self.fields(block)
+        timed = self._memory.find(fields)
         # A block that changed the table would not mean the same again.
-        if before == self._generation and len(block) <= self.MAX_BLOCK:
+        is_lasting = before == self._generation
+        if is_lasting and len(block) <= self.MAX_BLOCK and _is_small(fields, timed[0]):
             if len(self.known) >= self.MAX_KNOWN:
                 self.known.clear()
             self.known[block] = timed
