@@ -1,0 +1,1 @@
+"""The server as its peers see it: bytes on a socket, written from the specifications alone."""

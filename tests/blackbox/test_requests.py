@@ -1,0 +1,429 @@
+"""Request headers: what is served, what is refused, and with which exact words."""
+
+import base64
+import json
+import struct
+from collections.abc import Callable
+
+import hpack
+import pytest
+
+from .conftest import EchoServer
+from .h2client import (
+    COMPRESSION_ERROR,
+    END_HEADERS,
+    END_STREAM,
+    ENHANCE_YOUR_CALM,
+    FRAME_SIZE_ERROR,
+    HEADERS,
+    NO_ERROR,
+    PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    Client,
+    Fields,
+    Reply,
+    data,
+    frame,
+    message,
+    request_fields,
+    reset,
+)
+
+UNARY = "/echo.Echo/Unary"
+METADATA = "/echo.Echo/Metadata"
+Start = Callable[..., EchoServer]
+GRPC = ("content-type", "application/grpc")
+
+
+def send(client: Client, fields: Fields, body: bytes | None = None) -> Reply:
+    """Send one request on a new stream; without a body its HEADERS end the stream."""
+    stream = client.next_stream
+    client.next_stream += 2
+    client.send(client.headers(stream, fields, end=body is None))
+    if body is not None:
+        client.send(data(stream, body, end=True))
+    return client.finish(stream)
+
+
+def plain(name: bytes, value: bytes) -> bytes:
+    """Return a literal that no table keeps, with lengths in HPACK's 7-bit prefix."""
+    assert len(name) < 127
+    assert len(value) < 127
+    return b"\0" + bytes((len(name),)) + name + bytes((len(value),)) + value
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [*request_fields(UNARY), (b"X-Upper", b"1")],
+        [*request_fields(UNARY), (b"sp ace", b"1")],
+        [*request_fields(UNARY), (b"", b"1")],
+        [*request_fields(UNARY), (b"x-nul", b"a\0b")],
+        [*request_fields(UNARY), (b"x-newline", b"a\nb")],
+        [*request_fields(UNARY), (b"x-return", b"a\rb")],
+        [*request_fields(UNARY), (b":path", b"/late")],
+        [(b":unknown", b"1"), *request_fields(UNARY)],
+        [(b":status", b"200"), *request_fields(UNARY)],
+        [(b":method", b"POST"), *request_fields(UNARY)],
+        [(b":authority", b"other"), *request_fields(UNARY)],
+        [*request_fields(UNARY), (b"connection", b"close")],
+        [*request_fields(UNARY), (b"keep-alive", b"1")],
+        [*request_fields(UNARY), (b"transfer-encoding", b"chunked")],
+        [*request_fields(UNARY), (b"upgrade", b"h2c")],
+        [*request_fields(UNARY), (b"proxy-connection", b"close")],
+        request_fields(UNARY, ("te", "gzip")),
+        request_fields(UNARY, method=None),
+        request_fields(UNARY, scheme=None),
+        request_fields(None),
+        request_fields(""),
+    ],
+    ids=[
+        "upper case name",
+        "blank in a name",
+        "empty name",
+        "NUL in a value",
+        "newline in a value",
+        "return in a value",
+        "pseudo-field after a regular one",
+        "unknown pseudo-field",
+        "pseudo-field of a response",
+        "two :method",
+        "two :authority",
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "upgrade",
+        "proxy-connection",
+        "te other than trailers",
+        "no :method",
+        "no :scheme",
+        "no :path",
+        "empty :path",
+    ],
+)
+def test_malformed_requests_are_reset(client: Client, fields: Fields) -> None:
+    stream = client.next_stream
+    client.next_stream += 2
+    client.send(client.headers(stream, fields))
+    assert client.finish(stream).reset == PROTOCOL_ERROR
+    assert client.call(UNARY, b"x").messages == [b"x"]
+
+
+@pytest.mark.parametrize(
+    ("http", "code", "text", "fields"),
+    [
+        (
+            400,
+            13,
+            "num values of :authority: 1, num values of host: 2, both must only have 1 value as"
+            " per HTTP/2 spec",
+            request_fields(UNARY, ("host", "a"), ("host", "b")),
+        ),
+        (
+            415,
+            3,
+            'invalid gRPC request content-type "application/grpc-web"',
+            request_fields(UNARY, ("content-type", "application/grpc-web")),
+        ),
+        (
+            400,
+            13,
+            "malformed grpc-timeout: transport: timeout unit is not recognized: %221x%22",
+            request_fields(UNARY, ("grpc-timeout", "1x")),
+        ),
+        (
+            400,
+            13,
+            'malformed grpc-timeout: transport: timeout string is too short: "1"',
+            request_fields(UNARY, ("grpc-timeout", "1")),
+        ),
+        (
+            400,
+            13,
+            'malformed grpc-timeout: transport: timeout string is too long: "123456789S"',
+            request_fields(UNARY, ("grpc-timeout", "123456789S")),
+        ),
+        (
+            400,
+            13,
+            'malformed grpc-timeout: strconv.ParseUint: parsing "-1": invalid syntax',
+            request_fields(UNARY, ("grpc-timeout", "-1S")),
+        ),
+        (
+            400,
+            13,
+            'malformed grpc-timeout: strconv.ParseUint: parsing "1.5": invalid syntax',
+            request_fields(UNARY, ("grpc-timeout", "1.5S")),
+        ),
+        (
+            400,
+            13,
+            'malformed binary metadata "!!!" in header "foo-bin": illegal base64 data at input'
+            " byte 0",
+            request_fields(UNARY, ("foo-bin", "!!!")),
+        ),
+        (
+            405,
+            13,
+            'Received a HEADERS frame with :method "GET" which should be POST',
+            request_fields(UNARY, method="GET"),
+        ),
+        (200, 4, "context deadline exceeded", request_fields(UNARY, ("grpc-timeout", "0n"))),
+        (200, 12, 'malformed method name: "/Range"', request_fields("/Range")),
+        (200, 12, 'malformed method name: "echo.Echo/Unary"', request_fields("echo.Echo/Unary")),
+        (200, 12, "unknown service foo.Bar", request_fields("/foo.Bar/Baz")),
+        (200, 12, "unknown method Nope for service echo.Echo", request_fields("/echo.Echo/Nope")),
+        (200, 12, "unknown service a/b", request_fields("/a/b/c")),
+        (200, 12, "unknown service ", request_fields("//x")),
+        (
+            200,
+            12,
+            "unknown method Unary?x=1 for service echo.Echo",
+            request_fields(UNARY + "?x=1"),
+        ),
+        (
+            200,
+            12,
+            'grpc: Decompressor is not installed for grpc-encoding "snappy"',
+            request_fields(UNARY, ("grpc-encoding", "snappy")),
+        ),
+    ],
+)
+def test_refusals(client: Client, http: int, code: int, text: str, fields: Fields) -> None:
+    """Each is one HEADERS frame, then RST_STREAM(NO_ERROR) while the request is still open."""
+    text = text.replace("%22", '"')
+    stream = client.next_stream
+    client.send(client.headers(stream, fields))
+    reply = client.stream(stream)
+    client.wait(lambda: reply.ended and reply.reset is not None)
+    assert reply.trailers_only
+    assert (reply.http_status, reply.status) == (http, (code, text))
+    assert reply.headers[b"content-type"] == b"application/grpc"
+    assert reply.reset == NO_ERROR
+    assert [f.type for f in reply.frames].count(HEADERS) == 1
+
+
+def test_refusal_of_a_half_closed_request_is_not_reset(client: Client) -> None:
+    reply = send(client, request_fields("/foo.Bar/Baz"))
+    assert reply.status == (12, "unknown service foo.Bar")
+    assert client.call(UNARY, b"x").messages == [b"x"]
+    assert reply.reset is None
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", None], ids=["other", "missing"])
+def test_what_is_not_grpc_is_never_a_call(client: Client, content_type: str | None) -> None:
+    fields = request_fields(UNARY, ("content-type", content_type or ""))
+    if content_type is None:
+        fields = [f for f in fields if f[0] != b"content-type"]
+    reply = send(client, fields, message(b"x"))
+    assert reply.ended
+    assert 400 <= reply.http_status < 500
+
+
+def test_content_type_is_case_sensitive(client: Client) -> None:
+    reply = send(client, request_fields(UNARY, ("content-type", "Application/GRPC")), message(b""))
+    assert 400 <= reply.http_status < 500
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        ("application/grpc", "application/grpc"),
+        ("application/grpc+proto", "application/grpc+proto"),
+        ("application/grpc+json", "application/grpc+json"),
+        ("application/grpc; charset=utf-8", "application/grpc"),
+    ],
+)
+def test_content_subtype_is_echoed(client: Client, sent: str, answered: str) -> None:
+    reply = send(client, request_fields(UNARY, ("content-type", sent)), message(b"x"))
+    assert reply.headers[b"content-type"] == answered.encode()
+    assert reply.status == (0, "")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [f for f in request_fields(UNARY) if f[0] != b"te"],
+        request_fields(UNARY, authority=None),
+        request_fields(UNARY, ("host", "h"), authority=None),
+        request_fields(UNARY, ("host", "h")),
+        request_fields(UNARY, ("grpc-timeout", "99999999H")),
+        request_fields(UNARY, ("grpc-timeout", "5000m")),
+        request_fields(UNARY, ("grpc-timeout", "4999056u")),
+        request_fields(UNARY, ("grpc-encoding", "identity")),
+        request_fields(UNARY, ("grpc-encoding", "identity"), GRPC, authority=None),
+        request_fields(UNARY, ("user-agent", "grpc-go/1.82.1"), ("grpc-x-unknown", "1")),
+        request_fields(UNARY, ("token", "t" * 4096)),
+        request_fields(UNARY, ("x-tab", "a\tb"), ("x-obs", "a\xffb")),
+        request_fields(UNARY, scheme="https"),
+    ],
+    ids=[
+        "no te",
+        "no :authority",
+        "host only",
+        "host and :authority",
+        "timeout beyond all clocks",
+        "timeout in ms",
+        "timeout in us",
+        "identity",
+        "Mint",
+        "unknown grpc- field",
+        "token of 4 KiB",
+        "tab and obs-text",
+        "scheme https",
+    ],
+)
+def test_unusual_requests_are_served(client: Client, fields: Fields) -> None:
+    reply = send(client, fields, message(b"x"))
+    assert (reply.messages, reply.status) == ([b"x"], (0, ""))
+
+
+class TestMetadata:
+    def received(self, client: Client, *extra: tuple[str, str]) -> list[list[str]]:
+        found = client.call(METADATA, b"null", metadata=extra)
+        assert found.status == (0, "")
+        pairs: list[list[str]] = json.loads(found.messages[0])
+        return pairs
+
+    def test_keys_keep_their_order_and_their_repeats(self, client: Client) -> None:
+        found = self.received(client, ("x-y", "1"), ("token", "secret"), ("x-y", "2"))
+        assert [pair for pair in found if pair[0] in ("x-y", "token")] == [
+            ["x-y", "1"],
+            ["token", "secret"],
+            ["x-y", "2"],
+        ]
+
+    def test_reserved_fields_are_not_metadata(self, client: Client) -> None:
+        keys = {key for key, _ in self.received(client, ("grpc-timeout", "5S"))}
+        assert not {k for k in keys if k.startswith(":")}
+        assert not keys & {"te", "grpc-timeout", "grpc-encoding"}
+
+    @pytest.mark.parametrize("coded", ["AQI", "AQI="])
+    def test_binary_values_padded_or_not(self, client: Client, coded: str) -> None:
+        assert ["foo-bin", "0102"] in self.received(client, ("foo-bin", coded))
+
+    def test_binary_values_travel_back(self, client: Client) -> None:
+        pairs = [["a", "1"], ["a", "2"]]
+        asked = json.dumps({"initial": pairs, "trailing": [["b", "3"]]}).encode()
+        reply = client.call(METADATA, asked)
+        assert [v for k, v in reply.blocks[0] if k == b"a"] == [b"1", b"2"]
+        assert reply.trailers[b"b"] == b"3"
+        assert reply.status == (0, "")
+
+    def test_all_bytes_survive_in_binary_metadata(self, client: Client) -> None:
+        value = bytes(range(256))
+        coded = base64.b64encode(value).decode().rstrip("=")
+        assert ["all-bin", value.hex()] in self.received(client, ("all-bin", coded))
+
+
+class TestCompression:
+    """HPACK as a peer sees it; the decoder has its own tests."""
+
+    def call(self, client: Client, stream: int, block: bytes) -> Reply:
+        client.send(frame(HEADERS, END_HEADERS, stream, block), data(stream, message(b"x"), True))
+        return client.finish(stream)
+
+    def fixed(self, *extra: bytes) -> bytes:
+        return b"".join(plain(*pair) for pair in request_fields(UNARY)) + b"".join(extra)
+
+    def test_huffman_and_plain_strings_mix(self, client: Client) -> None:
+        first, second = request_fields(UNARY)[:3], request_fields(UNARY)[3:]
+        block = client.encoder.encode(first, huffman=True) + client.encoder.encode(
+            second, huffman=False
+        )
+        assert self.call(client, 1, block).messages == [b"x"]
+        assert self.call(client, 3, client.encoder.encode(first + second)).messages == [b"x"]
+
+    def test_table_may_shrink_to_0_and_grow_again(self, client: Client) -> None:
+        client.call(UNARY, b"fill the table")
+        block = b"\x20\x3f\xe1\x1f" + self.fixed()
+        assert self.call(client, 3, block).messages == [b"x"]
+
+    def test_entry_over_the_table_size_empties_the_table(self, client: Client) -> None:
+        client.call(UNARY, b"fill the table")
+        big = b"\x40\x03big\x7f\x89\x1f" + b"x" * 4104  # 127 + 9 + 31 * 128
+        assert self.call(client, 3, self.fixed(big)).messages == [b"x"]
+        client.send(frame(HEADERS, END_HEADERS | END_STREAM, 5, self.fixed(b"\xbe")))
+        goaway = client.wait_closed()
+        assert goaway is not None
+        assert goaway.code == COMPRESSION_ERROR
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            b"\x3f\xe2\x1f",
+            b"\x80",
+            b"\xbe",
+            b"\xff\xff\xff\xff\xff\x7f",
+            b"\x82\x20",
+            b"\x00\x01a\x81\x18",
+            b"\x00\x01a\x84\xff\xff\xff\xff",
+            b"\x00\x01a\x7fabc",
+        ],
+        ids=[
+            "size 4097",
+            "index 0",
+            "index past the end",
+            "absurd index",
+            "late size update",
+            "bad padding",
+            "EOS",
+            "string cut short",
+        ],
+    )
+    def test_blocks_that_cannot_be_decoded(self, client: Client, wrong: bytes) -> None:
+        client.send(frame(HEADERS, END_HEADERS, 1, wrong))
+        goaway = client.wait_closed()
+        assert goaway is not None
+        assert goaway.code == COMPRESSION_ERROR
+
+    def test_blocks_of_refused_requests_still_count(self, client: Client) -> None:
+        """The table moves on with a refused block, so the next may refer to it."""
+        stream = client.start(UNARY + "Nope", b"", metadata=[("x-kept", "1")])
+        client.finish(stream)
+        bad = [*request_fields(UNARY), (b"x-kept", b"2"), (b"connection", b"close")]
+        client.send(client.headers(3, bad, end=True))
+        assert client.finish(3).reset == PROTOCOL_ERROR
+        client.next_stream = 5
+        found = client.call(METADATA, b"null", metadata=[("x-kept", "1"), ("x-kept", "2")])
+        assert ["x-kept", "2"] in json.loads(found.messages[0])
+
+    def test_replies_obey_a_smaller_table(self, server: EchoServer) -> None:
+        with server.connect((1, 0)) as client:
+            client.decoder = hpack.Decoder()
+            client.decoder.max_allowed_table_size = 0
+            client.decoder.header_table_size = 0
+            for _ in range(3):
+                assert client.call(UNARY, b"x").messages == [b"x"]
+
+
+def test_list_over_our_limit_is_refused(client: Client) -> None:
+    """Two strings of 20 kB fit the wire and pass; 70 kB in all is over 64 KiB."""
+    half = "x" * 20_000
+    assert client.call(UNARY, b"x", metadata=[("a", half), ("b", half)]).messages == [b"x"]
+    over = [("a", half), ("b", half), ("c", half), ("d", "x" * 10_000)]
+    assert client.call(UNARY, b"x", metadata=over).reset == FRAME_SIZE_ERROR
+    assert client.call(UNARY, b"x").messages == [b"x"]
+
+
+def test_field_of_100_kb_is_refused(client: Client) -> None:
+    client.open(UNARY, ("big", "~" * 100_000))
+    goaway = client.wait_closed()
+    assert goaway is not None
+    assert goaway.code in (ENHANCE_YOUR_CALM, COMPRESSION_ERROR)
+
+
+def test_calls_beyond_the_stream_limit_are_refused(start_server: Start) -> None:
+    server = start_server(max_concurrent_streams=3)
+    with server.connect() as client:
+        streams = [client.open("/echo.Echo/Watch") for _ in range(5)]
+        assert streams == [1, 3, 5, 7, 9]
+        assert client.finish(7).reset == REFUSED_STREAM
+        assert client.finish(9).reset == REFUSED_STREAM
+        assert dict(struct.iter_unpack(">HL", client.frames[0].payload))[3] == 3
+        for stream in (1, 3, 5):
+            client.send(data(stream, message(b"x")))
+            client.wait(lambda s=stream: client.stream(s).messages == [b"x"])  # type: ignore[misc]
+        client.send(reset(1))
+        client.settle()
+        assert client.call(UNARY, b"room again").messages == [b"room again"]
