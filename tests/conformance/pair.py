@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from difflib import unified_diff
 from functools import partial
 
 from google.protobuf.message import Message
@@ -17,6 +18,9 @@ from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance import differences
 from tests.conformance.peers import Call, Outcome, Peer
 from tests.support.servers import Server
+
+# Lines of a difference that are worth reading.
+MOST_LINES = 100
 
 
 class MismatchError(AssertionError):
@@ -29,7 +33,7 @@ class MismatchError(AssertionError):
     calls: Sequence[Call] = ()
 
     def __init__(self, call: Call, expected: Outcome, got: Outcome) -> None:
-        super().__init__(f"\n{shown(call)}\n--- expected {_shown(expected)}\n--- got {_shown(got)}")
+        super().__init__(f"\n{shown(call)}\n{_difference(expected, got)}")
 
 
 class Pair:
@@ -112,16 +116,23 @@ def shown(call: Call) -> str:
     """Return a request as a reader wants to see it, long parts cut short."""
     if isinstance(call.request, bytes):
         return f"{call.method.path} {len(call.request)} bytes: {call.request[:200].hex()}"
-    return f"{call.method.path}\n{_short(call.request)}"
+    text = _short(call.request)
+    return f"{call.method.path}\n{text if len(text) < 8000 else text[:8000] + '...'}"
 
 
-def _shown(outcome: Outcome) -> str:
+def _difference(expected: Outcome, got: Outcome) -> str:
+    lines = list(
+        unified_diff(_lines(expected), _lines(got), "etcd's answer", "the answer", lineterm="", n=9)
+    )
+    if not lines:  # the same messages, put in other bytes
+        lines = [payload.hex() for outcome in (expected, got) for payload in outcome.payloads]
+    return "\n".join(line[:400] for line in lines[:MOST_LINES])
+
+
+def _lines(outcome: Outcome) -> list[str]:
     shown = [str(outcome.error or "OK"), *(_short(reply) for reply in outcome.replies)]
-    # Two answers may differ in how the same message is put in bytes.
-    shown += [payload[:200].hex() for payload in outcome.payloads]
-    return "\n".join(shown)
+    return "\n".join(shown).split("\n")
 
 
 def _short(message: Message) -> str:
-    text = re.sub(r"(\w)\1{40,}", lambda run: f"{run[1]}*{len(run[0])}", str(message))
-    return text if len(text) < 4000 else f"{text[:4000]}... ({len(text)} characters)"
+    return re.sub(r"(\w)\1{40,}", lambda run: f"{run[1]}*{len(run[0])}", str(message))
