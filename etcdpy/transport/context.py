@@ -14,7 +14,7 @@ from .call import Call
 from .metadata import Metadatum
 from .status import CODE_OF, INTERNAL, NUMBER_OF, OK, Metadata, ProtocolStatus, StatusError
 
-EOF: Final[object] = grpc.aio.EOF  # type: ignore[attr-defined]
+EOF: Final[object] = grpc.aio.EOF
 """What :meth:`Context.read` returns after the last request: grpcio's own."""
 
 

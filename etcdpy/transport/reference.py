@@ -23,12 +23,12 @@ class ReferenceServer:
 
     def __init__(self, options: ServerOptions | None = None) -> None:
         self.options = options or ServerOptions()
-        self._generic: list[grpc.GenericRpcHandler[Any, Any]] = []
+        self._generic: list[grpc.GenericRpcHandler] = []
         self._methods: list[tuple[str, Mapping[str, grpc.RpcMethodHandler[Any, Any]]]] = []
         self._servers: list[Any] = []
 
     def add_generic_rpc_handlers(
-        self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler[Any, Any]]
+        self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]
     ) -> None:
         """Register handlers that are asked for each path that has no registered method."""
         self._generic += [_Generic(handler) for handler in generic_rpc_handlers]
@@ -96,10 +96,10 @@ def _grpcio_options(options: ServerOptions) -> list[tuple[str, int]]:
     return chosen
 
 
-class _Generic(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+class _Generic(grpc.GenericRpcHandler):
     """Adapts what another generic handler finds."""
 
-    def __init__(self, inner: grpc.GenericRpcHandler[Any, Any]) -> None:
+    def __init__(self, inner: grpc.GenericRpcHandler) -> None:
         self._inner = inner
 
     def service(

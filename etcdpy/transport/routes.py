@@ -96,9 +96,9 @@ class RouteTable:
         self.version = 0
         self._routes: dict[str, Route] = {}
         self._services: set[str] = set()
-        self._generic: list[grpc.GenericRpcHandler[Any, Any]] = []
+        self._generic: list[grpc.GenericRpcHandler] = []
 
-    def add_generic(self, handlers: Iterable[grpc.GenericRpcHandler[Any, Any]]) -> None:
+    def add_generic(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
         """Add handlers that are asked for each path that no registered method has."""
         for handler in handlers:
             if isinstance(handler, grpc.ServiceRpcHandler):

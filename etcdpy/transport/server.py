@@ -70,7 +70,7 @@ class Server:
         self._ticker: asyncio.TimerHandle | None = None
 
     def add_generic_rpc_handlers(
-        self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler[Any, Any]]
+        self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]
     ) -> None:
         """Register handlers that are asked for each path that has no registered method."""
         self._routes.add_generic(generic_rpc_handlers)

@@ -14,7 +14,7 @@ import pytest
 
 from .conftest import ROOT, EchoServer
 
-END: Any = grpc.aio.EOF  # type: ignore[attr-defined]
+END: Any = grpc.aio.EOF
 GRPC_JS = "@grpc/grpc-js@1.14.1"
 NODE_CACHE = ROOT / "build" / "grpc-js"
 
