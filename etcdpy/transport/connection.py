@@ -1,13 +1,14 @@
 """
 The receiving half of an HTTP/2 connection, and the rules between both halves. Does no I/O.
 
-Whoever drives a connection hands it what arrived, with the time, then writes and clears
-``sender.out``, and closes once ``is_finished``. Calls go to an :class:`App` as they become
-complete; it answers through ``sender``, at once or later.
+Whoever drives a connection hands it what arrived, with the time, then writes what
+``sender.take()`` returns, until it is empty, and closes once ``is_finished``. Calls go to an
+:class:`App` as they become complete; it answers through ``sender``, at once or later.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from struct import Struct
@@ -46,6 +47,8 @@ from .request import METADATA, Head, MalformedRequest, check_trailers
 from .sender import Sender
 from .shutdown import Goodbye, Stage
 from .status import NUMBER_OF, UNAVAILABLE
+
+_log: Final = logging.getLogger(__name__)
 
 _DATA_AND_PREFIX: Final = Struct(">IBIBI")
 """The head of a DATA frame and the prefix of the message it begins with."""
@@ -141,6 +144,7 @@ class Connection:
         self._waits_since: float | None = now
         self._last_id = 0
         self._last_goodbye_id = frames.MAX_STREAM_ID
+        self._begun = 0
         self._orphans = 0
         self._room = options.live_streams
         self._faults = 0
@@ -170,6 +174,10 @@ class Connection:
             self._start_complete()
         except ConnectionFault as fault:
             self._end(fault.code, fault.debug)
+        except Exception:  # noqa: BLE001
+            # A fault of ours must not become a riddle to the client.
+            _log.exception("connection of %s failed", self.peer)
+            self._end(frames.INTERNAL_ERROR)
         finally:
             self._is_receiving = False
 
@@ -294,6 +302,7 @@ class Connection:
                 and self._is_plain
             ):
                 self._last_id = stream_id
+                self._begun += 1
                 block = data[start:pos]
                 timed = known.get(block) or self._read_request(stream_id, block)
                 if timed is None:
@@ -425,6 +434,7 @@ class Connection:
             if not stream_id & 1:
                 raise _illegal_stream(stream_id)
             self._last_id = stream_id
+            self._begun += 1
             timed = self._heads.known.get(block) or self._read_request(stream_id, block)
             if timed is None:
                 return
@@ -572,21 +582,27 @@ class Connection:
             self._count_useless()
         out = self.sender.out
         position = len(out)
+        initial_window = None
         for name, value in frames.parse_settings(payload):
-            self._apply(name, value)
+            if name == frames.INITIAL_WINDOW_SIZE:
+                initial_window = value
+                if value > frames.MAX_WINDOW:
+                    raise ConnectionFault(frames.FLOW_CONTROL_ERROR)
+            else:
+                self._apply(name, value)
+        # One frame may name it thousands of times, for thousands of streams: the last counts.
+        if initial_window is not None and not self.sender.set_initial_window(initial_window):
+            raise ConnectionFault(frames.FLOW_CONTROL_ERROR)
         # Before DATA that a new window has let out: so the peer sees it was obeyed.
         out.insert(position, frames.SETTINGS_ACK)
 
     def _apply(self, name: int, value: int) -> None:
-        """Obey one setting of the client (RFC 9113 6.5.2)."""
+        """Obey a setting of the client (RFC 9113 6.5.2), all but the initial window."""
         if name == frames.HEADER_TABLE_SIZE:
             self.sender.announce_empty_table()
         elif name == frames.ENABLE_PUSH:
             if value > 1:
                 raise ConnectionFault(frames.PROTOCOL_ERROR)
-        elif name == frames.INITIAL_WINDOW_SIZE:
-            if value > frames.MAX_WINDOW or not self.sender.set_initial_window(value):
-                raise ConnectionFault(frames.FLOW_CONTROL_ERROR)
         elif name == frames.SETTINGS_MAX_FRAME_SIZE:
             # Ours never are larger than the smallest value allowed.
             if not MAX_FRAME_SIZE <= value < 1 << 24:
@@ -662,7 +678,7 @@ class Connection:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many faults")
 
     def _count_useless(self) -> None:
-        progress = (self._last_id >> 1) + self.sender.data_frames
+        progress = self._begun + self.sender.data_frames
         if self._useless.is_flood(self._now, progress):
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many useless frames")
 

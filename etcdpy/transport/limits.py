@@ -38,6 +38,15 @@ SEND_QUEUE: Final = 64 << 10
 CONNECTION_SEND_QUEUE: Final = 16 << 20
 """The same over all streams of a connection: many slow streams are no way around it."""
 
+UNWRITTEN: Final = 256 << 10
+"""Bytes of DATA made between two writes, so that a full socket is noticed in time."""
+
+MAX_BINARY_PARTS: Final = 256
+"""Values in the -bin fields of a request, where commas part them: they cost but one byte."""
+
+MAX_GZIP_MEMBERS: Final = 16
+"""Members of a compressed message: an empty one has twenty bytes and costs a new inflater."""
+
 REMEMBERED_STREAMS: Final = 1000
 """Streams ended by us for which frames still under way are passed over in silence."""
 
@@ -93,19 +102,18 @@ class UselessFrames:
     """
     Counts frames that carry nothing on: empty DATA, PRIORITY, WINDOW_UPDATE, SETTINGS.
 
-    Honest clients send some with each call and each DATA frame they get, so an allowance
-    grows with those; the rest is 1000 in ten seconds.
+    Honest clients send some for each call and each DATA frame they get, perhaps much later,
+    so those earn an allowance; apart from that there are 1000 at once and 100 a second.
     """
 
-    __slots__ = ("_count", "_progress", "_since")
+    __slots__ = ("_bucket", "_earned", "_progress")
 
-    BURST: Final = 1000
-    SECONDS: Final = 10.0
     PER_STEP: Final = 4
+    MAX_EARNED: Final = 65536
 
     def __init__(self) -> None:
-        self._count = 0
-        self._since = 0.0
+        self._bucket = RateBucket(capacity=1000, per_second=100)
+        self._earned = 0
         self._progress = 0
 
     def is_flood(self, now: float, progress: int) -> bool:
@@ -117,12 +125,14 @@ class UselessFrames:
             progress: Calls begun and DATA frames sent since the connection began.
 
         """
-        if now - self._since >= self.SECONDS:
-            self._since = now
-            self._count = 0
+        if progress != self._progress:
+            earned = self._earned + self.PER_STEP * (progress - self._progress)
+            self._earned = min(earned, self.MAX_EARNED)
             self._progress = progress
-        self._count += 1
-        return self._count > self.BURST + self.PER_STEP * (progress - self._progress)
+        if self._earned:
+            self._earned -= 1
+            return False
+        return not self._bucket.take(now)
 
 
 @dataclass(frozen=True)

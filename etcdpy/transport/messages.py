@@ -19,9 +19,6 @@ PREFIX_SIZE: Final = 5
 _GZIP_WINDOW: Final = 31
 """zlib's wbits for the gzip format and no other."""
 
-_MAX_MEMBERS: Final = 16
-"""Of one message. Clients write one; 100,000 empty ones fit into 2 MB."""
-
 
 class MessageReader:
     """

@@ -34,16 +34,14 @@ _RESERVED: Final = frozenset(
 
 _PRINTABLE: Final = bytes(range(0x20, 0x7F))
 
-_MAX_COMMAS: Final = 256
-
 
 def read_metadata(fields: Iterable[Field]) -> tuple[Metadatum, ...]:
     """
     Return the custom metadata among ``fields``, duplicates kept in order.
 
     A value that is not printable ASCII is left out, as C-core does. A ``-bin`` value may hold
-    several, separated by commas, but all of them no more than 256 commas: header compression
-    lets a peer repeat them for a byte.
+    several, separated by commas, but not too many: header compression lets a peer repeat
+    them for a byte.
 
     Raises:
         ProtocolStatus: A ``-bin`` value is no base64.
@@ -52,19 +50,15 @@ def read_metadata(fields: Iterable[Field]) -> tuple[Metadatum, ...]:
     """
     entries: list[Metadatum] = []
     parts = 0
-    commas = _MAX_COMMAS
     for name, value in fields:
         if name in _RESERVED or name[0] == 0x3A:
             continue
         key = name.decode("ascii")
         if name.endswith(b"-bin"):
-            # Any commas left over are no base64.
-            parts = value.split(b",", commas)
-            commas -= len(parts) - 1
             parts += value.count(b",") + 1
             if parts > MAX_BINARY_PARTS:
                 raise HeaderListTooLarge(f"{parts} binary values")
-            entries.extend(Metadatum(key, _decode_bin(name, part)) for part in parts)
+            entries.extend(Metadatum(key, _decode_bin(name, part)) for part in value.split(b","))
         elif not value.translate(None, _PRINTABLE):
             entries.append(Metadatum(key, value.decode("ascii")))
     return tuple(entries)

@@ -88,11 +88,7 @@ class Http2Protocol(asyncio.Protocol):
         self._is_scheduled = False
         sender = self._connection.sender
         while sender.out and not self._transport.is_closing():
-            output = b"".join(sender.out)
-            sender.out.clear()
-            self._transport.write(output)
-            if sender.wants_to_send:
-                sender.pump()
+            self._transport.write(sender.take())
         if self._connection.is_finished and not self._is_closing:
             self._close()
 

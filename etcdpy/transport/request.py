@@ -105,6 +105,7 @@ def read_head(fields: Sequence[Field], routes: RouteTable) -> Head:
 
     Raises:
         MalformedRequest: It is not HTTP/2.
+        HeaderListTooLarge: It has too much metadata.
 
     """
     pseudo, regular = _split(fields)

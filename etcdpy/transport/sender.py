@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from . import frames
-from .frames import DATA, END_HEADERS, END_STREAM, FRAME_HEAD, HEADER_SIZE, MAX_FRAME_SIZE
+from .frames import DATA, END_HEADERS, END_STREAM, FRAME_HEAD, MAX_FRAME_SIZE
 from .hpack import EMPTY_TABLE
 from .keepalive import PingPolicy
-from .limits import CONNECTION_SEND_QUEUE, REMEMBERED_STREAMS, SEND_QUEUE
+from .limits import CONNECTION_SEND_QUEUE, REMEMBERED_STREAMS, SEND_QUEUE, UNWRITTEN
 from .messages import PREFIX, PREFIX_SIZE
 from .replies import (
     TRAILERS_FLAGS,
@@ -31,9 +31,6 @@ from .status import Metadata
 
 if TYPE_CHECKING:
     from .call import Call
-
-_PUMP_BYTES: Final = 256 << 10
-"""Handed to TCP at a time, so that a full socket is noticed before more piles up."""
 
 
 class Outgoing:
@@ -65,10 +62,10 @@ class Outgoing:
 
 class Sender:
     """
-    Collects the bytes to send in ``out``; whoever drives the connection takes them from there.
+    Collects the bytes to send; whoever drives the connection calls :meth:`take` for them.
 
     Attributes:
-        out: To be written, in order, and cleared.
+        out: The bytes, in order.
         streams: The connection's open streams, shared with the receiving half.
         window: What the peer lets us send on the connection.
         initial_window: What it lets us send on a new stream.
@@ -81,8 +78,11 @@ class Sender:
     """
 
     __slots__ = (
+        "_blocked",
+        "_floor",
         "_is_clear",
         "_is_paused",
+        "_max_credit",
         "_policy",
         "_ready",
         "_size_update_due",
@@ -109,6 +109,12 @@ class Sender:
         self.is_congested = False
         self._policy = policy
         self._ready: deque[Call] = deque()
+        # Streams whose data waits for a window of their own.
+        self._blocked: set[Call] = set()
+        # No stream's credit is above this.
+        self._max_credit = 0
+        # DATA is sent only down to this connection window before it is written.
+        self._floor = self.window - UNWRITTEN
         self._is_paused = False
         self._size_update_due = False
         self._is_clear = True
@@ -121,7 +127,7 @@ class Sender:
         # third of the cost of the general path below.
         if (
             self._is_clear
-            and size <= self.window
+            and self._floor <= self.window - size >= 0
             and size <= self.initial_window + call.credit
             and size <= MAX_FRAME_SIZE
             and call.extra is None
@@ -187,7 +193,7 @@ class Sender:
         if (
             self._is_clear
             and (outgoing is None or not outgoing.queue)
-            and size <= self.window
+            and self._floor <= self.window - size >= 0
             and size <= self.initial_window + call.credit
             and size <= MAX_FRAME_SIZE
         ):
@@ -286,6 +292,7 @@ class Sender:
         outgoing.queue.clear()
         outgoing.size = outgoing.offset = 0
         outgoing.trailers = None
+        self._blocked.discard(call)
         _wake(outgoing)
 
     def grant(self, stream_id: int, increment: int) -> None:
@@ -329,6 +336,7 @@ class Sender:
     def stream_window_grew(self, call: Call, increment: int) -> bool:
         """Note a WINDOW_UPDATE; return False if the window is past its limit."""
         call.credit += increment
+        self._max_credit = max(self._max_credit, call.credit)
         if self.initial_window + call.credit > frames.MAX_WINDOW:
             return False
         if call.outgoing is not None:
@@ -339,19 +347,26 @@ class Sender:
     def connection_window_grew(self, increment: int) -> bool:
         """Note a WINDOW_UPDATE; return False if the window is past its limit."""
         self.window += increment
+        self._floor += increment
         if self.window > frames.MAX_WINDOW:
             return False
         self.pump()
         return True
 
     def set_initial_window(self, size: int) -> bool:
-        """Note the setting, which moves the window of every stream, even below 0."""
+        """
+        Note the setting, which moves the window of every stream, even below 0.
+
+        Return False if it moves one past its limit.
+        """
         self.initial_window = size
-        for call in self.streams.values():
-            if size + call.credit > frames.MAX_WINDOW:
+        if size + self._max_credit > frames.MAX_WINDOW:
+            self._max_credit = max((call.credit for call in self.streams.values()), default=0)
+            if size + self._max_credit > frames.MAX_WINDOW:
                 return False
-            if call.outgoing is not None:
-                self._make_ready(call, call.outgoing)
+        for call in list(self._blocked):
+            assert call.outgoing is not None
+            self._make_ready(call, call.outgoing)
         self.pump()
         return True
 
@@ -371,17 +386,26 @@ class Sender:
         self._update_clear()
         self.pump()
 
-    @property
-    def wants_to_send(self) -> bool:
-        """Whether :meth:`pump` would send something."""
-        return bool(self._ready) and self.window > 0 and not self._is_paused
+    def take(self) -> bytes:
+        """Return the output for writing, and begin anew."""
+        output = b"".join(self.out)
+        self.out.clear()
+        self._floor = self.window - UNWRITTEN
+        if self._ready:
+            self.pump()
+        return output
 
     def _update_clear(self) -> None:
         self._is_clear = not (self._ready or self._is_paused or self._size_update_due)
 
     def _make_ready(self, call: Call, outgoing: Outgoing) -> None:
-        has_window = self.initial_window + call.credit > 0
-        if outgoing.queue and not outgoing.is_ready and has_window:
+        """Let a stream take turns if it has data and window, or note that it has no window."""
+        if not outgoing.queue:
+            self._blocked.discard(call)
+        elif self.initial_window + call.credit <= 0:
+            self._blocked.add(call)
+        elif not outgoing.is_ready:
+            self._blocked.discard(call)
             outgoing.is_ready = True
             self._ready.append(call)
             self._is_clear = False
@@ -391,18 +415,17 @@ class Sender:
         if self._is_paused:
             return
         ready = self._ready
-        budget = _PUMP_BYTES
-        while ready and self.window > 0 and budget > 0:
+        while ready and self.window > 0 and self.window > self._floor:
             call = ready.popleft()
             outgoing = call.outgoing
             assert outgoing is not None
             outgoing.is_ready = False
             if outgoing.queue:
-                budget -= self._send_turn(call, outgoing)
+                self._send_turn(call, outgoing)
                 self._make_ready(call, outgoing)
         self._update_clear()
 
-    def _send_turn(self, call: Call, outgoing: Outgoing) -> int:
+    def _send_turn(self, call: Call, outgoing: Outgoing) -> None:
         """Send one DATA frame of a stream and, if it was the last, the end."""
         prefix, body = outgoing.queue[0]
         offset = outgoing.offset
@@ -436,7 +459,6 @@ class Sender:
             self._close(call)
         if outgoing.waiters and self.has_room(call):
             _wake(outgoing)
-        return size + HEADER_SIZE
 
 
 def _wake(outgoing: Outgoing) -> None:
