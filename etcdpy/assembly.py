@@ -24,7 +24,9 @@ from etcdpy.services import register_all
 from etcdpy.services.limits import RequestLimit
 from etcdpy.services.node import DEFAULT_QUOTA, Node
 from etcdpy.services.registration import Registry
-from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError
+from etcdpy.services.watch import WatchService
+from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError
+from etcdpy.watch import Hub
 
 #: Young objects are collected as usual. The oldest generation holds what lives as long as
 #: the server, and walking it would stop the loop: it is left alone but for a rare turn.
@@ -61,25 +63,36 @@ async def build_services(config: Config, server: Registry) -> Services:
         if not failed.done():
             failed.set_exception(error)
 
+    told: list[Callable[[Batch], None]] = []
+
+    def tell(batch: Batch) -> None:
+        for listener in told:
+            listener(batch)
+
     backend = Backend.open(Path(config.data_dir), fsync=not config.unsafe_no_fsync)
     log = GroupCommit(
         backend,
         loop,
-        on_durable=lambda batch: store.made_durable(batch),
+        on_durable=tell,
         on_failure=fail,
         on_seal=lambda batch: store.seal(batch),
     )
     store = Store(log)
+    told.append(store.made_durable)
     unfinished = restore(store, log)
     identity = await _start_up(config, log)
     compactor = Compactor(store)
     if unfinished:
         compactor.resume(unfinished)
     node = _make_node(config, backend, log, store, compactor, identity)
-    register_all(server, node)
+    hub = Hub(store, log, node.headers, loop)
+    told.append(hub.publish)
+    watch = WatchService(hub, config.max_message_bytes, config.progress_interval)
+    register_all(server, node, watch)
     _settle_garbage_collector()
 
     async def close() -> None:
+        await hub.close()
         await compactor.close()
         await log.close()
         backend.close()

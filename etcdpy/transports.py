@@ -19,10 +19,6 @@ __all__ = ["Transport", "accept", "make_transport", "options_of"]
 
 Transport = Server | ReferenceServer
 
-#: What gRPC's receive limit leaves for the frame around the largest request.
-#: (etcd: ``grpcOverheadBytes``)
-GRPC_OVERHEAD_BYTES = 512 * 1024
-
 #: The pause between a client's pings that grpc-go enforces by itself, where etcd sets none.
 GRPC_GO_MIN_TIME = 300.0
 
@@ -41,7 +37,7 @@ def options_of(config: Config) -> ServerOptions:
     keepalive = bool(config.grpc_keepalive_interval and config.grpc_keepalive_timeout)
     min_time = config.grpc_keepalive_min_time
     return ServerOptions(
-        max_receive_message=config.max_request_bytes + GRPC_OVERHEAD_BYTES,
+        max_receive_message=config.max_message_bytes,
         # grpc-go takes 0 for no limit as well.
         max_concurrent_streams=None if streams in (0, _UNLIMITED_STREAMS) else streams,
         keepalive_interval=config.grpc_keepalive_interval if keepalive else 0.0,

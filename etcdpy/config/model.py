@@ -30,6 +30,12 @@ from etcdpy.config.values import (
 
 __all__ = ["IGNORED_FLAGS", "SETTINGS", "Config", "Setting"]
 
+#: What gRPC's limit has beyond the largest request. (etcd: ``grpcOverheadBytes``)
+GRPC_OVERHEAD_BYTES = 512 * 1024
+#: Seconds between progress notifications, unless set, and at the least.
+PROGRESS_INTERVAL = 600.0
+LEAST_PROGRESS_INTERVAL = 0.1
+
 #: Flags of etcd 2 that etcd still takes, with any value, and never mentions.
 IGNORED_FLAGS = (
     "cluster-active-size",
@@ -161,6 +167,13 @@ class Config:
         "20s",
         "Time to wait for the answer to such a ping before closing the connection (0 to disable).",
     )
+    watch_progress_notify_interval: float = _setting(
+        _MEMBER,
+        Duration(),
+        "0s",
+        "Time between the notifications that watches may ask for while nothing happens. 0 "
+        "means 10 minutes; less than 100 ms is raised to that.",
+    )
     transport: str = _setting(
         _MEMBER,
         Choice("native", "grpcio"),
@@ -211,6 +224,17 @@ class Config:
     unsafe_no_fsync: bool = _setting(
         _UNSAFE, Bool(), "false", "Disables fsync, unsafe, will cause data loss."
     )
+
+    @property
+    def max_message_bytes(self) -> int:
+        """The largest message gRPC takes: the largest request and what may be around it."""
+        return self.max_request_bytes + GRPC_OVERHEAD_BYTES
+
+    @property
+    def progress_interval(self) -> float:
+        """Seconds between the progress notifications of a watch."""
+        interval = self.watch_progress_notify_interval
+        return max(interval, LEAST_PROGRESS_INTERVAL) if interval else PROGRESS_INTERVAL
 
 
 def _row(declared: Field[Any]) -> tuple[str, Setting]:

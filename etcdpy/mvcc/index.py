@@ -38,7 +38,7 @@ from etcdpy.mvcc.history import (
     row_key_at,
     shrunk,
 )
-from etcdpy.mvcc.revision import row_key, tombstone_key
+from etcdpy.mvcc.revision import RowKey, row_key, tombstone_key
 
 #: Births and deaths remembered beyond the durable revision: the price is 100 bytes each,
 #: the gain that a walk pinned to a revision stays cheap while this many keys come and go.
@@ -152,6 +152,43 @@ class Index:
         histories = self._histories
         found = [key for key in seen if at(histories[key], revision) is not None]
         return found, (seen[-1] + b"\0" if len(seen) == limit else None)
+
+    def changes(
+        self, start: bytes, stop: bytes | None, since: int, most_keys: int, most: int
+    ) -> tuple[list[RowKey], int | None] | None:
+        """
+        Return what happened to the keys of [start, stop) from revision ``since`` on.
+
+        Args:
+            most_keys: How many keys are worth looking at one by one.
+            most: How many changes of one key to take, at least.
+
+        Returns:
+            The changes in the order they happened, and the revision that they are
+            complete up to (None: the newest); or None if there are too many keys.
+
+        """
+        keys = list(islice(self.every_key(start, stop), most_keys + 1))
+        if len(keys) > most_keys:
+            return None
+        found: list[RowKey] = []
+        reached: int | None = None
+        for key in keys:
+            history = expanded(self._histories[key])
+            offset = last_at(history, since - 1) + STRIDE
+            end = min(offset + most * STRIDE, len(history))
+            while 0 < end < len(history) and history[end] == history[end - STRIDE]:
+                end += STRIDE  # a revision is not taken in parts
+            if end < len(history):
+                reached = min(reached or history[end - STRIDE], history[end - STRIDE])
+            found += [
+                RowKey(history[i], history[i + 1], history[i + 3] == 0)
+                for i in range(offset, end, STRIDE)
+            ]
+        found.sort()
+        if reached is not None:
+            found = [change for change in found if change.main <= reached]
+        return found, reached
 
     def every_key(self, start: bytes = b"", stop: bytes | None = None) -> Iterator[bytes]:
         """Iterate over the keys of [start, stop) in order, deleted ones included."""

@@ -33,6 +33,10 @@ class RowKey(NamedTuple):
     sub: int
     tombstone: bool
 
+    def encoded(self) -> bytes:
+        """Return the key as bytes."""
+        return (tombstone_key if self.tombstone else row_key)(self.main, self.sub)
+
 
 def row_key(main: int, sub: int) -> bytes:
     """Return the key of the row that a put at ``(main, sub)`` writes."""

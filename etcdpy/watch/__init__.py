@@ -1,0 +1,8 @@
+"""Watches: every change of a key, in order and once, to whoever asked for it."""
+
+from __future__ import annotations
+
+from etcdpy.watch.hub import Hub
+from etcdpy.watch.stream import WatchStream
+
+__all__ = ["Hub", "WatchStream"]

@@ -1,0 +1,94 @@
+"""A watcher: what it watches, how far it has come."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from etcdpy.pb.wire import number
+from etcdpy.watch.events import Event
+
+if TYPE_CHECKING:
+    from etcdpy.watch.stream import WatchStream
+
+
+class State(Enum):
+    """
+    Where a watcher gets its events from.
+
+    SYNCED: from the hub, as changes become durable.
+    BEHIND: from the history in the store, until it has caught up.
+    COMPACTED: from nowhere; its history was compacted away, and its stream was told.
+    GONE: from nowhere; it was cancelled.
+    """
+
+    SYNCED = 1
+    BEHIND = 2
+    COMPACTED = 3
+    GONE = 4
+
+
+class Watcher:
+    """
+    One watch of one stream.
+
+    Attributes:
+        watch_id: Its number within the stream.
+        id_field: That number, encoded as the field of every response to it.
+        start: The first key watched.
+        stop: Where the keys watched end, None if they do not.
+        start_revision: The revision the client asked to start at, 0 for "now".
+        next_revision: The first revision it has not read, while it is behind; before that
+            it was told of everything.
+        wants_puts: Whether put events go to it.
+        wants_deletes: Whether delete events go to it.
+        wants_previous: Whether events carry what the key held before.
+        wants_progress: Whether it is told now and then that nothing happened.
+        fragments: Whether a large response may be split.
+        was_told: Whether it was sent events since its stream's last progress tick.
+
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "fragments",
+        "id_field",
+        "next_revision",
+        "start",
+        "start_revision",
+        "state",
+        "stop",
+        "stream",
+        "wants_deletes",
+        "wants_previous",
+        "wants_progress",
+        "wants_puts",
+        "was_told",
+        "watch_id",
+    )
+
+    def __init__(
+        self,
+        stream: WatchStream,
+        watch_id: int,
+        start: bytes,
+        stop: bytes | None,
+        start_revision: int = 0,
+    ) -> None:
+        self.stream = stream
+        self.watch_id = watch_id
+        self.id_field = number(2, watch_id)
+        self.start = start
+        self.stop = stop
+        self.start_revision = start_revision
+        self.next_revision = start_revision
+        self.state = State.BEHIND
+        self.wants_puts = self.wants_deletes = True
+        self.wants_previous = self.wants_progress = self.fragments = False
+        self.was_told = False
+
+    def wants(self, event: Event) -> bool:
+        """Tell whether an event, whose key is watched, goes to this watcher."""
+        if event.main < self.next_revision:
+            return False
+        return self.wants_deletes if event.is_delete else self.wants_puts
