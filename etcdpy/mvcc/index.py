@@ -139,7 +139,9 @@ class Index:
                 moved.add(key)
         return moved
 
-    def _corrected(self, live: Iterable[bytes], moved: set[bytes], revision: int) -> Iterator[bytes]:
+    def _corrected(
+        self, live: Iterable[bytes], moved: set[bytes], revision: int
+    ) -> Iterator[bytes]:
         alive_then = {key for key in moved if self.at(key, revision) is not None}
         hidden = moved - alive_then
         since_deleted = sorted(key for key in alive_then if self.newest(key) is None)

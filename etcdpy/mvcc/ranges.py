@@ -64,9 +64,7 @@ def select(store: Store, request: RangeRequest, revision: int) -> Steps[RangeRes
     limit = max(request.limit, 0)
     fetched = limit + 1 if limit and _cut_while_fetching(request) else None
     keys = yield from _keys(store, start, stop, revision, fetched)
-    if fetched is None:
-        count = len(keys)
-    elif len(keys) < fetched:
+    if fetched is None or len(keys) < fetched:
         count = len(keys)
     else:
         count = yield from _count(store, start, stop, revision)
@@ -176,9 +174,7 @@ _SORT_KEYS: dict[int, Callable[[_Found], Any]] = {
 }
 
 
-def _sorted(
-    found: list[_Found], request: RangeRequest, limit: int | None
-) -> Steps[list[_Found]]:
+def _sorted(found: list[_Found], request: RangeRequest, limit: int | None) -> Steps[list[_Found]]:
     descending = request.sort_order == RangeRequest.DESCEND
     if request.sort_target == RangeRequest.KEY:
         return (found[::-1] if descending else found)[:limit]

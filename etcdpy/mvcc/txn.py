@@ -59,9 +59,9 @@ def check_put(store: Store, request: PutRequest, lease_exists: LeaseExists) -> N
     """
     if request.lease and not lease_exists(request.lease):
         raise LeaseNotFoundError
-    if request.ignore_value or request.ignore_lease:
-        if store.index.newest(request.key) is None:
-            raise KeyNotFoundError
+    keeps = request.ignore_value or request.ignore_lease
+    if keeps and store.index.newest(request.key) is None:
+        raise KeyNotFoundError
 
 
 def put(store: Store, changes: Changes, request: PutRequest) -> bytes | None:

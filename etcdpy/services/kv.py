@@ -45,9 +45,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         result = await self._in_slices(select(store, request, revision), revision)
         return replies.range_reply(self._headers.at(newest), result)
 
-    async def RangeStream(
-        self, request: pb.RangeRequest, context: Any
-    ) -> AsyncIterator[bytes]:
+    async def RangeStream(self, request: pb.RangeRequest, context: Any) -> AsyncIterator[bytes]:
         """Answer as Range does, in chunks whose size follows the size of the rows."""
         checks.check_range_stream(request)
         store = self._store
@@ -59,7 +57,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         rest.CopyFrom(request)
         rest.ClearField("sort_target")
         size, sent = FIRST_CHUNK, 0
-        start, stop = bounds(request.key, request.range_end)
+        _, stop = bounds(request.key, request.range_end)
         while True:
             left = request.limit - sent if request.limit > 0 else size
             rest.limit = min(size, left) if chunked else 0

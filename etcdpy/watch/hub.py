@@ -34,9 +34,7 @@ class Hub:
 
     """
 
-    def __init__(
-        self, store: Store, rows: Rows, headers: Headers, loop: AbstractEventLoop
-    ) -> None:
+    def __init__(self, store: Store, rows: Rows, headers: Headers, loop: AbstractEventLoop) -> None:
         self.store = store
         self.headers = headers
         self._synced = Matcher()
