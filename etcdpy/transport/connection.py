@@ -125,6 +125,7 @@ class Connection:
         self.options = options
         self.peer = peer
         self.on_output = on_output
+        self._incomplete: list[Call] = []
         self._new_call = app.call_type
         self.streams: dict[int, Call] = {}
         self.complete: deque[Call] = deque()
@@ -172,6 +173,7 @@ class Connection:
                 data = self._read_preface(data)
             self._read_frames(data, now)
             self._start_complete()
+            self._watch_incomplete()
         except ConnectionFault as fault:
             self._end(fault.code, fault.debug)
         except Exception:  # noqa: BLE001
@@ -365,6 +367,13 @@ class Connection:
                 assert message is not None
                 self._start_unary(call, message)
 
+    def _watch_incomplete(self) -> None:
+        """Watch the deadlines of calls whose request did not follow at once."""
+        for call in self._incomplete:
+            if not (call.is_running or call.is_answered):
+                self.app.watch(call)
+        self._incomplete.clear()
+
     def _start_unary(self, call: Call, message: bytes) -> None:
         # Watched while the request was incomplete; a handler is only if it has to wait.
         if call.tick:
@@ -418,7 +427,7 @@ class Connection:
         if head.route is not None and head.route.request_streaming:
             self.app.start_stream(call)
         elif deadline is not None:
-            self.app.watch(call)
+            self._incomplete.append(call)
         if is_ended:
             call.half_close()
 

@@ -44,6 +44,7 @@ class Runner:
         self._http = http
         self._deadlines = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._parked: dict[Future[Any], list[Call]] = {}
         self._yielded: list[Call] = []
         # The loop itself only keeps weak references to tasks.
@@ -341,24 +342,28 @@ class Runner:
     def watch(self, call: Call) -> None:
         """End a call at its deadline, if it has one."""
         if call.deadline is not None and not call.tick and self._deadlines.add(call):
-            self._arm()
+            earliest = call.tick * Deadlines.TICK
+            # A timer that comes too early costs less than setting one for each call.
+            if self._timer is None or earliest < self._timer_at:
+                self._arm(earliest)
 
     def unwatch(self, call: Call) -> None:
         """Do not."""
         self._deadlines.discard(call)
 
-    def _arm(self) -> None:
+    def _arm(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        earliest = self._deadlines.next()
-        if earliest is not None:
-            delay = max(0.0, earliest - time.monotonic())
-            self._timer = self._loop.call_later(delay, self._expire)
+        self._timer_at = at
+        delay = max(0.0, at - time.monotonic())
+        self._timer = self._loop.call_later(delay, self._expire)
 
     def _expire(self) -> None:
         for call in self._deadlines.expire(time.monotonic()):
             call.connection.sender.cut(call, DEADLINE_EXCEEDED, "context deadline exceeded")
             self.cancel(call)
             call.connection.touch()
-        self._arm()
+        self._timer = None
+        earliest = self._deadlines.next()
+        if earliest is not None:
+            self._arm(earliest)
