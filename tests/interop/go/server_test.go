@@ -2,11 +2,16 @@ package interop
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding/gzip"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -76,6 +81,42 @@ func TestIsNotAnOldCluster(t *testing.T) {
 		t.Skip("a server that the client rightly calls old")
 	}
 	connect(t, func(c *clientv3.Config) { c.RejectOldCluster = true })
+}
+
+func TestCancelledCallsLeaveTheConnectionUsable(t *testing.T) {
+	const callers, each = 20, 100
+	s := newSpace(t)
+	s.put("large", strings.Repeat("x", 1<<20))
+	var group sync.WaitGroup
+	for c := range callers {
+		group.Go(func() {
+			for i := range each {
+				// From "before it is sent" to "it has long been answered".
+				ctx, cancel := context.WithTimeout(s.ctx, time.Duration(i*50)*time.Microsecond)
+				_, _ = s.Put(ctx, s.key(fmt.Sprintf("small/%02d", c)), "v")
+				_, _ = s.Get(ctx, s.key("large"))
+				cancel()
+			}
+		})
+	}
+	group.Wait()
+
+	must(t, ignore(s.Put(s.ctx, s.key("small/last"), "v")))
+	equal(t, "bytes of a reply", len(s.get("large").Kvs[0].Value), 1<<20)
+}
+
+func TestCompressedRequests(t *testing.T) {
+	s := newSpace(t)
+	compressed := connect(t, func(c *clientv3.Config) {
+		c.DialOptions = []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name))}
+	})
+	value := strings.Repeat("compressible ", 1000)
+
+	must(t, ignore(compressed.Put(s.ctx, s.key("k"), value)))
+
+	reply, err := compressed.Get(s.ctx, s.key("k"))
+	must(t, err)
+	equal(t, "value", string(reply.Kvs[0].Value), value)
 }
 
 // TestReconnection prints "restart the server", waits for a line on standard
