@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,10 +38,12 @@ class EchoServer:
 
         Args:
             expect_errors: The test makes the server log an error.
-            options: Fields of ServerOptions, and ``grace``, the seconds a stop may take.
+            options: Fields of ServerOptions; ``grace``, the seconds a stop may take; and
+                ``certificate``, a file with a key and a certificate to serve TLS with.
 
         """
         self._expect_errors = expect_errors
+        self._is_terminated = False
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in stop)
         paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         self.process = subprocess.Popen(
@@ -55,7 +58,7 @@ class EchoServer:
         assert line, f"the server did not start:\n{self.log()}"
         self.port = int(line)
 
-    def connect(self, *pairs: tuple[int, int], **how: bool) -> Client:
+    def connect(self, *pairs: tuple[int, int], **how: Any) -> Client:
         return Client(self.port, *pairs, **how)
 
     def log(self) -> str:
@@ -130,11 +133,14 @@ class EchoServer:
         return time.monotonic() - start
 
     def terminate(self) -> None:
-        self.process.terminate()
+        """Send SIGTERM, but never a second time: that may come when there is no loop left."""
+        if not self._is_terminated:
+            self._is_terminated = True
+            self.process.terminate()
 
     def stop(self) -> None:
         """End the process if it still runs, and check that nothing unexpected was logged."""
-        self.process.terminate()
+        self.terminate()
         try:
             self.process.wait(15)
         finally:
@@ -146,6 +152,21 @@ class EchoServer:
             self._log.close()
         if not self._expect_errors:
             assert not [word for word in UNEXPECTED if word in log], log
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of a file with a key and a certificate for it."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl, which makes the certificate, is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    key, made, both = folder / "key", folder / "certificate", folder / "both"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-keyout", str(key), "-out", str(made)]
+    subprocess.run(command, check=True, capture_output=True)
+    both.write_text(key.read_text() + made.read_text())
+    return str(both)
 
 
 @pytest.fixture(scope="module")

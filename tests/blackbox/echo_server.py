@@ -14,6 +14,7 @@ import contextlib
 import json
 import logging
 import signal
+import ssl
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -183,7 +184,7 @@ async def health(request: HttpRequest) -> HttpResponse:
     return HttpResponse(200, ((b"content-type", b"application/json"),), b'{"health":"true"}')
 
 
-def handlers() -> grpc.GenericRpcHandler[Any, Any]:
+def handlers() -> grpc.GenericRpcHandler:
     unary_methods = {
         "Unary": unary,
         "Task": task,
@@ -195,7 +196,9 @@ def handlers() -> grpc.GenericRpcHandler[Any, Any]:
         "Metadata": metadata,
         "Stats": stats,
     }
-    methods = {name: grpc.unary_unary_rpc_method_handler(f) for name, f in unary_methods.items()}
+    methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        name: grpc.unary_unary_rpc_method_handler(f) for name, f in unary_methods.items()
+    }
     methods["Parsed"] = grpc.unary_unary_rpc_method_handler(
         parsed, StringValue.FromString, StringValue.SerializeToString
     )
@@ -208,9 +211,14 @@ def handlers() -> grpc.GenericRpcHandler[Any, Any]:
 
 async def serve(options: dict[str, Any]) -> None:
     grace = options.pop("grace", None)
+    tls = None
+    if certificate := options.pop("certificate", None):
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+        tls.set_alpn_protocols(["h2", "http/1.1"])
     server = Server(ServerOptions(**options), http=health)
     server.add_generic_rpc_handlers((handlers(),))
-    port = await server.listen_tcp("127.0.0.1", 0)
+    port = await server.listen_tcp("127.0.0.1", 0, ssl_context=tls)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     print(port, flush=True)

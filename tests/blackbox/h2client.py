@@ -10,6 +10,7 @@ import contextlib
 import json
 import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterable
@@ -163,11 +164,18 @@ class Client:
     """One connection; ids are handed out 1, 3, 5 … unless a test names its own."""
 
     def __init__(
-        self, port: int, *pairs: tuple[int, int], quiet: bool = False, preface: bool = True
+        self,
+        port: int,
+        *pairs: tuple[int, int],
+        quiet: bool = False,
+        preface: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Connect and, unless ``preface`` is False, send the preface and SETTINGS ``pairs``."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket)
         self.encoder = hpack.Encoder()
         self.decoder = hpack.Decoder(max_header_list_size=1 << 24)
         self.quiet = quiet
@@ -294,7 +302,7 @@ class Client:
     def _read(self, deadline: float) -> bool:
         """Read once and note all frames in it; False when the deadline came first."""
         remaining = deadline - time.monotonic()
-        if remaining <= 0 or not select.select([self.socket], [], [], remaining)[0]:
+        if remaining <= 0 or not self._is_readable(remaining):
             return False
         try:
             received = self.socket.recv(1 << 18)
@@ -311,6 +319,11 @@ class Client:
             del self._buffer[: 9 + length]
             self._note(Frame(kind, flags, stream, payload))
         return True
+
+    def _is_readable(self, seconds: float) -> bool:
+        if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
+            return True
+        return bool(select.select([self.socket], [], [], seconds)[0])
 
     def _note(self, got: Frame) -> None:
         self.frames.append(got)

@@ -3,95 +3,29 @@
 import random
 from collections.abc import Iterable
 
-from etcdpy.transport.call import Call
 from etcdpy.transport.connection import Connection
-from etcdpy.transport.heads import HeadMemory
-from etcdpy.transport.limits import ServerOptions
-from etcdpy.transport.routes import Route, RouteTable
 
-from .bent import METHODS, bend, conversation
+from .bent import bend, conversation
 from .h2client import GOAWAY, PREFACE, SETTINGS, frame
-
-STREAMS_REQUESTS = ("Chat", "Watch", "Collect")
-STREAMS_RESPONSES = ("Repeat", "Chat", "Watch")
-
-
-class Answerer:
-    """Answers whole unary requests at once; streams stay open."""
-
-    call_type = Call
-
-    def __init__(self) -> None:
-        self.started: list[int] = []
-        self.cancelled: list[int] = []
-
-    def start_unary(self, call: Call, message: bytes) -> None:
-        self.started.append(call.stream_id)
-        call.connection.sender.reply(call, message)
-
-    def start_stream(self, call: Call) -> None:
-        self.started.append(call.stream_id)
-        call.is_running = True
-
-    def start_http(self, call: Call, body: bytes | None) -> None:
-        call.connection.sender.status(call, 12, "not here")
-
-    def watch(self, call: Call) -> None:
-        """Deadlines do not matter here."""
-
-    def unwatch(self, call: Call) -> None:
-        """As above."""
-
-    def cancel(self, call: Call) -> None:
-        self.cancelled.append(call.stream_id)
-
-
-def routes() -> RouteTable:
-    table = RouteTable()
-    for name in METHODS:
-        if name != "Nope":
-            route = Route(
-                lambda *_: None,
-                name in STREAMS_REQUESTS,
-                name in STREAMS_RESPONSES,
-                bytes,
-                bytes,
-                True,
-            )
-            table._routes[f"/echo.Echo/{name}"] = route
-    return table
+from .in_process import connect, parse, written
 
 
 def feed(pieces: Iterable[bytes]) -> tuple[Connection, bytes]:
     """Feed a connection one piece a millisecond; it may raise nothing."""
-    connection = Connection(Answerer(), HeadMemory(routes()), ServerOptions(), now=100.0)
+    connection = connect()
     now = 100.0
     said = []
     for piece in pieces:
         now += 0.001
         connection.receive(piece, now)
         connection.tick(now)
-        said += connection.sender.out
-        connection.sender.out.clear()
+        said.append(written(connection))
         if connection.is_finished:
             break
     connection.lost()
     assert connection.is_finished
     assert not connection.streams
     return connection, b"".join(said)
-
-
-def parse(text: bytes) -> list[tuple[int, int, bytes]]:
-    """Return (type, stream, payload) of whole frames; what is written must be nothing else."""
-    frames = []
-    while text:
-        assert len(text) >= 9
-        length = int.from_bytes(text[:3], "big")
-        assert length <= 16384
-        assert len(text) >= 9 + length
-        frames.append((text[3], int.from_bytes(text[5:9], "big"), text[9 : 9 + length]))
-        text = text[9 + length :]
-    return frames
 
 
 def final_error(text: bytes) -> int | None:
@@ -101,7 +35,7 @@ def final_error(text: bytes) -> int | None:
     One for too many pings does not count: pings are judged by what was answered between them,
     and that does depend on how the bytes were cut.
     """
-    goaways = [payload for kind, _, payload in parse(text) if kind == GOAWAY]
+    goaways = [frame.payload for frame in parse(text) if frame.type == GOAWAY]
     if not goaways or goaways[-1].endswith(b"too_many_pings"):
         return None
     return int.from_bytes(goaways[-1][4:8], "big")

@@ -302,6 +302,18 @@ class TestMetadata:
     def test_binary_values_padded_or_not(self, client: Client, coded: str) -> None:
         assert ["foo-bin", "0102"] in self.received(client, ("foo-bin", coded))
 
+    def test_values_that_are_not_printable_are_left_out(self, client: Client) -> None:
+        found = self.received(client, ("x-tab", "a\tb"), ("x-obs", "a\xffb"), ("x-ok", "a b~"))
+        assert [pair for pair in found if pair[0].startswith("x-")] == [["x-ok", "a b~"]]
+
+    def test_binary_values_joined_by_commas_are_taken_apart(self, client: Client) -> None:
+        found = self.received(client, ("foo-bin", "AQI,,Aw=="))
+        assert [pair for pair in found if pair[0] == "foo-bin"] == [
+            ["foo-bin", "0102"],
+            ["foo-bin", ""],
+            ["foo-bin", "03"],
+        ]
+
     def test_binary_values_travel_back(self, client: Client) -> None:
         pairs = [["a", "1"], ["a", "2"]]
         asked = json.dumps({"initial": pairs, "trailing": [["b", "3"]]}).encode()
