@@ -202,6 +202,10 @@ class Backend:
             count = min(LARGEST_CHUNK, CHUNK_BYTES * len(chunk) // (size + 1) + 1)
             cursor = self._read.cursor()
 
+    def last_row(self) -> bytes:
+        """Return the highest row key, or ``b""``."""
+        return self._cursor.key() if self._cursor.last() else b""
+
     def refresh(self) -> None:
         """Move reading on to the newest commit."""
         self._read.abort()
@@ -242,11 +246,12 @@ class Backend:
         """
         size = 2 * self._env.info()["map_size"]
         log.warning("the database has outgrown its map: enlarging to %d bytes", size)
+        # The map moves: nothing may look into it. A paused scan seeks anew anyway.
+        self._read.abort()
         try:
             self._env.set_mapsize(size)
         except (lmdb.Error, MemoryError) as error:
             raise StorageError(f"cannot enlarge the database to {size} bytes: {error}") from error
-        # That closed all transactions.
         self.refresh()
 
     def _set_state(self, txn: lmdb.Transaction, sequence: int) -> None:

@@ -22,7 +22,7 @@ from etcdpy.storage.transaction import MapFullError
 
 #: Begin when this much waits: large enough that rows arrive in whole pages, small
 #: beside the journal, so that it never is full before a checkpoint ends.
-CHECKPOINT_BYTES = 2 << 20
+CHECKPOINT_BYTES = 1 << 20
 #: Most for one transaction, whose dirty pages are held in memory until it ends.
 LARGEST_CHECKPOINT = 2 * CHECKPOINT_BYTES
 #: What deleting a row costs beside writing one: its page is rewritten.

@@ -25,6 +25,7 @@ from etcdpy.storage.checkpoint import DROP_BYTES, Checkpointer, Group
 from etcdpy.storage.errors import StorageError
 from etcdpy.storage.journal import Payload
 from etcdpy.storage.record import encode
+from etcdpy.storage.transaction import LARGEST_KEY
 from etcdpy.storage.view import NewestView
 
 
@@ -69,6 +70,7 @@ class GroupCommit(NewestView):
         self._closed = False
         #: Why writing stopped, once it did.
         self.failed: StorageError | None = None
+        self._last_row = backend.last_row()
         # Handed over, not yet durable, oldest first.
         self._waiting: deque[_Waiting] = deque()
         self._checkpointer = Checkpointer(backend, loop, self._forget, self._fail)
@@ -124,11 +126,32 @@ class GroupCommit(NewestView):
         if self.failed is not None:
             _fail(batch, self.failed)
             return
+        try:
+            self._refuse_unwritable(batch)
+        except StorageError as error:
+            _fail(batch, error)
+            self._fail(error)
+            return
         payload = Payload.of(encode(batch))
         self._keep(batch)
         size = len(payload.data) + DROP_BYTES * len(batch.drops)
         self._waiting.append(_Waiting(batch, size))
         self._queue.put(payload)
+
+    def _refuse_unwritable(self, batch: Batch) -> None:
+        """
+        Keep out of the journal what LMDB would refuse: no start could get past it.
+
+        Raises:
+            StorageError: If the store made a mistake; nothing after it can be right.
+
+        """
+        if batch.rows:
+            if next(iter(batch.rows)) <= self._last_row:
+                raise StorageError("rows are not in ascending order")
+            self._last_row = next(reversed(batch.rows))
+        if any(len(key) > LARGEST_KEY for _, key in batch.puts):
+            raise StorageError(f"a key is longer than {LARGEST_KEY} bytes")
 
     def _finish(self, sequence: int, count: int) -> None:
         """Note that the oldest ``count`` batches are durable."""

@@ -21,6 +21,9 @@ import lmdb
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.errors import StorageError
 
+#: LMDB's limit (MDB_MAXKEYSIZE as py-lmdb builds it).
+LARGEST_KEY = 511
+
 #: Longest piece of work on the loop: 500 rows or deletions, about a millisecond,
 #: or as many as have this many bytes, for values are copied.
 SLICE_ROWS = 500

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +9,15 @@ import pytest
 
 from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError, checkpoint
 from etcdpy.storage.transaction import WriteTransaction
-from tests.unit.storage.material import SEGMENT_BYTES, put, revisions_in, row_key, soon, until
+from tests.unit.storage.material import (
+    SEGMENT_BYTES,
+    as_after_a_crash,
+    put,
+    revisions_in,
+    row_key,
+    soon,
+    until,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +124,43 @@ async def test_a_full_journal_is_emptied_before_a_checkpoint_is_due(
         await soon(put(log, revision, b"x" * 1000))
     await soon(log.close())
     assert revisions_in(backend) == list(range(2, 100))
+
+
+async def test_journal_space_is_given_back_only_after_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = Backend.open(tmp_path / "data", segment_bytes=SEGMENT_BYTES)
+    held, let_go = threading.Event(), threading.Event()
+    real = WriteTransaction.commit
+
+    def commit(txn: WriteTransaction) -> None:
+        held.set()
+        let_go.wait(20)
+        real(txn)
+
+    monkeypatch.setattr(WriteTransaction, "commit", commit)
+    durable_revisions: list[int] = []
+    log = GroupCommit(
+        backend,
+        asyncio.get_running_loop(),
+        lambda batch: durable_revisions.append(batch.revision),
+    )
+    written = []
+    for revision in range(2, 100):
+        written.append(put(log, revision, b"x" * 1000))
+        await asyncio.sleep(0.001)
+    await until(held.is_set)
+    acknowledged = durable_revisions[-1]
+    monkeypatch.setattr(WriteTransaction, "commit", real)
+    assert not written[-1].done(), "four segments do not hold a hundred such rows"
+    left = Backend.open(as_after_a_crash(tmp_path / "data", tmp_path / "left"))
+    assert revisions_in(left)[: acknowledged - 1] == list(range(2, acknowledged + 1))
+    left.close()
+    let_go.set()
+    await soon(asyncio.gather(*written))
+    await soon(log.close())
+    assert revisions_in(backend) == list(range(2, 100))
+    backend.close()
 
 
 async def test_the_last_of_many_values_arrives(backend: Backend) -> None:

@@ -254,3 +254,39 @@ async def test_more_than_the_journal_holds_passes_through_it(
         await asyncio.sleep(0)
     await soon(log.close())
     assert revisions_in(backend) == list(range(2, 200))
+
+
+async def test_a_row_below_an_earlier_one_never_reaches_the_journal(tmp_path: Path) -> None:
+    backend = Backend.open(tmp_path)
+    failures: list[StorageError] = []
+    log = started(backend, on_failure=failures.append)
+    await soon(put(log, 5))
+    with pytest.raises(StorageError, match="ascending"):
+        await soon(put(log, 4))
+    assert len(failures) == 1
+    await soon(log.close())
+    backend.close()
+    again = Backend.open(tmp_path)
+    assert revisions_in(again) == [5]
+    log = started(again)
+    with pytest.raises(StorageError, match="ascending"):
+        await soon(put(log, 5))
+    await soon(log.close())
+    again.close()
+
+
+async def test_a_key_too_long_for_the_database_never_reaches_the_journal(
+    tmp_path: Path,
+) -> None:
+    backend = Backend.open(tmp_path)
+    log = started(backend)
+    log.batch.puts[Bucket.AUTH_USERS, b"u" * 511] = b"longest"
+    await soon(put(log, 2))
+    log.batch.puts[Bucket.AUTH_USERS, b"u" * 512] = b"longer"
+    with pytest.raises(StorageError, match="longer than 511"):
+        await soon(put(log, 3))
+    await soon(log.close())
+    backend.close()
+    again = Backend.open(tmp_path)
+    assert list(again.items(Bucket.AUTH_USERS)) == [(b"u" * 511, b"longest")]
+    again.close()

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +93,20 @@ def test_a_write_neither_grows_nor_allocates(journal: Journal, tmp_path: Path) -
 def test_segment_files_are_private(journal: Journal, tmp_path: Path) -> None:
     append(journal, b"one")
     assert (tmp_path / "0.journal").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc how the file is open")
+@pytest.mark.parametrize("fsync", [True, False])
+def test_writes_wait_for_the_disk_unless_told_not_to(tmp_path: Path, fsync: bool) -> None:
+    journal = Journal(tmp_path, DATABASE, 0, fsync=fsync, segment_bytes=SEGMENT_BYTES)
+    append(journal, b"one")
+    segment = tmp_path / "0.journal"
+    (descriptor,) = (
+        number.name for number in Path("/proc/self/fd").iterdir() if number.resolve() == segment
+    )
+    _, flags = re.findall(r"^(pos|flags):\t(\d+)$", _fdinfo(descriptor), re.MULTILINE)
+    assert bool(int(flags[1], 8) & os.O_DSYNC) is fsync
+    journal.close()
 
 
 def test_released_segments_are_used_again(journal: Journal, tmp_path: Path) -> None:
@@ -276,6 +293,10 @@ def test_a_write_the_disk_refuses_raises(journal: Journal, tmp_path: Path) -> No
     with disk_refusing_writes(), pytest.raises(StorageError, match=r"0\.journal"):
         append(journal, b"two")
     assert replayed(tmp_path) == [(1, [b"one"])]
+
+
+def _fdinfo(descriptor: str) -> str:
+    return Path("/proc/self/fdinfo", descriptor).read_text()
 
 
 def _difference(one: bytes, other: bytes) -> tuple[int, int]:
