@@ -12,15 +12,27 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from struct import Struct
-from typing import Final, Protocol
+from typing import Final
 
 from . import frames
+from .app import App
+from .blocks import Block, BlockReader
 from .call import Call
+from .faults import (
+    Conduct,
+    ConnectionFault,
+    compression_fault,
+    illegal_stream,
+    require_connection,
+    require_size,
+    require_stream,
+    stream_in,
+    strip_padding,
+)
 from .frames import (
     END_HEADERS,
     END_STREAM,
     FRAME_HEAD,
-    HAS_PRIORITY,
     HEADER_SIZE,
     HEADERS,
     MAX_FRAME_SIZE,
@@ -28,24 +40,15 @@ from .frames import (
     PADDED,
 )
 from .heads import HeadMemory, HeadReader, Timed
-from .hpack import HeaderListBomb, HeaderListTooLarge, HpackError
+from .hpack import HeaderListTooLarge, HpackError
 from .keepalive import Keepalive, PingPolicy
-from .limits import (
-    CONNECTION_WINDOW,
-    FIRST_FRAMES_SECONDS,
-    MAX_BUFFERED,
-    MAX_CONTINUATIONS,
-    MAX_FAULT_RESETS,
-    MAX_HEADER_BLOCK,
-    STALLED_STREAM_SECONDS,
-    ServerOptions,
-    UselessFrames,
-    reset_bucket,
-)
+from .limits import CONNECTION_WINDOW, FIRST_FRAMES_SECONDS, MAX_BUFFERED, ServerOptions
 from .messages import PREFIX, PREFIX_SIZE
 from .request import METADATA, Head, MalformedRequest, check_trailers
 from .sender import Sender
+from .settings import obey
 from .shutdown import Goodbye, Stage
+from .stalls import Stalls
 from .status import NUMBER_OF, UNAVAILABLE
 
 _log: Final = logging.getLogger(__name__)
@@ -53,45 +56,6 @@ _log: Final = logging.getLogger(__name__)
 _DATA_AND_PREFIX: Final = Struct(">IBIBI")
 """The head of a DATA frame and the prefix of the message it begins with."""
 _DATA_AND_PREFIX_SIZE: Final = 14
-
-
-class App(Protocol):
-    """
-    Who runs the handlers.
-
-    Attributes:
-        call_type: What to make of a request: a subclass of Call.
-
-    """
-
-    call_type: type[Call]
-
-    def start_unary(self, call: Call, message: bytes) -> None:
-        """Run the handler of a method that takes one request."""
-
-    def start_stream(self, call: Call) -> None:
-        """Run the handler of a method that takes a stream of requests."""
-
-    def start_http(self, call: Call, body: bytes | None) -> None:
-        """Answer a request that is not gRPC; its body is None if that was too long."""
-
-    def cancel(self, call: Call) -> None:
-        """Forget a call and stop its handler: the client will not read an answer."""
-
-    def watch(self, call: Call) -> None:
-        """End a call at its deadline."""
-
-    def unwatch(self, call: Call) -> None:
-        """Do not."""
-
-
-class ConnectionFault(Exception):  # noqa: N818
-    """The peer broke the rules of the connection, which ends with this GOAWAY."""
-
-    def __init__(self, code: int, debug: str = "") -> None:
-        super().__init__(code, debug)
-        self.code = code
-        self.debug = debug
 
 
 class Connection:
@@ -134,8 +98,7 @@ class Connection:
         self._keepalive = Keepalive(options.keepalive_interval, options.keepalive_timeout, now)
         self._heads = HeadReader(memory)
         self._goodbye = Goodbye()
-        self._resets = reset_bucket()
-        self._useless = UselessFrames()
+        self._conduct = Conduct()
         self._now = now
         self._buffer = b""
         self._is_receiving = False
@@ -148,14 +111,11 @@ class Connection:
         self._begun = 0
         self._orphans = 0
         self._room = options.live_streams
-        self._faults = 0
         self._uncredited = 0
         self._direct_limit = min(options.max_receive_message, MAX_FRAME_SIZE - PREFIX_SIZE)
-        self._block: list[bytes] | None = None
-        self._block_flags = self._block_stream = self._block_size = 0
-        self._block_depends_on_itself = False
+        self._blocks = BlockReader()
         self._is_plain = False
-        self._stalls: dict[int, tuple[int, float]] = {}
+        self._stalls = Stalls()
 
     # What the driver calls.
 
@@ -195,7 +155,8 @@ class Connection:
             self.sender.out.append(frames.ping(bytes(8)))
         if self._goodbye.is_overdue(now):
             self._drain()
-        self._reset_stalled(now)
+        for call in self._stalls.find(self.streams.values(), now):
+            self.sender.reset(call, frames.CANCEL)
         self._start_complete()
 
     def resume(self) -> None:
@@ -241,7 +202,7 @@ class Connection:
 
     def fault(self, call: Call, code: int) -> None:
         """Reset a stream for what the peer did on it."""
-        self._count_fault()
+        self._conduct.count_fault()
         call.is_answered = True
         self.sender.reset(call, code)
         self.app.cancel(call)
@@ -340,7 +301,7 @@ class Connection:
                 self._begin(stream_id, head, timeout, is_ended=False)
                 continue
             kind = word & 0xFF
-            if self._block is not None and kind != frames.CONTINUATION:
+            if self._blocks.is_open and kind != frames.CONTINUATION:
                 raise ConnectionFault(frames.PROTOCOL_ERROR, "a header block is not complete")
             if self._needs_settings and (kind != frames.SETTINGS or flags & frames.ACK):
                 raise ConnectionFault(frames.PROTOCOL_ERROR, "the first frame is not SETTINGS")
@@ -387,7 +348,7 @@ class Connection:
         try:
             return self._heads.read(block)
         except HpackError as error:
-            raise _compression_fault(error) from None
+            raise compression_fault(error) from None
         except HeaderListTooLarge:
             self._refuse(stream_id, frames.FRAME_SIZE_ERROR)
         except MalformedRequest:
@@ -398,10 +359,9 @@ class Connection:
         """Reset a stream that never came to be."""
         if code == frames.REFUSED_STREAM:
             # Before our SETTINGS are read this is no fault, but it costs us.
-            if not self._resets.take(self._now):
-                raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many refused streams")
+            self._conduct.count_reset(self._now)
         else:
-            self._count_fault()
+            self._conduct.count_fault()
         self.sender.out.append(frames.rst_stream(stream_id, code))
         self.sender.remember(stream_id)
 
@@ -431,45 +391,41 @@ class Connection:
         if is_ended:
             call.half_close()
 
-    def _read_block(self) -> None:
-        """Act on a complete header block that did not take the short way."""
-        assert self._block is not None
-        block, stream_id = b"".join(self._block), self._block_stream
-        is_ended = bool(self._block_flags & END_STREAM)
-        self._block = None
-        self._waits_since = None
-        self._update_plain()
-        if stream_id > self._last_id:
-            if not stream_id & 1:
-                raise _illegal_stream(stream_id)
-            self._last_id = stream_id
-            self._begun += 1
-            timed = self._heads.known.get(block) or self._read_request(stream_id, block)
-            if timed is None:
-                return
-            if self._block_depends_on_itself:
-                self._refuse(stream_id, frames.PROTOCOL_ERROR)
-            else:
-                self._begin(stream_id, *timed, is_ended=is_ended)
+    def _read_block(self, block: Block) -> None:
+        """Act on a header block that did not take the short way."""
+        stream_id = block.stream_id
+        if stream_id <= self._last_id:
+            self._read_trailers(block)
             return
-        self._read_trailers(stream_id, block, is_ended=is_ended)
+        if not stream_id & 1:
+            raise illegal_stream(stream_id)
+        self._last_id = stream_id
+        self._begun += 1
+        timed = self._heads.known.get(block.data) or self._read_request(stream_id, block.data)
+        if timed is None:
+            return
+        if block.is_own_parent:
+            self._refuse(stream_id, frames.PROTOCOL_ERROR)
+        else:
+            self._begin(stream_id, *timed, is_ended=block.is_ended)
 
-    def _read_trailers(self, stream_id: int, block: bytes, *, is_ended: bool) -> None:
-        call = self.streams.get(stream_id)
-        if call is None and stream_id not in self.sender.ended_by_us:
-            raise _illegal_stream(stream_id)
+    def _read_trailers(self, block: Block) -> None:
+        """Read a second block of a stream, which has nothing to say but that it ends."""
+        call = self.streams.get(block.stream_id)
+        if call is None and block.stream_id not in self.sender.ended_by_us:
+            raise illegal_stream(block.stream_id)
+        is_good = block.is_ended
         try:
-            fields = self._heads.fields(block)
-            check_trailers(fields)
+            check_trailers(self._heads.fields(block.data))
         except HpackError as error:
-            raise _compression_fault(error) from None
+            raise compression_fault(error) from None
         except (HeaderListTooLarge, MalformedRequest):
-            is_ended = False
+            is_good = False
         if call is None:
             return
         if call.remote_closed:
             self.fault(call, frames.STREAM_CLOSED)
-        elif not is_ended:
+        elif not is_good:
             self.fault(call, frames.PROTOCOL_ERROR)
         else:
             call.half_close()
@@ -482,7 +438,7 @@ class Connection:
         if self._uncredited >= _CREDIT_AT:
             self._credit()
         if flags & PADDED:
-            payload = _strip(payload, 0)
+            payload = strip_padding(payload, 0)
         call = self.streams.get(stream_id)
         if call is None:
             self._check_not_idle(stream_id)
@@ -524,107 +480,58 @@ class Connection:
         )
 
     def _on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
-        _require_stream(stream_id)
-        self._block_depends_on_itself = False
-        skip = 5 if flags & HAS_PRIORITY else 0
-        if skip:
-            start = 1 if flags & PADDED else 0
-            dependency = payload[start : start + 4]
-            self._block_depends_on_itself = _stream_in(dependency) == stream_id
-        if flags & PADDED:
-            payload = _strip(payload, skip)
-        elif len(payload) < skip:
-            raise ConnectionFault(frames.FRAME_SIZE_ERROR)
-        else:
-            payload = payload[skip:]
-        self._block = [payload]
-        self._block_flags = flags
-        self._block_stream = stream_id
-        self._block_size = len(payload)
-        if flags & END_HEADERS:
-            self._read_block()
+        block = self._blocks.start(flags, stream_id, payload)
+        if block is not None:
+            self._read_block(block)
         else:
             self._waits_since = self._now
             self._update_plain()
 
     def _on_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if self._block is None or stream_id != self._block_stream:
-            raise ConnectionFault(frames.PROTOCOL_ERROR)
-        self._block.append(payload)
-        self._block_size += len(payload)
-        if len(self._block) > MAX_CONTINUATIONS + 1 or self._block_size > MAX_HEADER_BLOCK:
-            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "header block too long")
-        if flags & END_HEADERS:
-            self._read_block()
+        block = self._blocks.go_on(flags, stream_id, payload)
+        if block is not None:
+            self._waits_since = None
+            self._update_plain()
+            self._read_block(block)
 
     def _on_priority(self, flags: int, stream_id: int, payload: bytes) -> None:
-        _require_stream(stream_id)
+        require_stream(stream_id)
         self._count_useless()
         if len(payload) != 5:
             self._reset_any(stream_id, frames.FRAME_SIZE_ERROR)
-        elif _stream_in(payload) == stream_id:
+        elif stream_in(payload) == stream_id:
             self._reset_any(stream_id, frames.PROTOCOL_ERROR)
 
     def _on_rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
-        _require_size(payload, 4)
+        require_size(payload, 4)
         self._check_not_idle(stream_id)
         call = self.streams.get(stream_id)
         if call is None:
             self._count_useless()
             return
-        if not call.is_answered and not self._resets.take(self._now):
-            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many resets")
+        if not call.is_answered:
+            self._conduct.count_reset(self._now)
         self._gone(call)
 
     def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
-        _require_connection(stream_id)
+        require_connection(stream_id)
         if flags & frames.ACK:
-            _require_size(payload, 0)
+            require_size(payload, 0)
             return
-        if len(payload) % 6:
-            raise ConnectionFault(frames.FRAME_SIZE_ERROR)
         if self._needs_settings:
             self._needs_settings = False
             self._waits_since = None
             self._update_plain()
         else:
             self._count_useless()
-        out = self.sender.out
-        position = len(out)
-        initial_window = None
-        for name, value in frames.parse_settings(payload):
-            if name == frames.INITIAL_WINDOW_SIZE:
-                initial_window = value
-                if value > frames.MAX_WINDOW:
-                    raise ConnectionFault(frames.FLOW_CONTROL_ERROR)
-            else:
-                self._apply(name, value)
-        # One frame may name it thousands of times, for thousands of streams: the last counts.
-        if initial_window is not None and not self.sender.set_initial_window(initial_window):
-            raise ConnectionFault(frames.FLOW_CONTROL_ERROR)
-        # Before DATA that a new window has let out: so the peer sees it was obeyed.
-        out.insert(position, frames.SETTINGS_ACK)
-
-    def _apply(self, name: int, value: int) -> None:
-        """Obey a setting of the client (RFC 9113 6.5.2), all but the initial window."""
-        if name == frames.HEADER_TABLE_SIZE:
-            self.sender.announce_empty_table()
-        elif name == frames.ENABLE_PUSH:
-            if value > 1:
-                raise ConnectionFault(frames.PROTOCOL_ERROR)
-        elif name == frames.SETTINGS_MAX_FRAME_SIZE:
-            # Ours never are larger than the smallest value allowed.
-            if not MAX_FRAME_SIZE <= value < 1 << 24:
-                raise ConnectionFault(frames.PROTOCOL_ERROR)
-        elif name == frames.MAX_HEADER_LIST_SIZE:
-            self.sender.max_list = value
+        obey(payload, self.sender)
 
     def _on_push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
         raise ConnectionFault(frames.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
 
     def _on_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
-        _require_connection(stream_id)
-        _require_size(payload, 8)
+        require_connection(stream_id)
+        require_size(payload, 8)
         if flags & frames.ACK:
             if self._goodbye.is_acknowledged_by(payload):
                 self._drain()
@@ -635,15 +542,15 @@ class Connection:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too_many_pings")
 
     def _on_goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
-        _require_connection(stream_id)
+        require_connection(stream_id)
         if len(payload) < 8:
             raise ConnectionFault(frames.FRAME_SIZE_ERROR)
         self._count_useless()
 
     def _on_window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
-        _require_size(payload, 4)
+        require_size(payload, 4)
         self._count_useless()
-        increment = _stream_in(payload)
+        increment = stream_in(payload)
         if stream_id == 0:
             if not increment:
                 raise ConnectionFault(frames.PROTOCOL_ERROR)
@@ -681,15 +588,8 @@ class Connection:
         if stream_id == 0 or not stream_id & 1 or stream_id > self._last_id:
             raise ConnectionFault(frames.PROTOCOL_ERROR, f"frame on idle stream {stream_id}")
 
-    def _count_fault(self) -> None:
-        self._faults += 1
-        if self._faults > MAX_FAULT_RESETS:
-            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many faults")
-
     def _count_useless(self) -> None:
-        progress = self._begun + self.sender.data_frames
-        if self._useless.is_flood(self._now, progress):
-            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many useless frames")
+        self._conduct.count_useless(self._now, self._begun + self.sender.data_frames)
 
     def _credit(self) -> None:
         """Give the connection's window back: one slow stream must not hold up the others."""
@@ -703,7 +603,7 @@ class Connection:
             self.fault(largest, frames.ENHANCE_YOUR_CALM)
 
     def _update_plain(self) -> None:
-        self._is_plain = self._block is None and not self._needs_settings
+        self._is_plain = not (self._needs_settings or self._blocks.is_open)
 
     def _update_room(self) -> None:
         is_draining = self._goodbye.stage is Stage.DRAINING
@@ -719,22 +619,6 @@ class Connection:
         last = min(self._last_id, self._last_goodbye_id)
         self.sender.out.append(frames.goaway(last, code, debug.encode()))
         self._is_over = True
-
-    def _reset_stalled(self, now: float) -> None:
-        """Cut answered streams whose client does not let the answer out."""
-        stalls: dict[int, tuple[int, float]] = {}
-        for call in list(self.streams.values()):
-            outgoing = call.outgoing
-            if outgoing is None or not outgoing.queue or outgoing.trailers is None:
-                continue
-            sent, since = self._stalls.get(call.stream_id, (-1, now))
-            if sent != outgoing.sent:
-                since = now
-            if now - since >= STALLED_STREAM_SECONDS:
-                self.sender.reset(call, frames.CANCEL)
-            else:
-                stalls[call.stream_id] = (outgoing.sent, since)
-        self._stalls = stalls
 
 
 _CREDIT_AT: Final = CONNECTION_WINDOW // 4
@@ -753,46 +637,3 @@ _HANDLERS: Final = (
     Connection._on_window_update,
     Connection._on_continuation,
 )
-
-
-def _strip(payload: bytes, skip: int) -> bytes:
-    """Return a padded payload without its padding and without ``skip`` bytes after its length."""
-    if not payload:
-        raise ConnectionFault(frames.FRAME_SIZE_ERROR)
-    end = len(payload) - payload[0]
-    # RFC 9113 6.1: padding as long as the payload, or longer.
-    if end < 1 + skip:
-        raise ConnectionFault(frames.PROTOCOL_ERROR, "padding too long")
-    return payload[1 + skip : end]
-
-
-def _stream_in(payload: bytes) -> int:
-    """Return the 31 bits at the start of a payload."""
-    return int.from_bytes(payload[:4], "big") & MAX_STREAM_ID
-
-
-def _require_size(payload: bytes, size: int) -> None:
-    if len(payload) != size:
-        raise ConnectionFault(frames.FRAME_SIZE_ERROR)
-
-
-def _require_stream(stream_id: int) -> None:
-    if stream_id == 0:
-        raise ConnectionFault(frames.PROTOCOL_ERROR, "stream 0")
-
-
-def _require_connection(stream_id: int) -> None:
-    if stream_id != 0:
-        raise ConnectionFault(frames.PROTOCOL_ERROR, f"stream {stream_id}")
-
-
-def _compression_fault(error: HpackError) -> ConnectionFault:
-    is_bomb = isinstance(error, HeaderListBomb)
-    code = frames.ENHANCE_YOUR_CALM if is_bomb else frames.COMPRESSION_ERROR
-    return ConnectionFault(code, str(error))
-
-
-def _illegal_stream(stream_id: int) -> ConnectionFault:
-    return ConnectionFault(
-        frames.PROTOCOL_ERROR, f"received an illegal stream id: {stream_id}. headers frame: "
-    )
