@@ -15,6 +15,7 @@ from pathlib import Path
 from etcdpy import membership
 from etcdpy.alarms import Alarms
 from etcdpy.config import Config
+from etcdpy.lease import LeaseKeeper, Lessor
 from etcdpy.membership import Identity
 from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.replies import Headers
@@ -84,14 +85,19 @@ async def build_services(config: Config, server: Registry) -> Services:
     compactor = Compactor(store)
     if unfinished:
         compactor.resume(unfinished)
-    node = _make_node(config, backend, log, store, compactor, identity)
+    lessor = Lessor()
+    node = _make_node(config, backend, log, store, compactor, identity, lessor)
+    keeper = LeaseKeeper(store, lessor, loop.time, lambda: node.alarms.check_write(grows=False))
+    keeper.restore([row for _, row in log.items(Bucket.LEASE)])
+    keeper.start()
     hub = Hub(store, log, node.headers, loop)
     told.append(hub.publish)
     watch = WatchService(hub, config.max_message_bytes, config.progress_interval)
-    register_all(server, node, watch)
+    register_all(server, node, keeper, hub, watch)
     _settle_garbage_collector()
 
     async def close() -> None:
+        await keeper.close()
         await hub.close()
         await compactor.close()
         await log.close()
@@ -121,6 +127,7 @@ def _make_node(
     store: Store,
     compactor: Compactor,
     identity: Identity,
+    lessor: Lessor,
 ) -> Node:
     return Node(
         store=store,
@@ -134,13 +141,8 @@ def _make_node(
         quota=config.quota_backend_bytes or DEFAULT_QUOTA,
         backend_size=backend.size,
         backend_size_in_use=backend.size_in_use,
-        lease_exists=_no_leases,
+        lease_exists=lessor.__contains__,
     )
-
-
-def _no_leases(_: int) -> bool:
-    """Tell of every lease that it does not exist: none can be granted yet."""
-    return False
 
 
 def _settle_garbage_collector() -> None:

@@ -115,6 +115,20 @@ class LeaseNotFoundError(EtcdError):
     TEXT = "etcdserver: requested lease not found"
 
 
+class LeaseExistsError(EtcdError):
+    """There is a lease with the id asked for."""
+
+    CODE = StatusCode.FAILED_PRECONDITION
+    TEXT = "etcdserver: lease already exists"
+
+
+class LeaseTTLTooLargeError(EtcdError):
+    """A lease is asked for that would outlive everyone."""
+
+    CODE = StatusCode.OUT_OF_RANGE
+    TEXT = "etcdserver: too large lease TTL"
+
+
 class StoppedError(EtcdError):
     """The server is going away, or can no longer write."""
 

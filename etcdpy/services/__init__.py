@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from etcdpy.pb import rpc_pb2
+from etcdpy.lease import LeaseKeeper
+from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
 from etcdpy.services.cluster import ClusterService
+from etcdpy.services.concurrency import Client
+from etcdpy.services.election import ElectionService
 from etcdpy.services.kv import KVService
+from etcdpy.services.lease import LeaseService
+from etcdpy.services.lock import LockService
 from etcdpy.services.maintenance import MaintenanceService
 from etcdpy.services.node import Node
 from etcdpy.services.registration import Registry, register
 from etcdpy.services.watch import WatchService
+from etcdpy.watch import Hub
 
 __all__ = ["register_all"]
 
 
-def register_all(server: Registry, node: Node, watch: WatchService) -> None:
+def register_all(
+    server: Registry, node: Node, keeper: LeaseKeeper, hub: Hub, watch: WatchService
+) -> None:
     """Serve everything this server has."""
+    kv, leases = KVService(node), LeaseService(node, keeper)
+    client = Client(node, kv, leases, hub)
     services = rpc_pb2.DESCRIPTOR.services_by_name
-    register(server, services["KV"], KVService(node))
+    register(server, services["KV"], kv)
+    register(server, services["Watch"], watch)
+    register(server, services["Lease"], leases)
     register(server, services["Cluster"], ClusterService(node))
     register(server, services["Maintenance"], MaintenanceService(node))
-    register(server, services["Watch"], watch)
+    locks = v3lock_pb2.DESCRIPTOR.services_by_name
+    register(server, locks["Lock"], LockService(client))
+    elections = v3election_pb2.DESCRIPTOR.services_by_name
+    register(server, elections["Election"], ElectionService(client))

@@ -33,7 +33,16 @@ class Event:
 
     """
 
-    __slots__ = ("_kv", "_plain", "_with_previous", "is_create", "is_delete", "key", "main")
+    __slots__ = (
+        "_decoded",
+        "_kv",
+        "_plain",
+        "_with_previous",
+        "is_create",
+        "is_delete",
+        "key",
+        "main",
+    )
 
     def __init__(self, row_key: bytes, row: bytes) -> None:
         kv = KeyValue.FromString(row)
@@ -42,12 +51,17 @@ class Event:
         self.is_delete = len(row_key) != ROW_KEY_LENGTH
         self.is_create = kv.version == 1
         if self.is_delete:
-            row = KeyValue(key=kv.key, mod_revision=self.main).SerializeToString()
-            self._kv = _DELETE + delimited(2, row)
+            kv = KeyValue(key=kv.key, mod_revision=self.main)
+            self._kv = _DELETE + delimited(2, kv.SerializeToString())
         else:
             self._kv = delimited(2, row)
+        self._decoded = kv
         self._plain: bytes | None = None
         self._with_previous: bytes | None = None
+
+    def kv(self) -> KeyValue:
+        """Return what the key holds now, or the key alone if it was deleted."""
+        return self._decoded
 
     def field(self) -> bytes:
         """Return the event as a field of a WatchResponse."""

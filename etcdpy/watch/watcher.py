@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from etcdpy.pb.wire import number
 from etcdpy.watch.events import Event
-
-if TYPE_CHECKING:
-    from etcdpy.watch.stream import WatchStream
 
 
 class State(Enum):
@@ -28,11 +25,29 @@ class State(Enum):
     GONE = 4
 
 
+class Stream(Protocol):
+    """Where the events of a watcher go."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no events now."""
+
+    def send_events(self, watcher: Watcher, header: bytes, events: list[Event]) -> None:
+        """Take events that belong together; the header names the revision they show."""
+
+    def send_compacted(self, watcher: Watcher, revision: int) -> None:
+        """Take the news that a watcher's history was compacted away."""
+
+    def note_behind(self, watcher: Watcher) -> None:
+        """Note a watcher to hand to ``Hub.resume`` once there is room."""
+
+
 class Watcher:
     """
     One watch of one stream.
 
     Attributes:
+        stream: Where its events go.
         watch_id: Its number within the stream.
         id_field: That number, encoded as the field of every response to it.
         start: The first key watched.
@@ -69,7 +84,7 @@ class Watcher:
 
     def __init__(
         self,
-        stream: WatchStream,
+        stream: Stream,
         watch_id: int,
         start: bytes,
         stop: bytes | None,

@@ -1,0 +1,8 @@
+"""Leases: claims that end by themselves and take their keys with them."""
+
+from __future__ import annotations
+
+from etcdpy.lease.keeper import LeaseKeeper
+from etcdpy.lease.lessor import Lease, Lessor
+
+__all__ = ["Lease", "LeaseKeeper", "Lessor"]

@@ -1,0 +1,193 @@
+"""
+What the Lock and Election services are made of.
+
+Neither has storage of its own: both are transactions, ranges and watches on the store, and
+leases, as if a client of this server made them. A name is a queue: the keys below
+``name/``, of which the one created first is at the head.
+
+As in etcd, whose services hold such a client, an error of these calls keeps its text and
+loses its code: it arrives as UNKNOWN.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from grpc import StatusCode
+
+from etcdpy.errors import EtcdError
+from etcdpy.mvcc.keyrange import bounds
+from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.services.kv import KVService
+from etcdpy.services.lease import LeaseService
+from etcdpy.services.node import Node
+from etcdpy.transport import StatusError
+from etcdpy.watch import Hub
+from etcdpy.watch.local import LocalWatch
+
+#: Seconds that a lease lives which a client leaves to the server (etcd: defaultSessionTTL).
+SESSION_TTL = 60
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def client_error(text: str) -> StatusError:
+    """Return an error as the embedded client's arrive: without a code of its own."""
+    return StatusError(StatusCode.UNKNOWN, text)
+
+
+def as_client(
+    method: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Make the errors of a method what they are to an embedded client's caller."""
+
+    @wraps(method)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(*args, **kwargs)
+        except EtcdError as error:
+            raise client_error(error.details) from None
+
+    return run
+
+
+def queue_prefix(name: bytes) -> bytes:
+    """Return what the keys of a queue start with."""
+    return name + b"/"
+
+
+def own_key(name: bytes, lease: int) -> bytes:
+    """Return the key that a lease's place in a queue has: its id in hexadecimal."""
+    return queue_prefix(name) + b"%x" % lease
+
+
+def queue_end(prefix: bytes) -> bytes:
+    """Return the range_end of a queue; a prefix always ends in a slash."""
+    return prefix[:-1] + b"0"
+
+
+class Client:
+    """
+    This server's own client.
+
+    Args:
+        node: Stamps its headers.
+        kv: Serves its transactions and ranges.
+        leases: Serves its grants.
+        hub: Feeds its watches.
+
+    """
+
+    def __init__(self, node: Node, kv: KVService, leases: LeaseService, hub: Hub) -> None:
+        self._node = node
+        self._kv = kv
+        self._leases = leases
+        self._hub = hub
+        self._background: set[asyncio.Future[Any]] = set()
+
+    def in_background(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do something although the caller has gone; nobody hears if it fails."""
+        task = asyncio.ensure_future(asyncio.gather(work, return_exceptions=True))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def session(self, lease: int, context: Any) -> int:
+        """Return the lease to use: the caller's, or one granted because it gave none."""
+        if lease:
+            return lease
+        request = pb.LeaseGrantRequest(TTL=SESSION_TTL)
+        return (await self._leases.LeaseGrant(request, context)).ID
+
+    async def txn(self, request: pb.TxnRequest, context: Any) -> pb.TxnResponse:
+        """Run a transaction."""
+        return pb.TxnResponse.FromString(await self._kv.Txn(request, context))
+
+    async def range(self, request: pb.RangeRequest, context: Any) -> pb.RangeResponse:
+        """Read."""
+        return pb.RangeResponse.FromString(await self._kv.Range(request, context))
+
+    async def delete(self, key: bytes, context: Any) -> pb.DeleteRangeResponse:
+        """Delete one key."""
+        request = pb.DeleteRangeRequest(key=key)
+        return pb.DeleteRangeResponse.FromString(await self._kv.DeleteRange(request, context))
+
+    def header(self, revision: int) -> pb.ResponseHeader:
+        """Return the header of a reply that names ``revision``."""
+        return self._node.header(revision)
+
+    def watch(self, key: bytes, range_end: bytes, revision: int) -> LocalWatch:
+        """Watch, from ``revision`` on."""
+        return LocalWatch(self._hub, *bounds(key, range_end), revision)
+
+    async def oldest(self, prefix: bytes, context: Any) -> pb.RangeResponse:
+        """Read the head of a queue."""
+        return await self.range(oldest_request(prefix), context)
+
+    async def wait_for_turn(self, prefix: bytes, revision: int, context: Any) -> None:
+        """
+        Wait until no key of the queue is older than ``revision``.
+
+        A waiter follows its predecessor only, so that one leaving wakes one. That two may
+        think it their turn at once cannot be: the order is that of create revisions.
+        """
+        while True:
+            predecessors = await self.range(_predecessor_request(prefix, revision), context)
+            if not predecessors.kvs:
+                return
+            await self._deletion(predecessors.kvs[0].key, predecessors.header.revision)
+
+    async def _deletion(self, key: bytes, revision: int) -> None:
+        with self.watch(key, b"", revision) as watch:
+            while not (await watch.next()).is_delete:
+                pass
+
+
+def oldest_request(prefix: bytes) -> pb.RangeRequest:
+    """Return the request for the head of a queue."""
+    return pb.RangeRequest(
+        key=prefix,
+        range_end=queue_end(prefix),
+        sort_order=pb.RangeRequest.ASCEND,
+        sort_target=pb.RangeRequest.CREATE,
+        limit=1,
+    )
+
+
+def _predecessor_request(prefix: bytes, revision: int) -> pb.RangeRequest:
+    return pb.RangeRequest(
+        key=prefix,
+        range_end=queue_end(prefix),
+        sort_order=pb.RangeRequest.DESCEND,
+        sort_target=pb.RangeRequest.CREATE,
+        limit=1,
+        max_create_revision=revision - 1,
+    )
+
+
+def created_at(key: bytes, revision: int) -> pb.Compare:
+    """Return the compare that holds if ``key`` was created at ``revision`` (0: is missing)."""
+    return pb.Compare(
+        key=key,
+        target=pb.Compare.CREATE,
+        result=pb.Compare.EQUAL,
+        create_revision=revision,
+    )
+
+
+def put_op(key: bytes, value: bytes, lease: int) -> pb.RequestOp:
+    """Return the operation that puts a key."""
+    return pb.RequestOp(request_put=pb.PutRequest(key=key, value=value, lease=lease))
+
+
+def get_op(key: bytes) -> pb.RequestOp:
+    """Return the operation that reads a key."""
+    return pb.RequestOp(request_range=pb.RangeRequest(key=key))
+
+
+def delete_op(key: bytes) -> pb.RequestOp:
+    """Return the operation that deletes a key."""
+    return pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=key))
