@@ -27,6 +27,11 @@ SUBJECTS = ("etcd",) if SUBJECT_VARIABLE in os.environ else ("native", "grpcio")
 StartPair: TypeAlias = Callable[..., AbstractContextManager[Pair]]
 
 
+def is_served(method: str) -> bool:
+    """Whether the server under test has a method, such as "KV/Range"."""
+    return SUBJECTS == ("etcd",) or method not in PENDING
+
+
 @pytest.fixture(scope="session", params=SUBJECTS)
 def start_pair(request: pytest.FixtureRequest) -> StartPair:
     """Start a pair of servers on empty data directories, with extra arguments for both."""
@@ -69,9 +74,9 @@ def fresh(start_pair: StartPair) -> Iterator[Pair]:
         yield pair
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def etcdpy() -> Iterator[Peer]:
-    """An etcdpy of its own, without a reference."""
+    """An etcdpy without a reference, for the tests of one module."""
     if SUBJECT_VARIABLE in os.environ:
         pytest.skip(f"{SUBJECT_VARIABLE} takes the place of etcdpy")
     with servers.etcdpy_server() as server:
@@ -82,9 +87,7 @@ def etcdpy() -> Iterator[Peer]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a service that is not served yet."""
-    if SUBJECTS == ("etcd",):
-        return
     for item in items:
         for marker in item.iter_markers("needs"):
-            if reason := PENDING.get(marker.args[0]):
-                item.add_marker(pytest.mark.skip(reason=reason))
+            if not is_served(marker.args[0]):
+                item.add_marker(pytest.mark.skip(reason=PENDING[marker.args[0]]))

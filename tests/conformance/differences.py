@@ -23,6 +23,10 @@ Version = tuple[int, ...]
 # No version yet.
 NEVER = (99,)
 
+# The first version whose compaction leaves a tombstone of the very revision compacted at, so that
+# a watch from there on sees it. An older one sends nothing, which no entry below can put right.
+KEEPS_TOMBSTONES = (3, 6)
+
 # The version etcdpy answers as.
 TARGET = "3.7.1"
 
@@ -131,7 +135,7 @@ def _clear_leases(request: Any, reply: Any) -> None:
 
 
 def _writes(call: Call) -> bool:
-    return isinstance(call.request, (pb.PutRequest, pb.TxnRequest))
+    return isinstance(call.request, (pb.PutRequest, pb.TxnRequest, pb.LeaseGrantRequest))
 
 
 def _corrupt_first(ask: Ask, call: Call) -> Outcome:

@@ -14,7 +14,7 @@ Left out on purpose, as real etcd answers them wrongly or dies of them:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
@@ -37,14 +37,19 @@ KEYS = (
     *(b"k" * 300, b"k" * 300 + b"\0", b"k" * 5000),
 )
 VALUES = (b"", b"\0", b"v", b"v", b"w", b"\xff" * 20, b"x" * 200, b"y" * 5000)
+LEASES = (7001, 7002)
 UNKNOWN_LEASES = (99, -1, INT64_MAX)
+TTL = 3600
 BOUNDS = ("min_mod_revision", "max_mod_revision", "min_create_revision", "max_create_revision")
 ODD_ENUMS = (5, 9, -1, 2**31 - 1, -(2**31))
 
 
-def generate(rng: Random, low: int, high: int) -> Call:
-    """Make a request; ``low`` is an early and ``high`` the current revision of the store."""
-    return _Generator(rng, low, high).call()
+def generate(rng: Random, low: int, high: int, leases: Sequence[int] = ()) -> Call:
+    """Make a request; ``low`` is an early and ``high`` the current revision of the store.
+
+    Without ``leases`` to grant, use and revoke, none but unknown leases are spoken of.
+    """
+    return _Generator(rng, low, high, leases).call()
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class _Generator:
     rng: Random
     low: int
     high: int
+    leases: Sequence[int]
 
     def call(self) -> Call:
         kinds: dict[Callable[[], Any], int] = {
@@ -62,6 +68,8 @@ class _Generator:
             self.compaction: 2,
             self.stream: 6,
         }
+        if self.leases:
+            kinds[self.grant_or_revoke] = 2
         (kind,) = self.rng.choices(list(kinds), list(kinds.values()))
         request = kind()
         return request if isinstance(request, Call) else Call.of(request)
@@ -95,7 +103,7 @@ class _Generator:
 
     def put(self) -> pb.PutRequest:
         request = messages.put(self.key(), self.rng.choice(VALUES))
-        request.lease = self.odd([0], UNKNOWN_LEASES, 0.04)
+        request.lease = self.odd([0, *self.leases], UNKNOWN_LEASES, 0.04)
         request.prev_kv = self.chance(0.3)
         if self.chance(0.15):
             request.ignore_value = self.chance(0.6)
@@ -118,6 +126,12 @@ class _Generator:
             0.4,
         )
         return messages.compact(revision, physical=self.chance(0.5))
+
+    def grant_or_revoke(self) -> pb.LeaseGrantRequest | pb.LeaseRevokeRequest:
+        lease = self.rng.choice(self.leases)
+        if self.chance(0.6):
+            return pb.LeaseGrantRequest(ID=lease, TTL=TTL)
+        return pb.LeaseRevokeRequest(ID=lease)
 
     def txn(self) -> pb.TxnRequest:
         request = self.nested_txn(1)
@@ -158,7 +172,7 @@ class _Generator:
             "create_revision": self.revision(),
             "mod_revision": self.revision(),
             "value": self.rng.choice(VALUES),
-            "lease": self.rng.choice([0, 0, 99]),
+            "lease": self.rng.choice([0, 0, 99, *self.leases]),
         }
         target = self.odd(range(5), ODD_ENUMS, 0.03)
         right = list(operands)[target % 5]

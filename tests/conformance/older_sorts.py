@@ -85,7 +85,8 @@ def _rows(ask: Ask, request: pb.RangeRequest) -> list[mvccpb.KeyValue]:
     whole.CopyFrom(request)
     whole.ClearField("sort_order")
     whole.ClearField("sort_target")
-    whole.keys_only = False
+    if request.sort_target == pb.RangeRequest.VALUE:
+        whole.keys_only = False  # they are needed here
     # etcd: without order or filters the limit acts, and leaves one key too many, before the sort.
     early = request.limit > 0 and request.sort_order == pb.RangeRequest.NONE
     cut = early and not has_filters(request)

@@ -61,6 +61,18 @@ class Pair:
             raise MismatchError(call, expected, got)
         return got
 
+    def watch(
+        self, request: pb.WatchCreateRequest, responses: int, since: differences.Version = ()
+    ) -> list[pb.WatchResponse]:
+        """Return the first responses to a watch, which both servers gave alike.
+
+        An etcd of a version before ``since`` does not send them, and is not asked.
+        """
+        got = self._subject.watch(request, responses)
+        if self.version >= since:
+            assert got == self._reference.watch(request, responses)
+        return got
+
     def restart(self) -> None:
         """Stop both servers in an orderly way and start them on the same data."""
         self.close()
@@ -94,6 +106,7 @@ class Pair:
         self._start: Callable[[Call], Callable[[], Outcome]]
         self._subject, self._reference = (Peer(server.address) for server in self._servers)
         self._ask = differences.corrected(self._reference)
+        self.version = differences.version_of(self._reference)
         self._start = self._subject.start
         if self._is_etcd:
             self._start = partial(partial, differences.corrected(self._subject))
@@ -124,8 +137,9 @@ def _difference(expected: Outcome, got: Outcome) -> str:
     lines = list(
         unified_diff(_lines(expected), _lines(got), "etcd's answer", "the answer", lineterm="", n=9)
     )
-    if not lines:  # the same messages, put in other bytes
-        lines = [payload.hex() for outcome in (expected, got) for payload in outcome.payloads]
+    if not lines:
+        lines = ["the same messages, in other bytes:"]
+        lines += [payload.hex() for outcome in (expected, got) for payload in outcome.payloads]
     return "\n".join(line[:400] for line in lines[:MOST_LINES])
 
 

@@ -149,6 +149,15 @@ class Peer:
         stream = self._callables[path](call.payload, timeout=CALL_TIMEOUT)
         return lambda: _collect(call.method, stream)
 
+    def watch(self, request: pb.WatchCreateRequest, responses: int) -> list[pb.WatchResponse]:
+        """Create a watcher and return as many responses as are asked for."""
+        method = self._channel.stream_stream("/etcdserverpb.Watch/Watch")
+        create = pb.WatchRequest(create_request=request)
+        stream = method(iter([create.SerializeToString()]), timeout=CALL_TIMEOUT)
+        got = [pb.WatchResponse.FromString(next(stream)) for _ in range(responses)]
+        stream.cancel()
+        return got
+
     def close(self) -> None:
         self._channel.close()
 

@@ -4,8 +4,6 @@
 """
 
 PENDING = {
-    "Lease/LeaseGrant": "Lease/Watch not served yet",
-    "Watch/Watch": "Lease/Watch not served yet",
     "Cluster/MemberAdd": "of Cluster only MemberList is served yet",
     "Maintenance/HashKV": "of Maintenance only Status and Alarm are served yet",
 }

@@ -76,7 +76,6 @@ def raise_alarm(store: Store, alarm: pb.AlarmType.ValueType) -> None:
     assert store.send(request).reply.alarms[0].memberID == 42
 
 
-@pytest.mark.needs("Maintenance/Alarm")
 def test_alarms_are_raised_listed_and_cleared_exactly(store: Store) -> None:
     nothing = [
         pb.AlarmRequest(action=ACTIVATE),
@@ -102,7 +101,6 @@ def test_alarms_are_raised_listed_and_cleared_exactly(store: Store) -> None:
         store.send(request)
 
 
-@pytest.mark.needs("Maintenance/Alarm")
 def test_no_space_refuses_what_needs_space(store: Store) -> None:
     raise_alarm(store, NOSPACE)
     assert store.error(put(b"a")) == errors.NO_SPACE
@@ -123,7 +121,6 @@ def test_no_space_refuses_what_needs_space(store: Store) -> None:
     assert store.error(get(*EVERYTHING)) is None
 
 
-@pytest.mark.needs("Maintenance/Alarm")
 def test_corruption_refuses_every_change(store: Store) -> None:
     raise_alarm(store, CORRUPT)
     assert store.error(put(b"a")) == errors.CORRUPT
@@ -142,7 +139,18 @@ def test_corruption_refuses_every_change(store: Store) -> None:
     store.send(pb.StatusRequest())
 
 
-@pytest.mark.needs("Maintenance/Alarm")
+@pytest.mark.needs("Lease/LeaseGrant")
+def test_alarms_refuse_leases(store: Store) -> None:
+    lease = store.send(pb.LeaseGrantRequest(ID=17, TTL=600)).reply.ID
+    raise_alarm(store, NOSPACE)
+    assert store.error(pb.LeaseGrantRequest(ID=18, TTL=600)) == errors.NO_SPACE
+    raise_alarm(store, CORRUPT)
+    assert store.error(pb.LeaseGrantRequest(ID=18, TTL=600)) == errors.CORRUPT
+    assert store.error(pb.LeaseRevokeRequest(ID=lease)) == errors.CORRUPT
+    store.pair.settle()
+    assert store.error(pb.LeaseRevokeRequest(ID=lease)) is None
+
+
 def test_alarms_outlive_a_restart_and_show_in_the_status(fresh: Pair) -> None:
     store = Store(fresh)
     raise_alarm(store, NOSPACE)

@@ -89,13 +89,11 @@ def test_a_delete_needs_a_key(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_", [delete(b"nope"), delete(b"c", b"a"), delete(b"c", b"c"), delete(b"d", ALL)]
+    ("first", "end"), [(b"nope", b""), (b"c", b"a"), (b"c", b"c"), (b"d", ALL)]
 )
-def test_deleting_nothing_bumps_nothing(store: Store, request_: object) -> None:
-    assert isinstance(request_, type(delete(b"k")))
+def test_deleting_nothing_bumps_nothing(store: Store, first: bytes, end: bytes) -> None:
     for prev_kv in (False, True):
-        request_.prev_kv = prev_kv
-        reply = store.send(request_).reply
+        reply = store.send(delete(first, end, prev_kv=prev_kv)).reply
         assert (reply.deleted, reply.header.revision) == (0, store.rev(5))
 
 

@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.conftest import StartPair
-from tests.conformance.generator import generate
+from etcdpy.pb import rpc_pb2 as pb
+from tests.conformance.conftest import StartPair, is_served
+from tests.conformance.generator import LEASES, TTL, generate
 from tests.conformance.messages import EVERYTHING, delete, get, put
 from tests.conformance.pair import MismatchError, Pair, shown
 from tests.conformance.peers import Call
 
 SEED = int(os.environ.get("ETCDPY_CONFORMANCE_SEED") or SystemRandom().randrange(2**32))
-COUNT = int(os.environ.get("ETCDPY_CONFORMANCE_COUNT") or 6000)
+COUNT = int(os.environ.get("ETCDPY_CONFORMANCE_COUNT") or 5100)
 
 # The store is emptied after so many requests: long histories, yet short enough to cut down.
 EPOCH = 300
@@ -44,11 +45,15 @@ def test_random_requests(start_pair: StartPair) -> None:
 def _run(pair: Pair, steps: Sequence[int]) -> list[Call]:
     """Empty the store, send the requests of these steps and read it all back."""
     calls: list[Call] = []
+    leases = LEASES if is_served("Lease/LeaseGrant") else ()
+    for lease in leases:
+        pair.send(pb.LeaseRevokeRequest(ID=lease))
+        pair.send(pb.LeaseGrantRequest(ID=lease, TTL=TTL))
     pair.send(put(b"gone"))
     low = high = pair.send(delete(*EVERYTHING)).reply.header.revision
     try:
         for step in steps:
-            calls.append(generate(Random(f"{SEED}/{step}"), low, high))
+            calls.append(generate(Random(f"{SEED}/{step}"), low, high, leases))
             outcome = pair.send(calls[-1])
             high = max([high, *(_revision(reply) for reply in outcome.replies)])
         for revision in range(low, high + 1, 1 + (high - low) // 20):
