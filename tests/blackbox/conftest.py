@@ -79,7 +79,7 @@ class EchoServer:
         return found
 
     @contextlib.contextmanager
-    def unharmed(self, memory: int = 32 << 20, delay: float = 1.0) -> Iterator[None]:
+    def unharmed(self, memory: int = 32 << 20, delay: float = 2.0) -> Iterator[None]:
         """
         Let a bystander make calls during the block, and check what it and the server suffered.
 

@@ -63,7 +63,7 @@ def test_bent_conversations(server: EchoServer) -> None:
             pytest.fail(f"conversation of seed {seed} was left hanging")
         count += 1
     assert server.process.poll() is None
-    assert server.latency() < 1
+    assert server.latency() < 2
     server.wait_idle()
     assert server.rss() - before < 24 << 20
     print(f"{count} conversations from seed {SEED}")
@@ -75,7 +75,7 @@ def test_noise_after_the_preface(server: EchoServer) -> None:
     while time.monotonic() < deadline:
         head = rng.choice([b"", PREFACE, PREFACE + frame(SETTINGS)])
         say(server.port, head + rng.randbytes(rng.randrange(1, 3000)), rng)
-    assert server.latency() < 1
+    assert server.latency() < 2
     server.wait_idle()
 
 
@@ -91,5 +91,5 @@ def test_frames_of_noise(server: EchoServer) -> None:
             flags = rng.choice([0, 1, 4, 5, 8, 32, 255])
             frames.append(frame(rng.randrange(11), flags, stream, rng.randbytes(size)))
         say(server.port, b"".join(frames), rng)
-    assert server.latency() < 1
+    assert server.latency() < 2
     server.wait_idle()
