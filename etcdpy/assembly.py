@@ -25,7 +25,6 @@ from etcdpy.services import register_all
 from etcdpy.services.limits import RequestLimit
 from etcdpy.services.node import DEFAULT_QUOTA, Node
 from etcdpy.services.registration import Registry
-from etcdpy.services.watch import WatchService
 from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError
 from etcdpy.watch import Hub
 
@@ -92,8 +91,7 @@ async def build_services(config: Config, server: Registry) -> Services:
     keeper.start()
     hub = Hub(store, log, node.headers, loop)
     told.append(hub.publish)
-    watch = WatchService(hub, config.max_message_bytes, config.progress_interval)
-    register_all(server, node, keeper, hub, watch)
+    register_all(server, node, keeper, hub)
     _settle_garbage_collector()
 
     async def close() -> None:
@@ -138,6 +136,8 @@ def _make_node(
         request_limit=RequestLimit(config.max_request_bytes, identity.member_id),
         max_txn_ops=config.max_txn_ops,
         max_request_bytes=config.max_request_bytes,
+        max_message_bytes=config.max_message_bytes,
+        progress_interval=config.progress_interval,
         quota=config.quota_backend_bytes or DEFAULT_QUOTA,
         backend_size=backend.size,
         backend_size_in_use=backend.size_in_use,

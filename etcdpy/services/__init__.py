@@ -19,15 +19,13 @@ from etcdpy.watch import Hub
 __all__ = ["register_all"]
 
 
-def register_all(
-    server: Registry, node: Node, keeper: LeaseKeeper, hub: Hub, watch: WatchService
-) -> None:
+def register_all(server: Registry, node: Node, keeper: LeaseKeeper, hub: Hub) -> None:
     """Serve everything this server has."""
     kv, leases = KVService(node), LeaseService(node, keeper)
     client = Client(node, kv, leases, hub)
     services = rpc_pb2.DESCRIPTOR.services_by_name
     register(server, services["KV"], kv)
-    register(server, services["Watch"], watch)
+    register(server, services["Watch"], WatchService(node, hub))
     register(server, services["Lease"], leases)
     register(server, services["Cluster"], ClusterService(node))
     register(server, services["Maintenance"], MaintenanceService(node))

@@ -25,6 +25,9 @@ class Node:
 
     Attributes:
         lease_exists: Tells whether a lease can be attached to.
+        max_message_bytes: The largest message that gRPC takes; larger watch responses are
+            split for clients that agree.
+        progress_interval: Seconds between the progress notifications of a watch.
         backend_size: Returns the bytes that the quota is compared with.
         backend_size_in_use: Returns the same without what waits for reuse.
         quota: In bytes; 0 or less is no quota.
@@ -39,6 +42,8 @@ class Node:
     request_limit: RequestLimit
     max_txn_ops: int
     max_request_bytes: int
+    max_message_bytes: int
+    progress_interval: float
     quota: int
     backend_size: Callable[[], int]
     backend_size_in_use: Callable[[], int]

@@ -11,6 +11,7 @@ from etcdpy.errors import CompactedError
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
+from etcdpy.services.node import Node
 from etcdpy.watch import Hub, WatchStream
 from etcdpy.watch.watcher import Watcher
 
@@ -27,20 +28,18 @@ class WatchService(rpc_pb2_grpc.WatchServicer):
     Watch.
 
     Args:
+        node: Holds the settings.
         hub: Feeds the watchers.
-        fragment_bytes: The size from which responses are split for those who agree.
-        progress_interval: Seconds between progress notifications.
 
     """
 
-    def __init__(self, hub: Hub, fragment_bytes: int, progress_interval: float) -> None:
+    def __init__(self, node: Node, hub: Hub) -> None:
+        self._node = node
         self._hub = hub
-        self._fragment_bytes = fragment_bytes
-        self._progress_interval = progress_interval
 
     async def Watch(self, requests: AsyncIterator[pb.WatchRequest], context: Any) -> None:
         """Serve a stream of watches until the client goes; its half-close ends nothing."""
-        call = _WatchCall(self._hub, self._fragment_bytes, self._progress_interval, context)
+        call = _WatchCall(self._node, self._hub, context)
         try:
             async for request in requests:
                 call.handle(request)
@@ -53,15 +52,14 @@ class WatchService(rpc_pb2_grpc.WatchServicer):
 class _WatchCall:
     """A Watch call: reads requests, and writes while there is something to write."""
 
-    def __init__(
-        self, hub: Hub, fragment_bytes: int, progress_interval: float, context: Any
-    ) -> None:
+    def __init__(self, node: Node, hub: Hub, context: Any) -> None:
         self._loop = asyncio.get_running_loop()
         self._context = context
-        self._stream = WatchStream(hub, fragment_bytes, self._start_writing)
+        self._stream = WatchStream(hub, node.max_message_bytes, self._start_writing)
         self._writing: asyncio.Task[None] | None = None
         self._progress: asyncio.TimerHandle | None = None
-        self._interval = progress_interval * (1 + random.random() * PROGRESS_JITTER)  # noqa: S311
+        jitter = random.random() * PROGRESS_JITTER  # noqa: S311
+        self._interval = node.progress_interval * (1 + jitter)
 
     def handle(self, request: pb.WatchRequest) -> None:
         """Act on a request; one without content is ignored, as in etcd."""

@@ -45,5 +45,5 @@ def test_every_method_of_every_service_is_listed() -> None:
 
 def test_what_is_called_served_is_served_and_nothing_else() -> None:
     recorder = Recorder()
-    register_all(recorder, MagicMock())
+    register_all(recorder, MagicMock(), MagicMock(), MagicMock())
     assert {method for method, served in documented().items() if served} == recorder.methods
