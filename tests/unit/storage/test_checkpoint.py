@@ -129,6 +129,9 @@ async def test_a_full_journal_is_emptied_before_a_checkpoint_is_due(
 async def test_journal_space_is_given_back_only_after_the_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A checkpoint has all of a segment: given back too early, the next rows would take it.
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_BYTES", 2 * SEGMENT_BYTES)
+    monkeypatch.setattr(checkpoint, "LARGEST_CHECKPOINT", 4 * SEGMENT_BYTES)
     backend = Backend.open(tmp_path / "data", segment_bytes=SEGMENT_BYTES)
     held, let_go = threading.Event(), threading.Event()
     real = WriteTransaction.commit
