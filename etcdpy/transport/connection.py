@@ -42,7 +42,13 @@ from .frames import (
 from .heads import HeadMemory, HeadReader, Timed
 from .hpack import HeaderListTooLarge, HpackError
 from .keepalive import Keepalive, PingPolicy
-from .limits import CONNECTION_WINDOW, FIRST_FRAMES_SECONDS, MAX_BUFFERED, ServerOptions
+from .limits import (
+    CONNECTION_WINDOW,
+    FIRST_FRAMES_SECONDS,
+    FREE_ORPHANS,
+    MAX_BUFFERED,
+    ServerOptions,
+)
 from .messages import PREFIX, PREFIX_SIZE
 from .request import METADATA, Head, MalformedRequest, check_trailers
 from .sender import Sender
@@ -422,6 +428,7 @@ class Connection:
         except (HeaderListTooLarge, MalformedRequest):
             is_good = False
         if call is None:
+            self._count_useless()
             return
         if call.remote_closed:
             self.fault(call, frames.STREAM_CLOSED)
@@ -444,6 +451,8 @@ class Connection:
             self._check_not_idle(stream_id)
             if stream_id not in self.sender.ended_by_us:
                 self._refuse(stream_id, frames.STREAM_CLOSED)
+            elif not payload:
+                self._count_useless()
             return
         if call.remote_closed:
             self.fault(call, frames.STREAM_CLOSED)
@@ -517,6 +526,7 @@ class Connection:
         require_connection(stream_id)
         if flags & frames.ACK:
             require_size(payload, 0)
+            self._count_useless()
             return
         if self._needs_settings:
             self._needs_settings = False
@@ -535,6 +545,8 @@ class Connection:
         if flags & frames.ACK:
             if self._goodbye.is_acknowledged_by(payload):
                 self._drain()
+            else:
+                self._count_useless()
             return
         self.sender.out.append(frames.ping(payload, ack=True))
         if self._policy.is_too_many(self._now, open_streams=bool(self.streams)):
@@ -607,7 +619,8 @@ class Connection:
 
     def _update_room(self) -> None:
         is_draining = self._goodbye.stage is Stage.DRAINING
-        self._room = 0 if is_draining else self.options.live_streams - self._orphans
+        orphans = max(0, self._orphans - FREE_ORPHANS)
+        self._room = 0 if is_draining else self.options.live_streams - orphans
 
     def _drain(self) -> None:
         self.sender.out.append(self._goodbye.drain(self._last_id))

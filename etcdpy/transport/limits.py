@@ -26,6 +26,12 @@ MAX_CONTINUATIONS: Final = 16
 MAX_LIVE_STREAMS: Final = 10_000
 """Streams on one connection even when no limit is advertised: each costs about a kilobyte."""
 
+FREE_ORPHANS: Final = 100
+"""
+Cancelled handlers, not ended yet, that do not count as live streams: who has reset a stream
+may use its place at once (RFC 9113 5.1.2). More do count, or resets would buy work.
+"""
+
 MAX_FAULT_RESETS: Final = 1000
 """RST_STREAM frames a peer may provoke by faults in a connection's life (CVE-2025-8671)."""
 
