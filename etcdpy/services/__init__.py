@@ -11,6 +11,7 @@ from etcdpy.services.kv import KVService
 from etcdpy.services.lease import LeaseService
 from etcdpy.services.lock import LockService
 from etcdpy.services.maintenance import MaintenanceService
+from etcdpy.services.nesting import decode_txn
 from etcdpy.services.node import Node
 from etcdpy.services.registration import Registry, register
 from etcdpy.services.watch import WatchService
@@ -24,7 +25,7 @@ def register_all(server: Registry, node: Node, keeper: LeaseKeeper, hub: Hub) ->
     kv, leases = KVService(node), LeaseService(node, keeper)
     client = Client(node, kv, leases, hub)
     services = rpc_pb2.DESCRIPTOR.services_by_name
-    register(server, services["KV"], kv)
+    register(server, services["KV"], kv, {"Txn": decode_txn})
     register(server, services["Watch"], WatchService(node, hub))
     register(server, services["Lease"], leases)
     register(server, services["Cluster"], ClusterService(node))

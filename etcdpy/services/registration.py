@@ -7,6 +7,7 @@ the generated ``add_…Servicer_to_server``, whose serializers take messages onl
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import grpc
@@ -24,21 +25,35 @@ class Registry(Protocol):
         """Serve these methods of a service."""
 
 
-def register(server: Registry, service: ServiceDescriptor, servicer: object) -> None:
+Deserializer = Callable[[bytes], Message]
+
+
+def register(
+    server: Registry,
+    service: ServiceDescriptor,
+    servicer: object,
+    deserializers: Mapping[str, Deserializer] | None = None,
+) -> None:
     """
     Serve the methods of ``service`` that ``servicer`` defines itself.
 
     The others stay unknown to the server, which answers UNIMPLEMENTED to them.
+
+    Args:
+        deserializers: By method, where it is not protobuf's own.
+
     """
     handlers = {
-        method.name: _handler(method, getattr(servicer, method.name))
+        method.name: _handler(
+            method, getattr(servicer, method.name), (deserializers or {}).get(method.name)
+        )
         for method in service.methods
         if method.name in vars(type(servicer))
     }
     server.add_registered_method_handlers(service.full_name, handlers)
 
 
-def _handler(method: MethodDescriptor, behaviour: Any) -> Any:
+def _handler(method: MethodDescriptor, behaviour: Any, deserializer: Deserializer | None) -> Any:
     kinds = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
@@ -46,10 +61,9 @@ def _handler(method: MethodDescriptor, behaviour: Any) -> Any:
         (True, True): grpc.stream_stream_rpc_method_handler,
     }
     make = kinds[method.client_streaming, method.server_streaming]
-    request_class = GetMessageClass(method.input_type)
     return make(
         behaviour,
-        request_deserializer=request_class.FromString,
+        request_deserializer=deserializer or GetMessageClass(method.input_type).FromString,
         response_serializer=encoded,
     )
 

@@ -1,0 +1,90 @@
+"""Transactions nested deeper than protobuf reads are taken apart level by level."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf.message import DecodeError
+
+from etcdpy.errors import EmptyKeyError, TooManyOpsError
+from etcdpy.pb.rpc_pb2 import Compare, PutRequest, RequestOp, TxnRequest
+from etcdpy.pb.wire import delimited
+from etcdpy.services.checks import check_txn
+from etcdpy.services.nesting import DeepTxn, decode_txn
+
+PUT = TxnRequest(success=[RequestOp(request_put=PutRequest(key=b"k", value=b"v"))])
+
+
+def nested(innermost: TxnRequest, levels: int) -> bytes:
+    data = innermost.SerializeToString()
+    for _ in range(levels):
+        data = delimited(2, delimited(4, data))
+    return data
+
+
+def test_shallow_transactions_are_protobuf_messages() -> None:
+    assert decode_txn(nested(PUT, 10)).success[0].WhichOneof("request") == "request_txn"
+    assert isinstance(decode_txn(nested(PUT, 10)), TxnRequest)
+
+
+@pytest.mark.parametrize("levels", [49, 50, 51, 100, 126])
+def test_innermost_operation_of_a_deep_transaction_is_found(levels: int) -> None:
+    txn = decode_txn(nested(PUT, levels))
+    for _ in range(levels):
+        txn = txn.success[0].request_txn
+    assert txn.success[0].request_put == PutRequest(key=b"k", value=b"v")
+
+
+def test_deep_transaction_knows_its_encoded_size() -> None:
+    data = nested(PUT, 120)
+    assert decode_txn(data).ByteSize() == len(data)
+
+
+def test_compares_and_both_branches_of_a_deep_transaction_are_kept() -> None:
+    deep = nested(PUT, 60)
+    compare = Compare(key=b"c", version=3)
+    data = delimited(1, compare.SerializeToString()) + delimited(3, delimited(4, deep))
+    txn = decode_txn(data)
+    assert list(txn.compare) == [compare]
+    assert len(txn.success) == 0
+    assert len(txn.failure) == 1
+
+
+def test_127_levels_are_allowed_and_128_are_too_many() -> None:
+    check_txn(decode_txn(nested(PUT, 127)), 128)
+    with pytest.raises(TooManyOpsError):
+        check_txn(decode_txn(nested(PUT, 128)), 128)
+
+
+def test_thousands_of_levels_are_too_many_whatever_is_at_the_bottom() -> None:
+    with pytest.raises(TooManyOpsError):
+        check_txn(decode_txn(nested(PUT, 10_000)), 128)
+    with pytest.raises(TooManyOpsError):
+        check_txn(decode_txn(nested(PUT, 10_000)), 100_000)
+
+
+def test_empty_key_in_a_deep_operation_is_found() -> None:
+    empty = TxnRequest(success=[RequestOp(request_put=PutRequest())])
+    with pytest.raises(EmptyKeyError):
+        check_txn(decode_txn(nested(empty, 100)), 128)
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\x22", b"\x12\x05\x22\x03ab", b"\x22\x01\x22\x80"])
+def test_bytes_that_are_no_transaction_are_refused(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode_txn(data)
+
+
+def test_damage_inside_a_deep_transaction_is_refused() -> None:
+    data = nested(PUT, 80)
+    with pytest.raises(DecodeError):
+        decode_txn(data[:-1])
+
+
+def test_every_truncation_of_a_deep_transaction_is_refused_or_read() -> None:
+    data = nested(PUT, 60)
+    for end in range(len(data)):
+        try:
+            txn = decode_txn(data[:end])
+        except DecodeError:
+            continue
+        assert isinstance(txn, TxnRequest | DeepTxn)
