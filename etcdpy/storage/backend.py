@@ -126,6 +126,7 @@ class Backend:
                 records, size = [], 0
         if records:
             self.write(records, sequence)
+        self.journal.clear()
         if sequence:
             log.info("replayed the journal up to frame %d", sequence)
 

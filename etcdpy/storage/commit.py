@@ -128,11 +128,11 @@ class GroupCommit(NewestView):
             return
         try:
             self._refuse_unwritable(batch)
-        except StorageError as error:
+            payload = Payload.of(encode(batch))
+        except Exception as error:  # noqa: BLE001 - else who waits would wait for ever
+            self._fail(StorageError(f"cannot write what the store made: {error}"))
             _fail(batch, error)
-            self._fail(error)
             return
-        payload = Payload.of(encode(batch))
         self._keep(batch)
         size = len(payload.data) + DROP_BYTES * len(batch.drops)
         self._waiting.append(_Waiting(batch, size))
@@ -213,7 +213,7 @@ class GroupCommit(NewestView):
             return
 
 
-def _fail(batch: Batch, error: StorageError) -> None:
+def _fail(batch: Batch, error: Exception) -> None:
     if not batch.durable.done():
         batch.durable.set_exception(error)
         # Mark it seen: a batch nobody waits for is no bug to report.

@@ -24,6 +24,10 @@ use, and no value a client chose, passes for a frame.
 Only one frame is ever being written. Hence at the end of what is valid there
 may be one torn frame, which nobody was told of; anything valid behind it
 proves damage instead.
+
+A run begins by applying what the run before it left, then clearing it: a
+journal never holds frames of two runs, which could have the same sequence when
+the first of them ended with a torn one.
 """
 
 from __future__ import annotations
@@ -97,7 +101,8 @@ class Journal:
         self._fsync = fsync
         self._capacity = segment_bytes
         self._segments = [_Segment(directory / f"{n}.journal") for n in range(SEGMENTS)]
-        # Nothing is ever appended to what an earlier run left: a new run, a new salt.
+        self._cleared = False
+        # The first frame will find the "current" segment full and take the next.
         self._current = SEGMENTS - 1
         self._offset = segment_bytes
         self._salt = b""
@@ -109,7 +114,7 @@ class Journal:
 
     def replay(self) -> Iterator[Frame]:
         """
-        Yield the frames not yet in LMDB, oldest first; call before the first ``append``.
+        Yield the frames not yet in LMDB, oldest first. Then apply them, and ``clear``.
 
         Raises:
             DataDirError: If the journal is damaged, or belongs to another database.
@@ -130,12 +135,14 @@ class Journal:
         """
         Write one frame and return its sequence; durable on return.
 
-        Waits while no segment is free, that is, until ``release`` was called.
+        Waits while no segment is free, that is, until ``release`` was called. The
+        journal has to be cleared first of what an earlier run left.
 
         Raises:
             StorageError: If it could not be written, or after ``give_up``.
 
         """
+        assert self._cleared, "frames of two runs must not mix"
         sequence = self._sequence + 1
         size = _FRAME.size + sum(_ENTRY.size + len(data) for data, _ in payloads)
         start = b""
@@ -159,9 +166,11 @@ class Journal:
             self._changed.notify()
 
     def clear(self) -> None:
-        """Mark all segments unused, once everything is released: the next start is quicker."""
+        """Mark all segments unused, once everything in them is safe in LMDB."""
         for segment in self._segments:
-            segment.clear()
+            if segment.is_used():
+                segment.clear(fsync=self._fsync)
+        self._cleared = True
 
     def give_up(self) -> None:
         """Make a waiting ``append`` fail: no space will ever come free."""
@@ -235,9 +244,7 @@ class _Segment:
 
     def prepare(self, capacity: int, *, fsync: bool) -> None:
         """Open for writing; on first use fill with zeros, so that no write allocates."""
-        if self._descriptor < 0:
-            flags = os.O_RDWR | os.O_CREAT | (os.O_DSYNC if fsync else 0)
-            self._descriptor = os.open(self.path, flags, PRIVATE_FILE)
+        self._open(fsync)
         size = os.fstat(self._descriptor).st_size
         if size < capacity:
             self.write(bytes(capacity - size), size)
@@ -254,22 +261,26 @@ class _Segment:
         except OSError as error:
             raise StorageError(f"cannot write {self.path}: {error.strerror}") from error
 
-    def clear(self) -> None:
-        if self._descriptor >= 0:
-            self.write(bytes(_HEADER.size), 0)
+    def clear(self, *, fsync: bool) -> None:
+        self._open(fsync)
+        self.write(bytes(_HEADER.size), 0)
 
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def _open(self, fsync: bool) -> None:
+        if self._descriptor < 0:
+            flags = os.O_RDWR | os.O_CREAT | (os.O_DSYNC if fsync else 0)
+            self._descriptor = os.open(self.path, flags, PRIVATE_FILE)
+
+    def is_used(self) -> bool:
+        return any(self._head())
+
     def header(self) -> _Header | None:
         """Return how the segment begins, ``None`` if it was never used."""
-        try:
-            with self.path.open("rb") as file:
-                data = file.read(_HEADER.size)
-        except FileNotFoundError:
-            return None
+        data = self._head()
         if not any(data):
             return None
         header = _Header.decode(data)
@@ -277,6 +288,13 @@ class _Segment:
             # It fits a disk sector, so not even a power failure tears it.
             raise _damaged(self.path, 0, "its header is not valid")
         return header
+
+    def _head(self) -> bytes:
+        try:
+            with self.path.open("rb") as file:
+                return file.read(_HEADER.size)
+        except FileNotFoundError:
+            return b""
 
     def frames(self, header: _Header, applied: int) -> Iterator[Frame]:
         """

@@ -148,10 +148,11 @@ async def test_a_crash_while_recovering_from_a_crash_loses_nothing(
         check(crash)
 
 
-async def test_work_goes_on_after_a_crash_at_any_step(tmp_path: Path, crashes: Crashes) -> None:
+async def test_work_goes_on_after_a_crash_in_any_write(tmp_path: Path, crashes: Crashes) -> None:
     """A second run on what the first left reuses its journal, and is itself killed."""
     await write_everything(tmp_path / "data", crashes)
-    for number, crash in enumerate(list(crashes.seen)[:: len(crashes.seen) // 12]):
+    torn = [crash for crash in crashes.seen if crash.step.startswith("in the middle")]
+    for number, crash in enumerate(torn):
         backend = Backend.open(crash.left, segment_bytes=SEGMENT_BYTES)
         log = GroupCommit(backend, asyncio.get_running_loop(), lambda batch: None)
         revisions = revisions_in(backend)

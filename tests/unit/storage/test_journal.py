@@ -23,6 +23,12 @@ def open_journal(directory: Path, applied: int = 0, database: int = DATABASE) ->
     return Journal(directory, database, applied, segment_bytes=SEGMENT_BYTES)
 
 
+def new_journal(directory: Path) -> Journal:
+    journal = open_journal(directory)
+    journal.clear()
+    return journal
+
+
 def append(journal: Journal, *batches: bytes) -> int:
     return journal.append([Payload.of(batch) for batch in batches])
 
@@ -37,7 +43,7 @@ def replayed(directory: Path, applied: int = 0) -> list[tuple[int, list[bytes]]]
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = open_journal(tmp_path)
+    journal = new_journal(tmp_path)
     yield journal
     journal.close()
 
@@ -69,11 +75,12 @@ def test_what_is_applied_is_not_replayed(journal: Journal, tmp_path: Path) -> No
 
 
 def test_sequences_go_on_where_the_last_run_ended(tmp_path: Path) -> None:
-    first = open_journal(tmp_path)
+    first = new_journal(tmp_path)
     append(first, b"one")
     first.close()
     second = open_journal(tmp_path)
     assert [frame.sequence for frame in second.replay()] == [1]
+    second.clear()
     assert append(second, b"two") == 2
     second.close()
     assert replayed(tmp_path, applied=1) == [(2, [b"two"])]
@@ -99,6 +106,7 @@ def test_segment_files_are_private(journal: Journal, tmp_path: Path) -> None:
 @pytest.mark.parametrize("fsync", [True, False])
 def test_writes_wait_for_the_disk_unless_told_not_to(tmp_path: Path, fsync: bool) -> None:
     journal = Journal(tmp_path, DATABASE, 0, fsync=fsync, segment_bytes=SEGMENT_BYTES)
+    journal.clear()
     append(journal, b"one")
     segment = tmp_path / "0.journal"
     (descriptor,) = (
@@ -193,7 +201,7 @@ def test_a_file_cut_off_at_any_byte_leaves_whole_frames(journal: Journal, tmp_pa
 
 
 def test_a_new_run_after_a_torn_frame_is_read_back(tmp_path: Path) -> None:
-    first = open_journal(tmp_path)
+    first = new_journal(tmp_path)
     append(first, b"kept")
     append(first, b"x" * 500)
     first.close()
@@ -201,9 +209,34 @@ def test_a_new_run_after_a_torn_frame_is_read_back(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"x" * 500, b"x" * 499 + b"y"))
     second = open_journal(tmp_path)
     assert [frame.batches for frame in second.replay()] == [[b"kept"]]
+    second.clear()
     assert append(second, b"short") == 2
     second.close()
     assert replayed(tmp_path, applied=1) == [(2, [b"short"])]
+
+
+def test_a_sequence_used_again_is_not_taken_for_the_torn_one(tmp_path: Path) -> None:
+    """The torn frame was the first of its segment, so that a header bears witness to it."""
+    first = new_journal(tmp_path)
+    large = b"x" * (SEGMENT_BYTES * 3 // 4)
+    append(first, large)
+    append(first, large)
+    first.close()
+    torn = tmp_path / "1.journal"
+    torn.write_bytes(torn.read_bytes()[: SEGMENT_BYTES // 2] + bytes(SEGMENT_BYTES // 2))
+    second = open_journal(tmp_path)
+    assert [frame.sequence for frame in second.replay()] == [1]
+    second.clear()
+    assert append(second, b"again") == 2
+    second.close()
+    assert replayed(tmp_path, applied=1) == [(2, [b"again"])]
+
+
+def test_nothing_is_appended_to_what_an_earlier_run_left(journal: Journal, tmp_path: Path) -> None:
+    append(journal, b"one")
+    other = open_journal(tmp_path)
+    with pytest.raises(AssertionError):
+        append(other, b"two")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -212,7 +245,7 @@ def test_a_changed_byte_never_makes_up_a_frame(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     directory = tmp_path_factory.mktemp("journal")
-    journal = open_journal(directory)
+    journal = new_journal(directory)
     for name in (b"one", b"two", b"three"):
         append(journal, name)
     journal.close()
@@ -260,7 +293,7 @@ def test_another_databases_journal_is_refused(journal: Journal, tmp_path: Path) 
 
 def test_a_segment_half_overwritten_by_its_next_use_is_no_damage(tmp_path: Path) -> None:
     """A power failure may keep the old header and yet take old, applied frames."""
-    journal = open_journal(tmp_path)
+    journal = new_journal(tmp_path)
     for name in (b"one", b"two", b"three"):
         append(journal, name)
     journal.close()
@@ -270,14 +303,14 @@ def test_a_segment_half_overwritten_by_its_next_use_is_no_damage(tmp_path: Path)
 
 def test_a_value_that_looks_like_a_frame_is_not_taken_for_one(tmp_path: Path) -> None:
     """A client's value holds a copied frame just where the torn tail is looked at."""
-    journal = open_journal(tmp_path)
+    journal = new_journal(tmp_path)
     append(journal, b"one")
     append(journal, b"two")
     path = tmp_path / "0.journal"
     frames = path.read_bytes()[40:].rstrip(b"\0")
     journal.release(2)
     journal.close()
-    again = open_journal(tmp_path)
+    again = new_journal(tmp_path)
     assert append(again, b"one") == 1
     again.close()
     content = bytearray(path.read_bytes())
