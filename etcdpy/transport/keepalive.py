@@ -58,7 +58,7 @@ class Keepalive:
         """Return whether to send a PING now; it counts as sent."""
         if not self._interval or now - self.last_read < self._interval:
             return False
-        if self._pinged_at is not None and self._pinged_at >= self.last_read:
+        if self._pinged_at is not None and self._pinged_at > self.last_read:
             return False
         self._pinged_at = now
         return True
@@ -67,6 +67,6 @@ class Keepalive:
         """Return whether nothing was read for too long after a ping."""
         return (
             self._pinged_at is not None
-            and self._pinged_at >= self.last_read
+            and self._pinged_at > self.last_read
             and now - self._pinged_at >= self._timeout
         )
