@@ -183,7 +183,9 @@ def _encoded_again(ask: Ask, call: Call) -> Outcome:
     try:
         request = kind.FromString(call.payload)
         request.DiscardUnknownFields()
-    except DecodeError:
+    except DecodeError as error:
+        if "MaxDepth" in str(error):
+            return ask(call)  # too deep for Python to say what it is, but not for etcd
         return Outcome.failed(call.method, errors.UNDECODABLE)
     return ask(Call(call.method, request))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import grpc
 from google.protobuf.message import Message
 
+from etcdpy.pb import kv_pb2 as mvccpb
 from etcdpy.pb import rpc_pb2 as pb
 from tests.support.client import CHANNEL_OPTIONS
 
@@ -151,12 +153,29 @@ class Peer:
 
     def watch(self, request: pb.WatchCreateRequest, responses: int) -> list[pb.WatchResponse]:
         """Create a watcher and return as many responses as are asked for."""
+        return list(islice(self._watched(request), responses))
+
+    def history(self, first: int, last: int) -> list[mvccpb.Event]:
+        """Return the events from revision ``first`` to ``last``, as a watch of all keys tells."""
+        request = pb.WatchCreateRequest(
+            key=b"\0", range_end=b"\0", start_revision=first, prev_kv=True
+        )
+        events: list[mvccpb.Event] = []
+        responses = self._watched(request)
+        while not events or events[-1].kv.mod_revision < last:
+            response = next(responses)
+            assert not response.canceled, response
+            events.extend(response.events)
+        return events
+
+    def _watched(self, request: pb.WatchCreateRequest) -> Iterator[pb.WatchResponse]:
         method = self._channel.stream_stream("/etcdserverpb.Watch/Watch")
         create = pb.WatchRequest(create_request=request)
         stream = method(iter([create.SerializeToString()]), timeout=CALL_TIMEOUT)
-        got = [pb.WatchResponse.FromString(next(stream)) for _ in range(responses)]
-        stream.cancel()
-        return got
+        try:
+            yield from map(pb.WatchResponse.FromString, stream)
+        finally:
+            stream.cancel()
 
     def close(self) -> None:
         self._channel.close()

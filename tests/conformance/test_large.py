@@ -18,7 +18,7 @@ SEED = int(os.environ.get("ETCDPY_CONFORMANCE_SEED") or SystemRandom().randrange
 
 KEYS = 6000
 BATCH = 120
-ROUNDS = 6
+ROUNDS = 4
 LIMITS = (0, 1, 2, 99, 511, 512, 513, 1000, 1023, 2047, 2048, 2049, 4097, KEYS, -1)
 
 

@@ -7,7 +7,7 @@ import pytest
 from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance import errors
 from tests.conformance.conftest import StartPair
-from tests.conformance.messages import compare, delete, get, put, txn
+from tests.conformance.messages import EMPTY, compare, delete, get, put, txn
 from tests.conformance.peers import METHODS, Call
 from tests.conformance.store import Store
 
@@ -75,6 +75,27 @@ def test_transactions_nest(store: Store, depth: int) -> None:
         request = txn(request)
     assert store.error(request) is None
     assert store.send(get(b"deep")).reply.kvs[0].value == b"%d" % depth
+
+
+@pytest.mark.parametrize("depth", [49, 50, 51, 99, 100, 126, 127, 128, 200, 4000])
+def test_transactions_nest_deeper_than_protobuf_reads_them(store: Store, depth: int) -> None:
+    for innermost in (txn(put(b"deep")), txn(get(b"a"), otherwise=[put(b"")]), txn(EMPTY)):
+        payload = innermost.SerializeToString()
+        for _ in range(depth):
+            # TxnRequest.success = 2, RequestOp.request_txn = 4.
+            payload = _member(0x12, _member(0x22, payload))
+        store.send(Call(METHODS[pb.TxnRequest], payload))
+    assert store.send(get(b"deep")).reply.count == (depth <= 127)
+
+
+def _member(tag: int, payload: bytes) -> bytes:
+    """Encode a field whose value has a length."""
+    length = bytearray()
+    rest = len(payload)
+    while rest > 0x7F:
+        length.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    return bytes([tag, *length, rest]) + payload
 
 
 def test_limits_are_settings(start_pair: StartPair) -> None:

@@ -50,12 +50,17 @@ def _run(pair: Pair, steps: Sequence[int]) -> list[Call]:
         pair.send(pb.LeaseRevokeRequest(ID=lease))
         pair.send(pb.LeaseGrantRequest(ID=lease, TTL=TTL))
     pair.send(put(b"gone"))
-    low = high = pair.send(delete(*EVERYTHING)).reply.header.revision
+    low = high = floor = pair.send(delete(*EVERYTHING)).reply.header.revision
     try:
         for step in steps:
             calls.append(generate(Random(f"{SEED}/{step}"), low, high, leases))
             outcome = pair.send(calls[-1])
             high = max([high, *(_revision(reply) for reply in outcome.replies)])
+            if isinstance(calls[-1].request, pb.CompactionRequest) and not outcome.error:
+                floor = max(floor, calls[-1].request.revision)
+        # One more, as older servers drop a deletion that is the last thing before a compaction.
+        last = pair.send(put(b"last")).reply.header.revision
+        pair.history(floor + 1, last)
         for revision in range(low, high + 1, 1 + (high - low) // 20):
             pair.send(get(*EVERYTHING, revision=revision))
     except MismatchError as error:
