@@ -63,7 +63,11 @@ def main_table(results: Sequence[Result]) -> str:
 
 
 def detail_table(results: Sequence[Result]) -> str:
-    """Who was busy, and how long clients waited."""
+    """
+    Who was busy, and how long clients waited.
+
+    The CPU that one operation costs is what other work on the machine disturbs least.
+    """
     rows = []
     for result in results:
         if not any(m.server_cpu for measured in result.rounds.values() for m in measured):
@@ -72,12 +76,13 @@ def detail_table(results: Sequence[Result]) -> str:
         for name in NAMES:
             row += [
                 _cores(result.middle(name, lambda m: m.server_cpu)),
+                _rate(result.middle(name, lambda m: m.server_cpu / m.values[0] * 1e6)),
                 _cores(result.middle(name, lambda m: m.generator_cpu)),
                 _milliseconds(result.middle(name, lambda m: m.p50)),
                 _milliseconds(result.middle(name, lambda m: m.p99)),
             ]
         rows.append(row)
-    columns = ("cores", "generator cores", "p50 ms", "p99 ms")
+    columns = ("cores", "us CPU/op", "generator cores", "p50 ms", "p99 ms")
     return _table(["workload", *(f"{n}: {c}" for n in NAMES for c in columns)], rows)
 
 

@@ -40,9 +40,9 @@ class Program:
     command: tuple[str, ...]
 
     def version(self) -> str:
-        """The first line that the program says of itself."""
+        """What the program says of itself: its version, and the commit it was built from."""
         run = subprocess.run([*self.command, "--version"], capture_output=True, text=True)
-        return (run.stdout or run.stderr).partition("\n")[0].strip() or "unknown"
+        return ", ".join(run.stdout.splitlines()[:2]) or "unknown"
 
 
 def etcd(environment: Mapping[str, str] = os.environ) -> Program:
