@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -68,8 +69,12 @@ def _main(arguments: Sequence[str]) -> int:
 
 def _serve(config: settings.Config) -> int:
     # Everything a server needs is imported only now: --help and a mistyped flag answer at once.
+    # What modules are made of stays for good; looking through it for garbage costs a tenth of
+    # the time it takes to import them.
+    gc.disable()
     from etcdpy import server
 
+    gc.enable()
     try:
         return server.run(config)
     except server.FatalError as error:

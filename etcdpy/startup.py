@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def log_settings(config: Config, initialized: bool) -> None:
     fields: dict[str, object] = {
         "etcd-version": ETCD_VERSION,
         "etcdpy-version": __version__,
-        "python-version": platform.python_version(),
+        "python-version": ".".join(map(str, sys.version_info[:3])),
         "member-initialized": initialized,
     }
     fields.update((name, _plain(getattr(config, name.replace("-", "_")))) for name in SETTINGS)
