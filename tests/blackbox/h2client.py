@@ -190,7 +190,7 @@ class Client:
         if preface:
             self.send(PREFACE, settings(*pairs))
 
-    def __enter__(self) -> "Client":  # noqa: PYI034  (Self is of Python 3.11)
+    def __enter__(self) -> "Client":
         return self
 
     def __exit__(self, *_: object) -> None:
