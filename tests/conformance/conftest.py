@@ -41,7 +41,7 @@ def start_pair(request: pytest.FixtureRequest) -> StartPair:
         with ExitStack() as stack:
             reference = stack.enter_context(servers.reference_etcd([*REFERENCE_ARGS, *args]))
             subject = stack.enter_context(_subject(request.param, args))
-            pair = Pair(subject, reference, is_etcd=request.param == "etcd")
+            pair = Pair(subject, reference, request.param)
             stack.callback(pair.close)
             yield pair
 

@@ -2,7 +2,8 @@
 
 The suite may be run against an older etcd than the one etcdpy imitates. Each entry of
 ``DIFFERENCES`` turns such an etcd's answer into the one etcd 3.7.1 gives, so that nothing goes
-uncompared; an entry is used when the reference's own version is below ``fixed_in``.
+uncompared; an entry is used when the reference's own version is below ``fixed_in``. All were seen
+between 3.5.1 and 3.7.1; where it is not known when etcd changed, the bound is the later one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ NEVER = (99,)
 
 # The first version whose compaction leaves a tombstone of the very revision compacted at, so that
 # a watch from there on sees it. An older one sends nothing, which no entry below can put right.
-KEEPS_TOMBSTONES = (3, 6)
+KEEPS_TOMBSTONES = (3, 7)
 
 # The version etcdpy answers as.
 TARGET = "3.7.1"
@@ -56,13 +57,8 @@ def comparable(outcome: Outcome) -> Outcome:
 
 
 def _comparable_error(outcome: Outcome) -> Outcome:
-    # grpcio's own server has its own words for what never reaches a handler.
-    text = outcome.details
-    if text.startswith("Unexpected <class 'google.protobuf.message.DecodeError'>"):
-        return Outcome.failed(outcome.method, errors.UNDECODABLE)
-    text = text.replace("SERVER: Received message larger", "grpc: received message larger")
     # Go's protobuf writes this space as one that does not break, or not, depending on the build.
-    return replace(outcome, details=text.replace("proto:\xa0", "proto: "))
+    return replace(outcome, details=outcome.details.replace("proto:\xa0", "proto: "))
 
 
 def _comparable_status(reply: pb.StatusResponse) -> None:
@@ -81,6 +77,16 @@ _COMPARABLE: dict[type[Message], Callable[[Any], None]] = {
     pb.StatusResponse: _comparable_status,
     pb.AlarmResponse: _comparable_alarms,
 }
+
+
+def in_etcds_words(outcome: Outcome) -> Outcome:
+    """Return what grpcio's own server answers before it gets to a handler, as etcd would say it."""
+    if outcome.details.startswith("Unexpected <class 'google.protobuf.message.DecodeError'>"):
+        return Outcome.failed(outcome.method, errors.UNDECODABLE)
+    text = outcome.details.replace(
+        "SERVER: Received message larger", "grpc: received message larger"
+    )
+    return replace(outcome, details=text)
 
 
 def corrected(reference: Peer) -> Ask:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from difflib import unified_diff
 from functools import partial
 from itertools import islice
+from typing import Literal
 
 from google.protobuf.message import DecodeError, Message
 
@@ -21,6 +22,8 @@ from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance import differences
 from tests.conformance.peers import Call, Outcome, Peer
 from tests.support.servers import Server
+
+SubjectKind = Literal["native", "grpcio", "etcd"]
 
 # Lines of a difference that are worth reading.
 MOST_LINES = 100
@@ -44,12 +47,13 @@ class MismatchError(AssertionError):
 class Pair:
     """Sends each request to both servers and compares everything a client can see.
 
-    A subject that is an etcd itself may have differences of its own to put right.
+    Answers of the subject are taken as they are, unless it is etcd itself, which has differences
+    of its own to put right, or grpcio answers for it.
     """
 
-    def __init__(self, subject: Server, reference: Server, *, is_etcd: bool = False) -> None:
+    def __init__(self, subject: Server, reference: Server, kind: SubjectKind = "native") -> None:
         self._servers = (subject, reference)
-        self._is_etcd = is_etcd
+        self._kind = kind
         self._connect()
 
     def send(self, request: Message | Call) -> Outcome:
@@ -89,6 +93,11 @@ class Pair:
             raise MismatchError(asked, _event_lines(expected), _event_lines(got))
         return got
 
+    @property
+    def peers(self) -> tuple[Peer, Peer]:
+        """The server under test and the real etcd, until either is started again."""
+        return self._subject, self._reference
+
     def restart(self) -> None:
         """Stop both servers in an orderly way and start them on the same data."""
         self.close()
@@ -119,13 +128,19 @@ class Pair:
         self._reference.close()
 
     def _connect(self) -> None:
-        self._start: Callable[[Call], Callable[[], Outcome]]
         self._subject, self._reference = (Peer(server.address) for server in self._servers)
         self._ask = differences.corrected(self._reference)
         self.version = differences.version_of(self._reference)
-        self._start = self._subject.start
-        if self._is_etcd:
-            self._start = partial(partial, differences.corrected(self._subject))
+        self._own_ask = differences.corrected(self._subject) if self._kind == "etcd" else None
+
+    def _start(self, call: Call) -> Callable[[], Outcome]:
+        """Send a call to the subject, which is busy with it while the reference is."""
+        if self._own_ask:
+            return partial(self._own_ask, call)
+        answer = self._subject.start(call)
+        if self._kind == "grpcio":
+            return lambda: differences.in_etcds_words(answer())
+        return answer
 
 
 def _disarm(peer: Peer) -> None:

@@ -10,6 +10,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance import errors
 from tests.conformance.messages import EVERYTHING, compact, compare, delete, get, put, txn
 from tests.conformance.pair import MismatchError, Pair
+from tests.conformance.peers import Call, Peer
 from tests.conformance.store import Store
 
 NOSPACE, CORRUPT = pb.NOSPACE, pb.CORRUPT
@@ -52,6 +53,16 @@ def test_the_status_of_a_new_store(fresh: Pair) -> None:
     assert reply.HasField("downgradeInfo")
     assert not reply.errors
     assert list(fresh.send(pb.AlarmRequest()).reply.alarms) == []
+
+
+def test_the_status_of_its_own_disk_and_log_makes_sense(etcdpy: Peer) -> None:
+    before = etcdpy.send(Call.of(pb.StatusRequest())).reply
+    etcdpy.send(Call.of(put(b"k", b"v" * 100_000)))
+    after = etcdpy.send(Call.of(pb.StatusRequest())).reply
+    for status in (before, after):
+        assert 0 < status.dbSizeInUse <= status.dbSize
+        assert status.raftAppliedIndex <= status.raftIndex
+    assert after.raftIndex > before.raftIndex
 
 
 def _settled_status(pair: Pair) -> pb.StatusResponse:
