@@ -13,7 +13,8 @@ from typing import Final, cast
 
 from .frames import PREFACE
 from .http import NOT_FOUND_BODY
-from .limits import FIRST_FRAMES_SECONDS, LINGER_SECONDS
+from .limits import FIRST_FRAMES_SECONDS
+from .protocol import close_gently
 
 ProtocolFactory = Callable[[], asyncio.Protocol]
 
@@ -109,13 +110,8 @@ class NotFoundOverHttp1(asyncio.Protocol):
             self._is_answered = True
             self._timer.cancel()
             self._transport.write(_ANSWER)
-            if self._transport.can_write_eof():
-                # Reading on keeps TCP from dropping the answer when a body is under way.
-                self._transport.write_eof()
-                loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(LINGER_SECONDS, self._transport.abort)
-            else:
-                self._transport.close()
+            # Reading on keeps TCP from dropping the answer when a body is under way.
+            close_gently(self._transport, asyncio.get_running_loop())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()

@@ -133,13 +133,22 @@ class Http2Protocol(asyncio.Protocol):
         self._is_closing = True
         # Handlers learn now, not when the peer pleases.
         self._connection.lost()
-        if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
-            if self._is_paused:
-                self._transport.resume_reading()
-            self._loop.call_later(LINGER_SECONDS, self._transport.abort)
-        else:
-            self._transport.close()
+        if self._is_paused:
+            self._transport.resume_reading()
+        close_gently(self._transport, self._loop)
+
+
+def close_gently(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    """Say that no more will come, and drop what still arrives until the peer closes, too."""
+    try:
+        if transport.is_closing() or not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+    except OSError:  # the peer is gone already
+        transport.abort()
+        return
+    loop.call_later(LINGER_SECONDS, transport.abort)
 
 
 def peer_name(transport: asyncio.BaseTransport) -> str:

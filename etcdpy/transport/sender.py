@@ -27,7 +27,7 @@ from .replies import (
     pack_trailers,
     status_block,
 )
-from .status import Metadata
+from .status import OK, Metadata
 
 if TYPE_CHECKING:
     from .call import Call
@@ -161,7 +161,8 @@ class Sender:
                 self._close(call)
             return
         self.message(call, *call.encode(body))
-        self.status(call, 0, "", call.trailing_metadata())
+        details = call.extra.details if call.extra is not None else ""
+        self.status(call, OK, details, call.trailing_metadata())
 
     def open(self, call: Call, metadata: Metadata = ()) -> None:
         """Send the response headers."""

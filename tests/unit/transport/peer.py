@@ -222,7 +222,8 @@ class Peer:
     def _note(self, arrived: Frame) -> None:
         reply = self.reply(arrived.stream_id)
         if arrived.kind == frames.HEADERS:
-            reply.blocks.append(dict(self.decoder.decode(arrived.payload)))
+            fields = self.decoder.decode(arrived.payload)
+            reply.blocks.append({str(field[0]): str(field[1]) for field in fields})
         elif arrived.kind == frames.DATA:
             reply.data.append(arrived.payload)
         elif arrived.kind == frames.RST_STREAM:

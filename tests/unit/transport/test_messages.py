@@ -17,7 +17,7 @@ def reader(*, limit: int = 1000, is_gzip: bool = False) -> MessageReader:
 
 
 def read_all(source: MessageReader) -> list[bytes]:
-    return list(iter(source.next, None))  # type: ignore[arg-type]
+    return list(iter(source.next, None))
 
 
 def failure(source: MessageReader) -> tuple[int, str]:
