@@ -24,6 +24,10 @@ Version = tuple[int, ...]
 # No version yet.
 NEVER = (99,)
 
+# The first version that lets a transaction without puts pass when the quota is used up. An older
+# one refuses even reads, so there is no answer to put right.
+FREE_IS_WITHIN_QUOTA = (3, 7)
+
 # The first version whose compaction leaves a tombstone of the very revision compacted at, so that
 # a watch from there on sees it. An older one sends nothing, which no entry below can put right.
 KEEPS_TOMBSTONES = (3, 7)

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
-from tests.conformance import errors
+from tests.conformance import differences, errors
+from tests.conformance.conftest import StartPair
 from tests.conformance.messages import EVERYTHING, compact, compare, delete, get, put, txn
 from tests.conformance.pair import MismatchError, Pair
 from tests.conformance.peers import Call, Peer
@@ -170,6 +171,31 @@ def test_alarms_outlive_a_restart_and_show_in_the_status(fresh: Pair) -> None:
     assert store.error(put(b"a")) == errors.NO_SPACE
     (error,) = _settled_status(fresh).errors
     assert error.split() == ["memberID:42", "alarm:NOSPACE"]
+
+
+# -------------------- the quota
+
+
+def test_over_quota_everything_that_costs_is_refused_first_of_all(start_pair: StartPair) -> None:
+    with start_pair(["--quota-backend-bytes=1"]) as pair:
+        assert pair.send(put(b"")).error == errors.NO_SPACE
+        own = pair.send(pb.MemberListRequest()).reply.members[0].ID
+        (alarm,) = pair.send(pb.AlarmRequest()).reply.alarms
+        assert (alarm.memberID, alarm.alarm) == (own, NOSPACE)
+        assert pair.send(put(b"a", b"v", ignore_value=True)).error == errors.NO_SPACE
+        assert pair.send(txn(*[put(b"")] * 129)).error == errors.NO_SPACE
+        assert pair.send(txn(otherwise=[put(b"a")])).error == errors.NO_SPACE
+        assert pair.send(pb.LeaseGrantRequest(TTL=600)).error == errors.NO_SPACE
+        if pair.version >= differences.FREE_IS_WITHIN_QUOTA:
+            assert pair.send(txn(delete(b"a"), get(b"a"))).error is None
+        assert pair.send(delete(*EVERYTHING)).error is None
+        assert pair.send(delete(b"")).error == errors.NO_KEY
+        assert pair.send(compact(1)).error is None
+        off = pb.AlarmRequest(action=DEACTIVATE, memberID=own, alarm=NOSPACE)
+        assert pair.send(off).reply.alarms
+        assert not pair.send(pb.AlarmRequest()).reply.alarms
+        assert pair.send(put(b"a")).error == errors.NO_SPACE
+        assert pair.send(pb.AlarmRequest()).reply.alarms
 
 
 # -------------------- hashes
