@@ -11,14 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 
 from bench import ceiling, machine, report
+from bench.http2 import LoadError
 from bench.load import Sample
 from bench.measure import Measurement, Workload
 from bench.servers import Program, Server, ServerError, etcd, etcdpy
@@ -32,6 +35,9 @@ OPEN_FILES = 4096
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
+    if sys.platform != "linux":
+        print("bench: runs on Linux only (epoll, /proc)", file=sys.stderr)
+        return 2
     scale = QUICK if options.quick else FULL if options.full else NORMAL
     everything = workloads(scale)
     if options.list:
@@ -44,9 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     _allow_open_files()
+    # A default SIGTERM would leave the servers behind.
+    signal.signal(signal.SIGTERM, _exit)
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=options.dir) as directory:
-        _run(selected, programs, Path(directory), options)
+        try:
+            _run(selected, programs, Path(directory), options)
+        except (LoadError, ServerError) as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
     return 0
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -88,6 +104,7 @@ def _run(
     for number, workload in enumerate(selected):
         results.append(contest(workload, programs, directory / str(number), options.rounds))
         _progress(results[-1])
+    print("Above 1, the ratio says that etcdpy does better:\n")
     print(report.main_table(results), end="\n\n")
     print(report.detail_table(results))
     if options.json:

@@ -66,7 +66,8 @@ def detail_table(results: Sequence[Result]) -> str:
     """
     Who was busy, and how long clients waited.
 
-    The CPU that one operation costs is what other work on the machine disturbs least.
+    The CPU that one operation costs is what other work on the machine disturbs least. Empty
+    when no workload was a load: starts and sizes are none.
     """
     rows = []
     for result in results:
@@ -82,6 +83,8 @@ def detail_table(results: Sequence[Result]) -> str:
                 _milliseconds(result.middle(name, lambda m: m.p99)),
             ]
         rows.append(row)
+    if not rows:
+        return ""
     columns = ("cores", "us CPU/op", "generator cores", "p50 ms", "p99 ms")
     return _table(["workload", *(f"{n}: {c}" for n in NAMES for c in columns)], rows)
 
