@@ -45,6 +45,15 @@ from etcdpy.mvcc.revision import RowKey, row_key, tombstone_key
 LOG_LENGTH = 4096
 
 
+#: A key and its version: key, main, sub, create revision, version number.
+Found = tuple[bytes, int, int, int, int]
+
+
+def _alive(version: Version | None) -> Version:
+    assert version is not None
+    return version
+
+
 class Index:
     """Maps keys to their histories, in key order."""
 
@@ -85,6 +94,11 @@ class Index:
         found = [row_key_at(histories[key], revision) for key in keys]
         assert None not in found
         return found  # type: ignore[return-value]
+
+    def versions_at(self, keys: Iterable[bytes], revision: int) -> list[Found]:
+        """Return the versions that ``keys``, all of them alive, had at ``revision``."""
+        histories = self._histories
+        return [(key, *_alive(at(histories[key], revision))) for key in keys]
 
     def count(self, start: bytes, stop: bytes | None, revision: int) -> int | None:
         """

@@ -1,32 +1,25 @@
 """
 Range: which key-value pairs a request selects, in which order, and how many.
 
-Everything here is a generator that yields between slices of work and returns its result:
-a caller that owns the event loop lets others run at each yield, one that must be atomic
-(a write transaction) runs straight through with ``finish``. A short range never yields.
-
-The order of steps is etcd's: fetch in key order, filter by revision, sort, cut.
+The order of steps is etcd's: fetch in key order, filter by revision, sort, cut. All of it
+is done in slices (see ``slices``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from heapq import merge
-from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from etcdpy.mvcc.history import Version
+from etcdpy.mvcc.index import Found
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.revision import row_key
+from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, Steps, chunks, sort
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest
 
-#: Keys handled between two yields: about half a millisecond of work.
-SLICE = 512
-
-T = TypeVar("T")
-Steps = Generator[None, None, T]
+#: Rows read before it is known how large they are.
+FIRST_READ = 16
 
 
 class RangeResult(NamedTuple):
@@ -35,21 +28,6 @@ class RangeResult(NamedTuple):
     rows: list[bytes]
     more: bool
     total: int
-
-
-class _Found(NamedTuple):
-    key: bytes
-    version: Version
-
-
-def finish(steps: Steps[T]) -> T:
-    """Run steps to their end without a pause and return their result."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            result: T = done.value
-            return result
 
 
 def select(store: Store, request: RangeRequest, revision: int) -> Steps[RangeResult]:
@@ -72,13 +50,12 @@ def select(store: Store, request: RangeRequest, revision: int) -> Steps[RangeRes
         more = 0 < limit < len(keys)
         rows = yield from _rows(store, keys[:limit] if more else keys, revision)
         return RangeResult(rows, more, count)
-    found = yield from _versions(store, keys, revision)
-    found = yield from _filtered(found, request)
+    found = yield from _versions(store, keys, request, revision)
     more = 0 < limit < len(found)
+    cut = limit if more else None
     if request.sort_target == RangeRequest.VALUE:
-        rows = yield from _by_value(store, found, request, limit if more else None)
-        return RangeResult(rows, more, count)
-    found = yield from _sorted(found, request, limit if more else None)
+        return RangeResult((yield from _by_value(store, found, request, cut)), more, count)
+    found = yield from _sorted(found, request, cut)
     if request.keys_only:
         return RangeResult((yield from _without_values(found)), more, count)
     return RangeResult((yield from _rows_of(store, found)), more, count)
@@ -134,47 +111,41 @@ def _keys(
         yield
 
 
-def _versions(store: Store, keys: list[bytes], revision: int) -> Steps[list[_Found]]:
-    found: list[_Found] = []
-    for chunk in _chunks(keys):
-        if found:
-            yield
-        for key in chunk:
-            version = store.index.at(key, revision)
-            assert version is not None
-            found.append(_Found(key, version))
-    return found
-
-
-def _filtered(found: list[_Found], request: RangeRequest) -> Steps[list[_Found]]:
-    if not _has_filters(request):
-        return found
-    min_mod, max_mod = request.min_mod_revision, request.max_mod_revision
-    min_create, max_create = request.min_create_revision, request.max_create_revision
-    kept: list[_Found] = []
-    for number, chunk in enumerate(_chunks(found)):
+def _versions(
+    store: Store, keys: list[bytes], request: RangeRequest, revision: int
+) -> Steps[list[Found]]:
+    """Look up the versions of keys, and drop those that the revision filters exclude."""
+    filtered = _has_filters(request)
+    kept: list[Found] = []
+    for number, chunk in enumerate(chunks(keys)):
         if number:
             yield
-        kept += [
-            item
-            for item in chunk
-            if not (max_mod and item.version.main > max_mod)
-            and not (min_mod and item.version.main < min_mod)
-            and not (max_create and item.version.create > max_create)
-            and not (min_create and item.version.create < min_create)
-        ]
+        found = store.index.versions_at(chunk, revision)
+        kept += _filtered(found, request) if filtered else found
     return kept
 
 
-_SORT_KEYS: dict[int, Callable[[_Found], Any]] = {
-    RangeRequest.KEY: lambda item: item.key,
-    RangeRequest.VERSION: lambda item: item.version.version,
-    RangeRequest.CREATE: lambda item: item.version.create,
-    RangeRequest.MOD: lambda item: item.version.main,
+def _filtered(found: list[Found], request: RangeRequest) -> list[Found]:
+    min_mod, max_mod = request.min_mod_revision, request.max_mod_revision
+    min_create, max_create = request.min_create_revision, request.max_create_revision
+    return [
+        item
+        for item in found
+        if not (max_mod and item[1] > max_mod)
+        and not (min_mod and item[1] < min_mod)
+        and not (max_create and item[3] > max_create)
+        and not (min_create and item[3] < min_create)
+    ]
+
+
+_SORT_KEYS: dict[int, Callable[[Found], Any]] = {
+    RangeRequest.MOD: lambda item: item[1],
+    RangeRequest.CREATE: lambda item: item[3],
+    RangeRequest.VERSION: lambda item: item[4],
 }
 
 
-def _sorted(found: list[_Found], request: RangeRequest, limit: int | None) -> Steps[list[_Found]]:
+def _sorted(found: list[Found], request: RangeRequest, limit: int | None) -> Steps[list[Found]]:
     descending = request.sort_order == RangeRequest.DESCEND
     if request.sort_target == RangeRequest.KEY:
         return (found[::-1] if descending else found)[:limit]
@@ -182,19 +153,22 @@ def _sorted(found: list[_Found], request: RangeRequest, limit: int | None) -> St
 
 
 def _by_value(
-    store: Store, found: list[_Found], request: RangeRequest, limit: int | None
+    store: Store, found: list[Found], request: RangeRequest, limit: int | None
 ) -> Steps[list[bytes]]:
     rows = yield from _rows_of(store, found)
     pairs: list[tuple[bytes, bytes]] = []
-    for chunk in _chunks(rows):
-        pairs += [(KeyValue.FromString(row).value, row) for row in chunk]
-        if len(rows) > SLICE:
+    for number, some in enumerate(chunks(rows)):
+        if number:
             yield
+        pairs += [(KeyValue.FromString(row).value, row) for row in some]
     descending = request.sort_order == RangeRequest.DESCEND
     ordered = yield from sort(pairs, lambda pair: pair[0], descending, limit)
-    if request.keys_only:
-        return [_emptied(row) for _, row in ordered]
-    return [row for _, row in ordered]
+    rows = []
+    for number, chunk in enumerate(chunks(ordered)):
+        if number:
+            yield
+        rows += [_emptied(row) if request.keys_only else row for _, row in chunk]
+    return rows
 
 
 def _emptied(row: bytes) -> bytes:
@@ -203,66 +177,52 @@ def _emptied(row: bytes) -> bytes:
     return kv.SerializeToString()
 
 
-def sort(
-    items: list[T], key: Callable[[T], Any], descending: bool, limit: int | None
-) -> Steps[list[T]]:
-    """Sort in slices; equal items keep their order in both directions, as etcd shows it."""
-    runs: list[list[T]] = []
-    for chunk in _chunks(items, SLICE * 4):
-        runs.append(sorted(chunk, key=key, reverse=descending))
-        if len(items) > SLICE * 4:
-            yield
-    if len(runs) <= 1:
-        return runs[0][:limit] if runs else []
-    merged: Iterator[T] = merge(*runs, key=key, reverse=descending)
-    ordered: list[T] = []
-    while limit is None or len(ordered) < limit:
-        size = SLICE if limit is None else min(SLICE, limit - len(ordered))
-        part = list(islice(merged, size))
-        if not part:
-            break
-        ordered += part
-        yield
-    return ordered
-
-
-def _without_values(found: list[_Found]) -> Steps[list[bytes]]:
+def _without_values(found: list[Found]) -> Steps[list[bytes]]:
     # Answered from the index, as etcd does, which is why the lease is missing.
     rows: list[bytes] = []
-    for chunk in _chunks(found):
-        if rows:
+    for number, chunk in enumerate(chunks(found)):
+        if number:
             yield
         rows += [
             KeyValue(
-                key=key,
-                create_revision=version.create,
-                mod_revision=version.main,
-                version=version.version,
+                key=key, create_revision=create, mod_revision=main, version=version
             ).SerializeToString()
-            for key, version in chunk
+            for key, main, _, create, version in chunk
         ]
     return rows
 
 
 def _rows(store: Store, keys: list[bytes], revision: int) -> Steps[list[bytes]]:
-    rows: list[bytes] = []
-    for chunk in _chunks(keys):
-        if rows:
+    row_keys: list[bytes] = []
+    for number, chunk in enumerate(chunks(keys)):
+        if number:
             yield
-        rows += store.log.rows(store.index.row_keys_at(chunk, revision))
-    return rows
+        row_keys += store.index.row_keys_at(chunk, revision)
+    return (yield from _read(store, row_keys))
 
 
-def _rows_of(store: Store, found: list[_Found]) -> Steps[list[bytes]]:
-    rows: list[bytes] = []
-    for chunk in _chunks(found):
-        if rows:
+def _rows_of(store: Store, found: list[Found]) -> Steps[list[bytes]]:
+    row_keys: list[bytes] = []
+    for number, chunk in enumerate(chunks(found)):
+        if number:
             yield
-        rows += store.log.rows([row_key(item.version.main, item.version.sub) for item in chunk])
+        row_keys += [row_key(main, sub) for _, main, sub, _, _ in chunk]
+    return (yield from _read(store, row_keys))
+
+
+def _read(store: Store, row_keys: list[bytes]) -> Steps[list[bytes]]:
+    """Read rows, yielding after as many as have been half a millisecond's work."""
+    rows: list[bytes] = []
+    row_keys.reverse()
+    size, spent = FIRST_READ, 0
+    while row_keys:
+        if spent >= SLICE_BYTES:
+            yield
+            spent = 0
+        chunk = store.log.rows(row_keys[: -size - 1 : -1])
+        del row_keys[-size:]
+        rows += chunk
+        weight = sum(map(len, chunk)) + len(chunk) * (SLICE_BYTES // SLICE)
+        spent += weight
+        size = max(1, SLICE_BYTES * len(chunk) // weight)
     return rows
-
-
-def _chunks(items: list[T], size: int = SLICE) -> Iterable[list[T]]:
-    if len(items) <= size:
-        return (items,) if items else ()
-    return (items[i : i + size] for i in range(0, len(items), size))

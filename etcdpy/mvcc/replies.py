@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from etcdpy.mvcc.ranges import RangeResult
+from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, Steps, chunks
 from etcdpy.pb.wire import delimited, number, varint
 
 _KVS = b"\x12"  # RangeResponse.kvs = 2
+_MORE = b"\x18\x01"  # RangeResponse.more = 3
 _PREV_KVS = b"\x1a"  # DeleteRangeResponse.prev_kvs = 3
 _SUCCEEDED = b"\x10\x01"  # TxnResponse.succeeded = 2
 
@@ -53,9 +55,37 @@ def range_reply(header: bytes, result: RangeResult) -> bytes:
     for row in rows:
         parts += (_KVS, varint(len(row)), row)
     if more:
-        parts.append(b"\x18\x01")
+        parts.append(_MORE)
     parts.append(number(4, total))
     return b"".join(parts)
+
+
+def range_reply_steps(header: bytes, result: RangeResult) -> Steps[bytes | bytearray]:
+    """
+    Encode a RangeResponse that may be large, in slices.
+
+    Returns:
+        A bytearray where one copy of everything in one go would take long.
+
+    """
+    rows, more, total = result
+    size = sum(map(len, rows))
+    if size < SLICE_BYTES and len(rows) <= SLICE:
+        return range_reply(header, result)
+    reply = bytearray(header)
+    spent = 0
+    for chunk in chunks(rows, 64):
+        for row in chunk:
+            reply += _KVS + varint(len(row))
+            reply += row
+        spent += sum(map(len, chunk)) + len(chunk) * (SLICE_BYTES // SLICE)
+        if spent >= SLICE_BYTES:
+            yield
+            spent = 0
+    if more:
+        reply += _MORE
+    reply += number(4, total)
+    return reply
 
 
 def put_reply(header: bytes, previous: bytes | None) -> bytes:

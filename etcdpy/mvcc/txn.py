@@ -21,7 +21,8 @@ from etcdpy.errors import (
 from etcdpy.mvcc import replies
 from etcdpy.mvcc.compare import holds
 from etcdpy.mvcc.keyrange import bounds, covers
-from etcdpy.mvcc.ranges import RangeResult, Steps, finish, select
+from etcdpy.mvcc.ranges import RangeResult, select
+from etcdpy.mvcc.slices import Steps, finish
 from etcdpy.mvcc.store import Changes, Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest, RequestOp, TxnRequest

@@ -13,7 +13,9 @@ from typing import Any
 
 from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.keyrange import bounds
-from etcdpy.mvcc.ranges import Steps, T, select
+from etcdpy.mvcc.ranges import select
+from etcdpy.mvcc.slices import Steps, T
+from etcdpy.mvcc.store import Store
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.pb.kv_pb2 import KeyValue
@@ -36,14 +38,14 @@ class KVService(rpc_pb2_grpc.KVServicer):
         self._headers = node.headers
 
     @inline
-    async def Range(self, request: pb.RangeRequest, context: Any) -> bytes:
+    async def Range(self, request: pb.RangeRequest, context: Any) -> bytes | bytearray:
         """Answer from the durable revision; a linearizable read needs no more."""
         checks.check_range(request)
         store = self._store
         newest = store.durable_revision
         revision = store.read_revision(request.revision, newest)
-        result = await self._in_slices(select(store, request, revision), revision)
-        return replies.range_reply(self._headers.at(newest), result)
+        steps = _answer(store, request, revision, self._headers.at(newest))
+        return await self._in_slices(steps, revision)
 
     async def RangeStream(self, request: pb.RangeRequest, context: Any) -> AsyncIterator[bytes]:
         """Answer as Range does, in chunks whose size follows the size of the rows."""
@@ -154,6 +156,13 @@ class KVService(rpc_pb2_grpc.KVServicer):
                 except StopIteration as done:
                     finished: T = done.value
                     return finished
+
+
+def _answer(
+    store: Store, request: pb.RangeRequest, revision: int, header: bytes
+) -> Steps[bytes | bytearray]:
+    result = yield from select(store, request, revision)
+    return (yield from replies.range_reply_steps(header, result))
 
 
 def _next_size(size: int, sent_bytes: int, target: int) -> int:

@@ -68,6 +68,6 @@ def _handler(method: MethodDescriptor, behaviour: Any, deserializer: Deserialize
     )
 
 
-def encoded(reply: bytes | Message) -> bytes:
-    """Return the bytes of a reply that may be encoded already."""
-    return reply if type(reply) is bytes else reply.SerializeToString()  # type: ignore[union-attr]
+def encoded(reply: bytes | bytearray | Message) -> Any:
+    """Return the bytes, in a bytes or a bytearray, of a reply that may be encoded already."""
+    return reply.SerializeToString() if isinstance(reply, Message) else reply

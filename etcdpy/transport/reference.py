@@ -133,12 +133,19 @@ def adapt(handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any
         handler.request_streaming,
         handler.response_streaming,
         handler.request_deserializer,
-        handler.response_serializer,
+        _exactly_bytes(handler.response_serializer),
         wrap(handler.unary_unary),
         wrap(handler.unary_stream),
         wrap(handler.stream_unary),
         wrap(handler.stream_stream),
     )
+
+
+def _exactly_bytes(serializer: Callable[[Any], Any] | None) -> Callable[[Any], bytes]:
+    """Return a serializer for grpcio, which takes bytes where ours takes a bytearray too."""
+    if serializer is None:
+        return bytes
+    return lambda response: bytes(serializer(response))
 
 
 def _unary(behavior: Behavior) -> Behavior:

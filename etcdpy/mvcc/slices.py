@@ -1,0 +1,79 @@
+"""
+Work in slices: generators that yield between pieces and return their result.
+
+A caller that owns the event loop lets others run at each yield; one that must be atomic (a
+write transaction) runs straight through with ``finish``. Short work never yields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from heapq import merge
+from itertools import islice
+from typing import Any, TypeVar
+
+#: Keys handled between two yields: about half a millisecond of work.
+SLICE = 512
+#: Bytes of rows copied between two yields: about as much.
+SLICE_BYTES = 1 << 20
+
+T = TypeVar("T")
+Steps = Generator[None, None, T]
+
+
+def finish(steps: Steps[T]) -> T:
+    """Run steps to their end without a pause and return their result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+
+def chunks(items: list[T], size: int = SLICE) -> Iterator[list[T]]:
+    """
+    Cut a list into lists of up to ``size`` items, emptying it on the way.
+
+    Emptying matters: what a long list holds is freed as the work goes on, and not all at
+    once at its end, which would hold up the loop by itself.
+    """
+    if len(items) <= size:
+        if items:
+            yield items
+        return
+    items.reverse()
+    while items:
+        chunk = items[-size:]
+        del items[-size:]
+        chunk.reverse()
+        yield chunk
+
+
+def sort(
+    items: list[T], key: Callable[[T], Any], descending: bool, limit: int | None
+) -> Steps[list[T]]:
+    """
+    Return the first ``limit`` items in order (None: all of them); the list is emptied.
+
+    Equal items keep their order, ascending and descending alike.
+    """
+    if len(items) <= SLICE:
+        return sorted(items, key=key, reverse=descending)[:limit]
+    runs: list[list[T]] = []
+    for chunk in chunks(items):
+        runs.append(sorted(chunk, key=key, reverse=descending))
+        yield
+    ordered: list[T] = []
+    merged = merge(*runs, key=key, reverse=descending)
+    while limit is None or len(ordered) < limit:
+        part = list(islice(merged, SLICE if limit is None else min(SLICE, limit - len(ordered))))
+        if not part:
+            break
+        ordered += part
+        yield
+    del merged
+    while runs:
+        del runs[-8:]
+        yield
+    return ordered
