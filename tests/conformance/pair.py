@@ -160,22 +160,23 @@ def shown(call: Call) -> str:
     """Return a request as a reader wants to see it, long parts cut short."""
     if isinstance(call.request, bytes):
         return f"{call.method.path} {len(call.request)} bytes: {call.request[:200].hex()}"
-    text = _short(call.request)
+    text = short(call.request)
     return f"{call.method.path}\n{text if len(text) < 8000 else text[:8000] + '...'}"
 
 
 def _lines(outcome: Outcome) -> list[str]:
     shown = [str(outcome.error or "OK")]
     with suppress(DecodeError):  # such as one nested too deep for Python's protobuf
-        shown += map(_short, outcome.replies)
+        shown += map(short, outcome.replies)
     # The same messages may still be put in other bytes.
     shown += [payload.hex() for payload in outcome.payloads]
     return "\n".join(shown).split("\n")
 
 
 def _event_lines(events: list[mvccpb.Event]) -> list[str]:
-    return "\n".join(map(_short, events)).split("\n")
+    return "\n".join(map(short, events)).split("\n")
 
 
-def _short(message: Message) -> str:
+def short(message: Message) -> str:
+    """Return a message as text, with runs of one character cut short."""
     return re.sub(r"(\w)\1{40,}", lambda run: f"{run[1]}*{len(run[0])}", str(message))

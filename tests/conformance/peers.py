@@ -25,6 +25,8 @@ class Method(NamedTuple):
 
 RANGE_STREAM = Method("/etcdserverpb.KV/RangeStream", pb.RangeStreamResponse)
 
+WATCH = Method("/etcdserverpb.Watch/Watch", pb.WatchResponse)
+
 # The method a request goes to, where its type says it.
 METHODS: dict[type[Message], Method] = {
     pb.RangeRequest: Method("/etcdserverpb.KV/Range", pb.RangeResponse),
@@ -176,6 +178,10 @@ class Peer:
             yield from map(pb.WatchResponse.FromString, stream)
         finally:
             stream.cancel()
+
+    def stream(self, method: Method, requests: Iterator[bytes]) -> Any:
+        """Start a call with a stream of encoded requests; iterate over its encoded replies."""
+        return self._channel.stream_stream(method.path)(requests)
 
     def close(self) -> None:
         self._channel.close()
