@@ -54,7 +54,6 @@ class Runner:
 
     def start_unary(self, call: Call, message: bytes) -> None:
         """Run the handler of a method that takes one request."""
-        assert isinstance(call, Context)
         route = call.head.route
         assert route is not None
         if not route.inline:
@@ -79,8 +78,10 @@ class Runner:
                 call.connection.sender.reply(call, body)
             else:
                 self._answer(call, stop.value)
+                self._ended(call)
         except (Exception, CancelledError) as error:  # noqa: BLE001 (a handler may do anything)
             self._fail(call, error)
+            self._ended(call)
         else:
             call.is_running = True
             self.watch(call)
@@ -186,7 +187,8 @@ class Runner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run_unary(self, call: Context, message: bytes) -> None:
+    async def _run_unary(self, call: Call, message: bytes) -> None:
+        assert isinstance(call, Context)
         try:
             request = call.deserialize(message)
         except ProtocolStatus as error:
@@ -271,7 +273,7 @@ class Runner:
     # Ending.
 
     def _ended(self, call: Call) -> None:
-        """Note that a handler that had to wait runs no more."""
+        """Note that a handler runs no more; not needed if it neither waited nor set anything."""
         call.is_running = False
         call.task = None
         if call.tick:

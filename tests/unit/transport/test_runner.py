@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from etcdpy.transport import ServerOptions, frames, inline
+from etcdpy.transport import ServerOptions, StatusError, frames, inline
 from etcdpy.transport.call import Call
 from etcdpy.transport.connection import Connection
 from etcdpy.transport.context import Context
@@ -165,6 +165,23 @@ async def test_awaiting_what_is_no_future_fails_the_call(caplog: Any) -> None:
     code, details = peer.reply(peer.call(b"")).status
     assert code == 2
     assert "no future" in details
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_done_callback_of_a_handler_that_does_not_wait(fails: bool) -> None:
+    called: list[Context] = []
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        context.add_done_callback(called.append)
+        if fails:
+            raise StatusError(grpc.StatusCode.ABORTED, "told")
+        return request
+
+    peer = serving(handler)
+    peer.call(b"x")
+    await turns()
+    assert [context.done() for context in called] == [True]
 
 
 async def test_deadline_of_a_parked_call() -> None:
