@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
 from struct import Struct
-from typing import Final
+from typing import Final, Protocol
 
 from . import frames
 from .app import App
@@ -64,6 +63,16 @@ _DATA_AND_PREFIX: Final = Struct(">IBIBI")
 _DATA_AND_PREFIX_SIZE: Final = 14
 
 
+class Driver(Protocol):
+    """Who writes what a connection has to send."""
+
+    def schedule(self) -> None:
+        """Write in the next turn of the loop, with all that comes until then."""
+
+    def flush(self) -> None:
+        """Write now."""
+
+
 class Connection:
     """
     One client's connection.
@@ -77,7 +86,6 @@ class Connection:
             together has been looked at: an END_STREAM in a frame of its own often follows.
             They stay here while the client does not read what it has asked for.
         peer: The client's address as gRPC writes it.
-        on_output: Called when there is output that no :meth:`receive` asked for.
 
     """
 
@@ -89,12 +97,12 @@ class Connection:
         now: float,
         *,
         peer: str = "",
-        on_output: Callable[[], None] = lambda: None,
+        driver: Driver | None = None,
     ) -> None:
         self.app = app
         self.options = options
         self.peer = peer
-        self.on_output = on_output
+        self._driver = driver
         self._incomplete: list[Call] = []
         self._new_call = app.call_type
         self.streams: dict[int, Call] = {}
@@ -200,9 +208,14 @@ class Connection:
         return self._goodbye.stage is Stage.DRAINING and not self.streams
 
     def touch(self) -> None:
-        """Note output, from outside of :meth:`receive`."""
-        if not self._is_receiving:
-            self.on_output()
+        """Have output written before long that did not come of :meth:`receive`."""
+        if self._driver is not None and not self._is_receiving:
+            self._driver.schedule()
+
+    def write(self) -> None:
+        """Have it written now: for who has given answers to many calls at once."""
+        if self._driver is not None and not self._is_receiving:
+            self._driver.flush()
 
     # What calls and handlers report.
 

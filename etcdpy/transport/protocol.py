@@ -53,7 +53,7 @@ class Http2Protocol(asyncio.Protocol):
             host.options,
             time.monotonic(),
             peer=peer_name(transport),
-            on_output=self._schedule,
+            driver=self,
         )
         _set_user_timeout(transport, host.options)
         host.connections.add(self)
@@ -79,9 +79,9 @@ class Http2Protocol(asyncio.Protocol):
         self._stalled = None
         self._connection.resume()
         self._transport.resume_reading()
-        self._schedule()
+        self.schedule()
 
-    # What the server calls.
+    # What the connection and the server call.
 
     def flush(self) -> None:
         """Write what there is, in one go, and close if that was all."""
@@ -115,7 +115,8 @@ class Http2Protocol(asyncio.Protocol):
         """Close without another word."""
         self._transport.abort()
 
-    def _schedule(self) -> None:
+    def schedule(self) -> None:
+        """Write in the next turn of the loop, with all that comes until then."""
         if not self._is_scheduled:
             self._is_scheduled = True
             self._loop.call_soon(self.flush)

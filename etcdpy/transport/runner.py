@@ -176,7 +176,7 @@ class Runner:
                 call.coroutine = call.waiting = None
                 self._step(call, coroutine)
         for connection in {call.connection for call in calls}:
-            connection.touch()
+            connection.write()
 
     # Handlers in tasks.
 

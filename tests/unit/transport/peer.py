@@ -159,6 +159,8 @@ class Peer:
                 self.frames.append(arrived)
                 self._note(arrived)
 
+    schedule = flush = read
+
     def tick(self, seconds: float) -> None:
         """Let time pass and the server look at the clock."""
         self.now += seconds

@@ -31,7 +31,7 @@ def serving(handler: Handler, options: ServerOptions | None = None) -> Peer:
     runner: Any = Runner(asyncio.get_running_loop(), not_found)
     peer.app = runner
     peer.connection = Connection(
-        runner, HeadMemory(table), options or ServerOptions(), peer.now, on_output=peer.read
+        runner, HeadMemory(table), options or ServerOptions(), peer.now, driver=peer
     )
     peer.send(frames.PREFACE + frames.settings([]))
     return peer
