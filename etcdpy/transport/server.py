@@ -16,7 +16,7 @@ import grpc
 
 from .heads import HeadMemory
 from .http import HttpHandler, not_found
-from .limits import LINGER_SECONDS, ServerOptions
+from .limits import FIRST_FRAMES_SECONDS, LINGER_SECONDS, ServerOptions
 from .listener import NotFoundOverHttp1, ProtocolFactory, Sniffer
 from .protocol import Http2Protocol
 from .routes import RouteTable
@@ -93,7 +93,7 @@ class Server:
         """
         loop = self._start()
         listener = await loop.create_server(
-            self._sniffer, host, port, backlog=_BACKLOG, ssl=ssl_context
+            self._sniffer, host, port, backlog=_BACKLOG, **_tls(ssl_context)
         )
         self._listeners.append(listener)
         return int(listener.sockets[0].getsockname()[1])
@@ -108,7 +108,7 @@ class Server:
         """
         loop = self._start()
         listener = await loop.create_unix_server(
-            self._sniffer, path, backlog=_BACKLOG, ssl=ssl_context
+            self._sniffer, path, backlog=_BACKLOG, **_tls(ssl_context)
         )
         self._listeners.append(listener)
         self._unix_paths.append(path)
@@ -178,3 +178,10 @@ class Server:
             self._emptied.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._emptied.wait(), seconds)
+
+
+def _tls(context: ssl.SSLContext | None) -> dict[str, Any]:
+    """Return what asyncio's listeners take for TLS; a handshake is among the first frames."""
+    if context is None:
+        return {}
+    return {"ssl": context, "ssl_handshake_timeout": FIRST_FRAMES_SECONDS}

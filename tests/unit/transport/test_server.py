@@ -37,12 +37,21 @@ from .service import Service
 ECHO = "/test.Service/Inline"
 
 
-def _certify(key: Path, certificate: Path) -> None:
-    """Make a certificate for localhost."""
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """Return a certificate for localhost and a server's context with it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here")
+    folder = tmp_path_factory.mktemp("tls")
+    key, path = folder / "key.pem", folder / "cert.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
     command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
+    command += ["-keyout", str(key), "-out", str(path)]
     subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path, key)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return path, context
 
 
 class TestAddresses:
@@ -88,20 +97,27 @@ class TestAddresses:
         async with connect(f"unix:{path}") as channel:
             assert await channel.unary_unary(ECHO)(b"x") == b"x"
 
-    async def test_tls(self, server: Server, tmp_path: Path) -> None:
-        if shutil.which("openssl") is None:
-            pytest.skip("no openssl here")
-        key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-        _certify(key, certificate)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        context.set_alpn_protocols(["h2", "http/1.1"])
+    async def test_tls(self, server: Server, certificate: tuple[Path, ssl.SSLContext]) -> None:
+        path, context = certificate
         port = await server.listen_tcp("127.0.0.1", 0, ssl_context=context)
-        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
-        target = f"localhost:{port}"
-        async with grpc.aio.secure_channel(target, credentials) as channel:
+        credentials = grpc.ssl_channel_credentials(path.read_bytes())
+        async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
             echo: Any = channel.unary_unary(ECHO)
             assert await echo(bytes(100_000)) == bytes(100_000)
+
+    async def test_tls_client_that_names_no_protocol(
+        self, server: Server, certificate: tuple[Path, ssl.SSLContext]
+    ) -> None:
+        path, context = certificate
+        port = await server.listen_tcp("127.0.0.1", 0, ssl_context=context)
+        trusting = ssl.create_default_context(cafile=str(path))
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=trusting, server_hostname="localhost"
+        )
+        writer.write(frames.PREFACE + frames.settings([]))
+        first = await reader.readexactly(9)
+        writer.close()
+        assert first[3] == frames.SETTINGS
 
 
 def test_uvloop() -> None:
