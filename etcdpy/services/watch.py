@@ -12,15 +12,17 @@ from etcdpy.mvcc.keyrange import bounds
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.services.node import Node
-from etcdpy.watch import Hub, WatchStream
-from etcdpy.watch.watcher import Watcher
+from etcdpy.watch import Hub, Watcher, WatchStream
 
 EMPTY_RANGE = "mvcc: watcher range is empty"
 DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream"
 
-#: How much later than the interval a stream's progress ticks may come, as a share of it:
+#: How much longer than the interval a stream's progress ticks may be apart, as a share of it:
 #: drawn once for each stream, so that not all of them tick together.
 PROGRESS_JITTER = 0.1
+
+#: Requests of one stream handled between two turns of the loop: a client may send thousands.
+REQUESTS_PER_TURN = 64
 
 
 class WatchService(rpc_pb2_grpc.WatchServicer):
@@ -40,24 +42,33 @@ class WatchService(rpc_pb2_grpc.WatchServicer):
     async def Watch(self, requests: AsyncIterator[pb.WatchRequest], context: Any) -> None:
         """Serve a stream of watches until the client goes; its half-close ends nothing."""
         call = _WatchCall(self._node, self._hub, context)
+        handled = 0
         try:
             async for request in requests:
                 call.handle(request)
-                await call.has_room()
+                handled += 1
+                if call.output.is_full:
+                    await call.output.room()
+                elif handled % REQUESTS_PER_TURN == 0:
+                    await asyncio.sleep(0)
             await asyncio.get_running_loop().create_future()
         finally:
             call.close()
 
 
 class _WatchCall:
-    """A Watch call: reads requests, and writes while there is something to write."""
+    """A Watch call: its requests, its progress ticks, and a task while responses wait."""
+
+    __slots__ = ("_interval", "_loop", "_opened", "_stream", "_ticking", "_writing", "output")
 
     def __init__(self, node: Node, hub: Hub, context: Any) -> None:
         self._loop = asyncio.get_running_loop()
-        self._context = context
-        self._stream = WatchStream(hub, node.max_message_bytes, self._start_writing)
+        writer = _NativeWriter(context) if hasattr(context, "try_write") else _PlainWriter(context)
+        self._stream = WatchStream(hub, node.max_message_bytes, writer, self._start_writing)
+        self.output = self._stream.output
         self._writing: asyncio.Task[None] | None = None
-        self._progress: asyncio.TimerHandle | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._opened = self._loop.time()
         jitter = random.random() * PROGRESS_JITTER  # noqa: S311
         self._interval = node.progress_interval * (1 + jitter)
 
@@ -71,20 +82,16 @@ class _WatchCall:
         elif kind == "progress_request":
             self._stream.send_progress()
 
-    async def has_room(self) -> None:
-        """Wait while the client does not read what it has asked for."""
-        while self._stream.is_full and self._writing is not None:
-            await asyncio.wait((self._writing,))
-
     def close(self) -> None:
         """End the watchers, and writing."""
         self._stream.close()
         if self._writing is not None:
             self._writing.cancel()
-        if self._progress is not None:
-            self._progress.cancel()
+        if self._ticking is not None:
+            self._ticking.cancel()
 
     def _create(self, request: pb.WatchCreateRequest) -> None:
+        # The order of the checks is etcd's.
         stream = self._stream
         if request.start_revision < 0:
             stream.reject(CompactedError.TEXT)
@@ -104,12 +111,20 @@ class _WatchCall:
         watcher.wants_progress = request.progress_notify
         watcher.fragments = request.fragment
         stream.create(watcher)
-        if request.progress_notify and self._progress is None:
-            self._progress = self._loop.call_later(self._interval, self._tick)
+        if request.progress_notify and self._ticking is None:
+            self._start_ticking()
 
-    def _tick(self) -> None:
+    def _start_ticking(self) -> None:
+        # etcd: ticks count from when the stream was opened.
+        passed = (self._loop.time() - self._opened) // self._interval
+        self._schedule_tick(self._opened + (passed + 1) * self._interval)
+
+    def _schedule_tick(self, at: float) -> None:
+        self._ticking = self._loop.call_at(at, self._tick, at)
+
+    def _tick(self, at: float) -> None:
         self._stream.tick()
-        self._progress = self._loop.call_later(self._interval, self._tick)
+        self._schedule_tick(at + self._interval)
 
     def _start_writing(self) -> None:
         if self._writing is None:
@@ -117,6 +132,42 @@ class _WatchCall:
 
     async def _write(self) -> None:
         try:
-            await self._stream.drain(self._context.write)
+            await self.output.drain()
+        except Exception:  # noqa: BLE001 - each transport has its own for a call that has ended
+            self._stream.close()
         finally:
             self._writing = None
+
+
+class _NativeWriter:
+    """Writes at once where there is room, without a task."""
+
+    __slots__ = ("_context", "room", "try_write")
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self.try_write = context.try_write
+        self.room = context.room
+
+    async def write(self, start: bytes, body: bytes) -> None:
+        await self._context.room()
+        if not self.try_write(start, body):
+            raise RuntimeError("the call has ended")
+
+
+class _PlainWriter:
+    """Writes by what every ServicerContext has."""
+
+    __slots__ = ("_write",)
+
+    def __init__(self, context: Any) -> None:
+        self._write = context.write
+
+    def try_write(self, start: bytes, body: bytes) -> bool:
+        return False
+
+    async def write(self, start: bytes, body: bytes) -> None:
+        await self._write(start + body)
+
+    async def room(self) -> None:
+        return

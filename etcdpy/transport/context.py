@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 
 from .call import Call
+from .messages import PREFIX
 from .metadata import Metadatum
 from .status import CODE_OF, INTERNAL, NUMBER_OF, OK, Metadata, ProtocolStatus, StatusError
 
@@ -120,6 +121,24 @@ class Context(Call):
             raise RuntimeError("the call has ended")
         self.connection.sender.message(self, *self.encode(self.head.route.serialize(message)))
         self.connection.touch()
+
+    def try_write(self, start: bytes, body: bytes) -> bool:
+        """
+        Send one response of a stream, given in two parts and encoded already, if it can go now.
+
+        Returns:
+            False if it would have to wait for room, or the call has ended: nothing was sent.
+
+        """
+        sender = self.connection.sender
+        if self.is_answered or not sender.has_room(self):
+            return False
+        if self.head.is_gzip:
+            sender.message(self, *self.encode(start + body))
+        else:
+            sender.message(self, PREFIX.pack(0, len(start) + len(body)) + start, body)
+        self.connection.touch()
+        return True
 
     async def abort(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from etcdpy.watch.hub import Hub
+from etcdpy.watch.output import Writer
 from etcdpy.watch.stream import WatchStream
+from etcdpy.watch.watcher import Watcher
 
-__all__ = ["Hub", "WatchStream"]
+__all__ = ["Hub", "WatchStream", "Watcher", "Writer"]

@@ -10,14 +10,15 @@ is, in the same step of the loop, so that nothing is missed or told twice.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import groupby
 
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.storage.batch import Batch
+from etcdpy.watch.backlog import Backlog
 from etcdpy.watch.catchup import CatchUp, Rows
-from etcdpy.watch.events import Event
+from etcdpy.watch.events import Event, key_of
 from etcdpy.watch.matcher import Matcher
 from etcdpy.watch.watcher import State, Watcher
 
@@ -37,8 +38,9 @@ class Hub:
     def __init__(self, store: Store, rows: Rows, headers: Headers, loop: AbstractEventLoop) -> None:
         self.store = store
         self.headers = headers
+        self.backlog = Backlog()
         self._synced = Matcher()
-        self._catch_up = CatchUp(store, rows, headers, loop, self._caught_up)
+        self._catch_up = CatchUp(store, rows, headers, self.backlog, loop, self._caught_up)
 
     async def close(self) -> None:
         """Stop reading history."""
@@ -54,7 +56,7 @@ class Hub:
         if watcher.next_revision > current:
             self._caught_up(watcher)
         else:
-            self._catch_up.add(watcher)
+            self._catch_up.add((watcher,))
 
     def remove(self, watcher: Watcher) -> None:
         """Feed a watcher no more."""
@@ -66,7 +68,7 @@ class Hub:
 
     def resume(self, watchers: Iterable[Watcher]) -> None:
         """Go on with watchers that are behind: their stream can take more."""
-        self._catch_up.resume(watchers)
+        self._catch_up.add(watchers)
 
     def _caught_up(self, watcher: Watcher) -> None:
         watcher.state = State.SYNCED
@@ -76,35 +78,55 @@ class Hub:
         self._synced.remove(watcher)
         watcher.state = State.BEHIND
         watcher.next_revision = revision
-        self._catch_up.park(watcher)
+        watcher.stream.note_behind(watcher)
 
     # ------------------------------------------------------------------ events
 
     def publish(self, batch: Batch) -> None:
         """Tell the watchers of a batch that has just become durable."""
+        matching = self._synced.matching
+        watched: list[tuple[Event, Collection[Watcher]]] = []
         if not len(self._synced):
             return
-        events = (Event(row_key, row) for row_key, row in batch.rows.items())
-        for revision, changes in groupby(events, lambda event: event.main):
-            self._publish_revision(revision, list(changes))
+        for row_key, row in batch.rows.items():
+            key = key_of(row)
+            watchers = matching(key)
+            if watchers:
+                watched.append((Event(row_key, row, key), watchers))
+        if len(watched) == 1:
+            self._tell(*watched[0])
+            return
+        for _, changes in groupby(watched, lambda change: change[0].main):
+            first, *more = changes
+            if more:
+                self._tell_together([first, *more])
+            else:
+                self._tell(*first)
 
-    def _publish_revision(self, revision: int, events: list[Event]) -> None:
+    def _tell(self, event: Event, watchers: Collection[Watcher]) -> None:
+        """Send the one event of a revision that anyone watches."""
+        revision = event.main
         header = self.headers.at(revision)
-        for watcher, wanted in self._interested(events):
-            stream = watcher.stream
-            if stream.is_full:
+        events = [event]
+        for watcher in watchers:
+            if watcher.state is State.SYNCED and watcher.wants(event):
+                stream = watcher.stream
+                if stream.is_full:
+                    self._fall_behind(watcher, revision)
+                else:
+                    stream.send_events(watcher, header, events)
+
+    def _tell_together(self, changes: list[tuple[Event, Collection[Watcher]]]) -> None:
+        """Send several events of one revision, to each watcher in one response."""
+        wanted: dict[Watcher, list[Event]] = {}
+        for event, watchers in changes:
+            for watcher in watchers:
+                if watcher.state is State.SYNCED and watcher.wants(event):
+                    wanted.setdefault(watcher, []).append(event)
+        revision = changes[0][0].main
+        header = self.headers.at(revision)
+        for watcher, events in wanted.items():
+            if watcher.stream.is_full:
                 self._fall_behind(watcher, revision)
             else:
-                stream.send_events(watcher, header, wanted)
-
-    def _interested(self, events: list[Event]) -> list[tuple[Watcher, list[Event]]]:
-        matching = self._synced.matching
-        if len(events) == 1:
-            event = events[0]
-            return [(watcher, events) for watcher in matching(event.key) if watcher.wants(event)]
-        interested: dict[Watcher, list[Event]] = {}
-        for event in events:
-            for watcher in matching(event.key):
-                if watcher.wants(event):
-                    interested.setdefault(watcher, []).append(event)
-        return list(interested.items())
+                watcher.stream.send_events(watcher, header, events)

@@ -8,7 +8,7 @@ are kept as intervals. So an event costs what its watchers cost, not what all of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 
 from etcdpy.watch.intervals import Intervals
 from etcdpy.watch.watcher import Watcher
@@ -61,16 +61,19 @@ class Matcher:
         else:
             self._intervals.remove(start, stop, watcher)
 
-    def matching(self, key: bytes) -> Iterator[Watcher]:
-        """Iterate over the watchers of ``key``; the set must not change meanwhile."""
-        if key in self._by_key:
-            yield from self._by_key[key]
+    def matching(self, key: bytes) -> Collection[Watcher]:
+        """Return the watchers of ``key`` at this moment."""
+        found: list[Watcher] = []
+        exact = self._by_key.get(key)
+        if exact is not None:
+            found += exact
         for length, prefixes in self._by_prefix.items():
             watchers = prefixes.get(key[:length])
             if watchers is not None:
-                yield from watchers
+                found += watchers
         if self._intervals:
-            yield from self._intervals.holding(key)
+            found += self._intervals.holding(key)
+        return found
 
 
 def _remove(table: dict[bytes, dict[Watcher, None]], key: bytes, watcher: Watcher) -> None:

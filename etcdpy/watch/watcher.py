@@ -39,7 +39,7 @@ class Stream(Protocol):
         """Take the news that a watcher's history was compacted away."""
 
     def note_behind(self, watcher: Watcher) -> None:
-        """Note a watcher to hand to ``Hub.resume`` once there is room."""
+        """Note a watcher to hand to ``Hub.resume`` once there is room, which there is not."""
 
 
 class Watcher:

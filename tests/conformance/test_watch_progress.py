@@ -55,7 +55,7 @@ def test_progress_of_synced_watchers_is_told_once(watched: Watched, watch: Watch
     watch.create(b"c", b"d")
     told = watch.ask(progress())
     assert (told.watch_id, watched.number(told)) == (-1, 4)
-    assert not (told.events or told.created or told.canceled)
+    assert (len(told.events), told.created, told.canceled) == (0, False, False)
     watched.write(put(b"other"))
     assert watched.number(watch.ask(progress())) == 5
     assert watch.is_silent()
@@ -196,10 +196,10 @@ def test_the_size_from_which_responses_are_split(watched: Watched, watch: Watch,
     size = 1 << 20
     for key in (b"m1", b"m2", b"n1"):
         watched.write(put(key, bytes(size)))
-    watch.create(b"m", b"n", start_revision=watched.rev(5))
+    watch.create(b"m", b"n", start_revision=watched.rev(5), watch_id=1)
     missing = threshold - watch.receive().ByteSize()
     watched.write(put(b"n2", bytes(size + missing + more)))
-    watch.create(b"n", b"o", start_revision=watched.rev(7), fragment=True)
+    watch.create(b"n", b"o", start_revision=watched.rev(7), watch_id=2, fragment=True)
     first = watch.receive()
     assert first.fragment == (more >= 0)
     assert len(first.events) + (len(watch.receive().events) if first.fragment else 0) == 2

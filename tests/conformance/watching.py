@@ -73,7 +73,7 @@ class Stream:
         self._reader.join()
 
     def _iterate(self) -> Iterator[bytes]:
-        return iter(self._requests.get, None)  # type: ignore[arg-type]
+        return iter(self._requests.get, None)
 
     def _read(self) -> None:
         try:

@@ -1,0 +1,36 @@
+"""How much waits to be sent to the clients of all watches together."""
+
+from __future__ import annotations
+
+from etcdpy.watch.reading import BYTES_PER_RESPONSE
+
+#: Bytes that may wait for all clients before each gets less at a time. Clients that do not
+#: read can make the server hold this much, and one small response or one revision for each.
+BACKLOG_BYTES = 256 << 20
+#: Bytes of history in one response once that much waits.
+STRAINED_RESPONSE_BYTES = 64 << 10
+
+
+class Backlog:
+    """
+    Counts what all streams have queued.
+
+    Attributes:
+        size: In bytes, each response with something for keeping it.
+
+    """
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    @property
+    def is_strained(self) -> bool:
+        """Whether streams that have something queued take nothing more."""
+        return self.size >= BACKLOG_BYTES
+
+    @property
+    def response_limit(self) -> int:
+        """How many bytes of history a response may have."""
+        return STRAINED_RESPONSE_BYTES if self.is_strained else BYTES_PER_RESPONSE

@@ -1,0 +1,134 @@
+"""
+What waits to be sent on one stream, in order and bounded.
+
+A response has two parts: a start of its own and a body, which many responses to many
+watchers share. So one large event costs its size once, however many clients are slow.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future, get_running_loop
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from etcdpy.watch.backlog import Backlog
+
+#: Bytes that may wait for one client. A stream that holds more takes no events, whose
+#: watchers fall behind, and no requests.
+QUEUE_BYTES = 1 << 20
+#: What keeping a response costs besides its bytes.
+RESPONSE_OVERHEAD = 150
+#: From this size on a response counts as waiting until the transport has room behind it.
+LARGE = 64 << 10
+
+
+class Writer(Protocol):
+    """The transport's side of a stream."""
+
+    def try_write(self, start: bytes, body: bytes) -> bool:
+        """Send one response now, or return False if it has to wait for room."""
+
+    async def write(self, start: bytes, body: bytes) -> None:
+        """Send one response once there is room."""
+
+    async def room(self) -> None:
+        """Wait until what was written has mostly left, as far as the transport can tell."""
+
+
+class Output:
+    """
+    The responses of one stream.
+
+    Args:
+        writer: Takes them.
+        backlog: Counts them, with those of all other streams.
+        wake: Called when ``drain`` has something to do, and is not running.
+        on_room: Called when there is room again after there was none.
+
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_is_draining",
+        "_on_room",
+        "_queue",
+        "_room",
+        "_wake",
+        "_writer",
+        "size",
+    )
+
+    def __init__(
+        self,
+        writer: Writer,
+        backlog: Backlog,
+        wake: Callable[[], None],
+        on_room: Callable[[], None],
+    ) -> None:
+        self._writer = writer
+        self._backlog = backlog
+        self._wake = wake
+        self._on_room = on_room
+        # None while nothing waits, as it is most of the time on most streams.
+        self._queue: deque[tuple[bytes, bytes]] | None = None
+        self._room: Future[None] | None = None
+        self.size = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the client must read before it is sent events."""
+        size = self.size
+        return size >= QUEUE_BYTES or (size > 0 and self._backlog.is_strained)
+
+    def push(self, start: bytes, body: bytes = b"") -> None:
+        """Send a response, or queue it."""
+        queue = self._queue
+        if queue is None:
+            if len(body) < LARGE and self._writer.try_write(start, body):
+                return
+            queue = self._queue = deque()
+            self._wake()
+        queue.append((start, body))
+        self._count(len(start) + len(body) + RESPONSE_OVERHEAD)
+
+    async def drain(self) -> None:
+        """Write what waits, until nothing does. One at a time."""
+        writer = self._writer
+        while self._queue:
+            start, body = self._queue[0]
+            await writer.write(start, body)
+            if len(body) >= LARGE:
+                await writer.room()
+            if self._queue is None:  # closed meanwhile
+                return
+            self._queue.popleft()
+            self._count(-len(start) - len(body) - RESPONSE_OVERHEAD)
+            if self.size < QUEUE_BYTES // 2:
+                self._has_room()
+        self._queue = None
+
+    async def room(self) -> None:
+        """Wait while the stream is full."""
+        while self.is_full:
+            if self._room is None:
+                self._room = get_running_loop().create_future()
+            await self._room
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._queue = None
+        self._count(-self.size)
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    def _count(self, size: int) -> None:
+        self.size += size
+        self._backlog.size += size
+
+    def _has_room(self) -> None:
+        if self._room is not None:
+            if not self._room.done():
+                self._room.set_result(None)
+            self._room = None
+        self._on_room()
