@@ -22,6 +22,7 @@ loop to walk a million of them; an ``int`` costs 32 bytes, a version in an array
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from etcdpy.mvcc.revision import row_key
@@ -92,10 +93,31 @@ def row_key_at(history: int | array[int], revision: int) -> bytes | None:
     if type(history) is int:
         main = history >> _SUB_BITS
         return row_key(main, history & _SUB_MASK) if main <= revision else None
-    position = last_at(history, revision)  # type: ignore[arg-type]
-    if position < 0 or history[position + 3] == 0:  # type: ignore[index]
+    assert isinstance(history, array)
+    if history[-STRIDE] <= revision:  # nearly always
+        return row_key(history[-STRIDE], history[1 - STRIDE]) if history[-1] else None
+    position = last_at(history, revision)
+    if position < 0 or history[position + 3] == 0:
         return None
-    return row_key(history[position], history[position + 1])  # type: ignore[index]
+    return row_key(history[position], history[position + 1])
+
+
+def row_keys_at(
+    histories: Mapping[bytes, int | array[int]], keys: Iterable[bytes], revision: int
+) -> list[bytes]:
+    """Return the row keys of keys that all were alive at ``revision``."""
+    found: list[bytes] = []
+    add = found.append
+    for key in keys:
+        history = histories[key]
+        # Fast path: the usual form in line, at two thirds of the cost.
+        if type(history) is int:
+            add(row_key(history >> _SUB_BITS, history & _SUB_MASK))
+        else:
+            live = row_key_at(history, revision)
+            assert live is not None
+            add(live)
+    return found
 
 
 def last_at(history: array[int], revision: int) -> int:

@@ -36,6 +36,7 @@ from etcdpy.mvcc.history import (
     last_at,
     newest,
     row_key_at,
+    row_keys_at,
     shrunk,
 )
 from etcdpy.mvcc.revision import RowKey, row_key, tombstone_key
@@ -90,10 +91,7 @@ class Index:
 
     def row_keys_at(self, keys: Iterable[bytes], revision: int) -> list[bytes]:
         """Return the keys of the rows of ``keys``, all of which were alive at ``revision``."""
-        histories = self._histories
-        found = [row_key_at(histories[key], revision) for key in keys]
-        assert None not in found
-        return found  # type: ignore[return-value]
+        return row_keys_at(self._histories, keys, revision)
 
     def versions_at(self, keys: Iterable[bytes], revision: int) -> list[Found]:
         """Return the versions that ``keys``, all of them alive, had at ``revision``."""

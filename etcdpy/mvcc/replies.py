@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from etcdpy.mvcc.ranges import RangeResult
 from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, Steps, chunks
 from etcdpy.pb.wire import delimited, number, varint
 
-_KVS = b"\x12"  # RangeResponse.kvs = 2
 _MORE = b"\x18\x01"  # RangeResponse.more = 3
-_PREV_KVS = b"\x1a"  # DeleteRangeResponse.prev_kvs = 3
 _SUCCEEDED = b"\x10\x01"  # TxnResponse.succeeded = 2
+
+
+class _Prefixes(dict[int, bytes]):
+    """
+    What precedes a message field of a length: its tag and the length.
+
+    Args:
+        field: The number of the field, below 16.
+
+    """
+
+    #: Lengths remembered: those of most rows. The others are encoded each time.
+    MOST = 4096
+
+    def __init__(self, field: int) -> None:
+        self._tag = bytes((field << 3 | 2,))
+
+    def __missing__(self, length: int) -> bytes:
+        prefix = self._tag + varint(length)
+        if length < self.MOST:
+            self[length] = prefix
+        return prefix
+
+
+_KVS = _Prefixes(2)  # of RangeResponse
+_PREV_KVS = _Prefixes(3)  # of DeleteRangeResponse
 
 
 class Headers:
@@ -50,14 +76,10 @@ def range_reply(header: bytes, result: RangeResult) -> bytes:
     rows, more, total = result
     if len(rows) == 1 and total == 1:  # one key: the most frequent reply of all
         row = rows[0]
-        return b"%b\x12%b%b\x20\x01" % (header, varint(len(row)), row)
-    parts = [header]
-    for row in rows:
-        parts += (_KVS, varint(len(row)), row)
-    if more:
-        parts.append(_MORE)
-    parts.append(number(4, total))
-    return b"".join(parts)
+        return b"%b%b%b\x20\x01" % (header, _KVS[len(row)], row)
+    prefixes = map(_KVS.__getitem__, map(len, rows))
+    end = (_MORE if more else b"") + number(4, total)
+    return b"".join((header, *chain.from_iterable(zip(prefixes, rows, strict=True)), end))
 
 
 def range_reply_steps(header: bytes, result: RangeResult) -> Steps[bytes | bytearray]:
@@ -76,7 +98,7 @@ def range_reply_steps(header: bytes, result: RangeResult) -> Steps[bytes | bytea
     spent = 0
     for chunk in chunks(rows, 64):
         for row in chunk:
-            reply += _KVS + varint(len(row))
+            reply += _KVS[len(row)]
             reply += row
         spent += sum(map(len, chunk)) + len(chunk) * (SLICE_BYTES // SLICE)
         if spent >= SLICE_BYTES:
@@ -97,7 +119,7 @@ def delete_reply(header: bytes, deleted: int, previous: list[bytes]) -> bytes:
     """Encode a DeleteRangeResponse around an encoded header field."""
     parts = [header, number(2, deleted)]
     for row in previous:
-        parts += (_PREV_KVS, varint(len(row)), row)
+        parts += (_PREV_KVS[len(row)], row)
     return b"".join(parts)
 
 

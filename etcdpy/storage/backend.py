@@ -69,6 +69,7 @@ class Backend:
         self._database, applied = _STATE.unpack(state)
         self._read = env.begin(db=self._databases[Bucket.KEY])
         self._cursor = self._read.cursor()
+        self._size = 0
         #: Where batches become durable before they come here.
         self.journal = Journal(
             directory.journal, self._database, applied, fsync=fsync, segment_bytes=segment_bytes
@@ -213,10 +214,13 @@ class Backend:
         del self._read, self._cursor  # Only unreferenced can it be renewed.
         self._read = self._env.begin(db=self._databases[Bucket.KEY])
         self._cursor = self._read.cursor()
+        self._size = 0
 
     def size(self) -> int:
         """Return the bytes of the file in use at its high-water mark (etcd: dbSize)."""
-        return int((self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"])
+        if not self._size:  # asked before each write, and changed by checkpoints only
+            self._size = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
+        return self._size
 
     def size_in_use(self) -> int:
         """Return ``size()`` without the pages that wait for reuse (etcd: dbSizeInUse)."""
