@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 #   make run ARGS="--listen-client-urls http://127.0.0.1:0 --advertise-client-urls http://a:1"
 ARGS ?=
 
+# A worker a core, a test file to each: much of a test is waiting for a server process.
+TEST_WORKERS ?= -n auto --maxprocesses=4 --dist=loadfile
+
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 STUBS := etcdpy/pb
@@ -24,7 +27,7 @@ run: $(READY) ## Serve on 127.0.0.1:2379, data in ./default.etcd; ARGS="--flags"
 	@exec $(BIN)/python -m etcdpy $(ARGS)
 
 test: $(DEV_READY) ## Run the tests; ARGS="-k word" picks some
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(TEST_WORKERS) $(ARGS)
 
 check: $(DEV_READY) ## Everything a change has to pass: format, lint, types, stubs, tests
 	$(BIN)/ruff format --check
