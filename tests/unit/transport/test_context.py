@@ -139,7 +139,7 @@ class TestEnd:
     async def test_deadline_cancels_the_handler(
         self, either: Channel, service: Service, method: str
     ) -> None:
-        error = await failure(unary(either, method)(b"", timeout=0.1))
+        error = await failure(unary(either, method)(b"", timeout=0.5))
         assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await asyncio.wait_for(service.cancelled.wait(), 5)
 
