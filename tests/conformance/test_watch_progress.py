@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,11 @@ from contextlib import contextmanager
 import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
-from tests.conformance.conftest import StartPair
+from tests.conformance.conftest import REFERENCE_ARGS, SUBJECTS
 from tests.conformance.messages import EVERYTHING, compact, delete, put
 from tests.conformance.pair import Pair
-from tests.conformance.watching import Watch, Watched, cancel, create, progress
+from tests.conformance.watching import Watch, Watched, cancel, progress
+from tests.support import servers
 
 # Before, progress was told at once, whether or not there were watchers and wherever they were.
 TELLS_PROGRESS_WHEN_SYNCED = (3, 6)
@@ -109,11 +111,28 @@ INTERVAL = 1.0
 EARLY, LATE = 0.02, 0.4
 
 
-@pytest.fixture(scope="module")
-def noticing(start_pair: StartPair) -> Iterator[Pair]:
+FLAG = "--watch-progress-notify-interval"
+# What etcd calls the flag before 3.6.
+OLDER_FLAG = "--experimental-watch-progress-notify-interval"
+
+
+@pytest.fixture(scope="module", params=SUBJECTS)
+def noticing(request: pytest.FixtureRequest) -> Iterator[Pair]:
     """Servers that notify of progress every second."""
-    with start_pair([f"--watch-progress-notify-interval={INTERVAL:.0f}s"]) as pair:
+    if request.param == "etcd":
+        pytest.skip("the flag has another name in another version")
+    interval = f"={INTERVAL:.0f}s"
+    version = subprocess.run(
+        [servers.reference_binary(), "--version"], capture_output=True, text=True
+    ).stdout
+    reference_flag = OLDER_FLAG if "etcd Version: 3.5" in version else FLAG
+    with (
+        servers.reference_etcd([*REFERENCE_ARGS, reference_flag + interval]) as reference,
+        servers.etcdpy_server(request.param, [FLAG + interval]) as subject,
+    ):
+        pair = Pair(subject, reference)
         yield pair
+        pair.close()
 
 
 def test_quiet_watchers_are_notified(noticing: Pair) -> None:
