@@ -171,17 +171,18 @@ class Backend:
 
     def rows(self, row_keys: Sequence[bytes]) -> list[bytes]:
         """
-        Return the rows of ``row_keys``, in that order, in one call into LMDB.
+        Return the rows of ``row_keys``, in that order.
 
         Raises:
             RowMissingError: If one of them is not there.
 
         """
-        found = self._cursor.getmulti(row_keys)
-        if len(found) != len(row_keys):
-            missing = set(row_keys) - {key for key, _ in found}
-            raise RowMissingError(f"no row {min(missing).hex()}" if missing else "rows missing")
-        return list(map(_value, found))
+        # Measured: half the time of one getmulti, which makes a pair of each.
+        get = self._read.get
+        found = [get(row_key) for row_key in row_keys]
+        if None in found:
+            raise RowMissingError(f"no row {row_keys[found.index(None)].hex()}")
+        return found  # type: ignore[return-value]  # just checked
 
     def scan_rows(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """
