@@ -64,7 +64,7 @@ class Process:
         self._watchdog.start()
         self.lines: list[Line] = []
 
-    def __enter__(self) -> Process:  # noqa: PYI034 - Self is of Python 3.11
+    def __enter__(self) -> Process:
         return self
 
     def __exit__(
