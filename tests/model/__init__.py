@@ -1,0 +1,1 @@
+"""The store, held against a model that keeps a copy of everything at every revision."""

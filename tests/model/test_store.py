@@ -1,0 +1,58 @@
+"""
+Thousands of random requests, restarts and crashes: the store answers as the model does.
+
+Limits that only large stores reach are made small, so that slices, the floor of the log of
+births and deaths, and compaction in many batches are met all the time.
+"""
+
+from __future__ import annotations
+
+import os
+from random import Random
+
+import pytest
+
+from etcdpy.mvcc import compaction, index, ranges
+from tests.model.world import World
+
+SEEDS = [int(os.environ.get("ETCDPY_MODEL_SEED", "20260101")) + n for n in range(6)]
+STEPS = int(os.environ.get("ETCDPY_MODEL_STEPS", "2500"))
+
+#: How often a step is taken, of all steps.
+WEIGHTS = {
+    "put": 30,
+    "delete_range": 8,
+    "txn": 20,
+    "range": 25,
+    "page": 10,
+    "stream": 4,
+    "compact": 3,
+    "settle": 15,
+    "settle_all": 2,
+    "restart": 0.3,
+    "crash": 0.6,
+    "read_everything": 0.3,
+}
+
+
+@pytest.fixture(params=["large", "small", "smallest"])
+def _limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = {"large": None, "small": 5, "smallest": 1}[request.param]
+    if size is not None:
+        monkeypatch.setattr(ranges, "SLICE", size)
+        monkeypatch.setattr(index, "LOG_LENGTH", 2 * size)
+        monkeypatch.setattr(compaction, "KEYS_PER_SLICE", size)
+        monkeypatch.setattr(compaction, "ROWS_PER_BATCH", 2 * size)
+
+
+@pytest.mark.usefixtures("_limits")
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_store_answers_as_the_model_does(seed: int) -> None:
+    random = Random(seed)
+    world = World(random)
+    for step in random.choices([*WEIGHTS], [*WEIGHTS.values()], k=STEPS):
+        await getattr(world, step)()
+    await world.settle_all()
+    await world.read_everything()
+    await world.close()
+    assert world.checked > STEPS / 2
