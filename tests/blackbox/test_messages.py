@@ -171,7 +171,9 @@ class TestGzip:
         assert reply.body == message(b"x")
 
     @pytest.mark.parametrize(
-        "body", [b"", b"not gzip", gzip.compress(b"x" * 100)[:-9], zlib.compress(b"x")]
+        "body",
+        [b"", b"not gzip", gzip.compress(b"x" * 100)[:-9], zlib.compress(b"x")],
+        ids=["nothing", "text", "cut short", "zlib"],
     )
     def test_broken_gzip(self, client: Client, body: bytes) -> None:
         code, text = exchange(client, message(body, flag=1), GZIP).status
