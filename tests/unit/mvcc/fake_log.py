@@ -67,6 +67,7 @@ class FakeLog:
         #: Handed over and not yet on the disk, oldest first.
         self.on_their_way: deque[Batch] = deque()
         self._flushing = False
+        self._lost = False
         self._store: Store | None = None
         # A dropped row is gone at once: whoever reads one afterwards is found out.
         self._dropped: set[bytes] = set()
@@ -86,6 +87,8 @@ class FakeLog:
         batch = self.batch
         if not batch:
             return
+        if self._lost:
+            _fail(batch)
         if self._store is not None:
             self._store.seal(batch)
         self._dropped.update(batch.drops)
@@ -108,9 +111,10 @@ class FakeLog:
 
     def lose(self) -> None:
         """Crash: nothing more reaches the disk."""
-        for batch in (*self.on_their_way, self.batch):
-            batch.durable.set_exception(StorageError("crashed"))
-            batch.durable.exception()
+        self.flush()
+        self._lost = True
+        for batch in self.on_their_way:
+            _fail(batch)
 
     def row(self, row_key: bytes) -> bytes | None:
         if row_key in self._dropped or row_key in self.batch.drops:
@@ -141,6 +145,11 @@ class FakeLog:
         assert not self.batch.rows
         assert not self.on_their_way
         return self.disk.scan_rows(start, stop)
+
+
+def _fail(batch: Batch) -> None:
+    batch.durable.set_exception(StorageError("crashed"))
+    batch.durable.exception()
 
 
 async def turns(number: int = 1) -> None:
