@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance import errors
-from tests.conformance.messages import ALL, EVERYTHING, delete, get, put
+from tests.conformance.messages import ALL, EVERYTHING, delete, get, put, txn
 from tests.conformance.store import Store
 
 NO_LEASE = 99
@@ -35,6 +36,18 @@ def test_ignore_value_keeps_the_value(store: Store) -> None:
     store.send(put(b"a", ignore_value=True, ignore_lease=True))
     store.send(put(b"b", b"new", ignore_lease=True))
     store.send(get(*EVERYTHING))
+
+
+def test_ignore_lease_keeps_the_lease_and_a_put_without_it_does_not(store: Store) -> None:
+    lease = store.send(pb.LeaseGrantRequest(ID=19, TTL=600)).reply.ID
+    store.send(put(b"a", b"leased", lease=lease))
+    store.send(put(b"a", b"still leased", ignore_lease=True))
+    store.send(txn(put(b"a", ignore_value=True, ignore_lease=True), put(b"b", lease=lease)))
+    assert [kv.lease for kv in store.send(get(*EVERYTHING)).reply.kvs] == [lease, lease, 0]
+    assert store.send(put(b"a", ignore_value=True, prev_kv=True)).reply.prev_kv.lease == lease
+    assert store.send(get(b"a")).reply.kvs[0].lease == 0
+    store.send(pb.LeaseRevokeRequest(ID=lease))
+    assert [kv.key for kv in store.send(get(*EVERYTHING)).reply.kvs] == [b"a", b"c"]
 
 
 def test_an_unknown_lease_is_refused_before_a_missing_key(store: Store) -> None:
