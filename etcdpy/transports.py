@@ -12,6 +12,7 @@ import socket
 from collections.abc import Sequence
 
 from etcdpy.config import Config
+from etcdpy.errors import StoppedError
 from etcdpy.listeners import ListenError
 from etcdpy.transport import ReferenceServer, Server, ServerOptions
 
@@ -43,6 +44,7 @@ def options_of(config: Config) -> ServerOptions:
         keepalive_interval=config.grpc_keepalive_interval if keepalive else 0.0,
         keepalive_timeout=config.grpc_keepalive_timeout,
         keepalive_min_time=min_time if min_time > 0 else GRPC_GO_MIN_TIME,
+        stopped_message=StoppedError.TEXT,
     )
 
 

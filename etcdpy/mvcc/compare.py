@@ -10,10 +10,7 @@ from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import Compare
 
-#: A key that does not exist compares as one with every number 0.
-_MISSING = KeyValue()
-
-_OPERAND: dict[int, str] = {
+_FIELDS: dict[int, str] = {
     Compare.VERSION: "version",
     Compare.CREATE: "create_revision",
     Compare.MOD: "mod_revision",
@@ -39,7 +36,7 @@ def holds(store: Store, compare: Compare, revision: int) -> bool:
     compare holds for it, NOT_EQUAL included.
     """
     if not compare.range_end:
-        return _holds_for(compare, _look_up(store, compare, compare.key, revision))
+        return _holds_for(compare, _operand(store, compare, compare.key, revision))
     start, stop = bounds(compare.key, compare.range_end)
     cursor: bytes | None = start
     empty = True
@@ -47,32 +44,42 @@ def holds(store: Store, compare: Compare, revision: int) -> bool:
         keys, cursor = store.index.scan(cursor, stop, revision, _SLICE)
         for key in keys:
             empty = False
-            if not _holds_for(compare, _look_up(store, compare, key, revision)):
+            if not _holds_for(compare, _operand(store, compare, key, revision)):
                 return False
-    return not empty or _holds_for(compare, None)
+    return not empty or _holds_for(compare, None if compare.target == Compare.VALUE else 0)
 
 
-def _look_up(store: Store, compare: Compare, key: bytes, revision: int) -> KeyValue | None:
+def _operand(store: Store, compare: Compare, key: bytes, revision: int) -> int | bytes | None:
+    """Return what ``key`` has to be compared; None for the value of a missing key."""
     version = store.index.at(key, revision)
-    if version is None:
-        return None
-    if compare.target in (Compare.VALUE, Compare.LEASE):
-        row = store.get(key, revision)
-        assert row is not None
-        return KeyValue.FromString(row)
-    return KeyValue(
-        create_revision=version.create, mod_revision=version.main, version=version.version
-    )
+    target = compare.target
+    if target == Compare.VALUE:
+        return None if version is None else _row(store, key, revision).value
+    if version is None or target not in _FIELDS:
+        return 0
+    if target == Compare.VERSION:
+        return version.version
+    if target == Compare.CREATE:
+        return version.create
+    if target == Compare.MOD:
+        return version.main
+    return _row(store, key, revision).lease
 
 
-def _holds_for(compare: Compare, kv: KeyValue | None) -> bool:
-    if kv is None and compare.target == Compare.VALUE:
+def _row(store: Store, key: bytes, revision: int) -> KeyValue:
+    row = store.get(key, revision)
+    assert row is not None
+    return KeyValue.FromString(row)
+
+
+def _holds_for(compare: Compare, have: int | bytes | None) -> bool:
+    if have is None:
         return False
     rule = _HOLDS.get(compare.result)
     if rule is None:  # etcd passes results it does not know
         return True
-    field = _OPERAND.get(compare.target)
+    field = _FIELDS.get(compare.target)
     if field is None:  # ... and finds targets it does not know equal
         return rule(0, 0)
     # An operand of another kind than the target reads as 0 or empty, as in etcd.
-    return rule(getattr(kv or _MISSING, field), getattr(compare, field))
+    return rule(have, getattr(compare, field))

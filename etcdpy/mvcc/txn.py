@@ -9,7 +9,7 @@ order, each operation seeing what the earlier ones wrote.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from etcdpy.errors import (
@@ -22,10 +22,11 @@ from etcdpy.mvcc import replies
 from etcdpy.mvcc.compare import holds
 from etcdpy.mvcc.keyrange import bounds, covers
 from etcdpy.mvcc.ranges import RangeResult, select
+from etcdpy.mvcc.request import DELETE, PUT, RANGE, TXN, Op, Txn
 from etcdpy.mvcc.slices import Steps, finish
 from etcdpy.mvcc.store import Changes, Store
 from etcdpy.pb.kv_pb2 import KeyValue
-from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest, RequestOp, TxnRequest
+from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
 from etcdpy.pb.wire import delimited
 
 LeaseExists = Callable[[int], bool]
@@ -45,7 +46,7 @@ class _Path(NamedTuple):
     """The branch a transaction takes; ``nested`` holds the paths of its Txn operations."""
 
     succeeded: bool
-    ops: Sequence[RequestOp]
+    ops: list[Op]
     nested: dict[int, _Path]
 
 
@@ -100,20 +101,19 @@ def delete_range(store: Store, changes: Changes, request: DeleteRangeRequest) ->
     return Deleted(len(keys), rows)
 
 
-def is_read_only(request: TxnRequest) -> bool:
+def is_read_only(request: Txn) -> bool:
     """Tell whether every operation of both branches is a Range (a nested Txn is not)."""
-    return all(
-        op.WhichOneof("request") == "request_range" for op in (*request.success, *request.failure)
+    return all(kind == RANGE for kind, _ in request.success) and all(
+        kind == RANGE for kind, _ in request.failure
     )
 
 
-def read_txn(store: Store, request: TxnRequest, revision: int, header: bytes) -> Steps[bytes]:
+def read_txn(store: Store, request: Txn, revision: int, header: bytes) -> Steps[bytes]:
     """Answer a transaction that only reads from the state at ``revision``, in slices."""
     path = _decide(store, request, revision)
     _check(store, path, revision, _no_leases)
     responses: list[bytes] = []
-    for op in path.ops:
-        asked = op.request_range
+    for _, asked in path.ops:
         result = yield from select(store, asked, store.read_revision(asked.revision, revision))
         responses.append(_range_op(revision, result))
     return replies.txn_reply(header, path.succeeded, responses)
@@ -122,7 +122,7 @@ def read_txn(store: Store, request: TxnRequest, revision: int, header: bytes) ->
 def apply_txn(
     store: Store,
     changes: Changes,
-    request: TxnRequest,
+    request: Txn,
     lease_exists: LeaseExists,
     header_at: Callable[[int], bytes],
 ) -> bytes:
@@ -150,31 +150,26 @@ def _no_leases(_: int) -> bool:
     return False
 
 
-def _decide(store: Store, request: TxnRequest, revision: int) -> _Path:
+def _decide(store: Store, request: Txn, revision: int) -> _Path:
     succeeded = all(holds(store, compare, revision) for compare in request.compare)
     ops = request.success if succeeded else request.failure
-    nested = {
-        i: _decide(store, op.request_txn, revision)
-        for i, op in enumerate(ops)
-        if op.WhichOneof("request") == "request_txn"
-    }
+    nested = {i: _decide(store, op, revision) for i, (kind, op) in enumerate(ops) if kind == TXN}
     return _Path(succeeded, ops, nested)
 
 
 def _check(store: Store, path: _Path, revision: int, lease_exists: LeaseExists) -> None:
     deleted: list[DeleteRangeRequest] = []
-    for op in _flattened(path):
-        kind = op.WhichOneof("request")
-        if kind == "request_range":
-            _check_read_revision(store, op.request_range.revision, revision)
-        elif kind == "request_put":
-            _check_put_after(store, op.request_put, deleted, lease_exists)
-        elif kind == "request_delete_range":
-            deleted.append(op.request_delete_range)
+    for kind, op in _flattened(path) if path.nested else path.ops:
+        if kind == RANGE:
+            _check_read_revision(store, op.revision, revision)
+        elif kind == PUT:
+            _check_put_after(store, op, deleted, lease_exists)
+        elif kind == DELETE:
+            deleted.append(op)
 
 
-def _flattened(path: _Path) -> list[RequestOp]:
-    ops: list[RequestOp] = []
+def _flattened(path: _Path) -> list[Op]:
+    ops: list[Op] = []
     for i, op in enumerate(path.ops):
         if i in path.nested:
             ops += _flattened(path.nested[i])
@@ -209,18 +204,17 @@ def _run(store: Store, changes: Changes, path: _Path) -> list[bytes]:
     return [_run_op(store, changes, op, path.nested.get(i)) for i, op in enumerate(path.ops)]
 
 
-def _run_op(store: Store, changes: Changes, op: RequestOp, nested: _Path | None) -> bytes:
-    kind = op.WhichOneof("request")
-    if kind == "request_range":
-        asked = op.request_range
+def _run_op(store: Store, changes: Changes, op: Op, nested: _Path | None) -> bytes:
+    kind, request = op
+    if kind == RANGE:
         newest = changes.revision
-        revision = asked.revision if 0 < asked.revision < newest else newest
-        return _range_op(changes.shown, finish(select(store, asked, revision)))
-    if kind == "request_put":
-        previous = put(store, changes, op.request_put)
+        revision = request.revision if 0 < request.revision < newest else newest
+        return _range_op(changes.shown, finish(select(store, request, revision)))
+    if kind == PUT:
+        previous = put(store, changes, request)
         return delimited(2, replies.put_reply(replies.revision_only(changes.shown), previous))
-    if kind == "request_delete_range":
-        deleted = delete_range(store, changes, op.request_delete_range)
+    if kind == DELETE:
+        deleted = delete_range(store, changes, request)
         header = replies.revision_only(changes.shown)
         return delimited(3, replies.delete_reply(header, deleted.number, deleted.rows))
     assert nested is not None

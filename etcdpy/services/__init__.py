@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etcdpy.lease import LeaseKeeper
+from etcdpy.mvcc.request import decode_txn
 from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
 from etcdpy.services.cluster import ClusterService
 from etcdpy.services.concurrency import Client
@@ -11,7 +12,6 @@ from etcdpy.services.kv import KVService
 from etcdpy.services.lease import LeaseService
 from etcdpy.services.lock import LockService
 from etcdpy.services.maintenance import MaintenanceService
-from etcdpy.services.nesting import decode_txn
 from etcdpy.services.node import Node
 from etcdpy.services.registration import Registry, register
 from etcdpy.services.watch import WatchService

@@ -7,8 +7,6 @@ one from either server.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from etcdpy.errors import (
     CustomSortUnsupportedError,
     DuplicateKeyError,
@@ -20,13 +18,8 @@ from etcdpy.errors import (
     TooManyOpsError,
     ValueProvidedError,
 )
-from etcdpy.pb.rpc_pb2 import (
-    DeleteRangeRequest,
-    PutRequest,
-    RangeRequest,
-    RequestOp,
-    TxnRequest,
-)
+from etcdpy.mvcc.request import DELETE, PUT, RANGE, TXN, Op, Txn
+from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest, RangeRequest
 
 _SORT_ORDERS = frozenset(RangeRequest.SortOrder.values())
 _SORT_TARGETS = frozenset(RangeRequest.SortTarget.values())
@@ -100,7 +93,7 @@ def check_delete_range(request: DeleteRangeRequest) -> None:
         raise EmptyKeyError
 
 
-def check_txn(request: TxnRequest, max_ops: int) -> None:
+def check_txn(request: Txn, max_ops: int) -> None:
     """
     Check a Txn, those nested in it and all their operations, in both branches.
 
@@ -112,33 +105,28 @@ def check_txn(request: TxnRequest, max_ops: int) -> None:
 
     """
     _check_ops(request, max_ops)
-    _check_branches_write_keys_once(request)
+    _written(request.success)
+    _written(request.failure)
 
 
-def _check_ops(request: TxnRequest, allowance: int) -> None:
+def _check_ops(request: Txn, allowance: int) -> None:
     longest = max(len(request.compare), len(request.success), len(request.failure))
     if longest > allowance:
         raise TooManyOpsError
     for compare in request.compare:
         if not compare.key:
             raise EmptyKeyError
-    for branch in (request.success, request.failure):
-        for op in branch:
-            _check_op(op, allowance - longest)
-
-
-def _check_op(op: RequestOp, allowance: int) -> None:
-    kind = op.WhichOneof("request")
-    if kind == "request_range":
-        check_range(op.request_range)
-    elif kind == "request_put":
-        check_put(op.request_put)
-    elif kind == "request_delete_range":
-        check_delete_range(op.request_delete_range)
-    elif kind == "request_txn":
-        _check_ops(op.request_txn, allowance)
-    else:
-        raise KeyNotFoundError
+    for kind, op in (*request.success, *request.failure):
+        if kind == RANGE:
+            check_range(op)
+        elif kind == PUT:
+            check_put(op)
+        elif kind == DELETE:
+            check_delete_range(op)
+        elif kind == TXN:
+            _check_ops(op, allowance - longest)
+        else:
+            raise KeyNotFoundError
 
 
 class _Writes:
@@ -148,51 +136,53 @@ class _Writes:
 
     def __init__(self) -> None:
         self.puts: set[bytes] = set()
-        self.deletes: list[DeleteRangeRequest] = []
+        self.deletes: list[tuple[bytes, bytes]] = []
 
-    def deletes_key(self, key: bytes) -> bool:
-        """Tell whether a deletion hits ``key``, range_end taken as plain bytes."""
-        # etcd compares range_end as it stands here: one that means "all keys from here
-        # on" (a single zero byte) is below every key, so it never conflicts.
-        return any(
-            key == delete.key if not delete.range_end else delete.key <= key < delete.range_end
-            for delete in self.deletes
-        )
+    def add_put(self, key: bytes) -> None:
+        """
+        Add a key that is put.
+
+        Raises:
+            DuplicateKeyError: If it is put, or deleted, by what was added before.
+
+        """
+        if key in self.puts:
+            raise DuplicateKeyError
+        for start, end in self.deletes:
+            # etcd compares range_end as it stands here: one that means "all keys from here
+            # on" (a single zero byte) is below every key, so it never conflicts.
+            if key == start if not end else start <= key < end:
+                raise DuplicateKeyError
+        self.puts.add(key)
 
 
-def _check_branches_write_keys_once(request: TxnRequest) -> tuple[_Writes, _Writes]:
-    return _written(request.success), _written(request.failure)
-
-
-def _written(ops: Sequence[RequestOp]) -> _Writes:
+def _written(ops: list[Op]) -> _Writes | None:
     """
-    Return what one branch writes.
+    Return what one branch writes; None if nothing.
 
     Raises:
         DuplicateKeyError: If it could put a key twice, or put one that it deletes.
 
     """
+    writing = [op for op in ops if op[0] != RANGE]
+    if not writing:
+        return None
     writes = _Writes()
-    writes.deletes += [
-        op.request_delete_range for op in ops if op.WhichOneof("request") == "request_delete_range"
-    ]
-    for op in ops:
-        if op.WhichOneof("request") == "request_txn":
-            _add_nested(writes, op.request_txn)
-    for op in ops:
-        if op.WhichOneof("request") == "request_put":
-            key = op.request_put.key
-            if key in writes.puts or writes.deletes_key(key):
-                raise DuplicateKeyError
-            writes.puts.add(key)
+    writes.deletes += [(op.key, op.range_end) for kind, op in writing if kind == DELETE]
+    for kind, op in writing:
+        if kind == TXN:
+            _add_nested(writes, op)
+    for kind, op in writing:
+        if kind == PUT:
+            writes.add_put(op.key)
     return writes
 
 
-def _add_nested(writes: _Writes, nested: TxnRequest) -> None:
+def _add_nested(writes: _Writes, nested: Txn) -> None:
+    branches = [_written(nested.success), _written(nested.failure)]
     # Only one branch of the nested transaction runs, so both may put the same key.
-    success, failure = _check_branches_write_keys_once(nested)
-    for key in success.puts | failure.puts:
-        if key in writes.puts or writes.deletes_key(key):
-            raise DuplicateKeyError
-    writes.puts |= success.puts | failure.puts
-    writes.deletes += success.deletes + failure.deletes
+    for key in set().union(*(branch.puts for branch in branches if branch)):
+        writes.add_put(key)
+    for branch in branches:
+        if branch:
+            writes.deletes += branch.deletes

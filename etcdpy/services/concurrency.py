@@ -20,6 +20,7 @@ from grpc import StatusCode
 
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc.keyrange import bounds
+from etcdpy.mvcc.request import Txn
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.kv import KVService
 from etcdpy.services.lease import LeaseService
@@ -100,11 +101,12 @@ class Client:
         if lease:
             return lease
         request = pb.LeaseGrantRequest(TTL=SESSION_TTL)
-        return (await self._leases.LeaseGrant(request, context)).ID
+        granted = await self._leases.LeaseGrant(request, context)
+        return pb.LeaseGrantResponse.FromString(granted).ID
 
     async def txn(self, request: pb.TxnRequest, context: Any) -> pb.TxnResponse:
         """Run a transaction."""
-        return pb.TxnResponse.FromString(await self._kv.Txn(request, context))
+        return pb.TxnResponse.FromString(await self._kv.Txn(Txn.of(request), context))
 
     async def range(self, request: pb.RangeRequest, context: Any) -> pb.RangeResponse:
         """Read."""

@@ -14,6 +14,7 @@ from typing import Any
 from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.ranges import select
+from etcdpy.mvcc.request import Txn
 from etcdpy.mvcc.slices import Steps, T
 from etcdpy.mvcc.store import Store
 from etcdpy.pb import rpc_pb2 as pb
@@ -83,7 +84,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         node, store = self._node, self._store
         node.check_quota(put_cost(request))
         checks.check_put(request)
-        node.request_limit.check(request)
+        node.request_limit.check(request.ByteSize())
         node.alarms.check_write(grows=True)
         txn.check_put(store, request, node.lease_exists)
         changes = store.begin()
@@ -99,7 +100,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         """Delete keys; the reply waits for the disk."""
         node, store = self._node, self._store
         checks.check_delete_range(request)
-        node.request_limit.check(request)
+        node.request_limit.check(request.ByteSize())
         node.alarms.check_write(grows=False)
         changes = store.begin()
         deleted = txn.delete_range(store, changes, request)
@@ -111,7 +112,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         return reply
 
     @inline
-    async def Txn(self, request: pb.TxnRequest, context: Any) -> bytes:
+    async def Txn(self, request: Txn, context: Any) -> bytes:
         """Apply a transaction, or answer one that only reads from the durable revision."""
         node, store = self._node, self._store
         cost = txn_cost(request)
@@ -121,7 +122,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
             revision = store.durable_revision
             steps = txn.read_txn(store, request, revision, self._headers.at(revision))
             return await self._in_slices(steps, revision)
-        node.request_limit.check(request)
+        node.request_limit.check(request.size)
         node.alarms.check_write(grows=cost > 0)
         changes = store.begin()
         reply = txn.apply_txn(store, changes, request, node.lease_exists, self._headers.at)

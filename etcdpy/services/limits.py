@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import Message
-
 from etcdpy.errors import RequestTooLargeError
-from etcdpy.pb.rpc_pb2 import PutRequest, RequestOp, TxnRequest
+from etcdpy.mvcc.request import PUT, TXN, Op, Txn
+from etcdpy.pb.rpc_pb2 import PutRequest
 from etcdpy.pb.wire import varint
 
 #: What etcd allows for the record around a key-value pair when it weighs a put, in bytes.
@@ -33,15 +32,14 @@ class RequestLimit:
         # Whatever is this small passes, with the longest length prefix there is.
         self._surely = max_bytes - self._fixed - 5
 
-    def check(self, request: Message) -> None:
+    def check(self, size: int) -> None:
         """
-        Check a write.
+        Check a write whose request is encoded in ``size`` bytes.
 
         Raises:
             RequestTooLargeError: If it is over the limit.
 
         """
-        size = request.ByteSize()
         if size <= self._surely:
             return
         if size + self._fixed + len(varint(size)) > self._max:
@@ -53,16 +51,16 @@ def put_cost(request: PutRequest) -> int:
     return PUT_OVERHEAD + len(request.key) + len(request.value)
 
 
-def txn_cost(request: TxnRequest) -> int:
+def txn_cost(request: Txn) -> int:
     """Return the bytes that etcd's quota counts for a transaction: its dearer branch."""
-    return max(
-        sum(map(_op_cost, request.success)),
-        sum(map(_op_cost, request.failure)),
-    )
+    return max(_cost(request.success), _cost(request.failure))
 
 
-def _op_cost(op: RequestOp) -> int:
-    kind = op.WhichOneof("request")
-    if kind == "request_put":
-        return put_cost(op.request_put)
-    return txn_cost(op.request_txn) if kind == "request_txn" else 0
+def _cost(ops: list[Op]) -> int:
+    cost = 0
+    for kind, op in ops:
+        if kind == PUT:
+            cost += put_cost(op)
+        elif kind == TXN:
+            cost += txn_cost(op)
+    return cost

@@ -25,7 +25,7 @@ class Registry(Protocol):
         """Serve these methods of a service."""
 
 
-Deserializer = Callable[[bytes], Message]
+Deserializer = Callable[[bytes], Any]
 
 
 def register(

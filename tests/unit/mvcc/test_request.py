@@ -1,4 +1,4 @@
-"""Transactions nested deeper than protobuf reads are taken apart level by level."""
+"""Transactions are taken apart once, also those nested deeper than protobuf reads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import pytest
 from google.protobuf.message import DecodeError
 
 from etcdpy.errors import EmptyKeyError, TooManyOpsError
+from etcdpy.mvcc.request import PUT as PUT_OP
+from etcdpy.mvcc.request import TXN, Txn, decode_txn
 from etcdpy.pb.rpc_pb2 import Compare, PutRequest, RequestOp, TxnRequest
 from etcdpy.pb.wire import delimited
 from etcdpy.services.checks import check_txn
-from etcdpy.services.nesting import DeepTxn, decode_txn
 
 PUT = TxnRequest(success=[RequestOp(request_put=PutRequest(key=b"k", value=b"v"))])
 
@@ -21,32 +22,35 @@ def nested(innermost: TxnRequest, levels: int) -> bytes:
     return data
 
 
-def test_shallow_transactions_are_protobuf_messages() -> None:
-    assert decode_txn(nested(PUT, 10)).success[0].WhichOneof("request") == "request_txn"
-    assert isinstance(decode_txn(nested(PUT, 10)), TxnRequest)
-
-
-@pytest.mark.parametrize("levels", [49, 50, 51, 100, 126])
-def test_innermost_operation_of_a_deep_transaction_is_found(levels: int) -> None:
+@pytest.mark.parametrize("levels", [0, 1, 49, 50, 51, 100, 126])
+def test_innermost_operation_of_a_nested_transaction_is_found(levels: int) -> None:
     txn = decode_txn(nested(PUT, levels))
     for _ in range(levels):
-        txn = txn.success[0].request_txn
-    assert txn.success[0].request_put == PutRequest(key=b"k", value=b"v")
+        [(kind, txn)] = txn.success
+        assert kind == TXN
+    assert txn.success == [(PUT_OP, PutRequest(key=b"k", value=b"v"))]
 
 
-def test_deep_transaction_knows_its_encoded_size() -> None:
-    data = nested(PUT, 120)
-    assert decode_txn(data).ByteSize() == len(data)
+@pytest.mark.parametrize("levels", [3, 120])
+def test_transaction_knows_its_encoded_size(levels: int) -> None:
+    data = nested(PUT, levels)
+    assert decode_txn(data).size == len(data)
+    assert Txn.of(PUT).size == PUT.ByteSize()
 
 
-def test_compares_and_both_branches_of_a_deep_transaction_are_kept() -> None:
-    deep = nested(PUT, 60)
+@pytest.mark.parametrize("levels", [1, 60])
+def test_compares_and_both_branches_are_kept(levels: int) -> None:
     compare = Compare(key=b"c", version=3)
-    data = delimited(1, compare.SerializeToString()) + delimited(3, delimited(4, deep))
+    inner = delimited(4, nested(PUT, levels))
+    data = delimited(1, compare.SerializeToString()) + delimited(3, inner)
     txn = decode_txn(data)
     assert list(txn.compare) == [compare]
-    assert len(txn.success) == 0
-    assert len(txn.failure) == 1
+    assert txn.success == []
+    assert [kind for kind, _ in txn.failure] == [TXN]
+
+
+def test_operation_without_content_has_no_kind() -> None:
+    assert Txn.of(TxnRequest(success=[RequestOp()])).success == [(None, None)]
 
 
 def test_127_levels_are_allowed_and_128_are_too_many() -> None:
@@ -87,4 +91,4 @@ def test_every_truncation_of_a_deep_transaction_is_refused_or_read() -> None:
             txn = decode_txn(data[:end])
         except DecodeError:
             continue
-        assert isinstance(txn, TxnRequest | DeepTxn)
+        assert isinstance(txn, Txn)
