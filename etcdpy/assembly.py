@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from etcdpy import membership
 from etcdpy.alarms import Alarms
 from etcdpy.config import Config
-from etcdpy.lease import LeaseKeeper, Lessor
+from etcdpy.lease import LeaseKeeper, LeaseRules, Lessor
 from etcdpy.membership import Identity
 from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.replies import Headers
@@ -84,10 +85,14 @@ async def build_services(config: Config, server: Registry) -> Services:
     compactor = Compactor(store)
     if unfinished:
         compactor.resume(unfinished)
-    lessor = Lessor()
-    node = _make_node(config, backend, log, store, compactor, identity, lessor)
-    keeper = LeaseKeeper(store, lessor, loop.time, lambda: node.alarms.check_write(grows=False))
-    keeper.restore([row for _, row in log.items(Bucket.LEASE)])
+    keeper = LeaseKeeper(
+        store,
+        _lease_rules(config),
+        time.monotonic,
+        check_revoke=lambda: node.alarms.check_write(grows=False),
+    )
+    keeper.restore(row for _, row in log.items(Bucket.LEASE))
+    node = _make_node(config, backend, log, store, compactor, identity, keeper.lessor)
     keeper.start()
     hub = Hub(store, log, node.headers, loop)
     told.append(hub.publish)
@@ -116,6 +121,15 @@ async def _start_up(config: Config, log: GroupCommit) -> Identity:
     if pending := log.unsettled():
         await pending
     return identity
+
+
+def _lease_rules(config: Config) -> LeaseRules:
+    return LeaseRules(
+        min_ttl=config.min_lease_ttl,
+        restart_extra=config.election_seconds,
+        retry_after=config.request_timeout,
+        checkpoints="LeaseCheckpoint" in config.feature_gates,
+    )
 
 
 def _make_node(

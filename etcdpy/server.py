@@ -26,10 +26,6 @@ __all__ = ["FatalError", "run"]
 
 log = logging.getLogger(__name__)
 
-#: How long running calls may take to finish at shutdown.
-#: (etcd: ``ServerConfig.ReqTimeout``, 5 s and two election timeouts of 1 s)
-DRAIN_SECONDS = 7.0
-
 
 class FatalError(Exception):
     """
@@ -140,7 +136,8 @@ async def _serve_until_signal(
 async def _drain(config: Config, transport: Transport, number: signal.Signals) -> signal.Signals:
     log.info("received signal; shutting down", {"signal": signals.NAMES[number]})
     log.info("closing etcd server", _identity(config))
-    await transport.stop(DRAIN_SECONDS)
+    # Running calls may take that long to finish.
+    await transport.stop(config.request_timeout)
     return number
 
 

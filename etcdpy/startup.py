@@ -62,6 +62,8 @@ def log_settings(config: Config, initialized: bool) -> None:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, frozenset):
+        return sorted(value)
     return texts(value) if isinstance(value, tuple) else value
 
 

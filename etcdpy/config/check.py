@@ -34,6 +34,8 @@ _LEVELS = {
 }
 
 _RECOMMENDED_REQUEST_BYTES = 10 * 1024 * 1024
+#: (etcd: ``maxElectionMs``)
+_LONGEST_ELECTION_MS = 50000
 
 
 def parse_level(text: str) -> int:
@@ -78,10 +80,12 @@ def check(config: Config, given: Collection[str], note: Note) -> None:
         'or "unixs:/path/to/socket" ({})'
     )
     _demand(check_has_host, config.advertise_client_urls, form)
+    _check_times(config)
     if not config.advertise_client_urls:
         raise InvalidConfigError(
             "--advertise-client-urls is required when --listen-client-urls is set explicitly"
         )
+    _check_gates(config, note)
     _remark(config, given, note)
 
 
@@ -93,6 +97,39 @@ def _demand(
     except UrlError as refusal:
         together = quote(",".join(map(str, urls)))
         raise InvalidConfigError(form.format(together, refusal)) from None
+
+
+def _check_times(config: Config) -> None:
+    heartbeat, election = config.heartbeat_interval, config.election_timeout
+    for flag, value in (("heartbeat-interval", heartbeat), ("election-timeout", election)):
+        if not value:
+            raise InvalidConfigError(f"--{flag} must be >0 (set to 0ms)")
+    if 5 * heartbeat > election:
+        raise InvalidConfigError(
+            f"--election-timeout[{election}ms] should be at least as 5 times as "
+            f"--heartbeat-interval[{heartbeat}ms]"
+        )
+    if election > _LONGEST_ELECTION_MS:
+        raise InvalidConfigError(
+            f"--election-timeout[{election}ms] is too long, and should be set less than "
+            f"{_LONGEST_ELECTION_MS}ms"
+        )
+
+
+def _check_gates(config: Config, note: Note) -> None:
+    checkpoints = "LeaseCheckpoint" in config.feature_gates
+    persisted = "LeaseCheckpointPersist" in config.feature_gates
+    if persisted and not checkpoints:
+        raise InvalidConfigError(
+            "enabling feature gate LeaseCheckpointPersist requires enabling feature gate "
+            "LeaseCheckpoint"
+        )
+    if checkpoints and not persisted:
+        message = (
+            "Detected that checkpointing is enabled without persistence. Consider enabling "
+            "feature gate LeaseCheckpointPersist"
+        )
+        note("warn", message, {})
 
 
 def _remark(config: Config, given: Collection[str], note: Note) -> None:

@@ -15,6 +15,7 @@ from dataclasses import Field, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
+from etcdpy.config.gates import FeatureGates
 from etcdpy.config.urls import Url, parse_urls
 from etcdpy.config.values import (
     Bool,
@@ -94,7 +95,8 @@ def _setting(
     return field(default=value, metadata={"setting": row})
 
 
-_MEMBER, _CLUSTERING, _LOGGING, _UNSAFE = "Member", "Clustering", "Logging", "Unsafe feature"
+_MEMBER, _CLUSTERING, _LOGGING = "Member", "Clustering", "Logging"
+_FEATURES, _UNSAFE = "Features", "Unsafe feature"
 _CLIENT_URL, _PEER_URL = "http://localhost:2379", "http://localhost:2380"
 
 
@@ -174,6 +176,20 @@ class Config:
         "Time between the notifications that watches may ask for while nothing happens. 0 "
         "means 10 minutes; less than 100 ms is raised to that.",
     )
+    heartbeat_interval: int = _setting(
+        _MEMBER,
+        Uint(),
+        "100",
+        "Time (in milliseconds) of a heartbeat interval. A single node sends none; with "
+        "--election-timeout it decides the shortest lease.",
+    )
+    election_timeout: int = _setting(
+        _MEMBER,
+        Uint(),
+        "1000",
+        "Time (in milliseconds) for an election to timeout. A single node holds none; leases "
+        "get it on top at a restart, and one and a half of it is the shortest lease.",
+    )
     transport: str = _setting(
         _MEMBER,
         Choice("native", "grpcio"),
@@ -221,6 +237,14 @@ class Config:
         "info",
         "Least severe level that is logged: debug, info, warn, error, panic, or fatal.",
     )
+    feature_gates: frozenset[str] = _setting(
+        _FEATURES,
+        FeatureGates(),
+        "",
+        "A set of key=value pairs that describe feature gates for alpha features. "
+        "LeaseCheckpoint and LeaseCheckpointPersist together write down what long leases have "
+        "left; the other gates of etcd are accepted and change nothing.",
+    )
     unsafe_no_fsync: bool = _setting(
         _UNSAFE, Bool(), "false", "Disables fsync, unsafe, will cause data loss."
     )
@@ -229,6 +253,25 @@ class Config:
     def max_message_bytes(self) -> int:
         """The largest message gRPC takes: the largest request and what may be around it."""
         return self.max_request_bytes + GRPC_OVERHEAD_BYTES
+
+    @property
+    def election_seconds(self) -> float:
+        """Seconds of an election timeout, which is whole heartbeats (etcd: ElectionTicks)."""
+        return self._election_ticks * self.heartbeat_interval / 1000
+
+    @property
+    def request_timeout(self) -> float:
+        """Seconds that a request may take (etcd: ServerConfig.ReqTimeout)."""
+        return 5.0 + 2 * self.election_seconds
+
+    @property
+    def min_lease_ttl(self) -> int:
+        """Seconds of the shortest lease: one and a half election timeouts, rounded up."""
+        return -(-(3 * self._election_ticks // 2 * self.heartbeat_interval) // 1000)
+
+    @property
+    def _election_ticks(self) -> int:
+        return self.election_timeout // self.heartbeat_interval
 
     @property
     def progress_interval(self) -> float:

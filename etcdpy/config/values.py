@@ -27,6 +27,7 @@ __all__ = [
     "Uint",
     "Uint32",
     "UrlList",
+    "parse_boolean",
     "quote",
 ]
 
@@ -64,16 +65,21 @@ _BOOLEANS = {
 }
 
 
-class Bool:
+def parse_boolean(text: str) -> bool:
     """Go's ``strconv.ParseBool``."""
+    try:
+        return _BOOLEANS[text]
+    except KeyError:
+        raise BadValueError("parse error") from None
+
+
+class Bool:
+    """A flag that is on or off."""
 
     is_boolean = True
 
     def parse(self, text: str) -> bool:
-        try:
-            return _BOOLEANS[text]
-        except KeyError:
-            raise BadValueError("parse error") from None
+        return parse_boolean(text)
 
 
 class Ignored:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etcdpy.lease.keeper import LeaseKeeper
+from etcdpy.lease.keeper import LeaseKeeper, LeaseRules
 from etcdpy.lease.lessor import Lease, Lessor
 
-__all__ = ["Lease", "LeaseKeeper", "Lessor"]
+__all__ = ["Lease", "LeaseKeeper", "LeaseRules", "Lessor"]

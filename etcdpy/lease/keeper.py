@@ -8,26 +8,50 @@ revision deletes them, in key order, and the same batch removes the lease.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from struct import Struct
 
 from etcdpy.errors import EtcdError, LeaseNotFoundError
+from etcdpy.lease.checkpoints import Checkpoints
 from etcdpy.lease.lessor import Lease, Lessor
 from etcdpy.mvcc.store import Store
 from etcdpy.storage.buckets import Bucket
 
+log = logging.getLogger(__name__)
+
 #: Seconds between two looks for leases that have run out (etcd: revokes every 500 ms).
 SCAN_INTERVAL = 0.5
-#: Leases revoked between two turns of the loop.
+#: Leases revoked between two turns of the loop: about a millisecond.
 REVOKED_PER_SLICE = 50
-#: Seconds after which a revocation that failed is tried again (etcd: the request timeout).
-RETRY_AFTER = 7.0
-#: Seconds that restored leases get on top: one election timeout, as in etcd.
-RESTART_EXTRA = 1.0
+#: Leases written down between two turns of the loop (etcd: maxLeaseCheckpointBatchSize).
+CHECKPOINTS_PER_SLICE = 500
 
 _ID = Struct(">q")
+
+
+@dataclass(frozen=True)
+class LeaseRules:
+    """
+    What a server's settings say of leases; the defaults are those of etcd's.
+
+    Attributes:
+        min_ttl: Shortest time to live that is granted: one and a half election timeouts,
+            rounded up to seconds (etcd: minLeaseTTL).
+        restart_extra: Seconds that restored leases get on top: one election timeout.
+        retry_after: Seconds after which a revocation that failed is tried again: the
+            request timeout.
+        checkpoints: Whether what long leases have left is written down now and then.
+
+    """
+
+    min_ttl: int = 2
+    restart_extra: float = 1.0
+    retry_after: float = 7.0
+    checkpoints: bool = False
 
 
 class LeaseKeeper:
@@ -36,7 +60,7 @@ class LeaseKeeper:
 
     Args:
         store: Whose keys hang on leases.
-        lessor: Knows the leases.
+        rules: What the server's settings say.
         clock: Returns monotonic seconds.
         check_revoke: Raises if the server may not write; asked before leases expire.
 
@@ -45,22 +69,26 @@ class LeaseKeeper:
     def __init__(
         self,
         store: Store,
-        lessor: Lessor,
+        rules: LeaseRules,
         clock: Callable[[], float],
         check_revoke: Callable[[], None],
     ) -> None:
         self._store = store
-        self.lessor = lessor
+        self._rules = rules
         self.clock = clock
         self._check_revoke = check_revoke
-        self._revoked: dict[int, Future[None]] = {}
-        self._expiring: asyncio.Task[None] | None = None
+        self.lessor = Lessor(rules.min_ttl, rules.retry_after)
+        self._checkpoints = Checkpoints(self.lessor) if rules.checkpoints else None
+        self._ended: dict[int, Future[None]] = {}
+        self._watch: asyncio.Task[None] | None = None
 
-    def restore(self, stored: list[bytes]) -> None:
+    def restore(self, stored: Iterable[bytes]) -> None:
         """Bring back the leases of the lease bucket."""
         now = self.clock()
-        for encoded in stored:
-            self.lessor.restore(encoded, now, RESTART_EXTRA)
+        self.lessor.restore(stored, now, self._rules.restart_extra)
+        if self._checkpoints is not None:
+            for lease in self.lessor:
+                self._checkpoints.schedule(lease, now)
 
     def grant(self, lease_id: int, ttl: int) -> tuple[Lease, Future[None]]:
         """
@@ -74,16 +102,31 @@ class LeaseKeeper:
             LeaseExistsError: If there is a lease with that id.
 
         """
-        lease = self.lessor.grant(lease_id or self._free_id(), ttl, self.clock())
+        now = self.clock()
+        lease = self.lessor.grant(lease_id or self._free_id(), ttl, now)
+        if self._checkpoints is not None:
+            self._checkpoints.schedule(lease, now)
         self._store.applied_index += 1
         return lease, self._write(lease.lease_id, lease.encoded())
 
-    def renew(self, lease: Lease) -> None:
-        """Let a lease start again."""
+    def renew(self, lease: Lease) -> Future[None] | None:
+        """
+        Let a lease that has not run out start again.
+
+        Returns:
+            What resolves when that is durable, None if nothing had to be written: a
+            checkpoint must not outlive the renewal that the client is told of.
+
+        """
+        now = self.clock()
         had_checkpoint = lease.checkpoint
-        self.lessor.renew(lease, self.clock())
-        if had_checkpoint:
-            self._write(lease.lease_id, lease.encoded())
+        self.lessor.renew(lease, now)
+        if not had_checkpoint:
+            return None
+        if self._checkpoints is not None:
+            self._checkpoints.schedule(lease, now)
+        self._store.applied_index += 1
+        return self._write(lease.lease_id, lease.encoded())
 
     def revoke(self, lease_id: int) -> Future[None]:
         """
@@ -107,59 +150,75 @@ class LeaseKeeper:
         changes.commit()
         self.lessor.remove(lease)
         durable = self._write(lease_id, None)
-        revoked = self._revoked.pop(lease_id, None)
-        if revoked is not None and not revoked.done():
-            revoked.set_result(None)
+        ended = self._ended.pop(lease_id, None)
+        if ended is not None and not ended.done():
+            ended.set_result(None)
         return durable
 
     async def ended(self, lease: Lease) -> None:
-        """Wait until a lease that has run out is revoked."""
-        revoked = self._revoked.get(lease.lease_id)
-        if revoked is None:
-            revoked = self._revoked[lease.lease_id] = asyncio.get_running_loop().create_future()
-        await asyncio.shield(revoked)
+        """Wait until a lease that has run out is revoked, however long that fails."""
+        ended = self._ended.get(lease.lease_id)
+        if ended is None:
+            ended = self._ended[lease.lease_id] = asyncio.get_running_loop().create_future()
+        await asyncio.shield(ended)
 
     def remaining(self, lease: Lease) -> float:
         """Return the seconds that a lease has left; negative once it has run out."""
         return lease.deadline - self.clock()
 
-    # ------------------------------------------------------------------ expiry
+    # ---------------------------------------------------- what time brings about
 
     def start(self) -> None:
-        """Begin to revoke leases as they run out."""
-        self._expiring = asyncio.create_task(self._expire_for_ever())
+        """Begin to revoke leases as they run out, and to write checkpoints."""
+        self._watch = asyncio.create_task(self._watch_time())
 
     async def close(self) -> None:
-        """Revoke no more."""
-        if self._expiring is not None:
-            self._expiring.cancel()
-            await asyncio.gather(self._expiring, return_exceptions=True)
+        """Do nothing more by itself."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
 
-    async def _expire_for_ever(self) -> None:
+    async def _watch_time(self) -> None:
         while True:
             await asyncio.sleep(SCAN_INTERVAL)
-            while self.expire_some():  # noqa: ASYNC110 - what is waited for is the loop's turn
-                await asyncio.sleep(0)
+            try:
+                while self.expire_some():  # noqa: ASYNC110 - what is waited for is a turn
+                    await asyncio.sleep(0)
+                while self.checkpoint_some():  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            except Exception:
+                # Whatever it was, the next lease to run out is not to live for ever.
+                log.exception("failed to revoke or checkpoint leases")
 
     def expire_some(self) -> bool:
         """Revoke some of the leases that have run out; tell whether there may be more."""
-        now = self.clock()
-        expired = self.lessor.take_expired(now, REVOKED_PER_SLICE)
+        expired = self.lessor.take_expired(self.clock(), REVOKED_PER_SLICE)
         for lease in expired:
             try:
                 self._check_revoke()
-                self.revoke(lease.lease_id)
             except EtcdError:
-                self.lessor.retry(lease, now + RETRY_AFTER)
+                continue  # it comes again
+            self.revoke(lease.lease_id)
         return len(expired) == REVOKED_PER_SLICE
+
+    def checkpoint_some(self) -> bool:
+        """Write down some of the leases whose time it is; tell whether there may be more."""
+        if self._checkpoints is None:
+            return False
+        due = self._checkpoints.take_due(self.clock(), CHECKPOINTS_PER_SLICE)
+        for lease in due:
+            self._write(lease.lease_id, lease.encoded())
+        if due:
+            self._store.applied_index += 1
+        return len(due) == CHECKPOINTS_PER_SLICE
 
     # ----------------------------------------------------------------- helpers
 
     def _write(self, lease_id: int, encoded: bytes | None) -> Future[None]:
-        log = self._store.log
-        log.batch.puts[Bucket.LEASE, _ID.pack(lease_id)] = encoded
-        log.flush_soon()
-        return log.batch.durable
+        store_log = self._store.log
+        store_log.batch.puts[Bucket.LEASE, _ID.pack(lease_id)] = encoded
+        store_log.flush_soon()
+        return store_log.batch.durable
 
     def _free_id(self) -> int:
         while True:

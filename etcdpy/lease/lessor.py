@@ -4,24 +4,26 @@ The lessor: which leases there are, and when each of them ends.
 It reads no clock: every call that depends on time is told it. A lease that has run out is
 handed out by ``take_expired`` and still exists until whoever took it has revoked it.
 
-Deadlines are kept in a heap whose entries are not removed when a lease is renewed or
-revoked; an entry counts only while it names its lease's current deadline.
+When to look at a lease again is kept in a heap, whose entries are not removed when a lease
+is renewed or revoked; an entry counts only while it names the moment its lease is ``due``::
+
+    now 100   grant(7, ttl=10)    heap (110, 7)
+    now 105   renew(7)            heap (110, 7) (115, 7)      7 is due at 115
+    now 110   take_expired        heap (115, 7)               (110, 7) means nothing any more
+    now 115   take_expired -> 7   heap (122, 7)               in case its revocation fails
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from etcdpy.errors import LeaseExistsError, LeaseTTLTooLargeError
+from etcdpy.lease.spreading import spread
 from etcdpy.pb.lease_pb2 import Lease as StoredLease
 
 #: Longest time to live, in seconds (etcd: MaxLeaseTTL).
 MAX_TTL = 9_000_000_000
-
-#: Shortest time to live that is granted, in seconds: one and a half election timeouts of
-#: one second, rounded up (etcd: minLeaseTTL).
-MIN_TTL = 2
 
 
 class Lease:
@@ -32,19 +34,23 @@ class Lease:
         lease_id: Its number, any int64 but 0.
         ttl: What was granted, in seconds.
         deadline: When it runs out, on the clock of the lessor's callers.
+        due: When the lessor looks at it next: its deadline until that has passed.
         checkpoint: Seconds that were left when that was last written down; 0 if never.
-        is_expired: Whether it was handed out to be revoked.
 
     """
 
-    __slots__ = ("checkpoint", "deadline", "is_expired", "lease_id", "ttl")
+    __slots__ = ("checkpoint", "deadline", "due", "lease_id", "ttl")
 
     def __init__(self, lease_id: int, ttl: int, deadline: float, checkpoint: int = 0) -> None:
         self.lease_id = lease_id
         self.ttl = ttl
-        self.deadline = deadline
+        self.deadline = self.due = deadline
         self.checkpoint = checkpoint
-        self.is_expired = False
+
+    @property
+    def span(self) -> int:
+        """Seconds that it has when a server starts: what its checkpoint left of its ttl."""
+        return self.checkpoint or self.ttl
 
     def encoded(self) -> bytes:
         """Return the lease as it is stored."""
@@ -58,13 +64,16 @@ class Lessor:
 
     Args:
         min_ttl: Shortest time to live that is granted, in seconds.
+        retry_after: Seconds after which a lease that was handed out to be revoked, and is
+            still there, is handed out again.
 
     """
 
-    def __init__(self, min_ttl: int = MIN_TTL) -> None:
+    def __init__(self, min_ttl: int, retry_after: float) -> None:
         self._min_ttl = min_ttl
+        self._retry_after = retry_after
         self._leases: dict[int, Lease] = {}
-        self._deadlines: list[tuple[float, int]] = []
+        self._due: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
         """Return the number of leases."""
@@ -73,6 +82,10 @@ class Lessor:
     def __contains__(self, lease_id: int) -> bool:
         """Tell whether a lease exists; one that has run out does until it is revoked."""
         return lease_id in self._leases
+
+    def __iter__(self) -> Iterator[Lease]:
+        """Iterate over the leases; none may come or go meanwhile."""
+        return iter(self._leases.values())
 
     def get(self, lease_id: int) -> Lease | None:
         """Return a lease, or None."""
@@ -92,23 +105,30 @@ class Lessor:
         if lease_id in self._leases:
             raise LeaseExistsError
         ttl = max(ttl, self._min_ttl)
-        return self._add(Lease(lease_id, ttl, now + ttl))
+        lease = self._leases[lease_id] = Lease(lease_id, ttl, now + ttl)
+        self._push(lease)
+        return lease
 
-    def restore(self, encoded: bytes, now: float, extra: float) -> Lease:
+    def restore(self, stored: Iterable[bytes], now: float, extra: float) -> None:
         """
-        Bring a stored lease back.
+        Bring stored leases back, all of them at once, to a lessor that has none.
 
-        Its time starts again, from the last checkpoint if there was one, ``extra`` seconds
-        longer so that its holder can find the server first.
+        The time of each starts again, from its last checkpoint if there was one, ``extra``
+        seconds longer so that its holder can find the server first. Of very many that would
+        end together, some get longer still (see ``spreading``).
         """
-        stored = StoredLease.FromString(encoded)
-        ttl = max(stored.TTL, self._min_ttl)
-        left = stored.RemainingTTL or ttl
-        return self._add(Lease(stored.ID, ttl, now + left + extra, stored.RemainingTTL))
+        for encoded in stored:
+            row = StoredLease.FromString(encoded)
+            ttl = max(row.TTL, self._min_ttl)
+            deadline = now + (row.RemainingTTL or ttl) + extra
+            self._leases[row.ID] = Lease(row.ID, ttl, deadline, row.RemainingTTL)
+        for lease, delay in spread(self._leases.values(), now):
+            lease.deadline = lease.due = now + lease.span + extra + delay
+        self._rebuild()
 
     def renew(self, lease: Lease, now: float) -> None:
         """Let a lease start again with the time it was granted."""
-        lease.deadline = now + lease.ttl
+        lease.deadline = lease.due = now + lease.ttl
         lease.checkpoint = 0
         self._push(lease)
 
@@ -120,36 +140,26 @@ class Lessor:
         """
         Hand out up to ``limit`` leases that have run out, longest ago first.
 
-        Each is handed out once, unless it is given back with ``retry``.
+        Those that the caller cannot revoke come again, after a while.
         """
         expired: list[Lease] = []
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][0] <= now and len(expired) < limit:
-            deadline, lease_id = heapq.heappop(deadlines)
+        due = self._due
+        while due and due[0][0] <= now and len(expired) < limit:
+            moment, lease_id = heapq.heappop(due)
             lease = self._leases.get(lease_id)
-            if lease is not None and lease.deadline == deadline and not lease.is_expired:
-                lease.is_expired = True
+            if lease is not None and lease.due == moment:
+                lease.due = now + self._retry_after
                 expired.append(lease)
+        for lease in expired:
+            self._push(lease)
         return expired
 
-    def retry(self, lease: Lease, at: float) -> None:
-        """Hand an expired lease, whose revocation failed, out again at ``at``."""
-        lease.is_expired = False
-        lease.deadline = at
-        self._push(lease)
-
-    def by_deadline(self) -> Iterator[Lease]:
-        """Iterate over the leases, the one to run out first first."""
-        return iter(sorted(self._leases.values(), key=lambda lease: lease.deadline))
-
-    def _add(self, lease: Lease) -> Lease:
-        self._leases[lease.lease_id] = lease
-        self._push(lease)
-        return lease
-
     def _push(self, lease: Lease) -> None:
-        heapq.heappush(self._deadlines, (lease.deadline, lease.lease_id))
+        heapq.heappush(self._due, (lease.due, lease.lease_id))
         # Renewals leave their old entries behind; rebuild before they are most of the heap.
-        if len(self._deadlines) > 4 * len(self._leases) + 1024:
-            self._deadlines = [(each.deadline, each.lease_id) for each in self._leases.values()]
-            heapq.heapify(self._deadlines)
+        if len(self._due) > 4 * len(self._leases) + 1024:
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._due = [(lease.due, lease.lease_id) for lease in self._leases.values()]
+        heapq.heapify(self._due)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from etcdpy.lease import LeaseKeeper
+from etcdpy.lease import Lease, LeaseKeeper
+from etcdpy.mvcc import slices
+from etcdpy.mvcc.slices import Steps
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
+from etcdpy.pb.wire import delimited, number
 from etcdpy.services.node import Node
 from etcdpy.transport import inline
 
@@ -21,52 +25,55 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
     def __init__(self, node: Node, keeper: LeaseKeeper) -> None:
         self._node = node
         self._keeper = keeper
+        self._headers = node.headers
 
     @inline
-    async def LeaseGrant(
-        self, request: pb.LeaseGrantRequest, context: Any
-    ) -> pb.LeaseGrantResponse:
+    async def LeaseGrant(self, request: pb.LeaseGrantRequest, context: Any) -> bytes:
         """Create a lease; the reply waits for the disk."""
         node = self._node
         node.check_quota(LEASE_COST)
         node.alarms.check_write(grows=True)
         lease, durable = self._keeper.grant(request.ID, request.TTL)
-        header = node.header(node.store.revision)
+        reply = self._headers.at(node.store.revision) + _id_and_ttl(lease.lease_id, lease.ttl)
         await durable
-        return pb.LeaseGrantResponse(header=header, ID=lease.lease_id, TTL=lease.ttl)
+        return reply
 
     @inline
-    async def LeaseRevoke(
-        self, request: pb.LeaseRevokeRequest, context: Any
-    ) -> pb.LeaseRevokeResponse:
+    async def LeaseRevoke(self, request: pb.LeaseRevokeRequest, context: Any) -> bytes:
         """End a lease and delete its keys; the reply waits for the disk."""
         node = self._node
         node.alarms.check_write(grows=False)
         durable = self._keeper.revoke(request.ID)
-        header = node.header(node.store.revision)
+        reply = self._headers.at(node.store.revision)
         await durable
-        return pb.LeaseRevokeResponse(header=header)
+        return reply
 
     async def LeaseKeepAlive(
         self, requests: AsyncIterator[pb.LeaseKeepAliveRequest], context: Any
-    ) -> AsyncIterator[pb.LeaseKeepAliveResponse]:
+    ) -> None:
         """Renew leases, one reply for each request; a lease that is gone has TTL 0."""
+        store, lessor = self._node.store, self._keeper.lessor
         async for request in requests:
-            header = self._node.header(self._node.store.durable_revision)
-            ttl = await self._renew(request.ID)
-            yield pb.LeaseKeepAliveResponse(header=header, ID=request.ID, TTL=ttl)
+            lease_id = request.ID
+            # As in etcd, of before the renewal.
+            header = self._headers.at(store.durable_revision)
+            lease = lessor.get(lease_id)
+            ttl = await self._renew(lease)
+            await context.write(header + _id_and_ttl(lease_id, ttl))
 
-    async def _renew(self, lease_id: int) -> int:
+    async def _renew(self, lease: Lease | None) -> int:
+        """Return the time to live that a lease has from now on."""
         keeper = self._keeper
-        lease = keeper.lessor.get(lease_id)
-        if lease is None:
-            return 0
-        if keeper.remaining(lease) <= 0:
+        if lease is not None:
+            if keeper.remaining(lease) > 0:
+                if durable := keeper.renew(lease):
+                    await durable
+                return lease.ttl
             # It has run out and is about to be revoked: there is no way back.
             await keeper.ended(lease)
-            return 0
-        keeper.renew(lease)
-        return lease.ttl
+        if settled := self._node.store.settled():
+            await settled  # a crash could still bring it back
+        return 0
 
     @inline
     async def LeaseTimeToLive(
@@ -89,14 +96,35 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
         )
 
     @inline
-    async def LeaseLeases(
-        self, request: pb.LeaseLeasesRequest, context: Any
-    ) -> pb.LeaseLeasesResponse:
+    async def LeaseLeases(self, request: pb.LeaseLeasesRequest, context: Any) -> bytes:
         """List the leases, the one to run out first first."""
-        if settled := self._node.store.settled():
+        store = self._node.store
+        if settled := store.settled():
             await settled
-        leases = self._keeper.lessor.by_deadline()
-        return pb.LeaseLeasesResponse(
-            header=self._node.header(self._node.store.durable_revision),
-            leases=[pb.LeaseStatus(ID=lease.lease_id) for lease in leases],
-        )
+        header = self._headers.at(store.durable_revision)
+        steps = _list(list(self._keeper.lessor))
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                listed: bytes = done.value
+                return header + listed
+            await asyncio.sleep(0)
+
+
+def _id_and_ttl(lease_id: int, ttl: int) -> bytes:
+    """Encode what the replies to a grant and to a keep-alive share."""
+    return number(2, lease_id) + number(3, ttl)
+
+
+def _list(leases: list[Lease]) -> Steps[bytes]:
+    """Encode the statuses of leases, in the order in which they run out."""
+    ordered = yield from slices.sort(
+        leases, key=lambda lease: lease.deadline, descending=False, limit=None
+    )
+    parts: list[bytes] = []
+    for count, chunk in enumerate(slices.chunks(ordered)):
+        if count:
+            yield
+        parts.append(b"".join(delimited(2, number(1, lease.lease_id)) for lease in chunk))
+    return b"".join(parts)

@@ -8,6 +8,7 @@ the table in ``differences``.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from difflib import unified_diff
@@ -98,11 +99,14 @@ class Pair:
         """The server under test and the real etcd, until either is started again."""
         return self._subject, self._reference
 
-    def restart(self) -> None:
-        """Stop both servers in an orderly way and start them on the same data."""
+    def restart(self, pause: float = 0.0) -> None:
+        """Stop both servers in an orderly way and start them, later, on the same data."""
         self.close()
         for server in self._servers:
-            server.restart()
+            server.stop()
+        time.sleep(pause)
+        for server in self._servers:
+            server.start()
         self._connect()
 
     def crash(self) -> None:

@@ -179,9 +179,11 @@ class Peer:
         finally:
             stream.cancel()
 
-    def stream(self, method: Method, requests: Iterator[bytes]) -> Any:
+    def stream(
+        self, method: Method, requests: Iterator[bytes], timeout: float | None = None
+    ) -> Any:
         """Start a call with a stream of encoded requests; iterate over its encoded replies."""
-        return self._channel.stream_stream(method.path)(requests)
+        return self._channel.stream_stream(method.path)(requests, timeout=timeout)
 
     def close(self) -> None:
         self._channel.close()

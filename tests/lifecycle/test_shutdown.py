@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from etcdpy.config import Config
 from etcdpy.pb import rpc_pb2
-from etcdpy.server import DRAIN_SECONDS
 from tests.blackbox import h2client
 from tests.lifecycle.process import PORT_0, Process
 from tests.support.client import Client
 
 PUT = "/etcdserverpb.KV/Put"
+
+DRAIN_SECONDS = Config().request_timeout
 
 
 @pytest.mark.parametrize("transport", ["native", "grpcio"])
@@ -76,7 +78,7 @@ def test_running_call_has_its_time_and_further_signals_do_not_shorten_it(tmp_pat
             server.signal(signal.SIGTERM)
             server.signal(signal.SIGINT)
             assert server.wait() == -signal.SIGTERM
-            assert DRAIN_SECONDS - 0.5 < time.monotonic() - started < DRAIN_SECONDS + 5
+            assert Config().request_timeout - 0.5 < time.monotonic() - started < DRAIN_SECONDS + 5
     assert server.messages().count("received signal; shutting down") == 1
 
 
