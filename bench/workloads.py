@@ -13,6 +13,7 @@ from bench.load import Load
 from bench.measure import Measurement, Metric, Workload, watched
 from bench.servers import Server
 from bench.walk import Walk
+from bench.watch import watch_workloads
 
 #: Connections, and streams on each.
 Shape = tuple[int, int]
@@ -30,11 +31,12 @@ class Scale:
     seconds: float
     walk_keys: int
     footprint_keys: tuple[int, ...]
+    watches: int
 
 
-QUICK = Scale(0.5, 50_000, (50_000,))
-NORMAL = Scale(2.0, 200_000, (200_000,))
-FULL = Scale(5.0, 200_000, (200_000, 1_000_000))
+QUICK = Scale(0.5, 50_000, (50_000,), 20_000)
+NORMAL = Scale(2.0, 200_000, (200_000,), 100_000)
+FULL = Scale(5.0, 200_000, (200_000, 1_000_000), 100_000)
 
 
 class Steady(Workload):
@@ -99,7 +101,9 @@ def workloads(scale: Scale) -> list[Workload]:
         for shape in shapes
     ]
     walks = [Walk(scale.walk_keys, pinned) for pinned in (False, True)]
-    return [*steady, *walks, *(Footprint(count) for count in scale.footprint_keys)]
+    footprints = [Footprint(count) for count in scale.footprint_keys]
+    watches = watch_workloads(scale.seconds, scale.watches)
+    return [*steady, *walks, *footprints, *watches]
 
 
 def chosen(everything: Sequence[Workload], names: Sequence[str]) -> list[Workload]:

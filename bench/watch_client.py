@@ -1,0 +1,185 @@
+"""
+Watch streams for benchmarks: raw frames in, counted and not decoded.
+
+One connection carries many streams, one stream many watches. Every small response is one
+message in one DATA frame, from either server, so frames can be counted instead.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+
+from bench.http2 import (
+    DATA,
+    END_HEADERS,
+    FRAME_HEADER_SIZE,
+    HEADERS,
+    Connection,
+    LoadError,
+    answer_control,
+    frame,
+    methods,
+    read_frame_header,
+)
+from etcdpy.pb import rpc_pb2
+
+WATCH = "/etcdserverpb.Watch/Watch"
+READ_SIZE = 1 << 18
+#: Creates sent in one write; the replies to them are read before more are.
+CREATES_PER_WRITE = 200
+
+
+class WatchConnection:
+    """
+    A connection whose streams are all Watch calls.
+
+    Attributes:
+        responses: How many there were so far, on all streams.
+
+    """
+
+    def __init__(self, address: tuple[str, int], authority: str) -> None:
+        self.connection = Connection(address)
+        self.responses = 0
+        (method,) = methods(authority, WATCH)
+        self._block = method.first
+        self._repeat = method.repeat
+
+    def fileno(self) -> int:
+        return self.connection.socket.fileno()
+
+    def open_stream(self) -> int:
+        """Begin a Watch call; return its stream."""
+        number = self.connection.next_stream_id
+        self.connection.next_stream_id += 2
+        self.connection.socket.sendall(frame(HEADERS, END_HEADERS, number, self._block))
+        self._block = self._repeat
+        return number
+
+    def create(self, stream: int, requests: Sequence[rpc_pb2.WatchCreateRequest]) -> None:
+        """Create watches and wait until all are confirmed."""
+        for first in range(0, len(requests), CREATES_PER_WRITE):
+            some = requests[first : first + CREATES_PER_WRITE]
+            messages = [rpc_pb2.WatchRequest(create_request=it).SerializeToString() for it in some]
+            goal = self.responses + len(some)
+            self.connection.socket.sendall(
+                b"".join(
+                    frame(DATA, 0, stream, b"\0" + len(message).to_bytes(4, "big") + message)
+                    for message in messages
+                )
+            )
+            while self.responses < goal:
+                self.read()
+
+    def read(self) -> int:
+        """Read once; return how many responses that completed."""
+        before = self.responses
+        for _ in self.payloads():
+            self.responses += 1
+        return self.responses - before
+
+    def payloads(self) -> Iterator[tuple[bytes, int, int]]:
+        """Read once; yield where each DATA frame's payload lies: in what, from where, to where."""
+        connection = self.connection
+        buffer = connection.socket.recv(READ_SIZE)
+        if not buffer:
+            raise LoadError("the server closed the connection")
+        if connection.rest:
+            buffer = connection.rest + buffer
+        position, size, data = 0, len(buffer), 0
+        while size - position >= FRAME_HEADER_SIZE:
+            word, flags, _ = read_frame_header(buffer, position)
+            end = position + FRAME_HEADER_SIZE + (word >> 8)
+            if end > size:
+                break
+            kind = word & 0xFF
+            if kind == DATA:
+                data += word >> 8
+                yield buffer, position + FRAME_HEADER_SIZE, end
+            elif kind == HEADERS:
+                if flags & 1:
+                    raise LoadError("a watch ended")
+            elif answer := answer_control(kind, flags, buffer[position + 9 : end]):
+                connection.socket.sendall(answer)
+            position = end
+        connection.rest = buffer[position:]
+        connection.take_credit(data)
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class Watches:
+    """
+    Many watches, evenly over connections and streams; a context manager.
+
+    Args:
+        creates: What each stream creates.
+        connections: Over how many connections the streams are spread.
+
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        authority: str,
+        creates: Iterable[Sequence[rpc_pb2.WatchCreateRequest]],
+        connections: int,
+    ) -> None:
+        self._epoll = select.epoll()
+        self._connections: dict[int, WatchConnection] = {}
+        try:
+            for _ in range(connections):
+                opened = WatchConnection(address, authority)
+                self._connections[opened.fileno()] = opened
+                self._epoll.register(opened.fileno(), select.EPOLLIN)
+            everyone = list(self._connections.values())
+            for number, requests in enumerate(creates):
+                chosen = everyone[number % connections]
+                chosen.create(chosen.open_stream(), requests)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Watches:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def wait(self, timeout: float) -> int:
+        """Read what there is, waiting for it if need be; return how many responses came."""
+        return sum(
+            self._connections[number].read() for number, _ in self._epoll.poll(timeout) or ()
+        )
+
+    def wait_for(self, count: int, patience: float = 30.0) -> None:
+        """
+        Read until ``count`` responses have come.
+
+        Raises:
+            LoadError: They did not.
+
+        """
+        deadline = time.perf_counter() + patience
+        while count > 0:
+            if time.perf_counter() > deadline:
+                raise LoadError(f"{count} events are missing")
+            count -= self.wait(1.0)
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+        self._epoll.close()
+
+
+def key_watch(key: bytes) -> rpc_pb2.WatchCreateRequest:
+    return rpc_pb2.WatchCreateRequest(key=key)
