@@ -34,6 +34,9 @@ _LEVELS = {
 }
 
 _RECOMMENDED_REQUEST_BYTES = 10 * 1024 * 1024
+
+#: Beyond it etcd warns, and serves.
+_LARGEST_QUOTA = 8 * 1024 * 1024 * 1024
 #: (etcd: ``maxElectionMs``)
 _LONGEST_ELECTION_MS = 50000
 
@@ -146,6 +149,12 @@ def _remark(config: Config, given: Collection[str], note: Note) -> None:
             "recommended-request-bytes": _RECOMMENDED_REQUEST_BYTES,
         }
         note("warn", "exceeded recommended request limit", fields)
+    if config.quota_backend_bytes > _LARGEST_QUOTA:
+        fields = {
+            "quota-size-bytes": config.quota_backend_bytes,
+            "quota-maximum-size-bytes": _LARGEST_QUOTA,
+        }
+        note("warn", "quota exceeds the maximum value", fields)
     for name in sorted(given):
         if name in SETTINGS and not SETTINGS[name].honoured:
             note("info", "flag is accepted for compatibility and has no effect", {"flag": name})

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -49,10 +49,11 @@ class Process:
         *arguments: str | Path,
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        program: Sequence[str] = ("-m", "etcdpy"),
     ) -> None:
         inherited = {key: text for key, text in os.environ.items() if not key.startswith("ETCD_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "etcdpy", *map(str, arguments)],
+            [sys.executable, *program, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

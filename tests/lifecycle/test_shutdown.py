@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import time
 from contextlib import closing
 from pathlib import Path
 
+import grpc
 import pytest
 
 from etcdpy.config import Config
@@ -96,6 +98,39 @@ def test_new_connections_are_refused_while_it_drains(tmp_path: Path) -> None:
             body = rpc_pb2.PutRequest(key=b"k").SerializeToString()
             client.send(h2client.data(stream, h2client.message(body), end=True))
             assert client.finish(stream).status[0] == 0
+        assert server.wait() == -signal.SIGTERM
+
+
+def test_disk_that_fails_ends_it_with_1_and_nothing_is_acknowledged(tmp_path: Path) -> None:
+    with Process("--data-dir", tmp_path, *PORT_0) as server:
+        (address,) = server.wait_ready()
+        with closing(Client(address)) as client:
+            client.kv.Put(rpc_pb2.PutRequest(key=b"before"), timeout=10)
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, 1))
+            with pytest.raises(grpc.RpcError):
+                client.kv.Put(rpc_pb2.PutRequest(key=b"failed"), timeout=10)
+        assert server.wait() == 1
+        assert server.lines[-1]["level"] == "fatal"
+        assert server.lines[-1]["msg"] == "cannot write to the store"
+        assert "File too large" in server.lines[-1]["error"]
+    with Process("--data-dir", tmp_path, *PORT_0) as server:
+        (address,) = server.wait_ready()
+        with closing(Client(address)) as client:
+            reply = client.kv.Range(rpc_pb2.RangeRequest(key=b"a", range_end=b"z"), timeout=10)
+    assert [pair.key for pair in reply.kvs] == [b"before"]
+
+
+def test_event_loop_of_the_standard_library_serves_too(tmp_path: Path) -> None:
+    without_uvloop = (
+        "import sys; sys.modules['uvloop'] = None; "
+        "from etcdpy.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    options = ("--data-dir", tmp_path, *PORT_0)
+    with Process(*options, program=("-c", without_uvloop)) as server:
+        (address,) = server.wait_ready()
+        with closing(Client(address)) as client:
+            client.kv.Put(rpc_pb2.PutRequest(key=b"k"), timeout=10)
+        server.signal(signal.SIGTERM)
         assert server.wait() == -signal.SIGTERM
 
 
