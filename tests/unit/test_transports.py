@@ -25,6 +25,7 @@ def test_defaults_are_etcds() -> None:
         keepalive_interval=7200,
         keepalive_timeout=20,
         keepalive_min_time=5,
+        stopped_message="etcdserver: server stopped",
     )
 
 
