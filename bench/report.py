@@ -39,12 +39,17 @@ def facts_list(facts: Mapping[str, str]) -> str:
 
 
 def ceiling_table(ceilings: Mapping[tuple[int, int], Sample]) -> str:
-    """What the generator reaches when the server does nothing."""
+    """What the generator reaches when the server does nothing, and on a core to itself."""
     rows = [
-        [f"{shape[0]} x {shape[1]}", _rate(sample.rate), _cores(sample.generator_cores)]
+        [
+            f"{shape[0]} x {shape[1]}",
+            _rate(sample.rate),
+            _cores(sample.generator_cores),
+            _rate(sample.rate / sample.generator_cores),
+        ]
         for shape, sample in ceilings.items()
     ]
-    return _table(["connections x streams", "op/s at most", "generator, cores"], rows)
+    return _table(["connections x streams", "op/s", "generator cores", "op/s on a core"], rows)
 
 
 def main_table(results: Sequence[Result]) -> str:
