@@ -6,20 +6,15 @@ order comes from two sorted lists, of the keys alive at the newest revision and 
 deleted but not yet compacted away.
 
 Reads run a little behind the newest revision (at the newest *durable* one), and pages of
-a long walk further behind, while writers add and remove keys. So the index also keeps a
-log of births and deaths, newest last:
-
-    (main, key, +1 born / -1 died)
-
-The keys alive at revision r are the keys alive now, corrected by the log entries after r.
-That makes a page, and the count of its whole range, cost what the page costs, however many
-keys the range holds. Below ``floor`` the log is forgotten and ranges are walked.
+a long walk further behind, while writers add and remove keys. What has moved since is in
+``Moves``, which makes a page, and the count of its whole range, cost what the page costs,
+however many keys the range holds. Where that does not reach, or too much has moved, every
+key is looked at: those alive, those dead, and what each was at the revision asked for.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections import deque
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import islice
@@ -39,11 +34,11 @@ from etcdpy.mvcc.history import (
     row_keys_at,
     shrunk,
 )
+from etcdpy.mvcc.moves import Moves
 from etcdpy.mvcc.revision import RowKey, row_key, tombstone_key
 
-#: Births and deaths remembered beyond the durable revision: the price is 100 bytes each,
-#: the gain that a walk pinned to a revision stays cheap while this many keys come and go.
-LOG_LENGTH = 4096
+#: Keys looked at in one scan, dead or alive; and moved keys that are worth sorting out.
+MOST_LOOKED_AT = 1024
 
 
 #: A key and its version: key, main, sub, create revision, version number.
@@ -58,15 +53,13 @@ def _alive(version: Version | None) -> Version:
 class Index:
     """Maps keys to their histories, in key order."""
 
-    __slots__ = ("_dead", "_histories", "_live", "_log", "floor")
+    __slots__ = ("_dead", "_histories", "_live", "_moves")
 
     def __init__(self) -> None:
         self._histories: dict[bytes, int | array[int]] = {}
         self._live: SortedList[bytes] = SortedList()
         self._dead: SortedList[bytes] = SortedList()
-        self._log: deque[tuple[int, bytes, int]] = deque()
-        #: Lowest revision at which ranges are answered without walking them.
-        self.floor = 0
+        self._moves = Moves()
 
     def __len__(self) -> int:
         """Return the number of keys alive at the newest revision."""
@@ -103,69 +96,67 @@ class Index:
         Return how many keys of [start, stop) were alive at ``revision``.
 
         Returns:
-            None below ``floor``, where only a walk can tell.
+            None for a revision so old that only a walk can tell.
 
         """
         if stop is not None and stop <= start:
             return 0
-        if revision < self.floor:
+        moves = self._moves
+        if revision < moves.floor:
             return None
         live = self._live
         first = live.bisect_left(start)
         count: int = (len(live) if stop is None else live.bisect_left(stop)) - first
-        for main, key, change in reversed(self._log):
-            if main <= revision:
-                break
-            if start <= key and (stop is None or key < stop):
-                count -= change
-        return count
+        return count if revision >= moves.newest else count - moves.net(start, stop, revision)
 
     def scan(
         self, start: bytes, stop: bytes | None, revision: int, limit: int
     ) -> tuple[list[bytes], bytes | None]:
         """
-        Look at up to ``limit`` keys of [start, stop), in order.
+        Look for keys of [start, stop), in order.
 
         Returns:
-            The keys among them that were alive at ``revision``, and where the next scan
-            starts: None if this one reached the end.
+            Up to ``limit`` keys that were alive at ``revision``, maybe none, and where the
+            next scan starts: None if this one reached the end.
 
         """
         if stop is not None and stop <= start:
             return [], None
-        if revision < self.floor:
+        moves = self._moves
+        if revision < moves.floor:
             return self._walk(start, stop, revision, limit)
-        keys: Iterable[bytes] = self._live.irange(start, stop, (True, False))
-        moved = self._moved_after(revision, start, stop)
+        page = list(islice(self._live.irange(start, stop, (True, False)), limit))
+        following = page[-1] + b"\0" if len(page) == limit else None
+        if revision >= moves.newest:
+            return page, following
+        moved = moves.keys(start, following or stop, revision, MOST_LOOKED_AT)
+        if moved is None:
+            return self._walk(start, stop, revision, limit)
         if moved:
-            keys = self._corrected(keys, moved, revision)
-        found = list(islice(keys, limit))
-        return found, (found[-1] + b"\0" if len(found) == limit else None)
+            page = self._corrected(page, moved, revision)
+            if len(page) > limit:
+                del page[limit:]
+                following = page[-1] + b"\0"
+        return page, following
 
-    def _moved_after(self, revision: int, start: bytes, stop: bytes | None) -> set[bytes]:
-        moved: set[bytes] = set()
-        for main, key, _ in reversed(self._log):
-            if main <= revision:
-                break
-            if start <= key and (stop is None or key < stop):
-                moved.add(key)
-        return moved
-
-    def _corrected(
-        self, live: Iterable[bytes], moved: set[bytes], revision: int
-    ) -> Iterator[bytes]:
-        alive_then = {key for key in moved if self.at(key, revision) is not None}
-        hidden = moved - alive_then
-        since_deleted = sorted(key for key in alive_then if self.newest(key) is None)
-        return merge((key for key in live if key not in hidden), since_deleted)
+    def _corrected(self, page: list[bytes], moved: set[bytes], revision: int) -> list[bytes]:
+        """Return which of a stretch of live keys were alive then, and who else was."""
+        found = [key for key in page if key not in moved]
+        found += [key for key in moved if self.at(key, revision) is not None]
+        found.sort()
+        return found
 
     def _walk(
         self, start: bytes, stop: bytes | None, revision: int, limit: int
     ) -> tuple[list[bytes], bytes | None]:
-        seen = list(islice(self.every_key(start, stop), limit))
         histories = self._histories
-        found = [key for key in seen if at(histories[key], revision) is not None]
-        return found, (seen[-1] + b"\0" if len(seen) == limit else None)
+        found: list[bytes] = []
+        for number, key in enumerate(self.every_key(start, stop), 1):
+            if at(histories[key], revision) is not None:
+                found.append(key)
+            if len(found) == limit or number == MOST_LOOKED_AT:
+                return found, key + b"\0"
+        return found, None
 
     def changes(
         self, start: bytes, stop: bytes | None, since: int, most_keys: int, most: int
@@ -236,7 +227,7 @@ class Index:
             history.extend((main, sub, main, 1))
             self._dead.remove(key)
         self._live.add(key)
-        self._log.append((main, key, 1))
+        self._moves.add(main, key, 1)
         return main, 1
 
     def delete(self, key: bytes, main: int, sub: int) -> None:
@@ -245,13 +236,11 @@ class Index:
         entries.extend((main, sub, 0, 0))
         self._live.remove(key)
         self._dead.add(key)
-        self._log.append((main, key, -1))
+        self._moves.add(main, key, -1)
 
-    def forget_log(self, durable: int) -> None:
-        """Shorten the log of births and deaths, which nobody reads below ``durable``."""
-        log = self._log
-        while len(log) > LOG_LENGTH and log[0][0] <= durable:
-            self.floor = log.popleft()[0]
+    def made_durable(self, revision: int) -> None:
+        """Note that plain reads run at ``revision`` from now on."""
+        self._moves.forget(revision)
 
     # --------------------------------------------------------------- compaction
 
@@ -312,5 +301,4 @@ class Index:
         live = [key for key in self._histories if key not in gone] if gone else self._histories
         self._live = SortedList(live)
         self._dead = SortedList(dead)
-        self._log.clear()
-        self.floor = revision
+        self._moves = Moves(revision)

@@ -31,13 +31,14 @@ def finish(steps: Steps[T]) -> T:
             return result
 
 
-def chunks(items: list[T], size: int = SLICE) -> Iterator[list[T]]:
+def chunks(items: list[T], size: int | None = None) -> Iterator[list[T]]:
     """
-    Cut a list into lists of up to ``size`` items, emptying it on the way.
+    Cut a list into lists of up to ``size`` items (None: ``SLICE``), emptying it on the way.
 
     Emptying matters: what a long list holds is freed as the work goes on, and not all at
     once at its end, which would hold up the loop by itself.
     """
+    size = SLICE if size is None else size
     if len(items) <= size:
         if items:
             yield items

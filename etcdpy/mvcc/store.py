@@ -138,7 +138,7 @@ class Store:
     def made_durable(self, batch: Batch) -> None:
         """Note that ``batch`` is on the disk."""
         self.durable_revision = batch.revision
-        self.index.forget_log(batch.revision)
+        self.index.made_durable(batch.revision)
 
     def settled(self) -> Future[None] | None:
         """Return what resolves when the newest revision is durable; None if it is."""

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from etcdpy.mvcc import compaction, index, ranges
+from etcdpy.mvcc import compaction, index, moves, ranges, replies, slices
 from tests.model.world import World
 
 SEEDS = [int(os.environ.get("ETCDPY_MODEL_SEED", "20260101")) + n for n in range(6)]
@@ -38,21 +38,26 @@ WEIGHTS = {
 @pytest.fixture(params=["large", "small", "smallest"])
 def _limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     size = {"large": None, "small": 5, "smallest": 1}[request.param]
-    if size is not None:
-        monkeypatch.setattr(ranges, "SLICE", size)
-        monkeypatch.setattr(index, "LOG_LENGTH", 2 * size)
-        monkeypatch.setattr(compaction, "KEYS_PER_SLICE", size)
-        monkeypatch.setattr(compaction, "ROWS_PER_BATCH", 2 * size)
+    if size is None:
+        return
+    for module in (slices, replies, ranges):
+        monkeypatch.setattr(module, "SLICE", size)
+        monkeypatch.setattr(module, "SLICE_BYTES", 100 * size)
+    monkeypatch.setattr(index, "MOST_LOOKED_AT", 2 * size)
+    monkeypatch.setattr(moves, "LOG_LENGTH", 4 * size)
+    monkeypatch.setattr(moves, "BLOCK", size)
+    monkeypatch.setattr(compaction, "KEYS_PER_SLICE", size)
+    monkeypatch.setattr(compaction, "ROWS_PER_BATCH", 2 * size)
 
 
 @pytest.mark.usefixtures("_limits")
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_store_answers_as_the_model_does(seed: int) -> None:
     random = Random(seed)
-    world = World(random)
-    for step in random.choices([*WEIGHTS], [*WEIGHTS.values()], k=STEPS):
-        await getattr(world, step)()
-    await world.settle_all()
-    await world.read_everything()
-    await world.close()
+    async with World(random) as world:
+        for step in random.choices([*WEIGHTS], [*WEIGHTS.values()], k=STEPS):
+            await getattr(world, step)()
+        await world.settle_all()
+        await world.read_everything()
+        await world.settle_all()
     assert world.checked > STEPS / 2

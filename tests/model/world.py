@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from etcdpy.errors import CompactedError, EtcdError
 from etcdpy.mvcc.check import verify_source
 from etcdpy.mvcc.compaction import Compactor
+from etcdpy.mvcc.request import Txn
 from etcdpy.mvcc.restore import SCHEDULED_COMPACTION, restore
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.rpc_pb2 import (
@@ -38,7 +39,7 @@ class _Call:
     """A request on its way, and what it has to come to."""
 
     name: str
-    request: Message
+    request: Message | Txn
     expected: Outcome
     task: asyncio.Task[Any]
 
@@ -55,8 +56,8 @@ class _Call:
         return f"{self.name}({str(self.request).strip()!r})"
 
 
-def _same(reply: bytes | Message, expected: Message, call: str) -> None:
-    encoded = reply if isinstance(reply, bytes) else reply.SerializeToString()
+def _same(reply: bytes | bytearray | Message, expected: Message, call: str) -> None:
+    encoded = reply.SerializeToString() if isinstance(reply, Message) else bytes(reply)
     if encoded != expected.SerializeToString():
         decoded = type(expected).FromString(encoded)
         raise AssertionError(f"{call}: expected\n{expected}\ngot\n{decoded}")
@@ -106,7 +107,8 @@ class World:
     async def txn(self) -> None:
         request = self.requests.txn()
         durable = self.store.durable_revision
-        await self._write(self.service.Txn, request, lambda: self.model.txn(request, durable))
+        taken_apart = Txn.of(request)
+        await self._write(self.service.Txn, taken_apart, lambda: self.model.txn(request, durable))
 
     async def range(self) -> None:
         await self._range(self.requests.range())
@@ -166,7 +168,7 @@ class World:
     async def _write(
         self,
         method: Callable[[Any, Any], Awaitable[Any]],
-        request: Message,
+        request: Message | Txn,
         apply: Callable[[], Message],
     ) -> None:
         await self._writes_end()
@@ -180,7 +182,7 @@ class World:
     def _call(
         self,
         method: Callable[[Any, Any], Awaitable[Any]],
-        request: Message,
+        request: Message | Txn,
         apply: Callable[[], Message],
     ) -> None:
         outcome = self._outcome(apply)
@@ -287,6 +289,10 @@ class World:
             held = {key for key, kv in newest.items() if kv.lease == lease}
             assert self.store.attachments.keys_of(lease) == held
 
-    async def close(self) -> None:
-        await self.settle_all()
+    async def __aenter__(self) -> World:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # After a failure, too: nobody can cancel what waits for the disk.
+        self.log.lose()
         await self.compactor.close()
