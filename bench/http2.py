@@ -27,6 +27,7 @@ from hpack import Encoder
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
+NO_ERROR = bytes(4)
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_HEADER_SIZE = 9
@@ -107,6 +108,10 @@ def answer_control(kind: int, flags: int, payload: bytes) -> bytes:
         LoadError: The frame ends a stream or the connection.
 
     """
+    if kind == RST_STREAM and payload == NO_ERROR:
+        # RFC 9113 8.1: the reply is complete, and the server wants no more of the request.
+        # grpc-go sends this when its handler was faster than its reader.
+        return b""
     if kind in (RST_STREAM, GOAWAY):
         raise LoadError(f"the server gave up: frame type {kind}, {payload!r}")
     if kind in (SETTINGS, PING) and not flags & ACK:

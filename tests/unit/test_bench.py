@@ -12,7 +12,18 @@ import pytest
 
 from bench import ceiling, machine, report
 from bench import requests as rq
-from bench.http2 import DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, HELLO, LoadError, frame
+from bench.http2 import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    HELLO,
+    NO_ERROR,
+    RST_STREAM,
+    LoadError,
+    frame,
+)
 from bench.load import Load
 from bench.measure import Measurement, Metric, Workload
 from bench.servers import REFERENCE, Server, etcd, etcdpy
@@ -77,6 +88,11 @@ def test_a_reply_that_comes_in_pieces_is_counted_once() -> None:
         assert drive(address, 2) == 2
 
 
+def test_a_reset_without_an_error_follows_a_complete_reply() -> None:
+    with scripted_server(reply(1) + frame(RST_STREAM, 0, 1, NO_ERROR), reply(3)) as address:
+        assert drive(address, 1) == 1
+
+
 def test_a_failed_call_ends_the_load() -> None:
     with (
         scripted_server(reply(1), status_alone(3)) as address,
@@ -93,9 +109,12 @@ def test_a_failed_first_call_ends_the_load() -> None:
         drive(address, 1)
 
 
-def test_a_server_that_goes_away_ends_the_load() -> None:
+@pytest.mark.parametrize(
+    "end", [frame(GOAWAY, 0, 0, bytes(8)), frame(RST_STREAM, 0, 3, b"\0\0\0\x07")]
+)
+def test_a_server_that_gives_up_ends_the_load(end: bytes) -> None:
     with (
-        scripted_server(reply(1), frame(GOAWAY, 0, 0, bytes(8))) as address,
+        scripted_server(reply(1), end) as address,
         pytest.raises(LoadError, match="gave up"),
     ):
         drive(address, 1)
