@@ -1,0 +1,1 @@
+"""What watchers are promised, checked on logs of what they were told."""
