@@ -42,11 +42,13 @@ class Services:
     Attributes:
         close: Makes everything acknowledged durable and closes the store.
         failed: Gets an exception if nothing can become durable any more.
+        abandon: Says that calls are about to be cut off because the server ends.
 
     """
 
     close: Callable[[], Awaitable[None]]
     failed: asyncio.Future[None]
+    abandon: Callable[[], None]
 
 
 async def build_services(config: Config, server: Registry) -> Services:
@@ -96,17 +98,18 @@ async def build_services(config: Config, server: Registry) -> Services:
     keeper.start()
     hub = Hub(store, log, node.headers, loop)
     told.append(hub.publish)
-    register_all(server, node, keeper, hub)
+    client = register_all(server, node, keeper, hub)
     _settle_garbage_collector()
 
     async def close() -> None:
+        await client.close()
         await keeper.close()
         await hub.close()
         await compactor.close()
         await log.close()
         backend.close()
 
-    return Services(close, failed)
+    return Services(close, failed, client.abandon)
 
 
 async def _start_up(config: Config, log: GroupCommit) -> Identity:

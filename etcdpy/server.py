@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from etcdpy import logs, signals, startup
-from etcdpy.assembly import build_services
+from etcdpy.assembly import Services, build_services
 from etcdpy.config import Config, InvalidConfigError, check_bootstrap
 from etcdpy.listeners import ListenError, address_of, bind_all
 from etcdpy.storage import StorageError
@@ -104,7 +104,7 @@ async def _serve_on_listeners(config: Config, initialized: bool) -> signal.Signa
         transport = make_transport(config)
         services = await build_services(config, transport)
         try:
-            return await _serve_until_signal(config, transport, listeners, services.failed)
+            return await _serve_until_signal(config, transport, listeners, services)
         finally:
             await services.close()
             log.info("closed etcd server", _identity(config))
@@ -114,7 +114,7 @@ async def _serve_until_signal(
     config: Config,
     transport: Transport,
     listeners: list[socket.socket],
-    failed: asyncio.Future[None],
+    services: Services,
 ) -> signal.Signals:
     arrived = signals.first_signal()
     addresses = [address_of(listener) for listener in listeners]
@@ -124,21 +124,27 @@ async def _serve_until_signal(
         fields = {"traffic": "grpc+http", "address": address}
         log.info("serving client traffic insecurely; this is strongly discouraged!", fields)
     startup.notify_ready()
+    failed = services.failed
     futures: set[asyncio.Future[Any]] = {arrived, failed}
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
     if failed.done():
         # Nobody may be told that a write is safe any more, so there is no draining either.
+        services.abandon()
         await transport.stop(0)
         raise FatalError("cannot write to the store", {"error": str(failed.exception())})
-    return await _drain(config, transport, arrived.result())
+    number = arrived.result()
+    await _drain(config, transport, services, number)
+    return number
 
 
-async def _drain(config: Config, transport: Transport, number: signal.Signals) -> signal.Signals:
+async def _drain(
+    config: Config, transport: Transport, services: Services, number: signal.Signals
+) -> None:
     log.info("received signal; shutting down", {"signal": signals.NAMES[number]})
     log.info("closing etcd server", _identity(config))
-    # Running calls may take that long to finish.
+    # Running calls may take that long to finish; what waits even then is cut off.
+    asyncio.get_running_loop().call_later(config.request_timeout, services.abandon)
     await transport.stop(config.request_timeout)
-    return number
 
 
 def _identity(config: Config) -> dict[str, object]:

@@ -20,8 +20,14 @@ from etcdpy.watch import Hub
 __all__ = ["register_all"]
 
 
-def register_all(server: Registry, node: Node, keeper: LeaseKeeper, hub: Hub) -> None:
-    """Serve everything this server has."""
+def register_all(server: Registry, node: Node, keeper: LeaseKeeper, hub: Hub) -> Client:
+    """
+    Serve everything this server has.
+
+    Returns:
+        The server's own client, to close before what it uses.
+
+    """
     kv, leases = KVService(node), LeaseService(node, keeper)
     client = Client(node, kv, leases, hub)
     services = rpc_pb2.DESCRIPTOR.services_by_name
@@ -34,3 +40,4 @@ def register_all(server: Registry, node: Node, keeper: LeaseKeeper, hub: Hub) ->
     register(server, locks["Lock"], LockService(client))
     elections = v3election_pb2.DESCRIPTOR.services_by_name
     register(server, elections["Election"], ElectionService(client))
+    return client

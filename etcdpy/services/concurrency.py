@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -88,11 +89,36 @@ class Client:
         self._kv = kv
         self._leases = leases
         self._hub = hub
-        self._background: set[asyncio.Future[Any]] = set()
+        self._background: set[asyncio.Task[None]] = set()
+        self._is_abandoned = False
 
-    def in_background(self, work: Coroutine[Any, Any, object]) -> None:
-        """Do something although the caller has gone; nobody hears if it fails."""
-        task = asyncio.ensure_future(asyncio.gather(work, return_exceptions=True))
+    def abandon(self) -> None:
+        """
+        Leave the queues as they are from now on: the calls that wait are about to be cut off.
+
+        A server that ends is no reason to lose one's place. Whoever comes back with the same
+        lease finds it, and the lease sees to it if nobody does.
+        """
+        self._is_abandoned = True
+
+    async def close(self) -> None:
+        """Wait for what was left to do; nothing may be asked for afterwards."""
+        self.abandon()
+        if self._background:
+            await asyncio.wait(self._background)
+
+    def leave(self, key: bytes, revision: int, context: Any) -> None:
+        """
+        Take a place in a queue away although its caller has gone, if it is still that one.
+
+        etcd's Lock deletes the key whoever made it; but it may have been deleted meanwhile,
+        and made again by a call that now holds the lock.
+        """
+        if not self._is_abandoned:
+            self._in_background(self.delete_created(key, revision, context))
+
+    def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(_quietly(work))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
@@ -106,7 +132,32 @@ class Client:
 
     async def txn(self, request: pb.TxnRequest, context: Any) -> pb.TxnResponse:
         """Run a transaction."""
-        return pb.TxnResponse.FromString(await self._kv.Txn(Txn.of(request), context))
+        return pb.TxnResponse.FromString(bytes(await self._kv.Txn(Txn.of(request), context)))
+
+    async def enter(self, key: bytes, request: pb.TxnRequest, context: Any) -> pb.TxnResponse:
+        """
+        Run the transaction that puts ``key`` into a queue unless it is there already.
+
+        Cancelling it undoes that.
+        """
+        entering = asyncio.ensure_future(self.txn(request, context))
+        try:
+            return await asyncio.shield(entering)
+        except asyncio.CancelledError:
+            self._in_background(self._undo(key, entering, context))
+            raise
+
+    async def _undo(
+        self, key: bytes, entering: asyncio.Future[pb.TxnResponse], context: Any
+    ) -> None:
+        entered = await entering
+        if entered.succeeded:
+            self.leave(key, entered.header.revision, context)
+
+    async def delete_created(self, key: bytes, revision: int, context: Any) -> pb.ResponseHeader:
+        """Delete a key if it was created at ``revision``."""
+        request = pb.TxnRequest(compare=[created_at(key, revision)], success=[delete_op(key)])
+        return (await self.txn(request, context)).header
 
     async def range(self, request: pb.RangeRequest, context: Any) -> pb.RangeResponse:
         """Read."""
@@ -115,7 +166,9 @@ class Client:
     async def delete(self, key: bytes, context: Any) -> pb.DeleteRangeResponse:
         """Delete one key."""
         request = pb.DeleteRangeRequest(key=key)
-        return pb.DeleteRangeResponse.FromString(await self._kv.DeleteRange(request, context))
+        return pb.DeleteRangeResponse.FromString(
+            bytes(await self._kv.DeleteRange(request, context))
+        )
 
     def header(self, revision: int) -> pb.ResponseHeader:
         """Return the header of a reply that names ``revision``."""
@@ -142,10 +195,18 @@ class Client:
                 return
             await self._deletion(predecessors.kvs[0].key, predecessors.header.revision)
 
-    async def _deletion(self, key: bytes, revision: int) -> None:
-        with self.watch(key, b"", revision) as watch:
+    async def _deletion(self, key: bytes, seen: int) -> None:
+        # What was seen at a revision can be deleted only after it. As a rule that is the
+        # newest one, so there is no history to read (etcd's watch begins at ``seen``).
+        with self.watch(key, b"", seen + 1) as watch:
             while not (await watch.next()).is_delete:
                 pass
+
+
+async def _quietly(work: Coroutine[Any, Any, object]) -> None:
+    """Do something of which nobody hears if it is refused."""
+    with suppress(EtcdError):
+        await work
 
 
 def oldest_request(prefix: bytes) -> pb.RangeRequest:

@@ -15,7 +15,6 @@ from etcdpy.services.concurrency import (
     as_client,
     client_error,
     created_at,
-    delete_op,
     get_op,
     own_key,
     put_op,
@@ -40,7 +39,8 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         client = self._client
         lease = await client.session(request.lease, context)
         key = own_key(request.name, lease)
-        entered = await client.txn(
+        entered = await client.enter(
+            key,
             rpc.TxnRequest(
                 compare=[created_at(key, 0)],
                 success=[put_op(key, request.value, lease)],
@@ -57,7 +57,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         try:
             await client.wait_for_turn(queue_prefix(request.name), revision, context)
         except asyncio.CancelledError:
-            client.in_background(self._resign(key, revision, context))
+            client.leave(key, revision, context)
             raise
         leader = pb.LeaderKey(name=request.name, key=key, rev=revision, lease=lease)
         return pb.CampaignResponse(header=entered.header, leader=leader)
@@ -68,7 +68,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         try:
             await self._proclaim(key, revision, value, lease, context)
         except Exception:
-            await self._resign(key, revision, context)
+            await self._client.delete_created(key, revision, context)
             raise
 
     @as_client
@@ -123,7 +123,8 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         """Leave the queue, if the key is still the one that was won; twice is no error."""
         leader = _leader(request)
         await self._client.session(leader.lease, context)
-        return pb.ResignResponse(header=await self._resign(leader.key, leader.rev, context))
+        header = await self._client.delete_created(leader.key, leader.rev, context)
+        return pb.ResignResponse(header=header)
 
     async def _proclaim(
         self, key: bytes, revision: int, value: bytes, lease: int, context: Any
@@ -135,10 +136,6 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         if not response.succeeded:
             raise client_error(NOT_LEADER)
         return response.header
-
-    async def _resign(self, key: bytes, revision: int, context: Any) -> rpc.ResponseHeader:
-        request = rpc.TxnRequest(compare=[created_at(key, revision)], success=[delete_op(key)])
-        return (await self._client.txn(request, context)).header
 
 
 def _leader(request: pb.ProclaimRequest | pb.ResignRequest) -> pb.LeaderKey:

@@ -35,7 +35,8 @@ class LockService(v3lock_pb2_grpc.LockServicer):
         lease = await client.session(request.lease, context)
         key = own_key(request.name, lease)
         head = pb.RequestOp(request_range=oldest_request(prefix))
-        entered = await client.txn(
+        entered = await client.enter(
+            key,
             pb.TxnRequest(
                 compare=[created_at(key, 0)],
                 success=[put_op(key, b"", lease), head],
@@ -56,8 +57,7 @@ class LockService(v3lock_pb2_grpc.LockServicer):
             await client.wait_for_turn(prefix, revision, context)
             now = await client.range(pb.RangeRequest(key=key), context)
         except BaseException:
-            # Without a look at who made the key, as in etcd: the lease shares it.
-            client.in_background(client.delete(key, context))
+            client.leave(key, revision, context)
             raise
         if not now.kvs:
             raise client_error(SESSION_EXPIRED)
