@@ -106,6 +106,7 @@ async def build_services(config: Config, server: Registry) -> Services:
         await keeper.close()
         await hub.close()
         await compactor.close()
+        await store.idle()
         await log.close()
         backend.close()
 

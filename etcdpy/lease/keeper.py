@@ -8,6 +8,7 @@ revision deletes them, in key order, and the same batch removes the lease.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from asyncio import Future
@@ -18,7 +19,9 @@ from struct import Struct
 from etcdpy.errors import EtcdError, LeaseNotFoundError
 from etcdpy.lease.checkpoints import Checkpoints
 from etcdpy.lease.lessor import Lease, Lessor
+from etcdpy.mvcc.slices import Steps
 from etcdpy.mvcc.store import Store
+from etcdpy.mvcc.writes import write
 from etcdpy.storage.buckets import Bucket
 
 log = logging.getLogger(__name__)
@@ -128,32 +131,36 @@ class LeaseKeeper:
         self._store.applied_index += 1
         return self._write(lease.lease_id, lease.encoded())
 
-    def revoke(self, lease_id: int) -> Future[None]:
+    async def revoke(self, lease_id: int) -> tuple[int, Future[None]]:
         """
         End a lease and delete its keys.
 
         Returns:
-            What resolves when that is durable.
+            The store's revision then, and what resolves when that is durable.
 
         Raises:
             LeaseNotFoundError: If there is no such lease.
 
         """
+        store = self._store
+        if store.busy is not None:
+            await store.idle()
         lease = self.lessor.get(lease_id)
         if lease is None:
             raise LeaseNotFoundError
-        store = self._store
-        keys = sorted(store.attachments.keys_of(lease_id))
+        return await write(store, self._revoke(lease))
+
+    def _revoke(self, lease: Lease) -> Steps[tuple[int, Future[None]]]:
+        store, lease_id = self._store, lease.lease_id
         changes = store.begin()
-        if keys:
-            changes.delete(keys)
+        yield from changes.delete_all(sorted(store.attachments.keys_of(lease_id)))
         changes.commit()
         self.lessor.remove(lease)
         durable = self._write(lease_id, None)
         ended = self._ended.pop(lease_id, None)
         if ended is not None and not ended.done():
             ended.set_result(None)
-        return durable
+        return store.revision, durable
 
     async def ended(self, lease: Lease) -> None:
         """Wait until a lease that has run out is revoked, however long that fails."""
@@ -182,7 +189,7 @@ class LeaseKeeper:
         while True:
             await asyncio.sleep(SCAN_INTERVAL)
             try:
-                while self.expire_some():  # noqa: ASYNC110 - what is waited for is a turn
+                while await self.expire_some():  # noqa: ASYNC110 - what is waited for is a turn
                     await asyncio.sleep(0)
                 while self.checkpoint_some():  # noqa: ASYNC110
                     await asyncio.sleep(0)
@@ -190,7 +197,7 @@ class LeaseKeeper:
                 # Whatever it was, the next lease to run out is not to live for ever.
                 log.exception("failed to revoke or checkpoint leases")
 
-    def expire_some(self) -> bool:
+    async def expire_some(self) -> bool:
         """Revoke some of the leases that have run out; tell whether there may be more."""
         expired = self.lessor.take_expired(self.clock(), REVOKED_PER_SLICE)
         for lease in expired:
@@ -198,7 +205,8 @@ class LeaseKeeper:
                 self._check_revoke()
             except EtcdError:
                 continue  # it comes again
-            self.revoke(lease.lease_id)
+            with contextlib.suppress(LeaseNotFoundError):  # revoked while this one waited
+                await self.revoke(lease.lease_id)
         return len(expired) == REVOKED_PER_SLICE
 
     def checkpoint_some(self) -> bool:

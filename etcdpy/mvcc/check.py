@@ -312,11 +312,16 @@ class _Closed:
         self.row = source.row
         self.rows = source.rows
 
+    def unsettled(self) -> None:
+        return None
+
     def flush_soon(self) -> None:
         raise AssertionError("nothing is written here")
 
-    def unsettled(self) -> None:
-        return None
+    hold = prepare = release = flush_soon
+
+    def fail(self, error: StorageError) -> None:
+        raise error
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -2,9 +2,9 @@
 Compaction: forgetting history, in the background and in slices.
 
 From the moment a compaction is accepted, reads below its revision are refused; that it was
-begun is on the disk before anyone is told so. The rows then go key by key, a few hundred
-in each batch, each key's rows together and oldest first, so that the store a crash leaves
-behind is one from which the same compaction can simply be run again.
+begun is on the disk before anyone is told so. The rows then go key by key, a thousand in
+each batch, the oldest of a key first, so that the store a crash leaves behind is one from
+which the same compaction can simply be run again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from etcdpy.mvcc.store import Store
 from etcdpy.storage.buckets import Bucket
 
 #: Keys looked at between two turns of the loop, and rows dropped in one batch.
-KEYS_PER_SLICE = 1000
+KEYS_PER_SLICE = 512
 ROWS_PER_BATCH = 1000
 
 
@@ -78,7 +78,8 @@ class Compactor:
             while self._scheduled:
                 revision, current = self._scheduled.pop(0)
                 await self._compact(revision)
-                current.set_result(None)
+                if not current.done():  # its caller may have gone
+                    current.set_result(None)
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
             for waiting in (current, *(future for _, future in self._scheduled)):
                 if waiting is not None and not waiting.done():
@@ -109,13 +110,13 @@ class Compactor:
         await batch.durable
 
     def _compact_slice(self, cursor: bytes, revision: int) -> bytes | None:
-        store = self._store
-        keys = list(islice(store.index.every_key(cursor), KEYS_PER_SLICE))
-        drops = store.log.batch.drops
-        for number, key in enumerate(keys, 1):
-            drops += store.index.compact(key, revision)
-            if len(drops) >= ROWS_PER_BATCH and number < len(keys):
-                return key + b"\0"
+        """Look at some keys, and return where the next slice begins."""
+        index, drops = self._store.index, self._store.log.batch.drops
+        keys = list(islice(index.every_key(cursor), KEYS_PER_SLICE))
+        for key in keys:
+            drops += index.compact(key, revision, ROWS_PER_BATCH - len(drops))
+            if len(drops) >= ROWS_PER_BATCH:
+                return key  # of which there may be more
         return keys[-1] + b"\0" if len(keys) == KEYS_PER_SLICE else None
 
     async def _older_reads_end(self, revision: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from etcdpy.mvcc.keyrange import bounds
+from etcdpy.mvcc.slices import SLICE, Steps
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import Compare
@@ -25,10 +26,8 @@ _HOLDS: dict[int, Callable[[Any, Any], bool]] = {
     Compare.LESS: lambda have, want: bool(have < want),
 }
 
-_SLICE = 512
 
-
-def holds(store: Store, compare: Compare, revision: int) -> bool:
+def holds(store: Store, compare: Compare, revision: int) -> Steps[bool]:
     """
     Tell whether a compare holds at ``revision`` for every key that it names.
 
@@ -38,15 +37,17 @@ def holds(store: Store, compare: Compare, revision: int) -> bool:
     if not compare.range_end:
         return _holds_for(compare, _operand(store, compare, compare.key, revision))
     start, stop = bounds(compare.key, compare.range_end)
-    cursor: bytes | None = start
     empty = True
-    while cursor is not None:
-        keys, cursor = store.index.scan(cursor, stop, revision, _SLICE)
+    while True:
+        keys, following = store.index.scan(start, stop, revision, SLICE)
         for key in keys:
             empty = False
             if not _holds_for(compare, _operand(store, compare, key, revision)):
                 return False
-    return not empty or _holds_for(compare, None if compare.target == Compare.VALUE else 0)
+        if following is None:
+            return not empty or _holds_for(compare, None if compare.target == Compare.VALUE else 0)
+        start = following
+        yield
 
 
 def _operand(store: Store, compare: Compare, key: bytes, revision: int) -> int | bytes | None:

@@ -244,9 +244,9 @@ class Index:
 
     # --------------------------------------------------------------- compaction
 
-    def compact(self, key: bytes, revision: int) -> list[bytes]:
+    def compact(self, key: bytes, revision: int, most: int) -> list[bytes]:
         """
-        Forget the versions of ``key`` that no read at or above ``revision`` can see.
+        Forget up to ``most`` versions of ``key`` that no read from ``revision`` on can see.
 
         What stays: everything after ``revision``, and the newest entry at or before it
         unless that is a tombstone older than ``revision`` itself (etcd keeps the
@@ -266,6 +266,7 @@ class Index:
             return []
         if history[kept_from + 3] == 0 and history[kept_from] < revision:
             kept_from += STRIDE
+        kept_from = min(kept_from, most * STRIDE)
         if kept_from == 0:
             return []
         dropped = [

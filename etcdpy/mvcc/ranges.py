@@ -41,14 +41,14 @@ def select(store: Store, request: RangeRequest, revision: int) -> Steps[RangeRes
         return RangeResult([], False, (yield from _count(store, start, stop, revision)))
     limit = max(request.limit, 0)
     fetched = limit + 1 if limit and _cut_while_fetching(request) else None
-    keys = yield from _keys(store, start, stop, revision, fetched)
+    keys = yield from keys_at(store, start, stop, revision, fetched)
     if fetched is None or len(keys) < fetched:
         count = len(keys)
     else:
         count = yield from _count(store, start, stop, revision)
     if plain:
         more = 0 < limit < len(keys)
-        rows = yield from _rows(store, keys[:limit] if more else keys, revision)
+        rows = yield from rows_at(store, keys[:limit] if more else keys, revision)
         return RangeResult(rows, more, count)
     found = yield from _versions(store, keys, request, revision)
     more = 0 < limit < len(found)
@@ -92,13 +92,14 @@ def _is_plain(request: RangeRequest) -> bool:
 def _count(store: Store, start: bytes, stop: bytes | None, revision: int) -> Steps[int]:
     count = store.index.count(start, stop, revision)
     if count is None:
-        count = len((yield from _keys(store, start, stop, revision, None)))
+        count = len((yield from keys_at(store, start, stop, revision, None)))
     return count
 
 
-def _keys(
+def keys_at(
     store: Store, start: bytes, stop: bytes | None, revision: int, limit: int | None
 ) -> Steps[list[bytes]]:
+    """Return the first ``limit`` keys of [start, stop) that were alive at ``revision``."""
     keys: list[bytes] = []
     cursor = start
     while True:
@@ -192,7 +193,8 @@ def _without_values(found: list[Found]) -> Steps[list[bytes]]:
     return rows
 
 
-def _rows(store: Store, keys: list[bytes], revision: int) -> Steps[list[bytes]]:
+def rows_at(store: Store, keys: list[bytes], revision: int) -> Steps[list[bytes]]:
+    """Return the rows of keys that were alive at ``revision``; the list is emptied."""
     row_keys: list[bytes] = []
     for number, chunk in enumerate(chunks(keys)):
         if number:

@@ -91,23 +91,8 @@ def range_reply_steps(header: bytes, result: RangeResult) -> Steps[bytes | bytea
 
     """
     rows, more, total = result
-    size = sum(map(len, rows))
-    if size < SLICE_BYTES and len(rows) <= SLICE:
-        return range_reply(header, result)
-    reply = bytearray(header)
-    spent = 0
-    for chunk in chunks(rows, 64):
-        for row in chunk:
-            reply += _KVS[len(row)]
-            reply += row
-        spent += sum(map(len, chunk)) + len(chunk) * (SLICE_BYTES // SLICE)
-        if spent >= SLICE_BYTES:
-            yield
-            spent = 0
-    if more:
-        reply += _MORE
-    reply += number(4, total)
-    return reply
+    end = (_MORE if more else b"") + number(4, total)
+    return (yield from _reply(header, _KVS, rows, end))
 
 
 def put_reply(header: bytes, previous: bytes | None) -> bytes:
@@ -115,12 +100,31 @@ def put_reply(header: bytes, previous: bytes | None) -> bytes:
     return header if previous is None else header + delimited(2, previous)
 
 
-def delete_reply(header: bytes, deleted: int, previous: list[bytes]) -> bytes:
-    """Encode a DeleteRangeResponse around an encoded header field."""
-    parts = [header, number(2, deleted)]
-    for row in previous:
-        parts += (_PREV_KVS[len(row)], row)
-    return b"".join(parts)
+def delete_reply(header: bytes, deleted: int, previous: list[bytes]) -> Steps[bytes | bytearray]:
+    """Encode a DeleteRangeResponse around an encoded header field, in slices as above."""
+    return (yield from _reply(header + number(2, deleted), _PREV_KVS, previous, b""))
+
+
+def _reply(
+    start: bytes, prefixes: _Prefixes, rows: list[bytes], end: bytes
+) -> Steps[bytes | bytearray]:
+    if not rows:
+        return start + end
+    if len(rows) <= SLICE and sum(map(len, rows)) < SLICE_BYTES:
+        before = map(prefixes.__getitem__, map(len, rows))
+        return b"".join((start, *chain.from_iterable(zip(before, rows, strict=True)), end))
+    reply = bytearray(start)
+    spent = 0
+    for chunk in chunks(rows, 64):
+        for row in chunk:
+            reply += prefixes[len(row)]
+            reply += row
+        spent += sum(map(len, chunk)) + len(chunk) * (SLICE_BYTES // SLICE)
+        if spent >= SLICE_BYTES:
+            yield
+            spent = 0
+    reply += end
+    return reply
 
 
 def txn_reply(header: bytes, succeeded: bool, responses: list[bytes]) -> bytes:

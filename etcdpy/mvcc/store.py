@@ -14,7 +14,7 @@ could take back.
 
 from __future__ import annotations
 
-from asyncio import Future
+from asyncio import Future, shield
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from struct import Struct
@@ -24,9 +24,11 @@ from etcdpy.errors import CompactedError, FutureRevisionError
 from etcdpy.mvcc.attachments import Attachments
 from etcdpy.mvcc.index import Index
 from etcdpy.mvcc.revision import row_key, tombstone_key
+from etcdpy.mvcc.slices import SLICE, Steps, chunks
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
+from etcdpy.storage.errors import StorageError
 
 CONSISTENT_INDEX = b"consistent_index"
 _U64 = Struct(">Q")
@@ -39,6 +41,18 @@ class Log(Protocol):
 
     def flush_soon(self) -> None:
         """Hand the gathering batch to the disk at the end of this loop turn."""
+
+    def hold(self) -> None:
+        """Hand nothing over from now on: half a transaction is in the gathering batch."""
+
+    def prepare(self) -> None:
+        """Do part of the work of handing the batch over now, while it is held."""
+
+    def release(self) -> None:
+        """Hand over again: the transaction is complete."""
+
+    def fail(self, error: StorageError) -> None:
+        """Let nothing more become durable: what is in memory is not to be trusted."""
 
     def unsettled(self) -> Future[None] | None:
         """Return what resolves when everything handed over or gathered is durable."""
@@ -65,6 +79,9 @@ class Store:
         self.compact_revision = -1
         #: Write transactions and compactions applied so far: etcd's raft index.
         self.applied_index = 0
+        #: While a large write goes on in slices, what other writes await (see ``idle``)
+        #: before they begin; None otherwise.
+        self.busy: Future[None] | None = None
         self._pins: dict[int, int] = {}
         self._on_unpin: list[Future[None]] = []
 
@@ -127,8 +144,14 @@ class Store:
     # ------------------------------------------------------------------ writing
 
     def begin(self) -> Changes:
-        """Start a write transaction; nothing else may touch the store until it is done."""
+        """Start a write transaction; no other one may begin until it is done."""
+        assert self.busy is None, "a write has to wait for its turn"
         return Changes(self)
+
+    async def idle(self) -> None:
+        """Wait until a write may begin, which the caller then does at once."""
+        while self.busy is not None:
+            await shield(self.busy)
 
     def seal(self, batch: Batch) -> None:
         """Add to a batch, about to be written, how far it brings the store."""
@@ -153,7 +176,7 @@ class Changes:
     transaction found, afterwards its own changes too.
     """
 
-    __slots__ = ("_index", "_rows", "_store", "revision", "sub")
+    __slots__ = ("_index", "_rows", "_store", "operations", "revision", "sub")
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -162,6 +185,8 @@ class Changes:
         self.revision = store.revision + 1
         #: The number of changes so far, and the sub revision of the next.
         self.sub = 0
+        #: The number of operations so far, those that change nothing included.
+        self.operations = 0
 
     @property
     def shown(self) -> int:
@@ -186,8 +211,15 @@ class Changes:
         if lease or attachments:
             attachments.attach(key, lease)
 
-    def delete(self, keys: Sequence[bytes]) -> None:
-        """Delete keys, all of them alive, in the order given."""
+    def delete_all(self, keys: list[bytes]) -> Steps[None]:
+        """Delete keys, all of them alive, in the order given; the list is emptied."""
+        last = len(keys) <= SLICE
+        for chunk in chunks(keys):
+            self._delete(chunk)
+            if not last:
+                yield
+
+    def _delete(self, keys: list[bytes]) -> None:
         main, sub = self.revision, self.sub
         attachments = self._store.attachments
         for key in keys:

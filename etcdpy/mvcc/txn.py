@@ -21,9 +21,9 @@ from etcdpy.errors import (
 from etcdpy.mvcc import replies
 from etcdpy.mvcc.compare import holds
 from etcdpy.mvcc.keyrange import bounds, covers
-from etcdpy.mvcc.ranges import RangeResult, select
+from etcdpy.mvcc.ranges import RangeResult, keys_at, rows_at, select
 from etcdpy.mvcc.request import DELETE, PUT, RANGE, TXN, Op, Txn
-from etcdpy.mvcc.slices import Steps, finish
+from etcdpy.mvcc.slices import SLICE, Steps
 from etcdpy.mvcc.store import Changes, Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
@@ -82,23 +82,20 @@ def put(store: Store, changes: Changes, request: PutRequest) -> bytes | None:
     return previous if request.prev_kv else None
 
 
-def delete_range(store: Store, changes: Changes, request: DeleteRangeRequest) -> Deleted:
+def delete_range(store: Store, changes: Changes, request: DeleteRangeRequest) -> Steps[Deleted]:
     """Apply a deletion."""
-    start, stop = bounds(request.key, request.range_end)
-    keys: list[bytes] = []
-    cursor: bytes | None = start
-    while cursor is not None:
-        found, cursor = store.index.scan(cursor, stop, changes.revision, 4096)
-        keys += found
+    revision = changes.revision
+    if request.range_end:
+        start, stop = bounds(request.key, request.range_end)
+        keys = yield from keys_at(store, start, stop, revision, None)
+    else:
+        keys = [request.key] if store.index.newest(request.key) else []
     rows: list[bytes] = []
     if request.prev_kv:
-        for key in keys:
-            row = store.get(key, changes.revision)
-            assert row is not None
-            rows.append(row)
-    if keys:
-        changes.delete(keys)
-    return Deleted(len(keys), rows)
+        rows = yield from rows_at(store, keys.copy(), revision)
+    number = len(keys)
+    yield from changes.delete_all(keys)
+    return Deleted(number, rows)
 
 
 def is_read_only(request: Txn) -> bool:
@@ -108,14 +105,23 @@ def is_read_only(request: Txn) -> bool:
     )
 
 
+def oldest_read(request: Txn, revision: int) -> int:
+    """Return the oldest revision that a transaction that only reads may look at."""
+    asked = (op.revision for _, op in (*request.success, *request.failure))
+    return min((old for old in asked if 0 < old < revision), default=revision)
+
+
 def read_txn(store: Store, request: Txn, revision: int, header: bytes) -> Steps[bytes]:
     """Answer a transaction that only reads from the state at ``revision``, in slices."""
-    path = _decide(store, request, revision)
-    _check(store, path, revision, _no_leases)
+    compacted = store.compact_revision
+    path = yield from _decide(store, request, revision)
+    _check(store, path, revision, compacted, _no_leases)
     responses: list[bytes] = []
-    for _, asked in path.ops:
-        result = yield from select(store, asked, store.read_revision(asked.revision, revision))
-        responses.append(_range_op(revision, result))
+    for number, (_, asked) in enumerate(path.ops):
+        if number and number % SLICE == 0:
+            yield
+        result = yield from select(store, asked, asked.revision if asked.revision > 0 else revision)
+        responses.append((yield from _range_op(revision, result)))
     return replies.txn_reply(header, path.succeeded, responses)
 
 
@@ -125,7 +131,7 @@ def apply_txn(
     request: Txn,
     lease_exists: LeaseExists,
     header_at: Callable[[int], bytes],
-) -> bytes:
+) -> Steps[bytes]:
     """
     Apply a transaction.
 
@@ -140,9 +146,9 @@ def apply_txn(
 
     """
     found = changes.revision - 1
-    path = _decide(store, request, found)
-    _check(store, path, found, lease_exists)
-    responses = _run(store, changes, path)
+    path = yield from _decide(store, request, found)
+    _check(store, path, found, store.compact_revision, lease_exists)
+    responses = yield from _run(store, changes, path)
     return replies.txn_reply(header_at(changes.shown), path.succeeded, responses)
 
 
@@ -150,18 +156,27 @@ def _no_leases(_: int) -> bool:
     return False
 
 
-def _decide(store: Store, request: Txn, revision: int) -> _Path:
-    succeeded = all(holds(store, compare, revision) for compare in request.compare)
+def _decide(store: Store, request: Txn, revision: int) -> Steps[_Path]:
+    succeeded = True
+    for compare in request.compare:
+        if not (yield from holds(store, compare, revision)):
+            succeeded = False
+            break
     ops = request.success if succeeded else request.failure
-    nested = {i: _decide(store, op, revision) for i, (kind, op) in enumerate(ops) if kind == TXN}
+    nested: dict[int, _Path] = {}
+    for i, (kind, op) in enumerate(ops):
+        if kind == TXN:
+            nested[i] = yield from _decide(store, op, revision)
     return _Path(succeeded, ops, nested)
 
 
-def _check(store: Store, path: _Path, revision: int, lease_exists: LeaseExists) -> None:
+def _check(
+    store: Store, path: _Path, revision: int, compacted: int, lease_exists: LeaseExists
+) -> None:
     deleted: list[DeleteRangeRequest] = []
     for kind, op in _flattened(path) if path.nested else path.ops:
         if kind == RANGE:
-            _check_read_revision(store, op.revision, revision)
+            _check_read_revision(op.revision, revision, compacted)
         elif kind == PUT:
             _check_put_after(store, op, deleted, lease_exists)
         elif kind == DELETE:
@@ -178,12 +193,12 @@ def _flattened(path: _Path) -> list[Op]:
     return ops
 
 
-def _check_read_revision(store: Store, asked: int, revision: int) -> None:
+def _check_read_revision(asked: int, revision: int, compacted: int) -> None:
     # Unlike a plain Range, a transaction takes a negative revision at its word: the
     # compact revision of a store never compacted is -1, so -1 passes there and -2 fails.
     if asked > revision:
         raise FutureRevisionError
-    if asked and asked < store.compact_revision:
+    if asked and asked < compacted:
         raise CompactedError
 
 
@@ -200,27 +215,36 @@ def _check_put_after(
         raise KeyNotFoundError
 
 
-def _run(store: Store, changes: Changes, path: _Path) -> list[bytes]:
-    return [_run_op(store, changes, op, path.nested.get(i)) for i, op in enumerate(path.ops)]
+def _run(store: Store, changes: Changes, path: _Path) -> Steps[list[bytes]]:
+    responses: list[bytes] = []
+    for i, op in enumerate(path.ops):
+        responses.append((yield from _run_op(store, changes, op, path.nested.get(i))))
+        changes.operations += 1
+        if changes.operations % SLICE == 0:
+            yield
+    return responses
 
 
-def _run_op(store: Store, changes: Changes, op: Op, nested: _Path | None) -> bytes:
+def _run_op(store: Store, changes: Changes, op: Op, nested: _Path | None) -> Steps[bytes]:
     kind, request = op
     if kind == RANGE:
         newest = changes.revision
         revision = request.revision if 0 < request.revision < newest else newest
-        return _range_op(changes.shown, finish(select(store, request, revision)))
+        result = yield from select(store, request, revision)
+        return (yield from _range_op(changes.shown, result))
     if kind == PUT:
         previous = put(store, changes, request)
         return delimited(2, replies.put_reply(replies.revision_only(changes.shown), previous))
     if kind == DELETE:
-        deleted = delete_range(store, changes, request)
+        deleted = yield from delete_range(store, changes, request)
         header = replies.revision_only(changes.shown)
-        return delimited(3, replies.delete_reply(header, deleted.number, deleted.rows))
+        reply = yield from replies.delete_reply(header, deleted.number, deleted.rows)
+        return delimited(3, reply)
     assert nested is not None
-    responses = _run(store, changes, nested)
+    responses = yield from _run(store, changes, nested)
     return delimited(4, replies.txn_reply(_EMPTY_HEADER, nested.succeeded, responses))
 
 
-def _range_op(shown: int, result: RangeResult) -> bytes:
-    return delimited(1, replies.range_reply(replies.revision_only(shown), result))
+def _range_op(shown: int, result: RangeResult) -> Steps[bytes]:
+    reply = yield from replies.range_reply_steps(replies.revision_only(shown), result)
+    return delimited(1, reply)

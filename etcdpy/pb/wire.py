@@ -24,7 +24,7 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-def delimited(field: int, payload: bytes) -> bytes:
+def delimited(field: int, payload: bytes | bytearray) -> bytes:
     """Encode a bytes or message field, present even if empty; ``field`` is below 16."""
     size = len(payload)
     if size < 128:

@@ -8,15 +8,18 @@ reply tells of something that is not there yet. The order of the checks is etcd'
 from __future__ import annotations
 
 import asyncio
+from asyncio import Future
 from collections.abc import AsyncIterator
 from typing import Any
 
+from etcdpy.errors import EtcdError
 from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.ranges import select
-from etcdpy.mvcc.request import Txn
+from etcdpy.mvcc.request import Txn as Transaction
 from etcdpy.mvcc.slices import Steps, T
 from etcdpy.mvcc.store import Store
+from etcdpy.mvcc.writes import write
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.pb.kv_pb2 import KeyValue
@@ -25,6 +28,9 @@ from etcdpy.services import checks
 from etcdpy.services.limits import put_cost, txn_cost
 from etcdpy.services.node import Node
 from etcdpy.transport import inline
+
+#: A reply, and what to wait for before it is sent, if anything.
+_Written = tuple["bytes | bytearray", "Future[None] | None"]
 
 #: The first chunk of a streamed range, in keys.
 FIRST_CHUNK = 10
@@ -82,11 +88,17 @@ class KVService(rpc_pb2_grpc.KVServicer):
     async def Put(self, request: pb.PutRequest, context: Any) -> bytes:
         """Write one key; the reply waits for the disk."""
         node, store = self._node, self._store
+        if store.busy is not None:
+            await store.idle()
         node.check_quota(put_cost(request))
         checks.check_put(request)
         node.request_limit.check(request.ByteSize())
         node.alarms.check_write(grows=True)
-        txn.check_put(store, request, node.lease_exists)
+        try:
+            txn.check_put(store, request, node.lease_exists)
+        except EtcdError:
+            await self._settled()
+            raise
         changes = store.begin()
         previous = txn.put(store, changes, request)
         durable = changes.commit()
@@ -96,51 +108,78 @@ class KVService(rpc_pb2_grpc.KVServicer):
         return reply
 
     @inline
-    async def DeleteRange(self, request: pb.DeleteRangeRequest, context: Any) -> bytes:
+    async def DeleteRange(self, request: pb.DeleteRangeRequest, context: Any) -> bytes | bytearray:
         """Delete keys; the reply waits for the disk."""
         node, store = self._node, self._store
+        if store.busy is not None:
+            await store.idle()
         checks.check_delete_range(request)
         node.request_limit.check(request.ByteSize())
         node.alarms.check_write(grows=False)
-        changes = store.begin()
-        deleted = txn.delete_range(store, changes, request)
-        durable = changes.commit()
+        return await self._written(self._delete_range(request))
+
+    def _delete_range(self, request: pb.DeleteRangeRequest) -> Steps[_Written]:
+        changes = self._store.begin()
+        deleted = yield from txn.delete_range(self._store, changes, request)
         header = self._headers.at(changes.shown)
-        reply = replies.delete_reply(header, deleted.number, deleted.rows)
-        if durable is not None:
-            await durable
-        return reply
+        reply = yield from replies.delete_reply(header, deleted.number, deleted.rows)
+        return reply, changes.commit()
 
     @inline
-    async def Txn(self, request: Txn, context: Any) -> bytes:
+    async def Txn(self, request: Transaction, context: Any) -> bytes | bytearray:
         """Apply a transaction, or answer one that only reads from the durable revision."""
         node, store = self._node, self._store
+        if store.busy is not None and not txn.is_read_only(request):
+            await store.idle()
         cost = txn_cost(request)
         node.check_quota(cost)
         checks.check_txn(request, node.max_txn_ops)
         if txn.is_read_only(request):
             revision = store.durable_revision
             steps = txn.read_txn(store, request, revision, self._headers.at(revision))
-            return await self._in_slices(steps, revision)
+            return await self._in_slices(steps, txn.oldest_read(request, revision))
         node.request_limit.check(request.size)
         node.alarms.check_write(grows=cost > 0)
+        return await self._written(self._apply_txn(request))
+
+    def _apply_txn(self, request: Transaction) -> Steps[_Written]:
+        store = self._store
         changes = store.begin()
-        reply = txn.apply_txn(store, changes, request, node.lease_exists, self._headers.at)
-        durable = changes.commit()
-        if durable is not None:
-            await durable
-        return reply
+        exists = self._node.lease_exists
+        reply = yield from txn.apply_txn(store, changes, request, exists, self._headers.at)
+        return reply, changes.commit()
 
     async def Compact(self, request: pb.CompactionRequest, context: Any) -> bytes:
         """Forget history; a physical compaction is answered when the rows are gone."""
         node, store = self._node, self._store
+        await store.idle()
         node.alarms.check_write(grows=False)
         header = self._headers.at(store.revision)
-        decided, done = node.compactor.schedule(request.revision)
+        try:
+            decided, done = node.compactor.schedule(request.revision)
+        except EtcdError:
+            await self._settled()
+            raise
         await decided
         if request.physical:
             await done
         return header
+
+    async def _written(self, steps: Steps[_Written]) -> bytes | bytearray:
+        """Run a write; return its reply when what that tells is durable."""
+        try:
+            reply, durable = await write(self._store, steps)
+        except EtcdError:
+            await self._settled()
+            raise
+        if durable is not None:
+            await durable
+        return reply
+
+    async def _settled(self) -> None:
+        """Wait until the newest state, from which a request was judged, is durable."""
+        if settled := self._store.settled():
+            await settled
 
     async def _in_slices(self, steps: Steps[T], revision: int) -> T:
         """Run ``steps``, letting others run in between; compaction waits meanwhile."""

@@ -43,8 +43,8 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
         """End a lease and delete its keys; the reply waits for the disk."""
         node = self._node
         node.alarms.check_write(grows=False)
-        durable = self._keeper.revoke(request.ID)
-        reply = self._headers.at(node.store.revision)
+        revision, durable = await self._keeper.revoke(request.ID)
+        reply = self._headers.at(revision)
         await durable
         return reply
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -44,7 +44,8 @@ class Checkpointer:
     Args:
         backend: Where they go.
         loop: The loop that calls everything here.
-        on_applied: Called on the loop when the backend shows these batches.
+        on_applied: Called on the loop when the backend shows these batches; works in as
+            many slices as it returns.
         on_failure: Called on the loop, once, when it cannot go on.
 
     """
@@ -53,7 +54,7 @@ class Checkpointer:
         self,
         backend: Backend,
         loop: asyncio.AbstractEventLoop,
-        on_applied: Callable[[list[Batch]], None],
+        on_applied: Callable[[list[Batch]], Iterable[None]],
         on_failure: Callable[[StorageError], None],
     ) -> None:
         self._backend = backend
@@ -122,7 +123,8 @@ class Checkpointer:
             except MapFullError:
                 self._backend.enlarge()
         self._backend.refresh()
-        self._on_applied(batches)
+        for _ in self._on_applied(batches):
+            await asyncio.sleep(0)
         self._backend.journal.release(sequence)
 
     async def _write(self, batches: list[Batch], sequence: int) -> None:

@@ -24,7 +24,7 @@ from etcdpy.storage.batch import Batch
 from etcdpy.storage.checkpoint import DROP_BYTES, Checkpointer, Group
 from etcdpy.storage.errors import StorageError
 from etcdpy.storage.journal import Payload
-from etcdpy.storage.record import encode
+from etcdpy.storage.record import RowColumns, encode
 from etcdpy.storage.transaction import LARGEST_KEY
 from etcdpy.storage.view import NewestView
 
@@ -67,6 +67,8 @@ class GroupCommit(NewestView):
         self._on_seal = on_seal
         self._on_failure = on_failure
         self._flushing = False
+        self._held = False
+        self._prepared: RowColumns | None = None
         self._closed = False
         #: Why writing stopped, once it did.
         self.failed: StorageError | None = None
@@ -85,11 +87,31 @@ class GroupCommit(NewestView):
         """
         Hand the batch over at the end of this loop turn. Call after every change.
 
-        The change has to be complete: a batch is handed over as it stands.
+        The change has to be complete, unless batches are held: a batch is handed over as
+        it stands.
         """
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
+
+    def hold(self) -> None:
+        """Keep the gathering batch until ``release``: changes in it are not complete."""
+        self._held = True
+
+    def prepare(self) -> None:
+        """Encode what is in the gathering batch, which is held and may become large."""
+        if self._prepared is None:
+            self._prepared = RowColumns()
+        self._prepared.add(self.batch.rows)
+
+    def release(self) -> None:
+        """Hand batches over again."""
+        self._held = False
+        self.flush_soon()
+
+    def fail(self, error: StorageError) -> None:
+        """Stop as if the disk had failed: what the store made is not to be kept."""
+        self._fail(error)
 
     def unsettled(self) -> asyncio.Future[None] | None:
         """Return what resolves when all changes made so far are durable; None if they are."""
@@ -117,8 +139,9 @@ class GroupCommit(NewestView):
     def _flush(self) -> None:
         self._flushing = False
         batch = self.batch
-        if not batch:
+        if self._held or not batch:
             return
+        prepared, self._prepared = self._prepared, None
         if self._on_seal is not None:
             self._on_seal(batch)
         self.batch = Batch(self._loop)
@@ -128,7 +151,7 @@ class GroupCommit(NewestView):
             return
         try:
             self._refuse_unwritable(batch)
-            payload = Payload.of(encode(batch))
+            payload = Payload.of(encode(batch, prepared))
         except Exception as error:  # noqa: BLE001 - else who waits would wait for ever
             self._fail(StorageError(f"cannot write what the store made: {error}"))
             _fail(batch, error)

@@ -19,6 +19,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from etcdpy.storage.batch import Batch
@@ -52,21 +53,63 @@ class Record(NamedTuple):
     drops: list[bytes]
 
 
-def encode(batch: Batch) -> bytes:
-    """Return the batch as bytes; ``decode`` is the reverse."""
+class RowColumns:
+    """The row columns of a batch that is still growing, encoded piece by piece."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._key_lengths = bytearray()
+        self._value_lengths = bytearray()
+        self._keys: list[bytes] = []
+        self._values: list[bytes] = []
+
+    def add(self, rows: dict[bytes, bytes]) -> None:
+        """Encode the rows that came in since the last time."""
+        newest = list(islice(reversed(rows.items()), len(rows) - self._number))
+        newest.reverse()
+        self._number = len(rows)
+        self._key_lengths += bytes(len(key) for key, _ in newest)
+        self._value_lengths += _u32(len(value) for _, value in newest)
+        self._keys.append(b"".join([key for key, _ in newest]))
+        self._values.append(b"".join([value for _, value in newest]))
+
+    def columns(self) -> tuple[bytes | bytearray, bytes | bytearray, list[bytes], list[bytes]]:
+        """Return the lengths of keys and of values, and both in pieces to be joined."""
+        return self._key_lengths, self._value_lengths, self._keys, self._values
+
+
+def encode(batch: Batch, prepared: RowColumns | None = None) -> bytes:
+    """
+    Return the batch as bytes; ``decode`` is the reverse.
+
+    Args:
+        batch: What to encode.
+        prepared: Has encoded some of its rows already.
+
+    """
     rows, puts, drops = batch.rows, batch.puts, batch.drops
     values = puts.values()
+    key_lengths: bytes | bytearray
+    value_lengths: bytes | bytearray
+    row_keys: Iterable[bytes]
+    row_values: Iterable[bytes]
+    if prepared is None:
+        key_lengths, value_lengths = bytes(map(len, rows)), _u32(map(len, rows.values()))
+        row_keys, row_values = rows, rows.values()
+    else:
+        prepared.add(rows)
+        key_lengths, value_lengths, row_keys, row_values = prepared.columns()
     return b"".join(
         (
             _HEAD.pack(batch.revision, len(rows), len(puts), len(drops), 0),
-            bytes(map(len, rows)),
-            _u32(map(len, rows.values())),
+            key_lengths,
+            value_lengths,
             bytes([_NUMBERS[bucket] for bucket, _ in puts]),
             _u32(len(key) for _, key in puts),
             _u32(_DELETED if value is None else len(value) for value in values),
             bytes(map(len, drops)),
-            *rows,
-            *rows.values(),
+            *row_keys,
+            *row_values,
             *[key for _, key in puts],
             *[value for value in values if value is not None],
             *drops,

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from etcdpy.mvcc import compaction, index, moves, ranges, replies, slices
+from etcdpy.mvcc import compaction, compare, index, moves, ranges, replies, slices, store, txn
 from tests.model.world import World
 
 SEEDS = [int(os.environ.get("ETCDPY_MODEL_SEED", "20260101")) + n for n in range(6)]
@@ -40,9 +40,9 @@ def _limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     size = {"large": None, "small": 5, "smallest": 1}[request.param]
     if size is None:
         return
-    for module in (slices, replies, ranges):
+    for module in (slices, replies, ranges, store, compare, txn):
         monkeypatch.setattr(module, "SLICE", size)
-        monkeypatch.setattr(module, "SLICE_BYTES", 100 * size)
+        monkeypatch.setattr(module, "SLICE_BYTES", 100 * size, raising=False)
     monkeypatch.setattr(index, "MOST_LOOKED_AT", 2 * size)
     monkeypatch.setattr(moves, "LOG_LENGTH", 4 * size)
     monkeypatch.setattr(moves, "BLOCK", size)

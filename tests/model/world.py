@@ -177,7 +177,9 @@ class World:
         await self._pause()
 
     async def _writes_end(self) -> None:
-        """Let a write that goes in slices end: this decides which of two comes first."""
+        """Let a write that goes in slices end, so that it is known which of two comes first."""
+        while self.store.busy is not None:
+            await self._pause()
 
     def _call(
         self,
@@ -243,8 +245,8 @@ class World:
     async def crash(self) -> None:
         """Lose everything that is not durable and start again."""
         durable = self.store.durable_revision
-        await self._crash()
         model = self.model
+        await self._crash()
         assert self.store.revision == durable
         del model.states[durable + 1 :]
         mark = self.log.disk.get(Bucket.META, SCHEDULED_COMPACTION)

@@ -67,7 +67,9 @@ class FakeLog:
         #: Handed over and not yet on the disk, oldest first.
         self.on_their_way: deque[Batch] = deque()
         self._flushing = False
+        self._held = False
         self._lost = False
+        self.failed: StorageError | None = None
         self._store: Store | None = None
         # A dropped row is gone at once: whoever reads one afterwards is found out.
         self._dropped: set[bytes] = set()
@@ -81,11 +83,25 @@ class FakeLog:
             self._flushing = True
             self._loop.call_soon(self.flush)
 
+    def hold(self) -> None:
+        self._held = True
+
+    def prepare(self) -> None:
+        assert self._held
+
+    def release(self) -> None:
+        self._held = False
+        self.flush_soon()
+
+    def fail(self, error: StorageError) -> None:
+        self.failed = error
+        self.lose()
+
     def flush(self) -> None:
-        """Hand the gathering batch over."""
+        """Hand the gathering batch over, unless it is held."""
         self._flushing = False
         batch = self.batch
-        if not batch:
+        if self._held or not batch:
             return
         if self._lost:
             _fail(batch)
