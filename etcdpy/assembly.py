@@ -16,12 +16,15 @@ from pathlib import Path
 from etcdpy import membership
 from etcdpy.alarms import Alarms
 from etcdpy.config import Config
+from etcdpy.downgrade import LOOK_INTERVAL, Versions
 from etcdpy.lease import LeaseKeeper, LeaseRules, Lessor
-from etcdpy.membership import Identity
+from etcdpy.membership import Identity, Membership
 from etcdpy.mvcc.compaction import Compactor
+from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.restore import restore
 from etcdpy.mvcc.store import Store
+from etcdpy.periodic import Periodic
 from etcdpy.services import register_all
 from etcdpy.services.limits import RequestLimit
 from etcdpy.services.node import DEFAULT_QUOTA, Node
@@ -84,7 +87,8 @@ async def build_services(config: Config, server: Registry) -> Services:
     told.append(store.made_durable)
     unfinished = restore(store, log)
     identity = await _start_up(config, log)
-    compactor = Compactor(store)
+    hasher = Hasher(store, log)
+    compactor = Compactor(store, hasher)
     if unfinished:
         compactor.resume(unfinished)
     keeper = LeaseKeeper(
@@ -94,16 +98,23 @@ async def build_services(config: Config, server: Registry) -> Services:
         check_revoke=lambda: node.alarms.check_write(grows=False),
     )
     keeper.restore(row for _, row in log.items(Bucket.LEASE))
-    node = _make_node(config, backend, log, store, compactor, identity, keeper.lessor)
+    node = _make_node(config, backend, log, store, compactor, hasher, identity, keeper.lessor)
     keeper.start()
     hub = Hub(store, log, node.headers, loop)
     told.append(hub.publish)
     client = register_all(server, node, keeper, hub)
     _settle_garbage_collector()
 
+    async def look_at_versions() -> None:
+        node.versions.look()
+
+    periodic = [Periodic(LOOK_INTERVAL, look_at_versions)]
+
     async def close() -> None:
         await client.close()
         await keeper.close()
+        for task in periodic:
+            await task.close()
         await hub.close()
         await compactor.close()
         await store.idle()
@@ -143,13 +154,16 @@ def _make_node(
     store: Store,
     compactor: Compactor,
     identity: Identity,
+    hasher: Hasher,
     lessor: Lessor,
 ) -> Node:
     return Node(
         store=store,
         compactor=compactor,
         alarms=Alarms(log, [key for key, _ in log.items(Bucket.ALARM)]),
-        identity=identity,
+        hasher=hasher,
+        versions=Versions(log),
+        membership=Membership(log, identity),
         headers=Headers(identity.cluster_id, identity.member_id, identity.raft_term),
         request_limit=RequestLimit(config.max_request_bytes, identity.member_id),
         max_txn_ops=config.max_txn_ops,

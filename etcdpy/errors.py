@@ -155,3 +155,73 @@ class InvalidAlarmActionError(EtcdError):
 
     CODE = StatusCode.INVALID_ARGUMENT
     TEXT = "etcdserver: invalid alarm action"
+
+
+class BadMemberUrlsError(EtcdError):
+    """A member is to be added whose peer URLs are none."""
+
+    CODE = StatusCode.INVALID_ARGUMENT
+    TEXT = "etcdserver: given member URLs are invalid"
+
+
+class PeerUrlExistsError(EtcdError):
+    """A member is to be added with a peer URL that a member has."""
+
+    CODE = StatusCode.FAILED_PRECONDITION
+    TEXT = "etcdserver: Peer URLs already exists"
+
+
+class MemberNotFoundError(EtcdError):
+    """There is no such member."""
+
+    CODE = StatusCode.NOT_FOUND
+    TEXT = "etcdserver: member not found"
+
+
+class NotLearnerError(EtcdError):
+    """A member is to be promoted that is a voter already."""
+
+    CODE = StatusCode.FAILED_PRECONDITION
+    TEXT = "etcdserver: can only promote a learner member"
+
+
+class TooFewStartedMembersError(EtcdError):
+    """A change of members would take the quorum away."""
+
+    CODE = StatusCode.UNKNOWN  # etcd has no code for it in its table
+    TEXT = "etcdserver: re-configuration failed due to not enough started members"
+
+
+class BadLeaderTransfereeError(EtcdError):
+    """Leadership is to go to who cannot have it."""
+
+    CODE = StatusCode.FAILED_PRECONDITION
+    TEXT = "etcdserver: bad leader transferee"
+
+
+class WrongDowngradeFormatError(EtcdError):
+    """The version to go down to is no version."""
+
+    CODE = StatusCode.INVALID_ARGUMENT
+    TEXT = "etcdserver: wrong downgrade target version format"
+
+
+class InvalidDowngradeTargetError(EtcdError):
+    """The version to go down to is not the one before the cluster's."""
+
+    CODE = StatusCode.INVALID_ARGUMENT
+    TEXT = "etcdserver: invalid downgrade target version"
+
+
+class DowngradeInProgressError(EtcdError):
+    """A downgrade is to begin while there is one."""
+
+    CODE = StatusCode.FAILED_PRECONDITION
+    TEXT = "etcdserver: cluster has a downgrade job in progress"
+
+
+class UnknownMethodError(EtcdError):
+    """A downgrade request asks for an action that does not exist."""
+
+    CODE = StatusCode.UNKNOWN
+    TEXT = "etcdserver: unknown method"

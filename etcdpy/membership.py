@@ -3,26 +3,24 @@ Who this server is: the one member of its cluster.
 
 Identity is decided when the data directory is made, from the peer URLs and the cluster
 token, and kept in the ``members`` bucket; name and client URLs follow the configuration
-at every start, and every start is a new raft term.
+at every start, and every start is a new raft term. Peer URLs change only when an operator
+says so; the IDs stay, whatever they were computed from.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Protocol
 
 from etcdpy.cluster_ids import cluster_id, member_id
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
-from etcdpy.version import STORAGE_VERSION
 
 TERM = b"term"
-STORAGE_VERSION_KEY = b"storageVersion"
 CONF_STATE = b"confState"
-CLUSTER_VERSION = b"clusterVersion"
 
 #: The raft term after the first start: etcd's first election makes it 2.
 FIRST_TERM = 2
@@ -57,6 +55,30 @@ class Identity:
     client_urls: tuple[str, ...]
 
 
+class Membership:
+    """
+    The members of the cluster: this one, for good.
+
+    Attributes:
+        identity: Who this server is, with the peer URLs it has now.
+
+    """
+
+    def __init__(self, log: Log, identity: Identity) -> None:
+        self._log = log
+        self.identity = identity
+
+    def update(self, peer_urls: Sequence[str]) -> None:
+        """
+        Give this member other peer URLs, which outlive a restart.
+
+        They are stored as they come, even if they are none (etcd: applyConfChange).
+        """
+        self.identity = replace(self.identity, peer_urls=tuple(peer_urls))
+        _write_member(self._log, self.identity)
+        self._log.flush_soon()
+
+
 def is_new(log: Log) -> bool:
     """Tell whether the store has no member yet: it was never started."""
     return next(iter(log.items(Bucket.MEMBERS)), None) is None
@@ -81,7 +103,7 @@ def start_up(
     if stored is None:
         own_id, peers = member_id(peer_urls, token), tuple(peer_urls)
     else:
-        own_id, peers = int(stored[0], 16), tuple(json.loads(stored[1])["peerURLs"])
+        own_id, peers = int(stored[0], 16), tuple(json.loads(stored[1])["peerURLs"] or ())
     term = log.get(Bucket.META, TERM)
     identity = Identity(
         member_id=own_id,
@@ -97,15 +119,20 @@ def start_up(
 
 def _write(log: Log, identity: Identity) -> None:
     puts = log.batch.puts
-    member = {"id": identity.member_id, "peerURLs": identity.peer_urls, "name": identity.name}
+    _write_member(log, identity)
+    puts[Bucket.META, TERM] = _U64.pack(identity.raft_term)
+    puts[Bucket.META, CONF_STATE] = _json({"voters": [identity.member_id], "auto_leave": False})
+    log.flush_soon()
+
+
+def _write_member(log: Log, identity: Identity) -> None:
+    # No URLs are null: what Go's encoder makes of an empty list that came over the wire.
+    member: dict[str, object] = {"id": identity.member_id, "peerURLs": identity.peer_urls or None}
+    if identity.name:
+        member["name"] = identity.name
     if identity.client_urls:
         member["clientURLs"] = identity.client_urls
-    puts[Bucket.MEMBERS, b"%016x" % identity.member_id] = _json(member)
-    puts[Bucket.META, TERM] = _U64.pack(identity.raft_term)
-    puts[Bucket.META, STORAGE_VERSION_KEY] = STORAGE_VERSION.encode()
-    puts[Bucket.META, CONF_STATE] = _json({"voters": [identity.member_id], "auto_leave": False})
-    puts[Bucket.CLUSTER, CLUSTER_VERSION] = STORAGE_VERSION.encode()
-    log.flush_soon()
+    log.batch.puts[Bucket.MEMBERS, b"%016x" % identity.member_id] = _json(member)
 
 
 def _json(value: object) -> bytes:

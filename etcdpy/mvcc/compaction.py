@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from itertools import islice
+from typing import NamedTuple
 
 from etcdpy.errors import CompactedError, FutureRevisionError
+from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.restore import FINISHED_COMPACTION, SCHEDULED_COMPACTION
 from etcdpy.mvcc.revision import row_key
 from etcdpy.mvcc.store import Store
@@ -23,13 +25,28 @@ KEYS_PER_SLICE = 512
 ROWS_PER_BATCH = 1000
 
 
-class Compactor:
-    """Runs one compaction after the other."""
+class _Scheduled(NamedTuple):
+    """A compaction to come; ``previous`` is None where its hash is not to be remembered."""
 
-    def __init__(self, store: Store) -> None:
+    revision: int
+    previous: int | None
+    done: asyncio.Future[None]
+
+
+class Compactor:
+    """
+    Runs one compaction after the other.
+
+    Args:
+        hasher: Remembers the hash of what each compaction finds.
+
+    """
+
+    def __init__(self, store: Store, hasher: Hasher | None = None) -> None:
         self._store = store
+        self._hasher = hasher
         self._running: asyncio.Task[None] | None = None
-        self._scheduled: list[tuple[int, asyncio.Future[None]]] = []
+        self._scheduled: list[_Scheduled] = []
 
     def schedule(self, revision: int) -> tuple[asyncio.Future[None], asyncio.Future[None]]:
         """
@@ -49,19 +66,24 @@ class Compactor:
             raise CompactedError
         if revision > store.revision:
             raise FutureRevisionError
+        # etcd: a hash over what a compaction still at work leaves would be of no use.
+        previous = None if self._running else store.compact_revision
         store.compact_revision = revision
         store.applied_index += 1
         batch = store.log.batch
         batch.puts[Bucket.META, SCHEDULED_COMPACTION] = row_key(revision, 0)
         store.log.flush_soon()
-        return batch.durable, self.resume(revision)
+        return batch.durable, self._start(revision, previous)
 
     def resume(self, revision: int) -> asyncio.Future[None]:
         """Go on with a compaction begun before; return what resolves when it is done."""
+        return self._start(revision, None)
+
+    def _start(self, revision: int, previous: int | None) -> asyncio.Future[None]:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Nobody need wait for it, and a failing disk is reported by the log itself.
         done.add_done_callback(lambda future: future.cancelled() or future.exception())
-        self._scheduled.append((revision, done))
+        self._scheduled.append(_Scheduled(revision, previous, done))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
         return done
@@ -76,25 +98,28 @@ class Compactor:
         current: asyncio.Future[None] | None = None
         try:
             while self._scheduled:
-                revision, current = self._scheduled.pop(0)
-                await self._compact(revision)
+                revision, previous, current = self._scheduled.pop(0)
+                await self._compact(revision, previous)
                 if not current.done():  # its caller may have gone
                     current.set_result(None)
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
-            for waiting in (current, *(future for _, future in self._scheduled)):
+            for waiting in (current, *(scheduled.done for scheduled in self._scheduled)):
                 if waiting is not None and not waiting.done():
                     waiting.set_exception(error)
             self._scheduled.clear()
         finally:
             self._running = None
 
-    async def _compact(self, revision: int) -> None:
+    async def _compact(self, revision: int, previous: int | None) -> None:
         store = self._store
         # Reads run at the durable revision: only once that has reached the compaction's
         # can nobody look for what is about to go.
         if pending := store.settled():
             await pending
         await self._older_reads_end(revision)
+        found = None
+        if self._hasher is not None and previous is not None:
+            found = await self._hasher.before_compaction(revision, previous)
         cursor: bytes | None = b""
         while cursor is not None:
             cursor = self._compact_slice(cursor, revision)
@@ -108,6 +133,8 @@ class Compactor:
         batch.puts[Bucket.META, FINISHED_COMPACTION] = row_key(revision, 0)
         store.log.flush_soon()
         await batch.durable
+        if self._hasher is not None and found is not None:
+            self._hasher.remember(found)
 
     def _compact_slice(self, cursor: bytes, revision: int) -> bytes | None:
         """Look at some keys, and return where the next slice begins."""

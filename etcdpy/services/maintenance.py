@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from etcdpy.errors import InvalidAlarmActionError
+from etcdpy.errors import (
+    BadLeaderTransfereeError,
+    InvalidAlarmActionError,
+    UnknownMethodError,
+)
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.services.node import Node
 from etcdpy.transport import inline
-from etcdpy.version import ETCD_VERSION, STORAGE_VERSION
+from etcdpy.version import ETCD_VERSION
 
 
 class MaintenanceService(rpc_pb2_grpc.MaintenanceServicer):
-    """Status and Alarm."""
+    """What an operator asks of a server."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -33,8 +37,10 @@ class MaintenanceService(rpc_pb2_grpc.MaintenanceServicer):
             raftIndex=store.applied_index,
             raftAppliedIndex=store.applied_index,
             raftTerm=identity.raft_term,
-            storageVersion=STORAGE_VERSION,
-            downgradeInfo=pb.DowngradeInfo(),
+            storageVersion=node.versions.storage,
+            downgradeInfo=pb.DowngradeInfo(
+                enabled=node.versions.target.enabled, targetVersion=node.versions.target.version
+            ),
             errors=[
                 f"memberID:{alarm.memberID} alarm:{pb.AlarmType.Name(alarm.alarm)}"
                 for alarm in node.alarms.matching(pb.NONE)
@@ -57,3 +63,46 @@ class MaintenanceService(rpc_pb2_grpc.MaintenanceServicer):
         if settled := node.store.settled():
             await settled
         return pb.AlarmResponse(header=node.header(revision), alarms=alarms)
+
+    async def HashKV(self, request: pb.HashKVRequest, context: Any) -> pb.HashKVResponse:
+        """Hash the keys at a revision; others are served meanwhile."""
+        node = self._node
+        found = await node.hasher.hash_keys(request.revision)
+        return pb.HashKVResponse(
+            header=node.header(node.store.durable_revision),
+            hash=found.hash,
+            compact_revision=found.compact_revision,
+            hash_revision=found.revision,
+        )
+
+    async def Hash(self, request: pb.HashRequest, context: Any) -> pb.HashResponse:
+        """Hash all that is stored, but for what differs between the members of a cluster."""
+        node = self._node
+        found = await node.hasher.hash_all()
+        return pb.HashResponse(header=node.header(node.store.durable_revision), hash=found)
+
+    @inline
+    async def MoveLeader(
+        self, request: pb.MoveLeaderRequest, context: Any
+    ) -> pb.MoveLeaderResponse:
+        """Leave the leadership where it is: with the only member; the reply has no header."""
+        if request.targetID != self._node.identity.member_id:
+            raise BadLeaderTransfereeError
+        return pb.MoveLeaderResponse()
+
+    @inline
+    async def Downgrade(self, request: pb.DowngradeRequest, context: Any) -> pb.DowngradeResponse:
+        """Check, begin or cancel a downgrade of the cluster version."""
+        node, versions = self._node, self._node.versions
+        if request.action == pb.DowngradeRequest.VALIDATE:
+            versions.validate(request.version)
+        elif request.action == pb.DowngradeRequest.ENABLE:
+            versions.enable(request.version)
+        elif request.action == pb.DowngradeRequest.CANCEL:
+            versions.cancel()
+        else:
+            raise UnknownMethodError
+        revision, cluster = node.store.revision, versions.cluster.rpartition(".")[0]
+        if settled := node.store.settled():
+            await settled
+        return pb.DowngradeResponse(header=node.header(revision), version=cluster)

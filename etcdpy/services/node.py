@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from etcdpy.alarms import Alarms
+from etcdpy.downgrade import Versions
 from etcdpy.errors import NoSpaceError
-from etcdpy.membership import Identity
+from etcdpy.membership import Identity, Membership
 from etcdpy.mvcc.compaction import Compactor
+from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.rpc_pb2 import NOSPACE, ResponseHeader
@@ -36,8 +38,10 @@ class Node:
 
     store: Store
     compactor: Compactor
+    hasher: Hasher
+    versions: Versions
     alarms: Alarms
-    identity: Identity
+    membership: Membership
     headers: Headers
     request_limit: RequestLimit
     max_txn_ops: int
@@ -48,6 +52,11 @@ class Node:
     backend_size: Callable[[], int]
     backend_size_in_use: Callable[[], int]
     lease_exists: Callable[[int], bool]
+
+    @property
+    def identity(self) -> Identity:
+        """Who this server is, as of now."""
+        return self.membership.identity
 
     def check_quota(self, cost: int) -> None:
         """

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from etcdpy.alarms import Alarms
-from etcdpy.alarms import Log as AlarmLog
-from etcdpy.membership import Identity
+from etcdpy.downgrade import Versions
+from etcdpy.membership import Identity, Membership
 from etcdpy.mvcc.compaction import Compactor
+from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.services.limits import RequestLimit
 from etcdpy.services.node import Node
+from tests.unit.mvcc.fake_log import FakeLog
 
 IDENTITY = Identity(
     member_id=0xF693_0000_0000_0001,
@@ -25,7 +27,7 @@ IDENTITY = Identity(
 
 def make_node(
     store: Store,
-    log: AlarmLog,
+    log: FakeLog,
     *,
     compactor: Compactor | None = None,
     max_request_bytes: int = 1536 * 1024,
@@ -39,8 +41,10 @@ def make_node(
     return Node(
         store=store,
         compactor=compactor or Compactor(store),
+        hasher=Hasher(store, log),
+        versions=Versions(log),
         alarms=Alarms(log, []),
-        identity=IDENTITY,
+        membership=Membership(log, IDENTITY),
         headers=Headers(IDENTITY.cluster_id, IDENTITY.member_id, IDENTITY.raft_term),
         request_limit=RequestLimit(1536 * 1024, IDENTITY.member_id),
         max_txn_ops=max_txn_ops,

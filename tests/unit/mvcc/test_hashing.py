@@ -1,0 +1,170 @@
+"""Hashes of the store: the ones a real etcd gave for the same history."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple, TypeVar
+
+import pytest
+
+from etcdpy.errors import CompactedError, FutureRevisionError
+from etcdpy.mvcc.compaction import Compactor
+from etcdpy.mvcc.hashing import MOST_REMEMBERED, Hasher
+from etcdpy.mvcc.restore import restore
+from etcdpy.mvcc.revision import row_key, tombstone_key
+from etcdpy.mvcc.store import CONSISTENT_INDEX, Store
+from etcdpy.pb.kv_pb2 import KeyValue
+from etcdpy.storage import Bucket
+from tests.unit.mvcc.fake_log import Disk, FakeLog
+
+T = TypeVar("T")
+
+#: CRC-32C of the bucket's name alone.
+NOTHING = 1084519789
+
+
+class Put(NamedTuple):
+    key: bytes
+    value: bytes
+
+
+class Delete(NamedTuple):
+    key: bytes
+
+
+#: The changes of revisions 2 to 5, and of 2 to 7.
+SHORT: list[list[Put | Delete]] = [
+    [Put(b"a", b"1")],
+    [Put(b"b", b"2")],
+    [Put(b"c", b"3")],
+    [Put(b"a", b"9")],
+]
+LONG = [*SHORT, [Delete(b"b")], [Put(b"d", b"4"), Delete(b"c"), Put(b"e", b"5")]]
+
+
+def disk_of(history: list[list[Put | Delete]]) -> Disk:
+    """Return what etcd has on its disk after these transactions, the first at revision 2."""
+    disk = Disk()
+    alive: dict[bytes, KeyValue] = {}
+    for main, changes in enumerate(history, 2):
+        for sub, change in enumerate(changes):
+            if isinstance(change, Delete):
+                del alive[change.key]
+                row = KeyValue(key=change.key)
+                disk.key_rows[tombstone_key(main, sub)] = row.SerializeToString()
+                continue
+            before = alive.get(change.key, KeyValue(create_revision=main))
+            row = alive[change.key] = KeyValue(
+                key=change.key,
+                value=change.value,
+                create_revision=before.create_revision,
+                mod_revision=main,
+                version=before.version + 1,
+            )
+            disk.key_rows[row_key(main, sub)] = row.SerializeToString()
+    return disk
+
+
+class World:
+    """A store over a disk, and its hashes."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.log = FakeLog(disk)
+        self.store = Store(self.log)
+        restore(self.store, self.log)
+        self.log.serve(self.store)
+        self.hasher = Hasher(self.store, self.log)
+        self.compactor = Compactor(self.store, self.hasher)
+
+    async def compact(self, *revisions: int) -> None:
+        """Compact at these revisions, each begun while the one before it runs."""
+        done = [self.compactor.schedule(revision)[1] for revision in revisions]
+        while not done[-1].done():
+            await asyncio.sleep(0)
+            self.log.flush()
+            self.log.settle()
+
+    async def hash(self, revision: int) -> tuple[int, int, int]:
+        return await self.hasher.hash_keys(revision)
+
+
+async def test_every_revision_has_etcds_hash() -> None:
+    world = World(disk_of(SHORT))
+    assert await world.hash(1) == (NOTHING, -1, 1)
+    assert await world.hash(2) == (2587454935, -1, 2)
+    assert await world.hash(3) == (1827592406, -1, 3)
+    assert await world.hash(0) == (858714350, -1, 5)
+    assert await World(disk_of(LONG[:5])).hash(0) == (2171101175, -1, 6)
+    assert await World(disk_of(LONG)).hash(0) == (824406332, -1, 7)
+
+
+async def test_a_compaction_is_remembered_until_a_restart() -> None:
+    world = World(disk_of(LONG))
+    await world.compact(6)
+    assert await world.hash(0) == (363671125, 6, 7)
+    assert await world.hash(6) == (2171101175, -1, 6)
+    with pytest.raises(CompactedError):
+        await world.hash(5)
+    assert await World(world.log.disk).hash(6) == (317478926, 6, 6)
+
+
+async def test_what_is_not_there_yet_or_never_was_has_no_hash() -> None:
+    world = World(disk_of(SHORT))
+    with pytest.raises(FutureRevisionError):
+        await world.hash(6)
+    assert await world.hash(-1) == (NOTHING, -1, -1)
+
+
+async def test_compacting_at_zero_leaves_its_hash_for_the_newest_revision() -> None:
+    world = World(disk_of(SHORT))
+    await world.compact(0)
+    assert await world.hash(0) == (NOTHING, -1, 0)
+
+
+async def test_the_last_ten_compactions_are_remembered() -> None:
+    world = World(disk_of([[Put(b"a", b"1")]] * (MOST_REMEMBERED + 2)))
+    for revision in range(2, MOST_REMEMBERED + 3):
+        await world.compact(revision)
+    with pytest.raises(CompactedError):
+        await world.hash(2)
+    for revision in range(3, MOST_REMEMBERED + 3):
+        assert (await world.hash(revision))[1:] == (revision - 1, revision)
+
+
+async def test_a_compaction_begun_while_one_runs_is_not_remembered() -> None:
+    world = World(disk_of(SHORT))
+    await world.compact(3, 4)
+    assert (await world.hash(3))[1:] == (-1, 3)
+    assert (await world.hash(4))[1:] == (4, 4)
+
+
+async def test_a_compaction_waits_for_a_hash_that_has_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("etcdpy.mvcc.hashing.ROWS_PER_SLICE", 1)
+    world = World(disk_of(LONG))
+    expected = await world.hash(0)
+    hashing = asyncio.ensure_future(world.hash(0))
+    await asyncio.sleep(0)
+    await world.compact(7)
+    assert hashing.done()
+    assert hashing.result() == expected
+
+
+async def test_a_long_key_is_found_like_a_short_one() -> None:
+    key = b"k" * 300
+    world = World(disk_of([[Put(key, b"1")], [Put(key, b"2")], [Put(key, b"3")]]))
+    before = await world.hash(3)
+    await world.compact(3)
+    assert await world.hash(3) == before
+    assert (await world.hash(0))[0] == (await World(world.log.disk).hash(0))[0]
+
+
+async def test_the_hash_of_everything_passes_over_what_members_have_of_their_own() -> None:
+    disk = disk_of(SHORT)
+    before = await World(disk).hasher.hash_all()
+    disk.values[Bucket.META, CONSISTENT_INDEX] = bytes(7) + b"\x09"
+    disk.values[Bucket.META, b"term"] = bytes(7) + b"\x04"
+    assert await World(disk).hasher.hash_all() == before
+    disk.values[Bucket.LEASE, bytes(8)] = b""
+    assert await World(disk).hasher.hash_all() != before
