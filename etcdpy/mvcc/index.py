@@ -8,13 +8,14 @@ deleted but not yet compacted away.
 Reads run a little behind the newest revision (at the newest *durable* one), and pages of
 a long walk further behind, while writers add and remove keys. What has moved since is in
 ``Moves``, which makes a page, and the count of its whole range, cost what the page costs,
-however many keys the range holds. Where that does not reach, or too much has moved, every
-key is looked at: those alive, those dead, and what each was at the revision asked for.
+however many keys the range holds. Where that does not reach, every key is looked at: those
+alive, those dead, and what each was at the revision asked for.
 """
 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import islice
@@ -37,7 +38,7 @@ from etcdpy.mvcc.history import (
 from etcdpy.mvcc.moves import Moves
 from etcdpy.mvcc.revision import RowKey, row_key, tombstone_key
 
-#: Keys looked at in one scan, dead or alive; and moved keys that are worth sorting out.
+#: Keys looked at in one scan, dead or alive, where there is no quicker way.
 MOST_LOOKED_AT = 1024
 
 
@@ -129,19 +130,23 @@ class Index:
         following = page[-1] + b"\0" if len(page) == limit else None
         if revision >= moves.newest:
             return page, following
-        moved = moves.keys(start, following or stop, revision, MOST_LOOKED_AT)
-        if moved is None:
-            return self._walk(start, stop, revision, limit)
-        if moved:
-            page = self._corrected(page, moved, revision)
-            if len(page) > limit:
-                del page[limit:]
-                following = page[-1] + b"\0"
+        most = 2 * limit if limit < MOST_LOOKED_AT else limit
+        moved = moves.keys(start, following or stop, revision, most)
+        if not moved:
+            return page, following
+        if len(moved) == most:  # there may be more, and then the page ends here
+            following = moved[-1] + b"\0"
+            del page[bisect_left(page, following) :]
+        page = self._corrected(page, moved, revision)
+        if len(page) > limit:
+            del page[limit:]
+            following = page[-1] + b"\0"
         return page, following
 
-    def _corrected(self, page: list[bytes], moved: set[bytes], revision: int) -> list[bytes]:
+    def _corrected(self, page: list[bytes], moved: list[bytes], revision: int) -> list[bytes]:
         """Return which of a stretch of live keys were alive then, and who else was."""
-        found = [key for key in page if key not in moved]
+        ignored = set(moved)
+        found = [key for key in page if key not in ignored]
         found += [key for key in moved if self.at(key, revision) is not None]
         found.sort()
         return found

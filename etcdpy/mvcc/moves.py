@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from heapq import merge
+from itertools import groupby, islice
 
 #: Entries remembered beyond the durable revision: the price is 100 bytes each, the gain that
 #: a walk pinned to a revision stays cheap while this many keys come and go.
@@ -83,19 +85,20 @@ class Moves:
                 total += change
         return total
 
-    def keys(self, start: bytes, stop: bytes | None, revision: int, most: int) -> set[bytes] | None:
-        """Return what moved in [start, stop) after ``revision``; None if more than ``most``."""
-        moved: set[bytes] = set()
-        for block in self._blocks_after(revision):
-            for keys in (block.born, block.died):
-                first, last = _span(keys, start, stop)
-                moved.update(keys[first:last])
-            if len(moved) > most:
-                return None
-        for _, key, _ in self._singles_after(revision):
-            if start <= key and (stop is None or key < stop):
-                moved.add(key)
-        return moved
+    def keys(self, start: bytes, stop: bytes | None, revision: int, most: int) -> list[bytes]:
+        """Return the first ``most`` keys of [start, stop), in order, that moved after it."""
+        runs = [_inside(block.born, start, stop) for block in self._blocks_after(revision)]
+        runs += [_inside(block.died, start, stop) for block in self._blocks_after(revision)]
+        runs = [run for run in runs if run]
+        singles = {
+            key
+            for _, key, _ in self._singles_after(revision)
+            if start <= key and (stop is None or key < stop)
+        }
+        if not runs:
+            return sorted(singles)[:most]
+        runs.append(sorted(singles))
+        return list(islice((key for key, _ in groupby(merge(*runs))), most))
 
     def forget(self, durable: int) -> None:
         """Shorten the log, which nobody needs below ``durable`` but for speed."""
@@ -130,11 +133,11 @@ class Moves:
         return found
 
 
-def _span(keys: list[bytes], start: bytes, stop: bytes | None) -> tuple[int, int]:
+def _inside(keys: list[bytes], start: bytes, stop: bytes | None) -> list[bytes]:
     first = bisect_left(keys, start)
-    return first, len(keys) if stop is None else bisect_left(keys, stop, first)
+    return keys[first : len(keys) if stop is None else bisect_left(keys, stop, first)]
 
 
 def _number(keys: list[bytes], start: bytes, stop: bytes | None) -> int:
-    first, last = _span(keys, start, stop)
-    return last - first
+    first = bisect_left(keys, start)
+    return (len(keys) if stop is None else bisect_left(keys, stop, first)) - first

@@ -1,0 +1,45 @@
+"""A store over the real log, in a directory of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from etcdpy.mvcc.restore import restore
+from etcdpy.mvcc.store import Store
+from etcdpy.storage import Backend, GroupCommit
+
+
+@asynccontextmanager
+async def opened_store(path: Path) -> AsyncIterator[Store]:
+    """Open the store in ``path``, and close it as the server does."""
+    backend = Backend.open(path, fsync=False)
+    log = GroupCommit(
+        backend,
+        asyncio.get_running_loop(),
+        on_durable=lambda batch: store.made_durable(batch),
+        on_seal=lambda batch: store.seal(batch),
+    )
+    store = Store(log)
+    restore(store, log)
+    try:
+        yield store
+    finally:
+        await store.idle()
+        await log.close()
+        backend.close()
+
+
+async def fill(store: Store, keys: int, value: bytes = b"v" * 100) -> None:
+    """Put keys ``k00000000`` on, a thousand in each transaction."""
+    durable = None
+    for start in range(0, keys, 1000):
+        changes = store.begin()
+        for number in range(start, min(start + 1000, keys)):
+            changes.put(b"k%08d" % number, value, 0)
+        durable = changes.commit()
+        await asyncio.sleep(0)
+    if durable is not None:
+        await durable

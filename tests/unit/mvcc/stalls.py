@@ -1,0 +1,51 @@
+"""How long the loop stood still: the longest gap in a chain of callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Probe:
+    """Runs on every turn of the loop between ``start`` and ``stop``."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._last = 0.0
+        self._running = False
+
+    def start(self) -> None:
+        self._running = True
+        self._last = time.perf_counter()
+        asyncio.get_running_loop().call_soon(self._look)
+
+    def stop(self) -> None:
+        self._note()
+        self._running = False
+
+    def _look(self) -> None:
+        if self._running:
+            self._note()
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _note(self) -> None:
+        now = time.perf_counter()
+        self.longest = max(self.longest, now - self._last)
+        self._last = now
+
+
+@contextmanager
+def probed() -> Iterator[Probe]:
+    """Probe while the body awaits; what it does without awaiting counts as well."""
+    probe = Probe()
+    gc.collect()
+    gc.disable()  # the server keeps long-lived objects out of it, a test run does not
+    probe.start()
+    try:
+        yield probe
+    finally:
+        probe.stop()
+        gc.enable()
