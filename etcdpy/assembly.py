@@ -11,6 +11,7 @@ import gc
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from etcdpy import membership
@@ -30,6 +31,7 @@ from etcdpy.services.limits import RequestLimit
 from etcdpy.services.node import DEFAULT_QUOTA, Node
 from etcdpy.services.registration import Registry
 from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError
+from etcdpy.storage.snapshot import take_snapshot
 from etcdpy.watch import Hub
 
 #: Young objects are collected as usual. The oldest generation holds what lives as long as
@@ -173,6 +175,7 @@ def _make_node(
         quota=config.quota_backend_bytes or DEFAULT_QUOTA,
         backend_size=backend.size,
         backend_size_in_use=backend.size_in_use,
+        take_snapshot=partial(take_snapshot, log, backend),
         lease_exists=lessor.__contains__,
     )
 

@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] == "snapshot":
+        from etcdpy import snapshot_cli
+
+        return snapshot_cli.main(arguments[1:])
     if arguments and arguments[0] in ("gateway", "grpc-proxy"):
         return _refuse(f"etcdpy has no {arguments[0]}; etcd's own works in front of it")
     try:

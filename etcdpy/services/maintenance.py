@@ -12,6 +12,7 @@ from etcdpy.errors import (
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.services.node import Node
+from etcdpy.services.snapshot import send_snapshot
 from etcdpy.transport import inline
 from etcdpy.version import ETCD_VERSION
 
@@ -106,3 +107,8 @@ class MaintenanceService(rpc_pb2_grpc.MaintenanceServicer):
         if settled := node.store.settled():
             await settled
         return pb.DowngradeResponse(header=node.header(revision), version=cluster)
+
+    async def Snapshot(self, request: pb.SnapshotRequest, context: Any) -> None:
+        """Stream the store as a file of etcd's, while it is written to."""
+        node = self._node
+        await send_snapshot(node.take_snapshot, node.versions.storage, context.write)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from etcdpy.alarms import Alarms
@@ -15,6 +15,7 @@ from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.rpc_pb2 import NOSPACE, ResponseHeader
 from etcdpy.services.limits import RequestLimit
+from etcdpy.storage.snapshot import Snapshot
 
 #: What ``--quota-backend-bytes 0`` stands for.
 DEFAULT_QUOTA = 2 * 1024 * 1024 * 1024
@@ -32,6 +33,7 @@ class Node:
         progress_interval: Seconds between the progress notifications of a watch.
         backend_size: Returns the bytes that the quota is compared with.
         backend_size_in_use: Returns the same without what waits for reuse.
+        take_snapshot: Holds the store as it is, for whoever closes what it returns.
         quota: In bytes; 0 or less is no quota.
 
     """
@@ -51,6 +53,7 @@ class Node:
     quota: int
     backend_size: Callable[[], int]
     backend_size_in_use: Callable[[], int]
+    take_snapshot: Callable[[], Awaitable[Snapshot]]
     lease_exists: Callable[[int], bool]
 
     @property

@@ -12,6 +12,7 @@ import logging
 import operator
 import secrets
 import struct
+import weakref
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,7 @@ from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.datadir import PRIVATE_FILE, DataDir
 from etcdpy.storage.errors import DataDirError, RowMissingError, StorageError
 from etcdpy.storage.journal import SEGMENT_BYTES, Journal
+from etcdpy.storage.pin import Pin
 from etcdpy.storage.record import Record, decode
 from etcdpy.storage.transaction import Changes, MapFullError, WriteTransaction
 
@@ -70,6 +72,7 @@ class Backend:
         self._read = env.begin(db=self._databases[Bucket.KEY])
         self._cursor = self._read.cursor()
         self._size = 0
+        self._pins: weakref.WeakSet[Pin] = weakref.WeakSet()
         #: Where batches become durable before they come here.
         self.journal = Journal(
             directory.journal, self._database, applied, fsync=fsync, segment_bytes=segment_bytes
@@ -209,6 +212,12 @@ class Backend:
         """Return the highest row key, or ``b""``."""
         return self._cursor.key() if self._cursor.last() else b""
 
+    def pin(self) -> Pin:
+        """Return a view of the newest commit that stays as it is; the caller closes it."""
+        pin = Pin(self._env, self._databases)
+        self._pins.add(pin)
+        return pin
+
     def refresh(self) -> None:
         """Move reading on to the newest commit."""
         self._read.abort()
@@ -254,6 +263,8 @@ class Backend:
         log.warning("the database has outgrown its map: enlarging to %d bytes", size)
         # The map moves: nothing may look into it. A paused scan seeks anew anyway.
         self._read.abort()
+        for pin in self._pins:
+            pin.close()
         try:
             self._env.set_mapsize(size)
         except (lmdb.Error, MemoryError) as error:
@@ -265,6 +276,8 @@ class Backend:
 
     def close(self) -> None:
         """Close the environment and unlock the directory. Safe to call twice."""
+        for pin in self._pins:
+            pin.close()
         self.journal.close()
         self._env.close()
         self._directory.close()

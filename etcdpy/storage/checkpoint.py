@@ -63,9 +63,13 @@ class Checkpointer:
         self._on_failure = on_failure
         self._waiting: deque[Group] = deque()
         self._size = 0
+        # The newest frame of the checkpoint under way, 0 if there is none.
+        self._moving = 0
         self._wanted = False
-        self._failed = False
+        self._failed: StorageError | None = None
         self._task: asyncio.Task[None] | None = None
+        # Who waits for a frame to be in LMDB: all up to it then are.
+        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         # One thread, always the same: LMDB wants begin and end of a transaction on one.
         self._thread = ThreadPoolExecutor(1, "checkpoint")
 
@@ -81,6 +85,27 @@ class Checkpointer:
         self._wanted = True
         self._start()
 
+    async def catch_up(self) -> None:
+        """
+        Wait until everything handed in so far is in LMDB. Safe to cancel.
+
+        Raises:
+            StorageError: If checkpoints have failed.
+
+        """
+        if self._failed is not None:
+            raise self._failed
+        if self._waiting:
+            newest = self._waiting[-1].sequence
+        elif self._moving:
+            newest = self._moving
+        else:
+            return
+        reached: asyncio.Future[None] = self._loop.create_future()
+        self._awaited.append((newest, reached))
+        self.hurry()
+        await reached
+
     async def close(self) -> None:
         """Move everything into LMDB, unless that failed, and end the thread."""
         self.hurry()
@@ -89,7 +114,7 @@ class Checkpointer:
         self._thread.shutdown()
 
     def _start(self) -> None:
-        if self._task is None and not self._failed:
+        if self._task is None and self._failed is None:
             self._task = self._loop.create_task(self._run())
 
     async def _run(self) -> None:
@@ -115,7 +140,7 @@ class Checkpointer:
 
     async def _checkpoint(self, groups: list[Group]) -> None:
         batches = [batch for group in groups for batch in group.batches]
-        sequence = groups[-1].sequence
+        sequence = self._moving = groups[-1].sequence
         while True:
             try:
                 await self._write(batches, sequence)
@@ -126,6 +151,14 @@ class Checkpointer:
         for _ in self._on_applied(batches):
             await asyncio.sleep(0)
         self._backend.journal.release(sequence)
+        self._moving = 0
+        self._tell_reached(sequence)
+
+    def _tell_reached(self, sequence: int) -> None:
+        for wanted, reached in self._awaited:
+            if wanted <= sequence and not reached.done():
+                reached.set_result(None)
+        self._awaited = [item for item in self._awaited if not item[1].done()]
 
     async def _write(self, batches: list[Batch], sequence: int) -> None:
         run = self._loop.run_in_executor
@@ -139,6 +172,9 @@ class Checkpointer:
             raise
 
     def _fail(self, error: StorageError) -> None:
-        self._failed = True
+        self._failed = error
         self._waiting.clear()
+        for _, reached in self._awaited:
+            if not reached.done():
+                reached.set_exception(error)
         self._on_failure(error)

@@ -119,6 +119,20 @@ class GroupCommit(NewestView):
             return self.batch.durable
         return self._waiting[-1].batch.durable if self._waiting else None
 
+    async def checkpoint(self) -> None:
+        """
+        Wait until all changes made so far are durable and in LMDB. Safe to cancel.
+
+        Raises:
+            StorageError: If writing has failed.
+
+        """
+        if pending := self.unsettled():
+            await pending
+        if self.failed is not None:
+            raise self.failed
+        await self._checkpointer.catch_up()
+
     async def close(self) -> None:
         """
         Make everything handed in durable, move it into LMDB, end the threads.

@@ -13,6 +13,7 @@ from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.services.limits import RequestLimit
 from etcdpy.services.node import Node
+from etcdpy.storage.snapshot import Snapshot
 from tests.unit.mvcc.fake_log import FakeLog
 
 IDENTITY = Identity(
@@ -54,5 +55,10 @@ def make_node(
         quota=quota,
         backend_size=size,
         backend_size_in_use=size,
+        take_snapshot=_no_snapshot,
         lease_exists=leases.__contains__,
     )
+
+
+async def _no_snapshot() -> Snapshot:
+    raise AssertionError("this node has no backend to take a snapshot of")

@@ -1,0 +1,40 @@
+"""One commit of the database, held while others follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import lmdb
+
+from etcdpy.storage.buckets import Bucket
+from etcdpy.storage.errors import StorageError
+
+
+class Pin:
+    """
+    Everything in LMDB as of when this was made. Loop thread only.
+
+    While it is open the space of what is deleted or replaced is not used again: close it soon.
+    It is closed for its user when the map moves or the database is closed.
+    """
+
+    def __init__(self, env: lmdb.Environment, databases: Mapping[Bucket, lmdb._Database]) -> None:
+        self._databases = databases
+        self._txn = env.begin()
+
+    def items(self, bucket: Bucket) -> Iterator[tuple[bytes, bytes]]:
+        """
+        Yield all pairs of a bucket in key order; the caller may pause for as long as it likes.
+
+        Raises:
+            StorageError: If the pin is closed.
+
+        """
+        try:
+            yield from self._txn.cursor(self._databases[bucket])
+        except lmdb.Error as error:
+            raise StorageError(f"the view of the database is gone: {error}") from error
+
+    def close(self) -> None:
+        """Let go of it. Safe to call twice."""
+        self._txn.abort()

@@ -1,0 +1,105 @@
+"""
+A snapshot of a store in use: etcd's file, made while writers go on.
+
+Rows newer than the last checkpoint are in the journal and in memory only. So a checkpoint
+comes first, and then one commit of LMDB is held, which has everything acknowledged before.
+It is gone through twice on the loop's thread, a slice a turn: see ``WriteTransaction`` for
+why a thread of its own would be slower, and stop the loop for longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import partial
+from hashlib import sha256
+from typing import TypeVar
+
+from etcdpy.storage.backend import Backend
+from etcdpy.storage.bolt_write import BoltWriter
+from etcdpy.storage.buckets import Bucket
+from etcdpy.storage.commit import GroupCommit
+from etcdpy.storage.pin import Pin
+
+#: A slice ends after the first leaf by which it has taken this many seconds.
+SLICE_SECONDS = 0.001
+#: What a message has. (etcd: ``snapshotSendBufferSize``)
+CHUNK_BYTES = 32 << 10
+
+_T = TypeVar("_T")
+
+
+class Snapshot:
+    """
+    A store's file as of one moment; whoever has it closes it.
+
+    Attributes:
+        size: Of the file in bytes, the checksum that follows it left out.
+
+    """
+
+    def __init__(self, pin: Pin, writer: BoltWriter) -> None:
+        self._pin = pin
+        self._writer = writer
+        self.size = writer.size
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """
+        Yield the file in chunks of ``CHUNK_BYTES``, the last one shorter, then its SHA-256.
+
+        Raises:
+            StorageError: If the database was closed meanwhile, or had to move its map.
+
+        """
+        checksum = sha256()
+        async for chunk in _paced(_rechunked(self._writer.pages(), CHUNK_BYTES)):
+            checksum.update(chunk)
+            yield chunk
+        yield checksum.digest()
+
+    def close(self) -> None:
+        """Let go of the moment. Safe to call twice."""
+        self._pin.close()
+
+
+async def take_snapshot(log: GroupCommit, backend: Backend) -> Snapshot:
+    """
+    Hold everything written before the call, and find out how large its file is.
+
+    Raises:
+        StorageError: If the store cannot write any more, or is being closed.
+
+    """
+    await log.checkpoint()
+    pin = backend.pin()
+    try:
+        writer = BoltWriter({b.value.encode(): partial(pin.items, b) for b in Bucket})
+        async for _ in _paced(writer.measure()):
+            pass
+    except BaseException:
+        pin.close()
+        raise
+    return Snapshot(pin, writer)
+
+
+async def _paced(steps: Iterable[_T]) -> AsyncIterator[_T]:
+    """Go on with ``steps`` for a slice at a time, letting others run in between."""
+    began = time.perf_counter()
+    for step in steps:
+        yield step
+        if time.perf_counter() - began >= SLICE_SECONDS:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+
+
+def _rechunked(pages: Iterator[bytes], size: int) -> Iterator[bytes]:
+    rest = b""
+    for page in pages:
+        data = rest + page
+        whole = len(data) - len(data) % size
+        for start in range(0, whole, size):
+            yield data[start : start + size]
+        rest = data[whole:]
+    if rest:
+        yield rest
