@@ -1,0 +1,48 @@
+"""
+Random runs keep every promise to watchers, also over crashes.
+
+``ETCDPY_WATCH_EVENTS`` sets how many events a run delivers, ``ETCDPY_WATCH_SEED`` repeats one
+as far as time allows, ``ETCDPY_WATCH_REFERENCE`` has it run against a real etcd of 3.6 or later: the
+checker's own proof.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from random import SystemRandom
+
+import pytest
+
+from tests.support.servers import etcdpy_server, reference_etcd
+from tests.watch.run import Plan, Run, describe
+
+EVENTS = int(os.environ.get("ETCDPY_WATCH_EVENTS") or 15_000)
+SEED = int(os.environ.get("ETCDPY_WATCH_SEED") or SystemRandom().randrange(2**32))
+IS_REFERENCE = "ETCDPY_WATCH_REFERENCE" in os.environ
+
+FLAG = "watch-progress-notify-interval=200ms"
+
+
+@pytest.mark.parametrize("transport", ["native", "grpcio"])
+async def test_a_random_run_keeps_all_promises(
+    transport: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = Plan(EVENTS, SEED, crashes=2 + EVENTS // 50_000)
+    if IS_REFERENCE:
+        # etcd 3.5.1 does not pass: it tells of progress early.
+        starting = reference_etcd([f"--{FLAG}"])
+    else:
+        starting = etcdpy_server("grpcio" if transport == "grpcio" else "native", [f"--{FLAG}"])
+    started = time.monotonic()
+    with starting as server:
+        run = Run(server, plan)
+        await run.perform()
+    seconds = time.monotonic() - started
+    checked = run.check()
+    with capsys.disabled():
+        print(f"\n{describe(run, seconds)}")
+    assert checked >= EVENTS
+    assert run.crashes == plan.crashes
+    # Nobody was left waiting.
+    assert sum(log.is_open for log in run.logs) > plan.streams
