@@ -40,6 +40,8 @@ from etcdpy.mvcc.revision import RowKey, row_key, tombstone_key
 
 #: Keys looked at in one scan, dead or alive, where there is no quicker way.
 MOST_LOOKED_AT = 1024
+#: Moved keys that are looked at for the smallest page.
+FEW = 64
 
 
 #: A key and its version: key, main, sub, create revision, version number.
@@ -130,7 +132,7 @@ class Index:
         following = page[-1] + b"\0" if len(page) == limit else None
         if revision >= moves.newest:
             return page, following
-        most = 2 * limit if limit < MOST_LOOKED_AT else limit
+        most = max(limit, FEW)
         moved = moves.keys(start, following or stop, revision, most)
         if not moved:
             return page, following

@@ -135,7 +135,8 @@ class Moves:
 
 def _inside(keys: list[bytes], start: bytes, stop: bytes | None) -> list[bytes]:
     first = bisect_left(keys, start)
-    return keys[first : len(keys) if stop is None else bisect_left(keys, stop, first)]
+    last = len(keys) if stop is None else bisect_left(keys, stop, first)
+    return keys if last - first == len(keys) else keys[first:last]
 
 
 def _number(keys: list[bytes], start: bytes, stop: bytes | None) -> int:

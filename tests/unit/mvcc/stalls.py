@@ -1,4 +1,8 @@
-"""How long the loop stood still: the longest gap in a chain of callbacks."""
+"""
+How long the loop stood still: the longest gap in a chain of callbacks.
+
+Measured in CPU time of the loop's thread, so that what else a busy machine does is left out.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ class Probe:
 
     def start(self) -> None:
         self._running = True
-        self._last = time.perf_counter()
+        self._last = time.thread_time()
         asyncio.get_running_loop().call_soon(self._look)
 
     def stop(self) -> None:
@@ -32,7 +36,7 @@ class Probe:
             asyncio.get_running_loop().call_soon(self._look)
 
     def _note(self) -> None:
-        now = time.perf_counter()
+        now = time.thread_time()
         self.longest = max(self.longest, now - self._last)
         self._last = now
 
