@@ -20,6 +20,7 @@ from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
 
 TERM = b"term"
+AUTH_REVISION = b"authRevision"
 CONF_STATE = b"confState"
 
 #: The raft term after the first start: etcd's first election makes it 2.
@@ -101,6 +102,8 @@ def start_up(
     """
     stored = next(iter(log.items(Bucket.MEMBERS)), None)
     if stored is None:
+        # Nothing of authentication is set up yet (etcd: auth.NewAuthStore).
+        log.batch.puts[Bucket.AUTH, AUTH_REVISION] = _U64.pack(1)
         own_id, peers = member_id(peer_urls, token), tuple(peer_urls)
     else:
         own_id, peers = int(stored[0], 16), tuple(json.loads(stored[1])["peerURLs"] or ())

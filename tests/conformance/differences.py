@@ -32,6 +32,15 @@ FREE_IS_WITHIN_QUOTA = (3, 7)
 # a watch from there on sees it. An older one sends nothing, which no entry below can put right.
 KEEPS_TOMBSTONES = (3, 7)
 
+# The first version that answers HashKV at a revision it compacted with the hash from before.
+REMEMBERS_HASHES = (3, 6)
+
+# The first version that stores what etcdpy stores in the buckets beside the keys.
+SAME_BUCKETS = (3, 7)
+
+# The first version that goes down to what etcdpy goes down to.
+DOWNGRADES = (3, 7)
+
 # The version etcdpy answers as.
 TARGET = "3.7.1"
 

@@ -30,3 +30,10 @@ TOO_FEW_MEMBERS = (
     "UNKNOWN",
     "etcdserver: re-configuration failed due to not enough started members",
 )
+BAD_TRANSFEREE = ("FAILED_PRECONDITION", "etcdserver: bad leader transferee")
+BAD_DOWNGRADE_FORMAT = (_INVALID, "etcdserver: wrong downgrade target version format")
+BAD_DOWNGRADE_TARGET = (_INVALID, "etcdserver: invalid downgrade target version")
+DOWNGRADE_IN_PROGRESS = (
+    "FAILED_PRECONDITION",
+    "etcdserver: cluster has a downgrade job in progress",
+)

@@ -44,6 +44,9 @@ METHODS: dict[type[Message], Method] = {
     pb.StatusRequest: Method("/etcdserverpb.Maintenance/Status", pb.StatusResponse),
     pb.AlarmRequest: Method("/etcdserverpb.Maintenance/Alarm", pb.AlarmResponse),
     pb.HashKVRequest: Method("/etcdserverpb.Maintenance/HashKV", pb.HashKVResponse),
+    pb.HashRequest: Method("/etcdserverpb.Maintenance/Hash", pb.HashResponse),
+    pb.MoveLeaderRequest: Method("/etcdserverpb.Maintenance/MoveLeader", pb.MoveLeaderResponse),
+    pb.DowngradeRequest: Method("/etcdserverpb.Maintenance/Downgrade", pb.DowngradeResponse),
     pb.LeaseGrantRequest: Method("/etcdserverpb.Lease/LeaseGrant", pb.LeaseGrantResponse),
     pb.LeaseRevokeRequest: Method("/etcdserverpb.Lease/LeaseRevoke", pb.LeaseRevokeResponse),
 }

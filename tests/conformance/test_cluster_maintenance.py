@@ -208,3 +208,78 @@ def test_the_hash_of_every_revision(fresh: Pair) -> None:
     store.send(txn(put(b"d", b"4"), delete(b"c"), put(b"e", b"5")))
     for revision in range(-1, store.rev(9)):
         store.send(pb.HashKVRequest(revision=revision))
+
+
+# -------------------- leader and downgrade
+
+
+def test_the_leader_stays_where_it_is(store: Store) -> None:
+    own = store.send(pb.MemberListRequest()).reply.members[0].ID
+    assert store.send(pb.MoveLeaderRequest(targetID=own)).payloads == (b"",)
+    for other in (0, 1, 2**64 - 1):
+        assert store.error(pb.MoveLeaderRequest(targetID=other)) == errors.BAD_TRANSFEREE
+
+
+def test_only_the_version_before_can_be_gone_down_to(fresh: Pair) -> None:
+    if fresh.version < differences.DOWNGRADES:
+        pytest.skip("this etcd goes down to another version")
+    _settled_status(fresh)
+    validate, enable = pb.DowngradeRequest.VALIDATE, pb.DowngradeRequest.ENABLE
+    for version in ("3.6", "3.6.0", "3.6.5", "3.6.5-rc.1", "3.6.5+x"):
+        reply = fresh.send(pb.DowngradeRequest(action=validate, version=version)).reply
+        assert reply.version == "3.7"
+    for action in (validate, enable):
+        for version in ("", "3", "x", "v3.6", "3.6.", "3.6-rc", " 3.6", "3.6.5.4"):
+            request = pb.DowngradeRequest(action=action, version=version)
+            assert fresh.send(request).error == errors.BAD_DOWNGRADE_FORMAT
+        for version in ("3.5", "3.7", "3.8", "2.6", "4.6", "3.7.1"):
+            request = pb.DowngradeRequest(action=action, version=version)
+            assert fresh.send(request).error == errors.BAD_DOWNGRADE_TARGET
+    cancel = pb.DowngradeRequest(action=pb.DowngradeRequest.CANCEL, version="nonsense")
+    assert fresh.send(cancel).reply.version == "3.7"
+
+
+def test_a_downgrade_moves_the_versions_and_outlives_a_restart(fresh: Pair) -> None:
+    if fresh.version < differences.DOWNGRADES:
+        pytest.skip("this etcd goes down to another version")
+    _settled_status(fresh)
+    request = pb.DowngradeRequest(action=pb.DowngradeRequest.ENABLE, version="3.6")
+    fresh.send(request)
+    assert fresh.send(pb.StatusRequest()).reply.downgradeInfo.targetVersion == "3.6.0"
+    _wait_for_storage_version(fresh, "3.6.0")
+    assert fresh.send(request).error == errors.BAD_DOWNGRADE_TARGET
+    request.version = "3.5"
+    assert fresh.send(request).error == errors.DOWNGRADE_IN_PROGRESS
+    fresh.send(pb.DowngradeRequest(action=pb.DowngradeRequest.CANCEL))
+    _wait_for_storage_version(fresh, "3.7.0")
+
+
+def _wait_for_storage_version(pair: Pair, version: str) -> None:
+    """Wait until both servers have looked at their versions again."""
+    deadline = time.monotonic() + 20
+    for peer in pair.peers:
+        while peer.send(Call.of(pb.StatusRequest())).reply.storageVersion != version:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+# -------------------- what changes this member
+
+
+def test_other_peer_urls_outlive_a_restart(fresh: Pair) -> None:
+    own = fresh.send(pb.MemberListRequest()).reply.members[0].ID
+    for urls in (["bad url", "b"], [], ["http://127.0.0.1:9", "http://127.0.0.1:8"]):
+        reply = fresh.send(pb.MemberUpdateRequest(ID=own, peerURLs=urls)).reply
+        assert list(reply.members[0].peerURLs) == urls
+        fresh.send(pb.MemberListRequest())
+    fresh.restart()
+    assert len(fresh.send(pb.MemberListRequest()).reply.members[0].peerURLs) == 2
+    taken = pb.MemberAddRequest(peerURLs=["http://127.0.0.1:8"])
+    assert fresh.send(taken).error == errors.PEER_URL_EXISTS
+
+
+def test_no_member_is_added(etcdpy: Peer) -> None:
+    for is_learner in (False, True):
+        request = pb.MemberAddRequest(peerURLs=["http://127.0.0.1:7"], isLearner=is_learner)
+        assert etcdpy.send(Call.of(request)).error == errors.TOO_FEW_MEMBERS
+    assert len(etcdpy.send(Call.of(pb.MemberListRequest())).reply.members) == 1
