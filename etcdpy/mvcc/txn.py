@@ -20,7 +20,7 @@ from etcdpy.errors import (
 )
 from etcdpy.mvcc import replies
 from etcdpy.mvcc.compare import holds
-from etcdpy.mvcc.keyrange import bounds, covers
+from etcdpy.mvcc.keyrange import Ranges, bounds
 from etcdpy.mvcc.ranges import RangeResult, keys_at, rows_at, select
 from etcdpy.mvcc.request import DELETE, PUT, RANGE, TXN, Op, Txn
 from etcdpy.mvcc.slices import SLICE, Steps
@@ -48,6 +48,26 @@ class _Path(NamedTuple):
     succeeded: bool
     ops: list[Op]
     nested: dict[int, _Path]
+
+
+class _Deleted:
+    """The keys that the operations so far have deleted."""
+
+    __slots__ = ("_from", "_ranges")
+
+    def __init__(self) -> None:
+        self._ranges = Ranges()
+        self._from: bytes | None = None
+
+    def add(self, request: DeleteRangeRequest) -> None:
+        start, stop = bounds(request.key, request.range_end)
+        if stop is not None:
+            self._ranges.add(start, stop)
+        elif self._from is None or start < self._from:
+            self._from = start
+
+    def __contains__(self, key: bytes) -> bool:
+        return (self._from is not None and key >= self._from) or key in self._ranges
 
 
 def check_put(store: Store, request: PutRequest, lease_exists: LeaseExists) -> None:
@@ -173,14 +193,14 @@ def _decide(store: Store, request: Txn, revision: int) -> Steps[_Path]:
 def _check(
     store: Store, path: _Path, revision: int, compacted: int, lease_exists: LeaseExists
 ) -> None:
-    deleted: list[DeleteRangeRequest] = []
+    deleted = _Deleted()
     for kind, op in _flattened(path) if path.nested else path.ops:
         if kind == RANGE:
             _check_read_revision(op.revision, revision, compacted)
         elif kind == PUT:
             _check_put_after(store, op, deleted, lease_exists)
         elif kind == DELETE:
-            deleted.append(op)
+            deleted.add(op)
 
 
 def _flattened(path: _Path) -> list[Op]:
@@ -205,13 +225,11 @@ def _check_read_revision(asked: int, revision: int, compacted: int) -> None:
 def _check_put_after(
     store: Store,
     request: PutRequest,
-    deleted: list[DeleteRangeRequest],
+    deleted: _Deleted,
     lease_exists: LeaseExists,
 ) -> None:
     check_put(store, request, lease_exists)
-    if (request.ignore_value or request.ignore_lease) and any(
-        covers(d.key, d.range_end, request.key) for d in deleted
-    ):
+    if (request.ignore_value or request.ignore_lease) and request.key in deleted:
         raise KeyNotFoundError
 
 

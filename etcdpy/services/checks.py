@@ -18,6 +18,7 @@ from etcdpy.errors import (
     TooManyOpsError,
     ValueProvidedError,
 )
+from etcdpy.mvcc.keyrange import Ranges
 from etcdpy.mvcc.request import DELETE, PUT, RANGE, TXN, Op, Txn
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest, RangeRequest
 
@@ -136,7 +137,7 @@ class _Writes:
 
     def __init__(self) -> None:
         self.puts: set[bytes] = set()
-        self.deletes: list[tuple[bytes, bytes]] = []
+        self.deletes = Ranges()
 
     def add_put(self, key: bytes) -> None:
         """
@@ -146,14 +147,15 @@ class _Writes:
             DuplicateKeyError: If it is put, or deleted, by what was added before.
 
         """
-        if key in self.puts:
+        if key in self.puts or key in self.deletes:
             raise DuplicateKeyError
-        for start, end in self.deletes:
-            # etcd compares range_end as it stands here: one that means "all keys from here
-            # on" (a single zero byte) is below every key, so it never conflicts.
-            if key == start if not end else start <= key < end:
-                raise DuplicateKeyError
         self.puts.add(key)
+
+    def add_delete(self, key: bytes, range_end: bytes) -> None:
+        """Add a deletion."""
+        # etcd takes range_end as it stands here: one that means "all keys from here on" (a
+        # single zero byte) is below every key, so nothing conflicts with it.
+        self.deletes.add(key, range_end or key + b"\0")
 
 
 def _written(ops: list[Op]) -> _Writes | None:
@@ -168,7 +170,9 @@ def _written(ops: list[Op]) -> _Writes | None:
     if not writing:
         return None
     writes = _Writes()
-    writes.deletes += [(op.key, op.range_end) for kind, op in writing if kind == DELETE]
+    for kind, op in writing:
+        if kind == DELETE:
+            writes.add_delete(op.key, op.range_end)
     for kind, op in writing:
         if kind == TXN:
             _add_nested(writes, op)
@@ -185,4 +189,5 @@ def _add_nested(writes: _Writes, nested: Txn) -> None:
         writes.add_put(key)
     for branch in branches:
         if branch:
-            writes.deletes += branch.deletes
+            for start, stop in branch.deletes:
+                writes.deletes.add(start, stop)

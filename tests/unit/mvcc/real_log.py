@@ -13,8 +13,8 @@ from etcdpy.storage import Backend, GroupCommit
 
 
 @asynccontextmanager
-async def opened_store(path: Path) -> AsyncIterator[Store]:
-    """Open the store in ``path``, and close it as the server does."""
+async def opened_store(path: Path) -> AsyncIterator[tuple[Store, GroupCommit]]:
+    """Open the store in ``path`` and its log; close them as the server does."""
     backend = Backend.open(path, fsync=False)
     log = GroupCommit(
         backend,
@@ -25,7 +25,7 @@ async def opened_store(path: Path) -> AsyncIterator[Store]:
     store = Store(log)
     restore(store, log)
     try:
-        yield store
+        yield store, log
     finally:
         await store.idle()
         await log.close()

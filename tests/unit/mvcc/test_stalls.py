@@ -31,6 +31,7 @@ from etcdpy.pb.rpc_pb2 import (
     TxnRequest,
 )
 from etcdpy.services.kv import KVService
+from etcdpy.storage import GroupCommit
 from tests.unit.mvcc.real_log import fill, opened_store
 from tests.unit.mvcc.stalls import probed
 from tests.unit.services.nodes import make_node
@@ -44,18 +45,18 @@ EVERYTHING: dict[str, Any] = {"key": b"\0", "range_end": b"\0"}
 class Large:
     """A store of ``KEYS`` keys and the service over it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, log: GroupCommit) -> None:
         self.store = store
         self.compactor = Compactor(store)
-        self.kv = KVService(make_node(store, store.log, compactor=self.compactor))
+        self.kv = KVService(make_node(store, log, compactor=self.compactor))
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def large(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Large]:
     path: Path = tmp_path_factory.mktemp("large")
-    async with opened_store(path) as store:
+    async with opened_store(path) as (store, log):
         await fill(store, KEYS)
-        large = Large(store)
+        large = Large(store, log)
         yield large
         await large.compactor.close()
 

@@ -13,6 +13,7 @@ from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.services.limits import RequestLimit
 from etcdpy.services.node import Node
+from etcdpy.storage import GroupCommit
 from etcdpy.storage.snapshot import Snapshot
 from tests.unit.mvcc.fake_log import FakeLog
 
@@ -28,7 +29,7 @@ IDENTITY = Identity(
 
 def make_node(
     store: Store,
-    log: FakeLog,
+    log: FakeLog | GroupCommit,
     *,
     compactor: Compactor | None = None,
     max_request_bytes: int = 1536 * 1024,
