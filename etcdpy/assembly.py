@@ -114,9 +114,9 @@ async def build_services(config: Config, server: Registry) -> Services:
 
     async def close() -> None:
         await client.close()
-        await keeper.close()
         for task in periodic:
             await task.close()
+        await keeper.close()
         await hub.close()
         await compactor.close()
         await store.idle()
@@ -155,16 +155,16 @@ def _make_node(
     log: GroupCommit,
     store: Store,
     compactor: Compactor,
-    identity: Identity,
     hasher: Hasher,
+    identity: Identity,
     lessor: Lessor,
 ) -> Node:
     return Node(
         store=store,
         compactor=compactor,
-        alarms=Alarms(log, [key for key, _ in log.items(Bucket.ALARM)]),
         hasher=hasher,
         versions=Versions(log),
+        alarms=Alarms(log, [key for key, _ in log.items(Bucket.ALARM)]),
         membership=Membership(log, identity),
         headers=Headers(identity.cluster_id, identity.member_id, identity.raft_term),
         request_limit=RequestLimit(config.max_request_bytes, identity.member_id),
