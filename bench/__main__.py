@@ -15,8 +15,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -53,12 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A default SIGTERM would leave the servers behind.
     signal.signal(signal.SIGTERM, _exit)
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=options.dir) as directory:
-        try:
-            _run(selected, programs, Path(directory), options)
-        except (LoadError, ServerError) as error:
-            print(f"bench: {error}", file=sys.stderr)
-            return 1
-    return 0
+        complete = _run(selected, programs, Path(directory), options)
+    return 0 if complete else 1
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:
@@ -89,7 +85,8 @@ def _run(
     programs: Sequence[Program],
     directory: Path,
     options: argparse.Namespace,
-) -> None:
+) -> bool:
+    """Measure and print; false if a workload failed, which costs the others nothing."""
     facts = machine.facts(directory)
     facts |= {program.name: program.version() for program in programs}
     print(report.facts_list(facts), end="\n\n", flush=True)
@@ -102,20 +99,35 @@ def _run(
         print(report.ceiling_table(ceilings), end="\n\n", flush=True)
     results = []
     for number, workload in enumerate(selected):
-        results.append(contest(workload, programs, directory / str(number), options.rounds))
-        _progress(results[-1])
+        try:
+            result = contest(workload, programs, directory / str(number), options.rounds)
+        except (LoadError, ServerError, OSError) as error:
+            print(f"{workload.name}: FAILED: {error}", file=sys.stderr, flush=True)
+            continue
+        results.append(result)
+        _progress(result)
+    if not results:
+        return False
     print("Above 1, the ratio says that etcdpy does better:\n")
     print(report.main_table(results), end="\n\n")
     print(report.detail_table(results))
     if options.json:
         data = report.as_json(facts, ceilings, results)
         options.json.write_text(json.dumps(data, indent=1) + "\n")
+    return len(results) == len(selected)
 
 
 def contest(
     workload: Workload, programs: Sequence[Program], directory: Path, rounds: int
 ) -> report.Result:
-    """Measure one workload on fresh servers, in turns."""
+    """
+    Measure one workload on fresh servers, in turns.
+
+    Raises:
+        LoadError: A server, which is named, did not do what the workload needs.
+        ServerError: A server did not start.
+
+    """
     measured: dict[str, list[Measurement]] = {program.name: [] for program in programs}
     with ExitStack() as stack:
         servers = [
@@ -123,12 +135,22 @@ def contest(
             for program in programs
         ]
         for server in servers:
-            workload.prepare(server)
+            with _naming(server):
+                workload.prepare(server)
         for _ in range(rounds):
             for server in servers:
                 time.sleep(PAUSE)
-                measured[server.program.name].append(workload.round(server))
+                with _naming(server):
+                    measured[server.program.name].append(workload.round(server))
     return report.Result(workload, measured)
+
+
+@contextmanager
+def _naming(server: Server) -> Iterator[None]:
+    try:
+        yield
+    except (LoadError, OSError) as error:
+        raise LoadError(f"{server.program.name}: {error}") from error
 
 
 def _progress(result: report.Result) -> None:
