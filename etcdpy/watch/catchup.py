@@ -80,6 +80,11 @@ class CatchUp:
         self._ready: dict[Watcher, None] = {}
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being read, nor about to be."""
+        return self._task is None
+
     def add(self, watchers: Iterable[Watcher]) -> None:
         """Take watchers that have history to read, at once; others are passed over."""
         for watcher in watchers:

@@ -46,6 +46,16 @@ class Hub:
         """Stop reading history."""
         await self._catch_up.close()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody reads history; who waits for room does not."""
+        return self._catch_up.is_idle
+
+    @property
+    def is_unwatched(self) -> bool:
+        """Whether nobody is to be told of what happens next."""
+        return not len(self._synced)
+
     # ---------------------------------------------------------------- watchers
 
     def add(self, watcher: Watcher) -> None:
@@ -86,7 +96,7 @@ class Hub:
         """Tell the watchers of a batch that has just become durable."""
         matching = self._synced.matching
         watched: list[tuple[Event, Collection[Watcher]]] = []
-        if not len(self._synced):
+        if self.is_unwatched:
             return
         for row_key, row in batch.rows.items():
             key = key_of(row)

@@ -53,7 +53,7 @@ class Plan:
     writers: int = 3
     streams: int = 10
     watchers: int = 4
-    value_bytes: int = 300
+    value_bytes: int = 1500
 
 
 class Run:
