@@ -153,11 +153,25 @@ class Connection:
             LoadError: The call failed, or the connection ended.
 
         """
+        self.send(request)
+        return self.receive()
+
+    def send(self, request: Request) -> None:
+        """Send one request."""
         stream_id = pack_stream_id(self.next_stream_id)
         self.next_stream_id += 2
         self.socket.sendall(
             b"".join((request.head, stream_id, request.middle, stream_id, request.tail))
         )
+
+    def receive(self) -> bytes:
+        """
+        Wait for the reply to the one request under way, and return its message.
+
+        Raises:
+            LoadError: The call failed, or the connection ended.
+
+        """
         message = bytearray()
         done = False
         while not done:

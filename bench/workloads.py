@@ -9,6 +9,8 @@ from itertools import cycle
 
 from bench import requests as rq
 from bench.footprint import Footprint
+from bench.lease import LONG_TTL, lease_workloads
+from bench.lease_client import GRANT, grant
 from bench.load import Load
 from bench.measure import Measurement, Metric, Workload, watched
 from bench.servers import Server
@@ -32,11 +34,12 @@ class Scale:
     walk_keys: int
     footprint_keys: tuple[int, ...]
     watches: int
+    leases: int
 
 
-QUICK = Scale(0.5, 50_000, (50_000,), 20_000)
-NORMAL = Scale(2.0, 200_000, (200_000,), 100_000)
-FULL = Scale(5.0, 200_000, (200_000, 1_000_000), 100_000)
+QUICK = Scale(0.5, 50_000, (50_000,), 20_000, 10_000)
+NORMAL = Scale(2.0, 200_000, (200_000,), 100_000, 100_000)
+FULL = Scale(5.0, 200_000, (200_000, 1_000_000), 100_000, 100_000)
 
 
 class Steady(Workload):
@@ -94,6 +97,12 @@ def workloads(scale: Scale) -> list[Workload]:
             rq.Mix([(rq.RANGE, rq.read_thousand)], [100]),
             LARGE_SHAPES,
         ),
+        (
+            "grant",
+            "LeaseGrant",
+            rq.Mix([(GRANT, lambda _: grant(0, LONG_TTL))], [100]),
+            ((1, 1), (100, 1)),
+        ),
     ]
     steady = [
         Steady(name, title, mix, shape, scale.seconds)
@@ -103,7 +112,8 @@ def workloads(scale: Scale) -> list[Workload]:
     walks = [Walk(scale.walk_keys, pinned) for pinned in (False, True)]
     footprints = [Footprint(count) for count in scale.footprint_keys]
     watches = watch_workloads(scale.seconds, scale.watches)
-    return [*steady, *walks, *footprints, *watches]
+    leases = lease_workloads(scale.seconds, scale.leases)
+    return [*steady, *walks, *footprints, *watches, *leases]
 
 
 def chosen(everything: Sequence[Workload], names: Sequence[str]) -> list[Workload]:
