@@ -2,8 +2,8 @@
 Random runs keep every promise to watchers, also over crashes.
 
 ``ETCDPY_WATCH_EVENTS`` sets how many events a run delivers, ``ETCDPY_WATCH_SEED`` repeats one
-as far as time allows, ``ETCDPY_WATCH_REFERENCE`` has it run against a real etcd of 3.6 or later: the
-checker's own proof.
+as far as time allows. ``ETCDPY_WATCH_REFERENCE`` has it run against a real etcd of 3.6 or later,
+as the checker's own proof.
 """
 
 from __future__ import annotations
