@@ -178,3 +178,49 @@ async def test_the_last_of_many_values_arrives(backend: Backend) -> None:
         assert list(log.items(Bucket.LEASE)) == ([(b"even", b"")] if number % 2 else [])
     await soon(log.close())
     assert backend.get(Bucket.META, b"consistent_index") == b"49"
+
+
+async def test_a_checkpoint_can_be_asked_for(backend: Backend) -> None:
+    log = await opened(backend)
+    put(log, 2)
+    await soon(log.checkpoint())
+    assert backend.row(row_key(2)) is not None
+    await soon(log.checkpoint())  # nothing to do
+    await soon(log.close())
+
+
+async def test_a_checkpoint_that_is_asked_for_waits_for_the_one_under_way(
+    backend: Backend,
+) -> None:
+    log = await opened(backend)
+    await soon(put(log, 2, b"x" * 3000))  # enough to begin one
+    await soon(put(log, 3))
+    await soon(log.checkpoint())
+    assert revisions_in(backend) == [2, 3]
+    await soon(log.close())
+
+
+async def test_all_who_ask_for_a_checkpoint_are_told(backend: Backend) -> None:
+    log = await opened(backend)
+    put(log, 2)
+    asking = [asyncio.ensure_future(log.checkpoint()) for _ in range(3)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    await soon(asyncio.gather(*asking[1:]))
+    assert revisions_in(backend) == [2]
+    await soon(log.close())
+
+
+async def test_who_asks_for_a_checkpoint_that_fails_is_told(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: WriteTransaction) -> None:
+        raise StorageError("no")
+
+    log = await opened(backend)
+    await soon(put(log, 2))
+    monkeypatch.setattr(WriteTransaction, "commit", refuse)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="no"):
+            await soon(log.checkpoint())
+    await soon(log.close())
