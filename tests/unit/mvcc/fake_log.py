@@ -164,6 +164,8 @@ class FakeLog:
 
 
 def _fail(batch: Batch) -> None:
+    if batch.durable.done():
+        return
     batch.durable.set_exception(StorageError("crashed"))
     batch.durable.exception()
 
