@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from etcdpy import membership
+from etcdpy import autocompact, membership
 from etcdpy.alarms import Alarms
+from etcdpy.autocompactor import AutoCompactor
 from etcdpy.config import Config
+from etcdpy.config.retention import parse_retention
 from etcdpy.downgrade import LOOK_INTERVAL, Versions
 from etcdpy.lease import LeaseKeeper, LeaseRules, Lessor
 from etcdpy.membership import Identity, Membership
@@ -62,8 +64,11 @@ async def build_services(config: Config, server: Registry) -> Services:
 
     Raises:
         StorageError: If the data directory cannot be used.
+        InvalidConfigError: If the retention of automatic compaction cannot be read.
 
     """
+    # Like etcd, before the data directory is touched.
+    retention = parse_retention(config.auto_compaction_mode, config.auto_compaction_retention)
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()
 

@@ -88,6 +88,7 @@ def check(config: Config, given: Collection[str], note: Note) -> None:
         raise InvalidConfigError(
             "--advertise-client-urls is required when --listen-client-urls is set explicitly"
         )
+    _check_compaction_mode(config.auto_compaction_mode)
     _check_gates(config, note)
     _remark(config, given, note)
 
@@ -117,6 +118,13 @@ def _check_times(config: Config) -> None:
             f"--election-timeout[{election}ms] is too long, and should be set less than "
             f"{_LONGEST_ELECTION_MS}ms"
         )
+
+
+def _check_compaction_mode(mode: str) -> None:
+    if not mode:
+        raise InvalidConfigError("undefined auto-compaction-mode")
+    if mode not in ("periodic", "revision"):
+        raise InvalidConfigError(f"unknown auto-compaction-mode {quote(mode)}")
 
 
 def _check_gates(config: Config, note: Note) -> None:

@@ -231,6 +231,20 @@ class Config:
         "List of this member's client URLs, as clients are told them. Required with "
         "--listen-client-urls.",
     )
+    auto_compaction_retention: str = _setting(
+        _CLUSTERING,
+        Text(),
+        "0",
+        "How much history is kept when compacting automatically: hours, or a duration like "
+        "30m, in mode 'periodic'; revisions in mode 'revision'. 0 disables it.",
+    )
+    auto_compaction_mode: str = _setting(
+        _CLUSTERING,
+        Text(),
+        "periodic",
+        "What --auto-compaction-retention counts: 'periodic' keeps a time, 'revision' a number "
+        "of revisions.",
+    )
     log_level: str = _setting(
         _LOGGING,
         Text(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import pytest
@@ -39,10 +40,14 @@ SHORT: list[list[Put | Delete]] = [
     [Put(b"c", b"3")],
     [Put(b"a", b"9")],
 ]
-LONG = [*SHORT, [Delete(b"b")], [Put(b"d", b"4"), Delete(b"c"), Put(b"e", b"5")]]
+LONG: list[list[Put | Delete]] = [
+    *SHORT,
+    [Delete(b"b")],
+    [Put(b"d", b"4"), Delete(b"c"), Put(b"e", b"5")],
+]
 
 
-def disk_of(history: list[list[Put | Delete]]) -> Disk:
+def disk_of(history: Sequence[Sequence[Put | Delete]]) -> Disk:
     """Return what etcd has on its disk after these transactions, the first at revision 2."""
     disk = Disk()
     alive: dict[bytes, KeyValue] = {}
