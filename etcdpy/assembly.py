@@ -110,12 +110,18 @@ async def build_services(config: Config, server: Registry) -> Services:
     hub = Hub(store, log, node.headers, loop)
     told.append(hub.publish)
     client = register_all(server, node, keeper, hub)
-    _settle_garbage_collector()
 
     async def look_at_versions() -> None:
         node.versions.look()
 
     periodic = [Periodic(LOOK_INTERVAL, look_at_versions)]
+    policy = autocompact.policy(
+        config.auto_compaction_mode, retention, store.durable_revision, time.monotonic()
+    )
+    if policy is not None:
+        automatic = AutoCompactor(policy, store, compactor, node.alarms, time.monotonic)
+        periodic.append(Periodic(policy.interval, automatic.look))
+    _settle_garbage_collector()
 
     async def close() -> None:
         await client.close()
