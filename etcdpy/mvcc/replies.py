@@ -54,7 +54,7 @@ class Headers:
     def __init__(self, cluster_id: int, member_id: int, raft_term: int) -> None:
         self._prefix = number(1, cluster_id) + number(2, member_id)
         self._suffix = number(4, raft_term)
-        self._latest = (0, b"")
+        self._latest = (-1, b"")
 
     def at(self, revision: int) -> bytes:
         """Return the encoded field for a reply that names ``revision``."""

@@ -1,0 +1,99 @@
+"""Replies assembled by hand are what protobuf would have encoded."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etcdpy.mvcc import replies
+from etcdpy.mvcc.ranges import RangeResult
+from etcdpy.mvcc.slices import finish
+from etcdpy.pb.kv_pb2 import KeyValue
+from etcdpy.pb.rpc_pb2 import (
+    DeleteRangeResponse,
+    PutResponse,
+    RangeResponse,
+    ResponseHeader,
+    ResponseOp,
+    TxnResponse,
+)
+from etcdpy.pb.wire import delimited
+
+U64 = st.integers(0, (1 << 64) - 1)
+REVISION = st.integers(0, (1 << 63) - 1)
+KVS = st.lists(
+    st.builds(KeyValue, key=st.binary(min_size=1), value=st.binary(max_size=300), lease=REVISION),
+    max_size=5,
+)
+HEADER = ResponseHeader(cluster_id=(1 << 64) - 1, member_id=5, revision=300, raft_term=2)
+ENCODED_HEADER = replies.Headers((1 << 64) - 1, 5, 2).at(300)
+
+
+def encoded(kvs: list[KeyValue]) -> list[bytes]:
+    return [kv.SerializeToString() for kv in kvs]
+
+
+@given(U64, U64, U64, st.lists(REVISION, min_size=1))
+def test_header(cluster: int, member: int, term: int, revisions: list[int]) -> None:
+    headers = replies.Headers(cluster, member, term)
+    for revision in revisions:
+        header = ResponseHeader(
+            cluster_id=cluster, member_id=member, revision=revision, raft_term=term
+        )
+        assert headers.at(revision) == PutResponse(header=header).SerializeToString()
+
+
+@given(REVISION)
+def test_header_inside_a_transaction(revision: int) -> None:
+    expected = PutResponse(header=ResponseHeader(revision=revision))
+    assert replies.revision_only(revision) == expected.SerializeToString()
+
+
+@given(KVS, st.booleans(), REVISION)
+def test_range_reply(kvs: list[KeyValue], more: bool, count: int) -> None:
+    expected = RangeResponse(header=HEADER, kvs=kvs, more=more, count=count).SerializeToString()
+    if len(kvs) == count == 1 and more:
+        return  # there cannot be more than the one key there is
+    result = RangeResult(encoded(kvs), more, count)
+    assert replies.range_reply(ENCODED_HEADER, result) == expected
+    assert finish(replies.range_reply_steps(ENCODED_HEADER, result)) == expected
+
+
+@pytest.mark.parametrize(("rows", "size"), [(3000, 10), (20, 100_000), (5000, 0)])
+def test_large_replies_are_assembled_in_slices(rows: int, size: int) -> None:
+    kvs = [KeyValue(key=b"%05d" % number, value=b"v" * size) for number in range(rows)]
+    expected = RangeResponse(header=HEADER, kvs=kvs, count=rows).SerializeToString()
+    steps = replies.range_reply_steps(ENCODED_HEADER, RangeResult(encoded(kvs), False, rows))
+    next(steps)
+    assert finish(steps) == expected
+    deleted = DeleteRangeResponse(header=HEADER, deleted=rows, prev_kvs=kvs).SerializeToString()
+    steps = replies.delete_reply(ENCODED_HEADER, rows, encoded(kvs))
+    next(steps)
+    assert finish(steps) == deleted
+
+
+@given(st.none() | KVS)
+def test_put_reply(kvs: list[KeyValue] | None) -> None:
+    previous = kvs[0] if kvs else None
+    expected = PutResponse(header=HEADER, prev_kv=previous).SerializeToString()
+    row = None if previous is None else previous.SerializeToString()
+    assert replies.put_reply(ENCODED_HEADER, row) == expected
+
+
+@given(KVS, REVISION)
+def test_delete_reply(kvs: list[KeyValue], deleted: int) -> None:
+    expected = DeleteRangeResponse(header=HEADER, deleted=deleted, prev_kvs=kvs)
+    reply = finish(replies.delete_reply(ENCODED_HEADER, deleted, encoded(kvs)))
+    assert reply == expected.SerializeToString()
+
+
+@given(st.booleans(), KVS)
+def test_txn_reply(succeeded: bool, kvs: list[KeyValue]) -> None:
+    inner = RangeResponse(kvs=kvs, count=len(kvs))
+    expected = TxnResponse(
+        header=HEADER, succeeded=succeeded, responses=[ResponseOp(response_range=inner)] * 2
+    )
+    response = delimited(1, inner.SerializeToString())
+    reply = replies.txn_reply(ENCODED_HEADER, succeeded, [response] * 2)
+    assert reply == expected.SerializeToString()
