@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from etcdpy.errors import StoppedError
 
-class StorageError(Exception):
-    """The disk or its content failed us: nothing more may be acknowledged."""
+
+class StorageError(StoppedError):
+    """
+    The disk or its content failed us: nothing more may be acknowledged.
+
+    A call that meets it is told that the server stops, which is what follows.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self.args = (message,)
 
 
 class DataDirError(StorageError):
