@@ -31,7 +31,7 @@ def test_a_file_is_open_until_the_block_ends(path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_told_as_etcdutl_tells_it(path: Path) -> None:
     with (
-        pytest.raises(SnapshotFileError, match="^open .*file.db: no such file or directory$"),
+        pytest.raises(SnapshotFileError, match=r"^open .*file.db: no such file or directory$"),
         open_snapshot(path),
     ):
         pass

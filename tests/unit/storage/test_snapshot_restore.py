@@ -107,7 +107,7 @@ def test_an_empty_directory_may_be_there_already(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
-    with pytest.raises(DataDirError, match='data-dir ".*" not empty or could not be read'):
+    with pytest.raises(DataDirError, match=r'data-dir ".*" not empty or could not be read'):
         restore(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["precious"]
 

@@ -1,0 +1,1 @@
+"""Snapshots that go through etcd's own tools, to a real etcd and back."""

@@ -1,0 +1,129 @@
+"""``etcdpy snapshot`` beside etcd's own tools."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from etcdpy.pb import rpc_pb2 as pb
+from tests.snapshot.histories import compactions
+from tests.snapshot.stores import (
+    FOUNDING,
+    Kind,
+    content_of,
+    done,
+    etcdpy,
+    restore,
+    run,
+    save,
+    started,
+)
+from tests.support.client import Client
+from tests.support.servers import etcdpy_server, reference_binary
+
+BUMP = ("--bump-revision=1000", "--mark-compacted")
+
+#: The newest revision after ``compactions``.
+NEWEST = 63
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("snapshot") / "store.db"
+    with etcdpy_server() as server:
+        with closing(Client(server.address)) as client:
+            compactions(client)
+        save("etcdpy", server, path)
+    return path
+
+
+def etcdutl_can_bump() -> bool:
+    """Tell whether the reference is etcd 3.6 or newer."""
+    help_text = done(run(reference_binary("etcdutl"), "snapshot", "restore", "--help"))
+    return "--bump-revision" in help_text
+
+
+def test_a_status_agrees_with_etcdutls(file: Path) -> None:
+    etcdutl = reference_binary("etcdutl")
+    words = ("status", file, "--write-out=json")
+    theirs = json.loads(done(run(etcdutl, "snapshot", *words)))
+    ours = json.loads(done(etcdpy(*words)))
+    if "version" not in theirs:  # before 3.6, which also counts what is no key
+        del ours["version"], ours["totalKey"], theirs["totalKey"]
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("output", ["simple", "table", "fields"])
+def test_a_status_looks_like_etcdutls(file: Path, output: str) -> None:
+    if not etcdutl_can_bump():
+        pytest.skip("etcdutl before 3.6 counts and draws differently")
+    words = ("status", file, "-w", output)
+    assert done(etcdpy(*words)) == done(run(reference_binary("etcdutl"), "snapshot", *words))
+
+
+def test_a_saved_file_is_private_and_whole(file: Path) -> None:
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.stat().st_size % 512 == 32
+    assert [entry.name for entry in file.parent.iterdir()] == [file.name]
+
+
+def test_a_changed_byte_is_refused_as_etcdutl_refuses_it(tmp_path: Path, file: Path) -> None:
+    changed = bytearray(file.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(changed)
+    words = ("restore", damaged, f"--data-dir={tmp_path / 'data'}", *FOUNDING)
+    ours = etcdpy(*words)
+    theirs = run(reference_binary("etcdutl"), "snapshot", *words)
+    assert ours.returncode == theirs.returncode == 1
+    assert ours.stderr.splitlines()[-1] == theirs.stderr.splitlines()[-1]
+    assert "expected sha256" in ours.stderr
+
+
+@pytest.mark.parametrize("kind", ["etcdpy", "etcd"])
+def test_a_bumped_revision_is_beyond_all_that_clients_know(
+    tmp_path: Path, file: Path, kind: Kind
+) -> None:
+    if kind == "etcd" and not etcdutl_can_bump():
+        pytest.skip("etcdutl before 3.6 cannot bump revisions")
+    restore(kind, file, tmp_path / "plain")
+    restore(kind, file, tmp_path / "bumped", *BUMP)
+    with started(kind, tmp_path / "plain") as server:
+        plain = content_of(server)
+    assert plain.revision == NEWEST
+    with started(kind, tmp_path / "bumped") as server:
+        bumped = content_of(server)
+        assert bumped.revision == NEWEST + 1000
+        assert bumped.rows == plain.rows
+        assert bumped.hash[1] == NEWEST + 1000
+        with closing(Client(server.address)) as client:
+            watch = pb.WatchCreateRequest(key=b"00", start_revision=NEWEST)
+            requests = iter([pb.WatchRequest(create_request=watch)])
+            replies = client.watch.Watch(requests, timeout=20)
+            created, cancelled = next(replies), next(replies)
+            assert created.created
+            assert cancelled.compact_revision == NEWEST + 1000
+            put = client.kv.Put(pb.PutRequest(key=b"a"))
+            assert put.header.revision == NEWEST + 1001
+
+
+def test_a_bumped_store_is_the_same_after_another_start(tmp_path: Path, file: Path) -> None:
+    restore("etcdpy", file, tmp_path / "data", *BUMP)
+    with started("etcdpy", tmp_path / "data") as server:
+        first = content_of(server)
+        server.restart()
+        assert content_of(server) == first
+
+
+def test_a_bumped_store_goes_on_to_a_real_etcd(tmp_path: Path, file: Path) -> None:
+    restore("etcdpy", file, tmp_path / "ours", *BUMP)
+    with started("etcdpy", tmp_path / "ours") as server:
+        ours = content_of(server)
+        save("etcdpy", server, tmp_path / "bumped.db")
+    restore("etcd", tmp_path / "bumped.db", tmp_path / "theirs")
+    with started("etcd", tmp_path / "theirs") as server:
+        theirs = content_of(server)
+    assert (theirs.revision, theirs.rows) == (ours.revision, ours.rows)
