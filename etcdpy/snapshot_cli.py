@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ __all__ = ["main"]
 EXIT_OK = 0
 EXIT_ERROR = 1
 EXIT_BAD_ARGUMENTS = 128
+#: What a shell makes of a program that SIGINT ends.
+EXIT_INTERRUPTED = 130
 
 
 class _Refused(Exception):  # noqa: N818 - reads as what happened
@@ -36,6 +39,8 @@ class _Refused(Exception):  # noqa: N818 - reads as what happened
 
 def main(arguments: Sequence[str]) -> int:
     """Run ``etcdpy snapshot`` with the words behind it and return the exit status."""
+    # What is half done is cleaned up.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         options = _parser().parse_args(_go_booleans(arguments))
         if not options.command:
@@ -46,6 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(str(refused), refused.status)
     except (StorageError, OSError, settings.UsageError, settings.InvalidConfigError) as error:
         return _fail(str(error), EXIT_ERROR)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     return EXIT_OK
 
 

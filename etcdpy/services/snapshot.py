@@ -6,10 +6,21 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
+from grpc import StatusCode
+
+from etcdpy.errors import EtcdError
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.storage.pin import TooManyPinsError
 from etcdpy.storage.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
+
+
+class TooManySnapshotsError(EtcdError):
+    """More than a dozen are being sent; etcd has no limit, and no text for it."""
+
+    CODE = StatusCode.RESOURCE_EXHAUSTED
+    TEXT = "etcdserver: too many snapshots are being sent"
 
 
 async def send_snapshot(
@@ -28,11 +39,15 @@ async def send_snapshot(
         write: Sends a message; waits while the client does not read.
 
     Raises:
+        TooManySnapshotsError: If too many are being sent already.
         StorageError: If the store cannot give one.
 
     """
     began = time.monotonic()
-    snapshot = await take()
+    try:
+        snapshot = await take()
+    except TooManyPinsError as error:
+        raise TooManySnapshotsError from error
     try:
         fields: dict[str, object] = {"total-bytes": snapshot.size, "storage-version": version}
         log.info("sending database snapshot to client", fields)

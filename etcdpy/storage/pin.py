@@ -10,17 +10,31 @@ from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.errors import StorageError
 
 
+class TooManyPinsError(StorageError):
+    """The database has no more readers to give; closing a pin frees one."""
+
+
 class Pin:
     """
     Everything in LMDB as of when this was made. Loop thread only.
 
     While it is open the space of what is deleted or replaced is not used again: close it soon.
     It is closed for its user when the map moves or the database is closed.
+
+    Raises:
+        TooManyPinsError: If as many are open as the database has readers for.
+        StorageError: If the database is closed.
+
     """
 
     def __init__(self, env: lmdb.Environment, databases: Mapping[Bucket, lmdb._Database]) -> None:
         self._databases = databases
-        self._txn = env.begin()
+        try:
+            self._txn = env.begin()
+        except lmdb.ReadersFullError as error:
+            raise TooManyPinsError(str(error)) from error
+        except lmdb.Error as error:
+            raise StorageError(f"cannot read the database: {error}") from error
 
     def items(self, bucket: Bucket) -> Iterator[tuple[bytes, bytes]]:
         """

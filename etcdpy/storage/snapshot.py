@@ -68,6 +68,7 @@ async def take_snapshot(log: GroupCommit, backend: Backend) -> Snapshot:
     Hold everything written before the call, and find out how large its file is.
 
     Raises:
+        TooManyPinsError: If too many are being sent already.
         StorageError: If the store cannot write any more, or is being closed.
 
     """

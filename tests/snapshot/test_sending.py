@@ -104,6 +104,24 @@ def test_a_snapshot_taken_while_others_write_is_of_one_moment(
     assert newest > first
 
 
+def test_more_snapshots_at_a_time_than_there_are_readers_are_refused(server: Server) -> None:
+    clients = [Client(server.address) for _ in range(20)]
+    for number in range(200):  # more than a connection takes in without being read
+        put(clients[0], b"%d" % number, b"x" * 100_000)
+    refused = []
+    calls = [client.maintenance.Snapshot(pb.SnapshotRequest()) for client in clients]
+    for call in calls:
+        try:
+            next(call)
+        except grpc.RpcError as error:
+            refused.append(error.code())
+    assert 0 < len(refused) < 10
+    assert set(refused) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    put(clients[0], b"a", b"still served")
+    for client in clients:
+        client.close()
+
+
 def test_a_client_that_goes_away_leaves_the_server_well(client: Client) -> None:
     for number in range(100):
         put(client, b"%d" % number, b"x" * 10_000)

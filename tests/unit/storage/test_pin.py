@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from etcdpy.storage import Backend, Bucket, StorageError
+from etcdpy.storage.pin import TooManyPinsError
 from tests.unit.storage.material import batch_of, row_key
 
 
@@ -58,3 +59,19 @@ def test_a_closed_database_takes_pins_with_it(backend: Backend) -> None:
     backend.close()
     with pytest.raises(StorageError, match="gone"):
         next(pin.items(Bucket.KEY))
+
+
+def test_as_many_pins_as_the_database_has_readers_can_be_open(backend: Backend) -> None:
+    pins = [backend.pin() for _ in range(12)]
+    with pytest.raises(TooManyPinsError):
+        pins += [backend.pin() for _ in range(12)]
+    backend.write([batch_of(4)], 2)  # goes on
+    assert backend.row(row_key(4)) == b"value"
+    pins.pop().close()
+    assert len(list(backend.pin().items(Bucket.KEY))) == 3
+
+
+def test_a_database_that_is_closed_gives_no_pin(backend: Backend) -> None:
+    backend.close()
+    with pytest.raises(StorageError):
+        backend.pin()
