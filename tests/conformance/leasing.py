@@ -24,9 +24,6 @@ KEEP_ALIVE = Method("/etcdserverpb.Lease/LeaseKeepAlive", pb.LeaseKeepAliveRespo
 # one forgets them, and leaves their keys for ever.
 KEEPS_ALL_LEASES = (3, 7)
 
-# How far apart two servers may be that were told something one after the other.
-TOLERANCE = 1
-
 T = TypeVar("T")
 
 
@@ -64,6 +61,8 @@ class Leases:
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
+        #: Seconds by which two servers may differ that were told something one after the other.
+        self.tolerance = 1
         pair.settle()  # revokes are refused under some alarms
         for peer in pair.peers:
             for status in listed(peer).leases:
@@ -87,7 +86,7 @@ class Leases:
     def time_to_live(self, lease: int, *, keys: bool = False) -> pb.LeaseTimeToLiveResponse:
         """Return what both servers tell of a lease."""
         got, expected = (time_to_live(peer, lease, keys=keys) for peer in self.pair.peers)
-        assert abs(got.TTL - expected.TTL) <= TOLERANCE, (got, expected)
+        assert abs(got.TTL - expected.TTL) <= self.tolerance, (got, expected)
         assert (got.TTL < 0) == (expected.TTL < 0), (got, expected)
         expected.TTL = got.TTL
         assert got == expected

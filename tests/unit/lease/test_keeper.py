@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
@@ -188,7 +189,7 @@ async def _expire_all(house: House) -> None:
         await asyncio.sleep(0)
 
 
-async def _longest_turn_until(work: asyncio.Future[object]) -> float:
+async def _longest_turn_until(work: asyncio.Future[Any]) -> float:
     """Turn the loop until ``work`` is done; return the longest that others had to wait."""
     longest, last = 0.0, time.perf_counter()
     while not work.done():
