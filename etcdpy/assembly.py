@@ -106,6 +106,7 @@ async def build_services(config: Config, server: Registry) -> Services:
     )
     keeper.restore(row for _, row in log.items(Bucket.LEASE))
     node = _make_node(config, backend, log, store, compactor, hasher, identity, keeper.lessor)
+    log.on_full = node.raise_no_space
     keeper.start()
     hub = Hub(store, log, node.headers, loop)
     told.append(hub.publish)
@@ -184,7 +185,7 @@ def _make_node(
         max_message_bytes=config.max_message_bytes,
         progress_interval=config.progress_interval,
         quota=config.quota_backend_bytes or DEFAULT_QUOTA,
-        backend_size=backend.size,
+        backend_size=log.size,
         backend_size_in_use=backend.size_in_use,
         take_snapshot=partial(take_snapshot, log, backend),
         lease_exists=lessor.__contains__,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from etcdpy.mvcc.store import Store
 from etcdpy.pb.rpc_pb2 import NOSPACE, ResponseHeader
 from etcdpy.services.limits import RequestLimit
 from etcdpy.storage.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
 
 #: What ``--quota-backend-bytes 0`` stands for.
 DEFAULT_QUOTA = 2 * 1024 * 1024 * 1024
@@ -72,6 +75,12 @@ class Node:
         if cost and 0 < self.quota <= self.backend_size() + cost:
             self.alarms.activate(self.identity.member_id, NOSPACE)
             raise NoSpaceError
+
+    def raise_no_space(self) -> None:
+        """Refuse what needs room from now on, until an operator has made some."""
+        if not self.alarms.matching(NOSPACE):
+            log.error("the disk is full: raising the NOSPACE alarm, and waiting for room")
+        self.alarms.activate(self.identity.member_id, NOSPACE)
 
     def header(self, revision: int = 0) -> ResponseHeader:
         """Return the header of a reply that names ``revision`` (0: none)."""

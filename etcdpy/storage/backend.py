@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import operator
+import os
 import secrets
 import struct
 import weakref
@@ -35,6 +36,9 @@ LARGEST_MAP = 1 << 40
 SMALLEST_MAP = 1 << 24
 #: Most of the journal to bring in with one transaction.
 REPLAY_BYTES = 4 << 20
+
+#: With less room than this on the disk a write that failed may have failed for that.
+LEAST_ROOM = 1 << 20
 
 #: A scan reads ahead by this much: the first time, at most, and in bytes of values.
 FIRST_CHUNK = 16
@@ -72,6 +76,7 @@ class Backend:
         self._read = env.begin(db=self._databases[Bucket.KEY])
         self._cursor = self._read.cursor()
         self._size = 0
+        self._in_use = 0
         self._pins: weakref.WeakSet[Pin] = weakref.WeakSet()
         #: Where batches become durable before they come here.
         self.journal = Journal(
@@ -224,7 +229,7 @@ class Backend:
         del self._read, self._cursor  # Only unreferenced can it be renewed.
         self._read = self._env.begin(db=self._databases[Bucket.KEY])
         self._cursor = self._read.cursor()
-        self._size = 0
+        self._size = self._in_use = 0
 
     def size(self) -> int:
         """Return the bytes of the file in use at its high-water mark (etcd: dbSize)."""
@@ -234,6 +239,16 @@ class Backend:
 
     def size_in_use(self) -> int:
         """Return ``size()`` without the pages that wait for reuse (etcd: dbSizeInUse)."""
+        if not self._in_use:
+            self._in_use = self._count_in_use()
+        return self._in_use
+
+    def disk_is_full(self) -> bool:
+        """Tell whether the disk has hardly any room left for the database."""
+        room = os.statvfs(self._directory.lmdb)
+        return room.f_bavail * room.f_frsize < LEAST_ROOM
+
+    def _count_in_use(self) -> int:
         stats = [self._read.stat(db) for db in self._databases.values()]
         stats.append(self._env.stat())
         pages = sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)

@@ -10,6 +10,7 @@ the journal is given back last. Started again from anywhere, it ends the same.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.batch import Batch
-from etcdpy.storage.errors import StorageError
+from etcdpy.storage.errors import DiskFullError, StorageError
 from etcdpy.storage.transaction import MapFullError
 
 #: Begin when this much waits: large enough that rows arrive in whole pages, small
@@ -27,6 +28,9 @@ CHECKPOINT_BYTES = 1 << 20
 LARGEST_CHECKPOINT = 2 * CHECKPOINT_BYTES
 #: What deleting a row costs beside writing one: its page is rewritten.
 DROP_BYTES = 256
+
+#: How often a full disk is looked at again.
+ROOM_CHECK_SECONDS = 1.0
 
 
 class Group(NamedTuple):
@@ -47,6 +51,8 @@ class Checkpointer:
         on_applied: Called on the loop when the backend shows these batches; works in as
             many slices as it returns.
         on_failure: Called on the loop, once, when it cannot go on.
+        on_full: Called on the loop each time there is no room; nothing is lost, the journal
+            has it all, and the checkpoint is tried again until there is.
 
     """
 
@@ -56,15 +62,19 @@ class Checkpointer:
         loop: asyncio.AbstractEventLoop,
         on_applied: Callable[[list[Batch]], Iterable[None]],
         on_failure: Callable[[StorageError], None],
+        on_full: Callable[[], None] = lambda: None,
     ) -> None:
         self._backend = backend
         self._loop = loop
         self._on_applied = on_applied
         self._on_failure = on_failure
+        self._on_full = on_full
+        self._ending = asyncio.Event()
         self._waiting: deque[Group] = deque()
         self._size = 0
         # The newest frame of the checkpoint under way, 0 if there is none.
         self._moving = 0
+        self._moving_size = 0
         self._wanted = False
         self._failed: StorageError | None = None
         self._task: asyncio.Task[None] | None = None
@@ -84,6 +94,15 @@ class Checkpointer:
         """Checkpoint all that waits now: the journal runs out of space."""
         self._wanted = True
         self._start()
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is not in LMDB yet."""
+        return self._size + self._moving_size
+
+    def end_waiting(self) -> None:
+        """Wait for room on the disk no more: what finds none is left to the journal."""
+        self._ending.set()
 
     async def catch_up(self) -> None:
         """
@@ -136,22 +155,18 @@ class Checkpointer:
             groups.append(self._waiting.popleft())
             size += groups[-1].size
         self._size -= size
+        self._moving_size = size
         return groups
 
     async def _checkpoint(self, groups: list[Group]) -> None:
         batches = [batch for group in groups for batch in group.batches]
         sequence = self._moving = groups[-1].sequence
-        while True:
-            try:
-                await self._write(batches, sequence)
-                break
-            except MapFullError:
-                self._backend.enlarge()
+        await self._write_when_room(batches, sequence)
         self._backend.refresh()
         for _ in self._on_applied(batches):
             await asyncio.sleep(0)
         self._backend.journal.release(sequence)
-        self._moving = 0
+        self._moving = self._moving_size = 0
         self._tell_reached(sequence)
 
     def _tell_reached(self, sequence: int) -> None:
@@ -159,6 +174,21 @@ class Checkpointer:
             if wanted <= sequence and not reached.done():
                 reached.set_result(None)
         self._awaited = [item for item in self._awaited if not item[1].done()]
+
+    async def _write_when_room(self, batches: list[Batch], sequence: int) -> None:
+        while True:
+            try:
+                return await self._write(batches, sequence)
+            except MapFullError:
+                self._backend.enlarge()
+            except StorageError as error:
+                # LMDB calls a write that the end of the disk cut short an I/O error.
+                full = isinstance(error, DiskFullError) or self._backend.disk_is_full()
+                if not full or self._ending.is_set():
+                    raise
+                self._on_full()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._ending.wait(), ROOM_CHECK_SECONDS)
 
     async def _write(self, batches: list[Batch], sequence: int) -> None:
         run = self._loop.run_in_executor

@@ -75,7 +75,12 @@ class GroupCommit(NewestView):
         self._last_row = backend.last_row()
         # Handed over, not yet durable, oldest first.
         self._waiting: deque[_Waiting] = deque()
-        self._checkpointer = Checkpointer(backend, loop, self._forget, self._fail)
+        self._waiting_size = 0
+        #: Called on the loop each time the disk is found full, while what was handed over
+        #: waits for room; set by who can do something about it.
+        self.on_full: Callable[[], None] | None = None
+        self._journal.on_full = lambda: self._tell(self._full)
+        self._checkpointer = Checkpointer(backend, loop, self._forget, self._fail, self._full)
         self._queue: SimpleQueue[Payload | None] = SimpleQueue()
         self._ended: asyncio.Future[None] = loop.create_future()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
@@ -119,6 +124,15 @@ class GroupCommit(NewestView):
             return self.batch.durable
         return self._waiting[-1].batch.durable if self._waiting else None
 
+    def size(self) -> int:
+        """
+        Return the bytes of the database, with what is on its way to it (etcd: dbSize).
+
+        What is on its way goes into pages that wait for reuse first.
+        """
+        pending = self._waiting_size + self._checkpointer.size
+        return max(self._backend.size(), self._backend.size_in_use() + pending)
+
     async def checkpoint(self) -> None:
         """
         Wait until all changes made so far are durable and in LMDB. Safe to cancel.
@@ -137,12 +151,15 @@ class GroupCommit(NewestView):
         """
         Make everything handed in durable, move it into LMDB, end the threads.
 
-        Nothing may be written afterwards. Safe to call again.
+        Nothing may be written afterwards. Where a full disk stands in the way, what is
+        durable stays in the journal for the next start. Safe to call again.
         """
         if self._closed:
             return
         self._closed = True
         self._flush()
+        self._journal.end_waiting()
+        self._checkpointer.end_waiting()
         self._queue.put(None)
         await asyncio.shield(self._ended)
         self._thread.join()
@@ -173,6 +190,7 @@ class GroupCommit(NewestView):
         self._keep(batch)
         size = len(payload.data) + DROP_BYTES * len(batch.drops)
         self._waiting.append(_Waiting(batch, size))
+        self._waiting_size += size
         self._queue.put(payload)
 
     def _refuse_unwritable(self, batch: Batch) -> None:
@@ -200,7 +218,13 @@ class GroupCommit(NewestView):
             if not batch.durable.done():
                 batch.durable.set_result(None)
         batches = [batch for batch, _ in done]
-        self._checkpointer.add(Group(sequence, batches, sum(size for _, size in done)))
+        size = sum(size for _, size in done)
+        self._waiting_size -= size
+        self._checkpointer.add(Group(sequence, batches, size))
+
+    def _full(self) -> None:
+        if self.on_full is not None:
+            self.on_full()
 
     def _fail(self, error: StorageError) -> None:
         """Let nothing more become durable, and say so, once."""
@@ -225,6 +249,8 @@ class GroupCommit(NewestView):
                     if self._journal.full:
                         self._tell(self._checkpointer.hurry)
                     self._tell(self._finish, self._journal.append(group), len(group))
+                if self._queue.empty():
+                    self._journal.prepare_ahead()
         except StorageError as error:
             self._tell(self._fail, error)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing is durable

@@ -19,6 +19,10 @@ class StorageError(StoppedError):
         self.args = (message,)
 
 
+class DiskFullError(StorageError):
+    """There is no room on the disk; trying again may find some."""
+
+
 class DataDirError(StorageError):
     """The data directory cannot be used; the message names it and says why."""
 

@@ -32,21 +32,24 @@ the first of them ended with a torn one.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import struct
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from etcdpy.storage.datadir import PRIVATE_FILE, sync_directory
-from etcdpy.storage.errors import DataDirError, StorageError
+from etcdpy.storage.errors import DataDirError, DiskFullError, StorageError
 
 SEGMENTS = 4
 #: Four of them bound what a start has to replay, and what waits in memory for a checkpoint.
 SEGMENT_BYTES = 4 << 20
+#: How often a full disk is tried again.
+ROOM_CHECK_SECONDS = 1.0
 
 _MAGIC = b"etcdpyJ1"
 _HEADER = struct.Struct("<8sQQQII")
@@ -54,6 +57,7 @@ _FRAME = struct.Struct("<IIQ")
 _ENTRY = struct.Struct("<II")
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Payload(NamedTuple):
@@ -111,6 +115,9 @@ class Journal:
         self._sequence = applied
         self._changed = threading.Condition()
         self._given_up = False
+        self._ending = False
+        #: Called by ``append``, on its thread, each time it finds no room on the disk.
+        self.on_full: Callable[[], None] = lambda: None
 
     def replay(self) -> Iterator[Frame]:
         """
@@ -135,8 +142,9 @@ class Journal:
         """
         Write one frame and return its sequence; durable on return.
 
-        Waits while no segment is free, that is, until ``release`` was called. The
-        journal has to be cleared first of what an earlier run left.
+        Waits while no segment is free, that is, until ``release`` was called, and while
+        there is no room on the disk, which only a segment's first use and a frame larger
+        than a segment need. The journal has to be cleared first of what an earlier run left.
 
         Raises:
             StorageError: If it could not be written, or after ``give_up``.
@@ -153,11 +161,50 @@ class Journal:
         counted = _FRAME.pack(0, len(payloads), sequence)[4:] + entries
         crc = zlib.crc32(counted, zlib.crc32(self._salt))
         frame = b"".join((start, _U32.pack(crc), counted, *[data for data, _ in payloads]))
-        self._segments[self._current].write(frame, self._offset)
+        segment, offset = self._segments[self._current], self._offset
+        self._when_room(lambda: segment.write(frame, offset))
         self._offset += len(frame)
         self._sequence = sequence
         self._segments[self._current].last = sequence
         return sequence
+
+    def prepare_ahead(self) -> None:
+        """
+        Allocate the next segment that was never used; belongs to the thread of ``append``.
+
+        Once that is done for all of them the journal needs no more room: a full disk then
+        is found by checkpoints, while the journal can still take what is on its way.
+        """
+        assert self._cleared, "what an earlier run left must not be cut"
+        for place in range(1, SEGMENTS):
+            segment = self._segments[(self._current + place) % SEGMENTS]
+            if not segment.is_prepared:
+                try:
+                    segment.prepare(self._capacity, fsync=self._fsync)
+                except DiskFullError:
+                    self.on_full()
+                return
+
+    def end_waiting(self) -> None:
+        """Make an ``append`` that finds no room on the disk fail, from now on."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+
+    def _when_room(self, write: Callable[[], None]) -> None:
+        """Do what may find the disk full, again and again; it starts over where it began."""
+        while True:
+            try:
+                return write()
+            except DiskFullError:
+                self.on_full()
+                with self._changed:
+                    self._changed.wait_for(self._is_over, ROOM_CHECK_SECONDS)
+                    if self._is_over():
+                        raise
+
+    def _is_over(self) -> bool:
+        return self._given_up or self._ending
 
     def release(self, sequence: int) -> None:
         """Note that frames up to ``sequence`` are safe in LMDB: their space may be used again."""
@@ -196,7 +243,7 @@ class Journal:
             self._changed.wait_for(lambda: self._given_up or segment.last <= self._released)
             if self._given_up:
                 raise StorageError("the journal is full and cannot be emptied")
-        segment.prepare(self._capacity, fsync=self._fsync)
+        self._when_room(lambda: segment.prepare(self._capacity, fsync=self._fsync))
         self._offset = 0
 
     def _new_header(self, first: int) -> bytes:
@@ -240,6 +287,7 @@ class _Segment:
         self.path = path
         #: The newest sequence written to it in this run.
         self.last = 0
+        self.is_prepared = False
         self._descriptor = -1
 
     def prepare(self, capacity: int, *, fsync: bool) -> None:
@@ -252,6 +300,7 @@ class _Segment:
         elif size > capacity:
             # A frame larger than a segment was here once.
             os.ftruncate(self._descriptor, capacity)
+        self.is_prepared = True
 
     def write(self, data: bytes, offset: int) -> None:
         try:
@@ -259,7 +308,8 @@ class _Segment:
             while written < len(data):
                 written += os.pwrite(self._descriptor, data[written:], offset + written)
         except OSError as error:
-            raise StorageError(f"cannot write {self.path}: {error.strerror}") from error
+            kind = DiskFullError if error.errno in _NO_ROOM else StorageError
+            raise kind(f"cannot write {self.path}: {error.strerror}") from error
 
     def clear(self, *, fsync: bool) -> None:
         self._open(fsync)

@@ -19,7 +19,7 @@ from typing import Protocol
 import lmdb
 
 from etcdpy.storage.buckets import Bucket
-from etcdpy.storage.errors import StorageError
+from etcdpy.storage.errors import DiskFullError, StorageError
 
 #: LMDB's limit (MDB_MAXKEYSIZE as py-lmdb builds it).
 LARGEST_KEY = 511
@@ -135,5 +135,7 @@ def _translated() -> Iterator[None]:
         yield
     except lmdb.MapFullError as error:
         raise MapFullError(str(error)) from error
+    except lmdb.DiskError as error:
+        raise DiskFullError(f"cannot write to the database: {error}") from error
     except lmdb.Error as error:
         raise StorageError(f"cannot write to the database: {error}") from error
