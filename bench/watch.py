@@ -14,7 +14,8 @@ from bench.servers import Server
 from bench.watch_client import Watches, key_watch
 from etcdpy.pb import rpc_pb2
 
-#: Puts under way: what they cause fits the 128 responses that etcd queues for a stream.
+#: Puts under way: what they cause fits the 128 responses that etcd queues for a stream, so that
+#: each event comes in a response of its own from both.
 WINDOW = 8
 REST = 1.0
 
@@ -43,7 +44,7 @@ class Writer:
 
 class Fanout(Workload):
     """
-    One key, watched by all; each Put waits for the events of one some before it.
+    One key, watched by all; a Put waits until every stream has the events of one some before it.
 
     Args:
         watches: Watches on each stream.
@@ -71,7 +72,8 @@ class Fanout(Workload):
             with watched(server) as effort:
                 end = time.perf_counter() + self._seconds
                 while time.perf_counter() < end:
-                    while sent - received // everyone < WINDOW:
+                    told = watches.fewest() // self._watches - 1  # the first confirm them
+                    for _ in range(told + WINDOW - sent):
                         writer.put()
                         sent += 1
                     received += watches.wait(1.0)

@@ -38,12 +38,14 @@ class WatchConnection:
 
     Attributes:
         responses: How many there were so far, on all streams.
+        of_stream: How many there were on each.
 
     """
 
     def __init__(self, address: tuple[str, int], authority: str) -> None:
         self.connection = Connection(address)
         self.responses = 0
+        self.of_stream: dict[int, int] = {}
         (method,) = methods(authority, WATCH)
         self._block = method.first
         self._repeat = method.repeat
@@ -57,6 +59,7 @@ class WatchConnection:
         self.connection.next_stream_id += 2
         self.connection.socket.sendall(frame(HEADERS, END_HEADERS, number, self._block))
         self._block = self._repeat
+        self.of_stream[number] = 0
         return number
 
     def create(self, stream: int, requests: Sequence[rpc_pb2.WatchCreateRequest]) -> None:
@@ -76,13 +79,15 @@ class WatchConnection:
 
     def read(self) -> int:
         """Read once; return how many responses that completed."""
-        before = self.responses
-        for _ in self.payloads():
-            self.responses += 1
-        return self.responses - before
+        of_stream, total = self.of_stream, 0
+        for stream in self._streams():
+            of_stream[stream] += 1
+            total += 1
+        self.responses += total
+        return total
 
-    def payloads(self) -> Iterator[tuple[bytes, int, int]]:
-        """Read once; yield where each DATA frame's payload lies: in what, from where, to where."""
+    def _streams(self) -> Iterator[int]:
+        """Read once; yield the stream of each DATA frame."""
         connection = self.connection
         buffer = connection.socket.recv(READ_SIZE)
         if not buffer:
@@ -91,14 +96,14 @@ class WatchConnection:
             buffer = connection.rest + buffer
         position, size, data = 0, len(buffer), 0
         while size - position >= FRAME_HEADER_SIZE:
-            word, flags, _ = read_frame_header(buffer, position)
+            word, flags, stream = read_frame_header(buffer, position)
             end = position + FRAME_HEADER_SIZE + (word >> 8)
             if end > size:
                 break
             kind = word & 0xFF
             if kind == DATA:
                 data += word >> 8
-                yield buffer, position + FRAME_HEADER_SIZE, end
+                yield stream
             elif kind == HEADERS:
                 if flags & 1:
                     raise LoadError("a watch ended")
@@ -160,6 +165,10 @@ class Watches:
         return sum(
             self._connections[number].read() for number, _ in self._epoll.poll(timeout) or ()
         )
+
+    def fewest(self) -> int:
+        """Return how many responses came on the stream on which the fewest did."""
+        return min(min(one.of_stream.values()) for one in self._connections.values())
 
     def wait_for(self, count: int, patience: float = 30.0) -> None:
         """
