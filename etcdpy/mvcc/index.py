@@ -304,7 +304,11 @@ class Index:
 
     def restored(self, revision: int) -> None:
         """Sort the keys once every row has been restored; ``revision`` is the newest."""
-        dead = [key for key, history in self._histories.items() if is_dead(history)]
+        dead = [
+            key
+            for key, history in self._histories.items()
+            if type(history) is not int and is_dead(history)
+        ]
         gone = set(dead)
         live = [key for key in self._histories if key not in gone] if gone else self._histories
         self._live = SortedList(live)

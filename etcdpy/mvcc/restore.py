@@ -63,19 +63,20 @@ def _restore_rows(store: Store, source: Source) -> int:
     decode = KeyValue.FromString
     note = store.index.restore
     unpack = _U64_PAIR.unpack_from
-    attachments = store.attachments
+    attach, detach = store.attachments.attach, store.attachments.detach
+    has_leases = False
     main = 0
     for row_key, row in source.scan_rows(b""):
         kv = decode(row)
         main, sub = unpack(row_key)
         if len(row_key) == ROW_KEY_LENGTH:
             note(kv.key, main, sub, kv.create_revision, kv.version)
-            lease = kv.lease
-            if lease or attachments:
-                attachments.attach(kv.key, lease)
+            if kv.lease or has_leases:
+                has_leases = True
+                attach(kv.key, kv.lease)
         else:
             note(kv.key, main, sub, 0, 0)
-            attachments.detach(kv.key)
+            detach(kv.key)
     return main
 
 
