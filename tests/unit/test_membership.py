@@ -58,3 +58,16 @@ async def test_a_member_is_stored_as_etcd_stores_it() -> None:
         b'"clientURLs":["http://127.0.0.1:2379"]}' % identity.member_id
     )
     assert log.disk.get(Bucket.AUTH, b"authRevision") == bytes(7) + b"\x01"
+
+
+async def test_ids_are_those_of_an_etcd_founded_alike() -> None:
+    _, identity = start(Disk(), "http://127.0.0.1:47380")
+    assert identity.member_id == 17767816877210000001
+    assert identity.cluster_id == 7222109305586615858
+
+
+async def test_name_and_client_urls_follow_the_settings() -> None:
+    log, _ = start(Disk())
+    again = start_up(log, name="m2", peer_urls=[], token="t", client_urls=["http://b:1"])
+    assert (again.name, again.client_urls) == ("m2", ("http://b:1",))
+    assert again.peer_urls == (FOUNDED_WITH,)
