@@ -105,6 +105,12 @@ STEPS: dict[str, Step] = {
     "put with an unknown lease": lambda e: e.put("a", "1", lease=0x7001),
     "put without a value": lambda e: e.put("missing", None),
     "txn puts a key twice": lambda e: e.txn(_put_twice),
+    "lease": lambda e: _lease(e),
+    "lease twice": lambda e: e.grant_lease(100, id=7002),
+    "lease revoked twice": lambda e: e.revoke_lease(7001),
+    "lease kept alive": lambda e: _keep_alive(e),
+    "lock": lambda e: _lock(e),
+    "lock held by another": lambda e: _lock_twice(),
 }
 
 
@@ -123,6 +129,46 @@ async def _text(etcd: Any) -> Any:
     return found
 
 
+async def _lease(etcd: Any) -> Any:
+    granted = [await etcd.grant_lease(100, id=7001), await etcd.grant_lease(100, id=7002)]
+    await etcd.put("l1", "1", lease=7001)
+    await etcd.put("l2", "2", lease=7002)
+    await etcd.revoke_lease(7001)
+    return [granted, await etcd.get_prefix("l")]
+
+
+async def _keep_alive(etcd: Any) -> Any:
+    await etcd.grant_lease(2, id=7003)
+    await etcd.put("kept", "1", lease=7003)
+    keeping = etcd.create_lease_keepalive_task(7003, 0.5)
+    await asyncio.sleep(3.5)
+    kept = await etcd.get("kept")
+    keeping.cancel()
+    await etcd.revoke_lease(7003)
+    return kept
+
+
+async def _lock(etcd: Any) -> Any:
+    inside = []
+    for ttl in (None, 5):
+        async with _client().with_lock("lock", ttl=ttl):
+            inside.append(len(await etcd.keys_prefix("lock/")))
+    return [inside, await etcd.keys_prefix("lock/")]
+
+
+async def _lock_twice() -> Any:
+    async with _client().with_lock("lock"):
+        try:
+            async with _client().with_lock("lock", timeout=0.3):
+                return "two have it"
+        except asyncio.TimeoutError:
+            return "in vain"
+
+
+def _client() -> Any:
+    return EtcdClient(HostPortPair.parse(sys.argv[1]))
+
+
 async def _outcome(step: Step, etcd: Any) -> Any:
     try:
         return await step(etcd)
@@ -130,12 +176,11 @@ async def _outcome(step: Step, etcd: Any) -> Any:
         return f"{type(error).__name__}: {error}"
 
 
-async def main(address: str) -> None:
-    client = EtcdClient(HostPortPair.parse(address))
-    async with client.connect() as etcd:
+async def main() -> None:
+    async with _client().connect() as etcd:
         outcomes = {name: await _outcome(step, etcd) for name, step in STEPS.items()}
     json.dump(outcomes, sys.stdout)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main())

@@ -59,6 +59,12 @@ EXPECTED: Mapping[str, Any] = {
     "put with an unknown lease": UNKNOWN + "requested lease not found",
     "put without a value": UNKNOWN + "key not found",
     "txn puts a key twice": UNKNOWN + "duplicate key given in txn request",
+    "lease": [[7001, 7002], {"l2": "2"}],
+    "lease twice": UNKNOWN + "lease already exists",
+    "lease revoked twice": UNKNOWN + "requested lease not found",
+    "lease kept alive": "1",
+    "lock": [[1, 1], []],
+    "lock held by another": "in vain",
 }
 
 
