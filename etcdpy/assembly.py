@@ -82,6 +82,7 @@ async def build_services(config: Config, server: Registry) -> Services:
         for listener in told:
             listener(batch)
 
+    gc.disable()  # filling the store makes a lot, and no garbage
     backend = Backend.open(Path(config.data_dir), fsync=not config.unsafe_no_fsync)
     log = GroupCommit(
         backend,
@@ -126,6 +127,8 @@ async def build_services(config: Config, server: Registry) -> Services:
 
     async def close() -> None:
         await client.close()
+        # What is closed below may wait for the disk, which may be full.
+        log.end_waiting()
         for task in periodic:
             await task.close()
         await keeper.close()
@@ -193,6 +196,7 @@ def _make_node(
 
 
 def _settle_garbage_collector() -> None:
-    gc.collect()
+    # Nothing of what start-up has made is ever garbage: no collection need look at it.
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
+    gc.enable()
