@@ -101,17 +101,17 @@ DAMAGE: dict[str, tuple[Callable[[Disk], object], str]] = {
         lambda disk: disk.values.update({(Bucket.META, SCHEDULED_COMPACTION): b"5"}),
         "scheduledCompactRev: not a row key",
     ),
-    "index behind": (
-        lambda disk: disk.values.update({(Bucket.META, CONSISTENT_INDEX): (4).to_bytes(8, "big")}),
-        "consistent_index is 4 at revision 6",
+    "index lost": (
+        lambda disk: disk.values.update({(Bucket.META, CONSISTENT_INDEX): bytes(8)}),
+        "consistent_index is 0 at revision 6",
     ),
     "index cut": (
         lambda disk: disk.values.update({(Bucket.META, CONSISTENT_INDEX): b"\xff"}),
         "consistent_index is no 64-bit number",
     ),
     "term": (
-        lambda disk: disk.values.update({(Bucket.META, b"term"): (1).to_bytes(8, "big")}),
-        "term is 1",
+        lambda disk: disk.values.update({(Bucket.META, b"term"): bytes(8)}),
+        "term is 0",
     ),
 }
 
