@@ -147,6 +147,11 @@ class GroupCommit(NewestView):
             raise self.failed
         await self._checkpointer.catch_up()
 
+    def end_waiting(self) -> None:
+        """Let what finds the disk full fail from now on: the server ends, and waits no more."""
+        self._journal.end_waiting()
+        self._checkpointer.end_waiting()
+
     async def close(self) -> None:
         """
         Make everything handed in durable, move it into LMDB, end the threads.
@@ -158,8 +163,7 @@ class GroupCommit(NewestView):
             return
         self._closed = True
         self._flush()
-        self._journal.end_waiting()
-        self._checkpointer.end_waiting()
+        self.end_waiting()
         self._queue.put(None)
         await asyncio.shield(self._ended)
         self._thread.join()
