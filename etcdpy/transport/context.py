@@ -11,7 +11,6 @@ import grpc
 import grpc.aio
 
 from .call import Call
-from .messages import PREFIX
 from .metadata import Metadatum
 from .status import CODE_OF, INTERNAL, NUMBER_OF, OK, Metadata, ProtocolStatus, StatusError
 
@@ -131,14 +130,12 @@ class Context(Call):
 
         """
         sender = self.connection.sender
-        if self.is_answered or not sender.has_room(self):
-            return False
-        if self.head.is_gzip:
-            sender.message(self, *self.encode(start + body))
-        else:
-            sender.message(self, PREFIX.pack(0, len(start) + len(body)) + start, body)
-        self.connection.touch()
-        return True
+        # Whoever put out what is there already has seen to it that it will be written.
+        is_first = not sender.out
+        is_sent = sender.try_message(self, start, body)
+        if is_first and sender.out:
+            self.connection.touch()
+        return is_sent
 
     async def abort(
         self,

@@ -255,7 +255,8 @@ class _Pass:
         reading.cut(owner._backlog.response_limit)
         if reading.events:
             self._work += len(reading.events)
-            stream.send_events(watcher, owner._headers.at(newest), reading.events)
+            is_sent = stream.try_send(watcher, owner._headers.at(newest), reading.events)
+            assert is_sent, "a stream with room refused"
         if reading.next_revision is not None:
             watcher.next_revision = reading.next_revision
         else:

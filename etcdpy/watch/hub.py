@@ -118,13 +118,14 @@ class Hub:
         revision = event.main
         header = self.headers.at(revision)
         events = [event]
+        synced = State.SYNCED
         for watcher in watchers:
-            if watcher.state is State.SYNCED and watcher.wants(event):
-                stream = watcher.stream
-                if stream.is_full:
-                    self._fall_behind(watcher, revision)
-                else:
-                    stream.send_events(watcher, header, events)
+            if (
+                watcher.state is synced
+                and watcher.wants(event)
+                and not watcher.stream.try_send(watcher, header, events)
+            ):
+                self._fall_behind(watcher, revision)
 
     def _tell_together(self, changes: list[tuple[Event, Collection[Watcher]]]) -> None:
         """Send several events of one revision, to each watcher in one response."""
@@ -136,7 +137,5 @@ class Hub:
         revision = changes[0][0].main
         header = self.headers.at(revision)
         for watcher, events in wanted.items():
-            if watcher.stream.is_full:
+            if not watcher.stream.try_send(watcher, header, events):
                 self._fall_behind(watcher, revision)
-            else:
-                watcher.stream.send_events(watcher, header, events)

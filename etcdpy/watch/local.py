@@ -79,10 +79,13 @@ class LocalWatch:
         """Note that the watcher goes on once there is room."""
         self._is_behind = True
 
-    def send_events(self, watcher: Watcher, header: bytes, events: list[Event]) -> None:
-        """Take events that belong together."""
+    def try_send(self, watcher: Watcher, header: bytes, events: list[Event]) -> bool:
+        """Take events that belong together, if there is room."""
+        if self.is_full:
+            return False
         self._events.extend(events)
         self._wake()
+        return True
 
     def send_compacted(self, watcher: Watcher, revision: int) -> None:
         """Take the news that history was compacted away."""

@@ -50,10 +50,10 @@ class Output:
 
     __slots__ = (
         "_backlog",
-        "_is_draining",
         "_on_room",
         "_queue",
         "_room",
+        "_try_write",
         "_wake",
         "_writer",
         "size",
@@ -67,6 +67,7 @@ class Output:
         on_room: Callable[[], None],
     ) -> None:
         self._writer = writer
+        self._try_write = writer.try_write
         self._backlog = backlog
         self._wake = wake
         self._on_room = on_room
@@ -81,12 +82,16 @@ class Output:
         size = self.size
         return size >= QUEUE_BYTES or (size > 0 and self._backlog.is_strained)
 
+    def try_write(self, start: bytes, body: bytes) -> bool:
+        """Send a response past the queue, if there is none; return whether that was done."""
+        return self._queue is None and len(body) < LARGE and self._try_write(start, body)
+
     def push(self, start: bytes, body: bytes = b"") -> None:
         """Send a response, or queue it."""
+        if self.try_write(start, body):
+            return
         queue = self._queue
         if queue is None:
-            if len(body) < LARGE and self._writer.try_write(start, body):
-                return
             queue = self._queue = deque()
             self._wake()
         queue.append((start, body))

@@ -99,23 +99,29 @@ class WatchStream:
             behind, self._behind = self._behind, {}
             self._hub.resume(behind)
 
-    def send_events(self, watcher: Watcher, header: bytes, events: list[Event]) -> None:
-        """Send events that belong together to a watcher."""
-        watcher.was_told = True
+    def try_send(self, watcher: Watcher, header: bytes, events: list[Event]) -> bool:
+        """Send events that belong together to a watcher, unless the stream is full."""
         start = header + watcher.id_field
+        output = self.output
+        if len(events) == 1 and not watcher.wants_previous:
+            # Fast path: what nearly every response is.
+            body = events[0].field()
+            if output.try_write(start, body):
+                watcher.was_told = True
+                return True
+        if output.is_full:
+            return False
+        watcher.was_told = True
         if watcher.wants_previous:
             store = self._hub.store
             fields = [event.field_with_previous(store) for event in events]
-        elif len(events) == 1:
-            # Fast path: what nearly every response is.
-            self.output.push(start, events[0].field())
-            return
         else:
             fields = [event.field() for event in events]
         if watcher.fragments:
             self._send_fragments(start, fields)
         else:
-            self.output.push(start, fields[0] if len(fields) == 1 else b"".join(fields))
+            output.push(start, fields[0] if len(fields) == 1 else b"".join(fields))
+        return True
 
     def _send_fragments(self, start: bytes, fields: list[bytes]) -> None:
         push, limit = self.output.push, self._fragment_bytes

@@ -32,8 +32,14 @@ class Stream(Protocol):
     def is_full(self) -> bool:
         """Whether it takes no events now."""
 
-    def send_events(self, watcher: Watcher, header: bytes, events: list[Event]) -> None:
-        """Take events that belong together; the header names the revision they show."""
+    def try_send(self, watcher: Watcher, header: bytes, events: list[Event]) -> bool:
+        """
+        Take events that belong together, unless it is full; return whether it did.
+
+        Args:
+            header: Names the revision they show.
+
+        """
 
     def send_compacted(self, watcher: Watcher, revision: int) -> None:
         """Take the news that a watcher's history was compacted away."""

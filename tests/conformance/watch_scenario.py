@@ -46,6 +46,9 @@ FILTERS: Sequence[Sequence[Filter]] = ((), (), (NOPUT,), (NODELETE,), (NOPUT, NO
 STREAMS = 3
 MOST_WATCHERS = 12
 
+# Before, refusing any watcher (with the id -1) silenced one that had that id.
+SERVES_MINUS_ONE = (3, 6)
+
 # Since then progress is told only of synced watchers.
 TELLS_PROGRESS_WHEN_SYNCED = (3, 6)
 
@@ -233,6 +236,8 @@ class Scenario:
         key, end = random.choice(RANGES)
         request = pb.WatchCreateRequest(key=key, range_end=end)
         request.watch_id = random.choice((0, 0, 0, random.randrange(-3, 12)))
+        if request.watch_id == -1 and self._pair.version < SERVES_MINUS_ONE:
+            request.watch_id = -2
         request.start_revision = random.choice((0, self._random_start()))
         request.prev_kv = random.random() < 0.5
         request.fragment = random.random() < 0.3
