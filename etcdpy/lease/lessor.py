@@ -4,13 +4,17 @@ The lessor: which leases there are, and when each of them ends.
 It reads no clock: every call that depends on time is told it. A lease that has run out is
 handed out by ``take_expired`` and still exists until whoever took it has revoked it.
 
-When to look at a lease again is kept in a heap, whose entries are not removed when a lease
-is renewed or revoked; an entry counts only while it names the moment its lease is ``due``::
+When to look at a lease is kept in a heap. A renewal leaves it alone: the lease is looked at
+when its old time is over, and then put back with its new one. So keeping a lease alive costs
+two assignments, and the heap an entry a lease::
 
     now 100   grant(7, ttl=10)    heap (110, 7)
-    now 105   renew(7)            heap (110, 7) (115, 7)      7 is due at 115
-    now 110   take_expired        heap (115, 7)               (110, 7) means nothing any more
-    now 115   take_expired -> 7   heap (122, 7)               in case its revocation fails
+    now 105   renew(7)            heap (110, 7)       its deadline is 115
+    now 110   take_expired        heap (115, 7)
+    now 115   take_expired -> 7   heap (122, 7)       in case its revocation fails
+
+An entry counts only while it names the moment its lease is ``due``: an id may have been
+revoked and granted again, or its deadline brought forward.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from collections.abc import Iterable, Iterator
 from etcdpy.errors import LeaseExistsError, LeaseTTLTooLargeError
 from etcdpy.lease.spreading import spread
 from etcdpy.pb.lease_pb2 import Lease as StoredLease
+from etcdpy.pb.wire import number
 
 #: Longest time to live, in seconds (etcd: MaxLeaseTTL).
 MAX_TTL = 9_000_000_000
@@ -34,18 +39,22 @@ class Lease:
         lease_id: Its number, any int64 but 0.
         ttl: What was granted, in seconds.
         deadline: When it runs out, on the clock of the lessor's callers.
-        due: When the lessor looks at it next: its deadline until that has passed.
+        due: When the lessor looks at it next: at its deadline or before, until that has
+            passed.
         checkpoint: Seconds that were left when that was last written down; 0 if never.
+        fields: Its number and time to live, encoded as replies to grants and renewals have
+            them.
 
     """
 
-    __slots__ = ("checkpoint", "deadline", "due", "lease_id", "ttl")
+    __slots__ = ("checkpoint", "deadline", "due", "fields", "lease_id", "ttl")
 
     def __init__(self, lease_id: int, ttl: int, deadline: float, checkpoint: int = 0) -> None:
         self.lease_id = lease_id
         self.ttl = ttl
         self.deadline = self.due = deadline
         self.checkpoint = checkpoint
+        self.fields = number(2, lease_id) + number(3, ttl)
 
     @property
     def span(self) -> int:
@@ -128,9 +137,12 @@ class Lessor:
 
     def renew(self, lease: Lease, now: float) -> None:
         """Let a lease start again with the time it was granted."""
-        lease.deadline = lease.due = now + lease.ttl
+        lease.deadline = deadline = now + lease.ttl
         lease.checkpoint = 0
-        self._push(lease)
+        if deadline < lease.due:
+            # It had been given more than its time at a restart.
+            lease.due = deadline
+            self._push(lease)
 
     def remove(self, lease: Lease) -> None:
         """Forget a lease."""
@@ -143,20 +155,22 @@ class Lessor:
         Those that the caller cannot revoke come again, after a while.
         """
         expired: list[Lease] = []
-        due = self._due
-        while due and due[0][0] <= now and len(expired) < limit:
+        while (due := self._due) and due[0][0] <= now and len(expired) < limit:
             moment, lease_id = heapq.heappop(due)
             lease = self._leases.get(lease_id)
-            if lease is not None and lease.due == moment:
+            if lease is None or lease.due != moment:
+                continue
+            if lease.deadline > now:
+                lease.due = lease.deadline
+            else:
                 lease.due = now + self._retry_after
                 expired.append(lease)
-        for lease in expired:
             self._push(lease)
         return expired
 
     def _push(self, lease: Lease) -> None:
         heapq.heappush(self._due, (lease.due, lease.lease_id))
-        # Renewals leave their old entries behind; rebuild before they are most of the heap.
+        # Long leases that were revoked leave theirs; rebuild before they are most of the heap.
         if len(self._due) > 4 * len(self._leases) + 1024:
             self._rebuild()
 

@@ -34,7 +34,7 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
         node.check_quota(LEASE_COST)
         node.alarms.check_write(grows=True)
         lease, durable = self._keeper.grant(request.ID, request.TTL)
-        reply = self._headers.at(node.store.revision) + _id_and_ttl(lease.lease_id, lease.ttl)
+        reply = self._headers.at(node.store.revision) + lease.fields
         await durable
         return reply
 
@@ -52,28 +52,27 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
         self, requests: AsyncIterator[pb.LeaseKeepAliveRequest], context: Any
     ) -> None:
         """Renew leases, one reply for each request; a lease that is gone has TTL 0."""
-        store, lessor = self._node.store, self._keeper.lessor
+        store, keeper = self._node.store, self._keeper
         async for request in requests:
-            lease_id = request.ID
             # As in etcd, of before the renewal.
             header = self._headers.at(store.durable_revision)
-            lease = lessor.get(lease_id)
-            ttl = await self._renew(lease)
-            await context.write(header + _id_and_ttl(lease_id, ttl))
-
-    async def _renew(self, lease: Lease | None) -> int:
-        """Return the time to live that a lease has from now on."""
-        keeper = self._keeper
-        if lease is not None:
-            if keeper.remaining(lease) > 0:
+            lease = keeper.lessor.get(request.ID)
+            if lease is not None and keeper.remaining(lease) > 0:
                 if durable := keeper.renew(lease):
                     await durable
-                return lease.ttl
+                reply = header + lease.fields
+            else:
+                await self._gone(lease)
+                reply = header + number(2, request.ID)
+            await context.write(reply)
+
+    async def _gone(self, lease: Lease | None) -> None:
+        """Wait until it is certain that a lease does not exist, or no more."""
+        if lease is not None:
             # It has run out and is about to be revoked: there is no way back.
-            await keeper.ended(lease)
+            await self._keeper.ended(lease)
         if settled := self._node.store.settled():
             await settled  # a crash could still bring it back
-        return 0
 
     @inline
     async def LeaseTimeToLive(
@@ -110,11 +109,6 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
                 listed: bytes = done.value
                 return header + listed
             await asyncio.sleep(0)
-
-
-def _id_and_ttl(lease_id: int, ttl: int) -> bytes:
-    """Encode what the replies to a grant and to a keep-alive share."""
-    return number(2, lease_id) + number(3, ttl)
 
 
 def _list(leases: list[Lease]) -> Steps[bytes]:

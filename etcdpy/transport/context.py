@@ -115,7 +115,8 @@ class Context(Call):
 
         """
         assert self.head.route is not None
-        await self.room()
+        if not self.connection.sender.has_room(self):
+            await self.room()
         if self.is_answered:
             raise RuntimeError("the call has ended")
         self.connection.sender.message(self, *self.encode(self.head.route.serialize(message)))
