@@ -19,17 +19,17 @@ PROGRAM = ROOT / "build" / "interop-go" / "client.test"
 BUILD_TIMEOUT = 300.0
 TEST_TIMEOUT = 60.0
 
-# It waits for its server to be restarted, so it is run in a way of its own.
-RECONNECTION = "TestReconnection"
+# They wait for their server to be restarted, so they are run in a way of their own.
+RECONNECTIONS = ("TestReconnection", "TestWatchReconnection")
 
 _TEST = re.compile(r"^func (Test\w+)\(t \*testing\.T\)", re.MULTILINE)
 
 
 def names() -> list[str]:
-    """Return the tests there are, but for the one about reconnection."""
+    """Return the tests there are, but for those about reconnection."""
     sources = [path.read_text() for path in MODULE.glob("*_test.go")]
     found = {name for source in sources for name in _TEST.findall(source)}
-    return sorted(found - {RECONNECTION})
+    return sorted(found - {*RECONNECTIONS})
 
 
 def build() -> None:
@@ -63,9 +63,9 @@ def run(name: str, endpoint: str) -> None:
         pytest.skip(_reason(output))
 
 
-def run_with_restart(endpoint: str, restart: Callable[[], None]) -> None:
-    """Run the test about reconnection, calling ``restart`` when it asks for that."""
-    _run(RECONNECTION, {"ETCD_ENDPOINT": endpoint, "ETCD_RESTARTS": "1"}, restart)
+def run_with_restart(name: str, endpoint: str, restart: Callable[[], None]) -> None:
+    """Run a test about reconnection, calling ``restart`` when it asks for that."""
+    _run(name, {"ETCD_ENDPOINT": endpoint, "ETCD_RESTARTS": "1"}, restart)
 
 
 def _run(name: str, variables: dict[str, str], restart: Callable[[], None]) -> str:

@@ -19,7 +19,8 @@ def test_go_client(server: Server, name: str) -> None:
     go_client.run(name, f"http://{server.address}")
 
 
+@pytest.mark.parametrize("name", go_client.RECONNECTIONS)
 @pytest.mark.parametrize("kind", ["etcdpy", "etcd"])
-def test_go_client_survives_a_restart(kind: str) -> None:
+def test_go_client_survives_a_restart(kind: str, name: str) -> None:
     with start(kind, *reachable()) as server:
-        go_client.run_with_restart(f"http://{server.address}", server.restart)
+        go_client.run_with_restart(name, f"http://{server.address}", server.restart)
