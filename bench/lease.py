@@ -163,14 +163,12 @@ class _Queue:
         return rpc_pb2.RangeResponse.FromString(reply).count > 0
 
     def close(self) -> None:
-        """Leave, and wait until the server has noticed it."""
+        """Leave, from the last to the first, so that nobody is given the lock meanwhile."""
         for _, connection in self._waiting:
             connection.close()
         self._idle.close()
-        for lease, _ in self._waiting:
-            while self._has(lease):
-                pass
-        self._control.call(self._unlock.request(_unlock(_key(self._holder))))
+        for lease in [*(lease for lease, _ in reversed(self._waiting)), self._holder]:
+            self._control.call(self._unlock.request(_unlock(_key(lease))))
         self._control.close()
 
 
