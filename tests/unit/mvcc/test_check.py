@@ -34,9 +34,10 @@ def rewrite(disk: Disk, main: int, **fields: object) -> None:
     disk.key_rows[row_key(main, 0)] = kv.SerializeToString()
 
 
-def mark(disk: Disk, scheduled: int, finished: int) -> None:
+def mark(disk: Disk, scheduled: int, finished: int) -> object:
     disk.values[Bucket.META, SCHEDULED_COMPACTION] = row_key(scheduled, 0)
     disk.values[Bucket.META, FINISHED_COMPACTION] = row_key(finished, 0)
+    return None
 
 
 async def test_sound_store_is_reported() -> None:
@@ -90,7 +91,7 @@ DAMAGE: dict[str, tuple[Callable[[Disk], object], str]] = {
     ),
     "row left over": (lambda disk: mark(disk, 5, 5), "compaction left a put at 2/0"),
     "tombstone left over": (
-        lambda disk: (mark(disk, 7, 7), disk.key_rows.pop(row_key(3, 0))),
+        lambda disk: mark(disk, 7, 7) or disk.key_rows.pop(row_key(3, 0)),
         "compaction left a deletion at 6/0",
     ),
     "never scheduled": (
