@@ -60,8 +60,9 @@ def test_go_client(server: Server, path: Path, name: str) -> None:
 
 
 @pytest.mark.usefixtures("go_program")
-def test_go_client_survives_a_restart(server: Server, path: Path) -> None:
-    go_client.run_with_restart(f"unix://{path}", server.restart)
+@pytest.mark.parametrize("name", go_client.RECONNECTIONS)
+def test_go_client_survives_a_restart(server: Server, path: Path, name: str) -> None:
+    go_client.run_with_restart(name, f"unix://{path}", server.restart)
 
 
 def test_the_socket_goes_with_the_server(server: Server, path: Path) -> None:
