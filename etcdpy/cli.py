@@ -48,14 +48,15 @@ def _main(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] in ("gateway", "grpc-proxy"):
         return _refuse(f"etcdpy has no {arguments[0]}; etcd's own works in front of it")
     try:
-        config = settings.load(arguments, os.environ, _note)
-        logs.configure(settings.parse_level(config.log_level))
+        config = _load(arguments)
     except settings.HelpRequested:
         return _help()
     except settings.VersionRequested:
         return _version()
     except settings.UsageError as error:
         return _wrong_usage(error)
+    except settings.UnusableFileError as error:
+        return _refuse(str(error))
     except settings.UnknownLogLevelError as error:
         # etcd panics here, and this is the first line of it.
         _refuse(f"panic: {error}")
@@ -69,6 +70,29 @@ def _main(arguments: Sequence[str]) -> int:
         return EXIT_REFUSED
     log.info("Running: ", {"args": sys.argv})
     return _serve(settings.with_data_dir(config, _note))
+
+
+def _load(arguments: Sequence[str]) -> settings.Config:
+    """Load the settings and set up logging by them, before anything of note is logged."""
+    notes: list[tuple[Literal["info", "warn"], str, Mapping[str, object]]] = []
+    try:
+        config = settings.load(arguments, os.environ, lambda *note: notes.append(note))
+        _configure_logs(config)
+    finally:
+        for note in notes:
+            _note(*note)
+    return config
+
+
+def _configure_logs(config: settings.Config) -> None:
+    level = settings.parse_level(config.log_level)
+    try:
+        logs.configure(level, config.log_format, config.log_outputs)
+    except OSError as error:
+        # zap, which opens each output as a file: name and reason.
+        name, reason = str(error.filename), os.strerror(error.errno or 0).lower()
+        text = f'open sink "{name}": open {name}: {reason}'
+        raise settings.InvalidConfigError(text) from None
 
 
 def _serve(config: settings.Config) -> int:

@@ -1,5 +1,5 @@
 """
-Log lines in etcd's shape: one JSON object a line, on standard error.
+Log lines in etcd's shape: one JSON object a line, on standard error unless told otherwise.
 
 ::
 
@@ -25,20 +25,50 @@ import queue
 import select
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-__all__ = ["JsonFormatter", "LineHandler", "configure", "flush"]
+__all__ = ["ConsoleFormatter", "JsonFormatter", "LineHandler", "configure", "flush"]
 
 _LEVELS = ((logging.DEBUG, "debug"), (logging.INFO, "info"), (logging.WARNING, "warn"))
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
-def configure(level: int) -> None:
-    """Send all logging at ``level`` and above to standard error. May be called again."""
+_encode_wide = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+#: Outputs by name. The journal reads what a unit writes to standard error.
+_DESCRIPTORS = {"default": 2, "stderr": 2, "systemd/journal": 2, "stdout": 1}
+
+
+def configure(level: int, line_format: str = "json", outputs: Iterable[str] = ("default",)) -> None:
+    """
+    Send all logging at ``level`` and above to ``outputs``. May be called again.
+
+    Args:
+        level: A number of the standard library's.
+        line_format: ``json`` or ``console``.
+        outputs: Names as of ``--log-outputs``; others than those known are paths of files,
+            which are appended to and stay open.
+
+    Raises:
+        OSError: A file cannot be opened; what was configured before still is.
+
+    """
+    descriptors = {name: _open(name) for name in outputs}
+    formatter = ConsoleFormatter() if line_format == "console" else JsonFormatter()
     root = logging.getLogger()
     root.setLevel(level)
-    if not any(isinstance(handler, LineHandler) for handler in root.handlers):
-        root.addHandler(LineHandler(2))
+    flush()
+    for old in [handler for handler in root.handlers if isinstance(handler, LineHandler)]:
+        root.removeHandler(old)
+    for descriptor in dict.fromkeys(descriptors.values()):
+        root.addHandler(LineHandler(descriptor, formatter=formatter))
+
+
+def _open(name: str) -> int:
+    if name in _DESCRIPTORS:
+        return _DESCRIPTORS[name]
+    # zap: the mode is what the umask leaves of 0666.
+    return os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
 
 def flush() -> None:
@@ -55,15 +85,48 @@ class JsonFormatter(logging.Formatter):
         if not record.name.startswith("etcdpy"):
             line["logger"] = record.name
         line["caller"] = _caller(record)
-        if isinstance(record.args, Mapping):
-            line["msg"] = str(record.msg)
-            line.update(record.args)
-        else:
-            line["msg"] = record.getMessage()
+        message, fields = _message(record)
+        line["msg"] = message
+        line.update(fields)
         if record.exc_info and record.exc_info[1] is not None:
             line.setdefault("error", str(record.exc_info[1]))
             line["stacktrace"] = self.formatException(record.exc_info)
         return _encode(line)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """
+    Formats records for people: tabs between the parts, the fields as JSON at the end.
+
+    ::
+
+        2026-11-21T07:50:34.668748Z    info    etcdpy/server.py:87    closed    {"name": "x"}
+
+    (zap: console encoder)
+
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        message, fields = _message(record)
+        parts = [_timestamp(record), _level(record.levelno)]
+        if not record.name.startswith("etcdpy"):
+            parts.append(record.name)
+        parts += [_caller(record), message]
+        if record.exc_info and record.exc_info[1] is not None:
+            fields = {"error": str(record.exc_info[1]), **fields}
+        if fields:
+            parts.append(_encode_wide(fields))
+        line = "\t".join(parts)
+        if record.exc_info:
+            line += f"\n{self.formatException(record.exc_info)}"
+        return line
+
+
+def _message(record: logging.LogRecord) -> tuple[str, dict[str, object]]:
+    """Return what a record says and its fields."""
+    if isinstance(record.args, Mapping):
+        return str(record.msg), dict(record.args)
+    return record.getMessage(), {}
 
 
 def _level(number: int) -> str:
@@ -92,14 +155,17 @@ class LineHandler(logging.Handler):
         descriptor: Written to, never closed.
         limit: Most lines that wait to be written. At a few hundred bytes a line the default
             is some megabytes, and more than a busy second's worth.
+        formatter: How lines look; as JSON by default.
 
     """
 
     FLUSH_SECONDS = 1.0
 
-    def __init__(self, descriptor: int, limit: int = 10_000) -> None:
+    def __init__(
+        self, descriptor: int, limit: int = 10_000, formatter: logging.Formatter | None = None
+    ) -> None:
         super().__init__()
-        self.setFormatter(JsonFormatter())
+        self.setFormatter(formatter or JsonFormatter())
         self._descriptor = descriptor
         self._limit = limit
         self._dropped = 0

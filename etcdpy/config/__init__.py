@@ -1,5 +1,5 @@
 """
-Settings: etcd's flags and environment variables, with etcd's syntax, precedence and texts.
+Settings: etcd's flags, environment variables and files, with etcd's syntax, precedence and texts.
 
 ``load`` gives a ``Config`` that can be served; ``check_bootstrap`` is for the start on a new
 data directory.
@@ -13,13 +13,17 @@ from etcdpy.config.errors import (
     HelpRequested,
     InvalidConfigError,
     UnknownLogLevelError,
+    UnusableFileError,
     UsageError,
 )
+from etcdpy.config.flags import FLAGS
 from etcdpy.config.load import Note, ShadowedVariableError, VersionRequested, load, with_data_dir
-from etcdpy.config.model import SETTINGS, Config, Setting
+from etcdpy.config.model import SETTINGS, Config
+from etcdpy.config.setting import Setting
 from etcdpy.config.urls import Url
 
 __all__ = [
+    "FLAGS",
     "SETTINGS",
     "Config",
     "ConfigError",
@@ -29,6 +33,7 @@ __all__ = [
     "Setting",
     "ShadowedVariableError",
     "UnknownLogLevelError",
+    "UnusableFileError",
     "Url",
     "UsageError",
     "VersionRequested",

@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal
 
 from etcdpy.config.errors import InvalidConfigError, UnknownLogLevelError
-from etcdpy.config.model import SETTINGS, Config
+from etcdpy.config.flags import FLAGS
+from etcdpy.config.model import Config
 from etcdpy.config.urls import Url, UrlError, check_bindable, check_has_host, quote
 
-__all__ = ["Note", "check", "parse_level"]
+__all__ = ["Note", "check", "parse_level", "remark_without_effect"]
 
 #: Receives what the operator should read: level, message, fields.
 Note = Callable[[Literal["info", "warn"], str, Mapping[str, object]], None]
@@ -69,7 +70,7 @@ def check(config: Config, given: Collection[str], note: Note) -> None:
         UnknownLogLevelError: ``log_level`` names none.
 
     """
-    parse_level(config.log_level)
+    _check_logging(config)
     _demand(check_bindable, config.listen_peer_urls)
     _demand(check_bindable, config.listen_client_urls)
     single_port = (
@@ -83,6 +84,8 @@ def check(config: Config, given: Collection[str], note: Note) -> None:
         'or "unixs:/path/to/socket" ({})'
     )
     _demand(check_has_host, config.advertise_client_urls, form)
+    if config.initial_cluster_state not in ("new", "existing"):
+        raise InvalidConfigError(f"unexpected clusterState {quote(config.initial_cluster_state)}")
     _check_times(config)
     if not config.advertise_client_urls:
         raise InvalidConfigError(
@@ -90,7 +93,21 @@ def check(config: Config, given: Collection[str], note: Note) -> None:
         )
     _check_compaction_mode(config.auto_compaction_mode)
     _check_gates(config, note)
-    _remark(config, given, note)
+    _remark(config, note)
+    _remark_tls(config, note)
+
+
+def _check_logging(config: Config) -> None:
+    """(etcd: ``setupLogging``)"""
+    if config.logger != "zap":
+        raise InvalidConfigError(f"unknown logger option {quote(config.logger)}")
+    if len(config.log_outputs) > 1 and "default" in config.log_outputs:
+        raise InvalidConfigError('multi logoutput for "default" is not supported yet')
+    parse_level(config.log_level)
+    if config.log_format not in ("json", "console"):
+        raise InvalidConfigError(
+            f"unknown log format: {config.log_format}, supported values json, console"
+        )
 
 
 def _demand(
@@ -143,7 +160,7 @@ def _check_gates(config: Config, note: Note) -> None:
         note("warn", message, {})
 
 
-def _remark(config: Config, given: Collection[str], note: Note) -> None:
+def _remark(config: Config, note: Note) -> None:
     if config.name == "default":
         note(
             "warn",
@@ -163,6 +180,30 @@ def _remark(config: Config, given: Collection[str], note: Note) -> None:
             "quota-maximum-size-bytes": _LARGEST_QUOTA,
         }
         note("warn", "quota exceeds the maximum value", fields)
+
+
+def _remark_tls(config: Config, note: Note) -> None:
+    """Point out that a URL is served in the clear though the operator has certificates."""
+    for url in config.listen_client_urls:
+        if url.scheme not in ("http", "unix"):
+            continue
+        fields = {"client-url": str(url)}
+        if config.cert_file or config.key_file:
+            message = (
+                "scheme is http or unix while key and cert files are present; ignoring key and "
+                "cert files"
+            )
+            note("warn", message, fields)
+        if config.client_cert_auth:
+            message = (
+                "scheme is http or unix while --client-cert-auth is enabled; ignoring client cert "
+                "auth for this URL"
+            )
+            note("warn", message, fields)
+
+
+def remark_without_effect(given: Iterable[str], note: Note) -> None:
+    """Note every flag among ``given`` that is taken for the sake of existing command lines."""
     for name in sorted(given):
-        if name in SETTINGS and not SETTINGS[name].honoured:
+        if name in FLAGS and not FLAGS[name].honoured:
             note("info", "flag is accepted for compatibility and has no effect", {"flag": name})

@@ -7,6 +7,7 @@ __all__ = [
     "HelpRequested",
     "InvalidConfigError",
     "UnknownLogLevelError",
+    "UnusableFileError",
     "UsageError",
 ]
 
@@ -39,3 +40,7 @@ class InvalidConfigError(ConfigError):
 
 class UnknownLogLevelError(ConfigError):
     """``--log-level`` names no level; etcd panics with the text, which is exit 2."""
+
+
+class UnusableFileError(ConfigError):
+    """A URL in the configuration file is bad; etcd prints the text alone and exits 1."""

@@ -6,6 +6,9 @@ From a command line and an environment to a ``Config``, in etcd's order of prece
    both places is refused, whatever the values: which one was meant is anyone's guess.
 3. The default.
 
+A configuration file stands alone: with it neither flags nor variables count, though the command
+line still has to parse.
+
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from etcdpy.config import goflags
-from etcdpy.config.check import Note, check
+from etcdpy.config.accepted import ACCEPTED, IGNORED_FLAGS, check_accepted
+from etcdpy.config.check import Note, check, remark_without_effect
 from etcdpy.config.errors import InvalidConfigError
-from etcdpy.config.model import IGNORED_FLAGS, SETTINGS, Config
+from etcdpy.config.flags import FLAGS
+from etcdpy.config.model import SETTINGS, Config
 from etcdpy.config.values import KEEP, BadValueError, Bool, Ignored, Kind, quote
 
 __all__ = [
@@ -33,7 +38,7 @@ _PREFIX = "ETCD_"
 
 #: Everything that parses as a flag.
 _KINDS: Mapping[str, Kind] = {
-    **{name: row.kind for name, row in SETTINGS.items()},
+    **{name: row.kind for name, row in FLAGS.items()},
     **dict.fromkeys(IGNORED_FLAGS, Ignored()),
     "version": Bool(),
 }
@@ -73,6 +78,7 @@ def load(arguments: Sequence[str], environment: Mapping[str, str], note: Note) -
         HelpRequested: It asks for help.
         VersionRequested: It asks for the version.
         InvalidConfigError: The settings cannot be used; the text is etcd's.
+        UnusableFileError: A URL in the file cannot.
 
     """
     given = _Given({}, {})
@@ -81,9 +87,38 @@ def load(arguments: Sequence[str], environment: Mapping[str, str], note: Note) -
         raise InvalidConfigError(f"{quote(words[0])} is not a valid flag")
     if given.values.get("version"):
         raise VersionRequested
+    path = given.values.get("config-file") or environment.get("ETCD_CONFIG_FILE")
+    if path:
+        return _load_file(path, note)
     _read_environment(environment, given, note)
+    if "listen-client-urls" in given.names and "advertise-client-urls" not in given.names:
+        # Whoever chooses where to listen has to say where clients find it.
+        given.values["advertise-client-urls"] = ()
+    return _checked(given, note)
+
+
+def _load_file(path: str, note: Note) -> Config:
+    """Take the settings from a file alone. (etcd: ``embed.ConfigFromFile``)"""
+    # Reading YAML takes as long to import as half of what the server needs.
+    from etcdpy.config.file import read_file
+
+    values = read_file(path)
+    given = _Given(values, dict.fromkeys(values, "file"))
+    config = replace(_checked(given, note), config_file=path)
+    message = (
+        "loaded server configuration, other configuration command line flags and environment "
+        "variables will be ignored if provided"
+    )
+    note("info", message, {"path": path})
+    return config
+
+
+def _checked(given: _Given, note: Note) -> Config:
     config = _complete(given)
     check(config, given.names, note)
+    without_effect = {name: given.values[name] for name in ACCEPTED.keys() & given.values}
+    check_accepted(without_effect, given.names)
+    remark_without_effect(given.names, note)
     return config
 
 
@@ -97,7 +132,7 @@ class _Given:
     """The settings somebody has given, and where: ``names`` maps each to its source."""
 
     values: dict[str, Any]
-    names: dict[str, Literal["flag", "environment"]]
+    names: dict[str, Literal["flag", "environment", "file"]]
 
     def assign(self, name: str, value: object) -> None:
         self.names[name] = "flag"
@@ -157,9 +192,6 @@ def _verify_environment(
 def _complete(given: _Given) -> Config:
     """Build the settings and fill in the defaults that follow from other settings."""
     values = {name.replace("-", "_"): given.values[name] for name in SETTINGS.keys() & given.values}
-    if "listen-client-urls" in given.names and "advertise-client-urls" not in given.names:
-        # Whoever chooses where to listen has to say where clients find it.
-        values["advertise_client_urls"] = ()
     config = Config(**values)
     renamed = config.name != SETTINGS["name"].default
     if renamed and config.initial_cluster == SETTINGS["initial-cluster"].default:

@@ -2,9 +2,9 @@
 Every setting of the server, one line each: ``Config``, and the table made of its fields.
 
 A field is a flag: ``max_txn_ops`` is ``--max-txn-ops`` and ``ETCD_MAX_TXN_OPS``. The line gives
-the kind of value, the default, what the help says and, for a flag that is accepted only so that
-existing command lines keep working, ``honoured=False``. The parser, the environment, ``--help``
-and the documentation all read this table; adding a line is all it takes to add a flag.
+the kind of value, the default and what the help says. The parser, the environment, files,
+``--help`` and the documentation all read this table and that of ``accepted``, which has the
+flags without effect here; adding a line is all it takes to add a flag.
 
 """
 
@@ -16,20 +16,30 @@ from types import MappingProxyType
 from typing import Any
 
 from etcdpy.config.gates import FeatureGates
-from etcdpy.config.urls import Url, parse_urls
+from etcdpy.config.setting import (
+    CLUSTERING,
+    FEATURES,
+    LOGGING,
+    MEMBER,
+    SECURITY,
+    UNSAFE,
+    Setting,
+    make_setting,
+)
+from etcdpy.config.urls import Url
 from etcdpy.config.values import (
     Bool,
     Choice,
     Duration,
     Int64,
-    Kind,
     Text,
+    Texts,
     Uint,
     Uint32,
     UrlList,
 )
 
-__all__ = ["IGNORED_FLAGS", "SETTINGS", "Config", "Setting"]
+__all__ = ["SETTINGS", "Config"]
 
 #: What gRPC's limit has beyond the largest request. (etcd: ``grpcOverheadBytes``)
 GRPC_OVERHEAD_BYTES = 512 * 1024
@@ -37,66 +47,13 @@ GRPC_OVERHEAD_BYTES = 512 * 1024
 PROGRESS_INTERVAL = 600.0
 LEAST_PROGRESS_INTERVAL = 0.1
 
-#: Flags of etcd 2 that etcd still takes, with any value, and never mentions.
-IGNORED_FLAGS = (
-    "cluster-active-size",
-    "cluster-remove-delay",
-    "cluster-sync-interval",
-    "config",
-    "force",
-    "max-result-buffer",
-    "max-retry-attempts",
-    "peer-heartbeat-interval",
-    "peer-election-timeout",
-    "retry-interval",
-    "snapshot",
-    "v",
-    "vv",
-    "test.coverprofile",
-    "test.outputdir",
-)
+
+def _setting(*row: Any, **options: Any) -> Any:
+    """Declare a field by what ``make_setting`` takes."""
+    setting = make_setting(*row, **options)
+    return field(default=setting.default, metadata={"setting": setting})
 
 
-@dataclass(frozen=True)
-class Setting:
-    """
-    One row of the table.
-
-    Attributes:
-        section: The heading it stands under in the help.
-        kind: How its text is read.
-        default: Its value when it is not given.
-        shown: The default as the help shows it.
-        help: What it does, a sentence or two.
-        honoured: False if it is accepted, validated, and without effect here.
-
-    """
-
-    section: str
-    kind: Kind
-    default: object
-    shown: str
-    help: str
-    honoured: bool
-
-
-def _setting(
-    section: str,
-    kind: Kind,
-    default: str,
-    help: str,  # noqa: A002 - the word for it everywhere else
-    *,
-    shown: str | None = None,
-    honoured: bool = True,
-) -> Any:
-    """Declare a field; ``default`` is written as a user would write it."""
-    value = parse_urls(default) if isinstance(kind, UrlList) else kind.parse(default)
-    row = Setting(section, kind, value, default if shown is None else shown, help, honoured)
-    return field(default=value, metadata={"setting": row})
-
-
-_MEMBER, _CLUSTERING, _LOGGING = "Member", "Clustering", "Logging"
-_FEATURES, _UNSAFE = "Features", "Unsafe feature"
 _CLIENT_URL, _PEER_URL = "http://localhost:2379", "http://localhost:2380"
 
 
@@ -110,12 +67,19 @@ class Config:
 
     """
 
-    name: str = _setting(_MEMBER, Text(), "default", "Human-readable name for this member.")
+    name: str = _setting(MEMBER, Text(), "default", "Human-readable name for this member.")
     data_dir: str = _setting(
-        _MEMBER, Text(), "", "Path to the data directory.", shown="${name}.etcd"
+        MEMBER, Text(), "", "Path to the data directory.", shown="${name}.etcd"
+    )
+    config_file: str = _setting(
+        MEMBER,
+        Text(),
+        "",
+        "Path to a configuration file in YAML or JSON. Then only the file counts: other flags "
+        "and variables are ignored.",
     )
     listen_peer_urls: tuple[Url, ...] = _setting(
-        _MEMBER,
+        MEMBER,
         UrlList(),
         _PEER_URL,
         "List of URLs to listen on for peer traffic. A single node has no peers, so nothing "
@@ -123,136 +87,161 @@ class Config:
         honoured=False,
     )
     listen_client_urls: tuple[Url, ...] = _setting(
-        _MEMBER,
+        MEMBER,
         UrlList(),
         _CLIENT_URL,
         "List of URLs to listen on for client traffic: http:// with an IP or localhost, and "
         "unix://. Port 0 takes a free port, which the log names.",
     )
     quota_backend_bytes: int = _setting(
-        _MEMBER,
+        MEMBER,
         Int64(),
         "0",
         "Size in bytes the store may reach before it raises an alarm and refuses writes. 0 "
         "means 2 GiB, a negative number no limit.",
     )
     max_txn_ops: int = _setting(
-        _MEMBER, Uint(), "128", "Maximum number of operations permitted in a transaction."
+        MEMBER, Uint(), "128", "Maximum number of operations permitted in a transaction."
     )
     max_request_bytes: int = _setting(
-        _MEMBER, Uint(), "1572864", "Maximum client request size in bytes the server will accept."
+        MEMBER, Uint(), "1572864", "Maximum client request size in bytes the server will accept."
     )
     max_concurrent_streams: int = _setting(
-        _MEMBER,
+        MEMBER,
         Uint32(),
         "4294967295",
         "Maximum concurrent streams that each client can open at a time.",
         shown="math.MaxUint32",
     )
     grpc_keepalive_min_time: float = _setting(
-        _MEMBER,
+        MEMBER,
         Duration(),
         "5s",
         "Minimum duration a client should wait between pings; one that pings more often is "
         "disconnected.",
     )
     grpc_keepalive_interval: float = _setting(
-        _MEMBER,
+        MEMBER,
         Duration(),
         "2h",
         "Idle time after which the server pings a client to see whether it is alive (0 to "
         "disable).",
     )
     grpc_keepalive_timeout: float = _setting(
-        _MEMBER,
+        MEMBER,
         Duration(),
         "20s",
         "Time to wait for the answer to such a ping before closing the connection (0 to disable).",
     )
     watch_progress_notify_interval: float = _setting(
-        _MEMBER,
+        MEMBER,
         Duration(),
         "0s",
         "Time between the notifications that watches may ask for while nothing happens. 0 "
         "means 10 minutes; less than 100 ms is raised to that.",
     )
     heartbeat_interval: int = _setting(
-        _MEMBER,
+        MEMBER,
         Uint(),
         "100",
         "Time (in milliseconds) of a heartbeat interval. A single node sends none; with "
         "--election-timeout it decides the shortest lease.",
     )
     election_timeout: int = _setting(
-        _MEMBER,
+        MEMBER,
         Uint(),
         "1000",
         "Time (in milliseconds) for an election to timeout. A single node holds none; leases "
         "get it on top at a restart, and one and a half of it is the shortest lease.",
     )
     transport: str = _setting(
-        _MEMBER,
+        MEMBER,
         Choice("native", "grpcio"),
         "native",
         "Which HTTP/2 server carries gRPC: 'native', or 'grpcio', the slower reference used "
         "to check it.",
     )
     initial_advertise_peer_urls: tuple[Url, ...] = _setting(
-        _CLUSTERING,
+        CLUSTERING,
         UrlList(),
         _PEER_URL,
         "List of this member's peer URLs. They give a new data directory its member and "
         "cluster IDs.",
     )
     initial_cluster: str = _setting(
-        _CLUSTERING,
+        CLUSTERING,
         Text(),
         "default=" + _PEER_URL,
         "Initial cluster configuration: this member alone, as name=peer URL. Read only while "
         "the data directory is new.",
     )
     initial_cluster_state: str = _setting(
-        _CLUSTERING,
+        CLUSTERING,
         Choice("new", "existing"),
         "new",
         "Initial cluster state. 'existing' would join other members, and is refused while the "
         "data directory is new.",
     )
     initial_cluster_token: str = _setting(
-        _CLUSTERING,
+        CLUSTERING,
         Text(),
         "etcd-cluster",
         "Initial cluster token. It is part of what the member and cluster IDs are computed from.",
     )
     advertise_client_urls: tuple[Url, ...] = _setting(
-        _CLUSTERING,
+        CLUSTERING,
         UrlList(),
         _CLIENT_URL,
         "List of this member's client URLs, as clients are told them. Required with "
         "--listen-client-urls.",
     )
     auto_compaction_retention: str = _setting(
-        _CLUSTERING,
+        CLUSTERING,
         Text(),
         "0",
         "How much history is kept when compacting automatically: hours, or a duration like "
         "30m, in mode 'periodic'; revisions in mode 'revision'. 0 disables it.",
     )
     auto_compaction_mode: str = _setting(
-        _CLUSTERING,
+        CLUSTERING,
         Text(),
         "periodic",
         "What --auto-compaction-retention counts: 'periodic' keeps a time, 'revision' a number "
         "of revisions.",
     )
+    cert_file: str = _setting(
+        SECURITY,
+        Text(),
+        "",
+        "Path to the client server TLS cert file. There is no TLS yet: https:// is refused, and "
+        "http:// is served in the clear, with a warning.",
+        honoured=False,
+    )
+    key_file: str = _setting(
+        SECURITY, Text(), "", "Path to the client server TLS key file.", honoured=False
+    )
+    client_cert_auth: bool = _setting(
+        SECURITY, Bool(), "false", "Enable client cert authentication.", honoured=False
+    )
+    logger: str = _setting(
+        LOGGING, Text(), "zap", "Kind of logger, of which etcd has one: 'zap' names its format."
+    )
+    log_outputs: tuple[str, ...] = _setting(
+        LOGGING,
+        Texts(),
+        "default",
+        "List of outputs of the log: stdout, stderr, or paths of files that are appended to. "
+        "'default' is stderr, and so is 'systemd/journal'.",
+    )
+    log_format: str = _setting(LOGGING, Text(), "json", "Format of log lines: json or console.")
     log_level: str = _setting(
-        _LOGGING,
+        LOGGING,
         Text(),
         "info",
         "Least severe level that is logged: debug, info, warn, error, panic, or fatal.",
     )
     feature_gates: frozenset[str] = _setting(
-        _FEATURES,
+        FEATURES,
         FeatureGates(),
         "",
         "A set of key=value pairs that describe feature gates for alpha features. "
@@ -260,7 +249,7 @@ class Config:
         "left; the other gates of etcd are accepted and change nothing.",
     )
     unsafe_no_fsync: bool = _setting(
-        _UNSAFE, Bool(), "false", "Disables fsync, unsafe, will cause data loss."
+        UNSAFE, Bool(), "false", "Disables fsync, unsafe, will cause data loss."
     )
 
     @property
@@ -291,7 +280,7 @@ class Config:
     def progress_interval(self) -> float:
         """Seconds between the progress notifications of a watch."""
         interval = self.watch_progress_notify_interval
-        return max(interval, LEAST_PROGRESS_INTERVAL) if interval else PROGRESS_INTERVAL
+        return max(interval, LEAST_PROGRESS_INTERVAL) if interval > 0 else PROGRESS_INTERVAL
 
 
 def _row(declared: Field[Any]) -> tuple[str, Setting]:

@@ -6,7 +6,8 @@ import os
 import platform
 from itertools import groupby
 
-from etcdpy.config.model import SETTINGS, Setting
+from etcdpy.config.flags import FLAGS
+from etcdpy.config.setting import Setting
 from etcdpy.version import ETCD_VERSION, __version__
 
 __all__ = ["USAGE", "flag_list", "version_text"]
@@ -23,13 +24,16 @@ Usage:
   etcdpy -h | --help
     Show the help information about etcdpy.
 
+  etcdpy --config-file PATH
+    Start with the settings of a YAML or JSON file, and no others.
+
 Every flag can also be given as an environment variable: --data-dir is ETCD_DATA_DIR.
 """
 
 
 def flag_list() -> str:
     """Every flag with its default and its help, under the headings of the table."""
-    sections = groupby(SETTINGS.items(), key=lambda item: item[1].section)
+    sections = groupby(FLAGS.items(), key=lambda item: item[1].section)
     return "\n".join(
         f"{section}:\n{''.join(_entry(name, row) for name, row in rows)}"
         for section, rows in sections

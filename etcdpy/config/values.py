@@ -21,9 +21,12 @@ __all__ = [
     "Choice",
     "Duration",
     "Ignored",
+    "Int",
     "Int64",
     "Kind",
+    "Origins",
     "Text",
+    "Texts",
     "Uint",
     "Uint32",
     "UrlList",
@@ -57,6 +60,15 @@ class Text:
 
     def parse(self, text: str) -> str:
         return text
+
+
+class Texts:
+    """A comma list of texts, in order."""
+
+    is_boolean = False
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        return tuple(text.split(","))
 
 
 _BOOLEANS = {
@@ -128,9 +140,18 @@ def _parse_integer(text: str, low: int, high: int) -> int:
 
 
 class Uint:
-    """Go's ``uint``, 64 bits here."""
+    """
+    Go's ``uint``, 64 bits here.
+
+    Attributes:
+        go_type: What the number is in etcd, which a refusal of a file names.
+
+    """
 
     is_boolean = False
+
+    def __init__(self, go_type: str = "uint") -> None:
+        self.go_type = go_type
 
     def parse(self, text: str) -> int:
         return _parse_integer(text, 0, 2**64 - 1)
@@ -143,6 +164,10 @@ class Int64:
 
     def parse(self, text: str) -> int:
         return _parse_integer(text, -(2**63), 2**63 - 1)
+
+
+class Int(Int64):
+    """An ``int``, which is as wide as ``int64`` where etcd runs."""
 
 
 class Uint32:
@@ -215,3 +240,17 @@ class UrlList:
             return parse_urls(text)
         except UrlError as refusal:
             raise BadValueError(str(refusal)) from None
+
+
+class Origins:
+    """Where a browser's script may come from: ``*``, or a comma list of URLs with their ports."""
+
+    is_boolean = False
+
+    def parse(self, text: str) -> str:
+        if text != "*":
+            try:
+                parse_urls(text)
+            except UrlError as refusal:
+                raise BadValueError(str(refusal)) from None
+        return text

@@ -16,8 +16,8 @@ from etcdpy.config import (
     load,
     with_data_dir,
 )
+from etcdpy.config.accepted import IGNORED_FLAGS
 from etcdpy.config.load import environment_name
-from etcdpy.config.model import IGNORED_FLAGS
 
 Notes = list[tuple[str, str, dict[str, object]]]
 

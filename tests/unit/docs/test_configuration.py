@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from etcdpy.config import SETTINGS, Setting
+from etcdpy.config import FLAGS, Setting
 from etcdpy.config.load import environment_name
 
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
@@ -22,4 +22,4 @@ def test_every_flag_has_its_line_in_order() -> None:
         for line in PAGE.read_text().splitlines()
         if line.startswith("| `--") and "ETCD_" in line
     ]
-    assert lines == [expected_line(name, row) for name, row in SETTINGS.items()]
+    assert lines == [expected_line(name, row) for name, row in FLAGS.items()]

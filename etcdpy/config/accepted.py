@@ -1,0 +1,269 @@
+"""
+The flags of etcd that are taken, read and without effect here.
+
+They keep command lines, units and files of a real etcd working. Each one that is given is noted
+when the server starts; ``check_accepted`` refuses the few whose effect nobody could do without.
+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from etcdpy.config.errors import InvalidConfigError
+from etcdpy.config.setting import (
+    AUTH,
+    CLUSTERING,
+    LOGGING,
+    MEMBER,
+    MONITORING,
+    SECURITY,
+    UNSAFE,
+    Setting,
+    make_setting,
+)
+from etcdpy.config.values import (
+    Bool,
+    Choice,
+    Duration,
+    Int,
+    Kind,
+    Origins,
+    Text,
+    Texts,
+    Uint,
+    UrlList,
+)
+
+__all__ = ["ACCEPTED", "IGNORED_FLAGS", "check_accepted"]
+
+#: Flags of etcd 2 that etcd still takes, with any value, and never mentions.
+IGNORED_FLAGS = (
+    "cluster-active-size",
+    "cluster-remove-delay",
+    "cluster-sync-interval",
+    "config",
+    "force",
+    "max-result-buffer",
+    "max-retry-attempts",
+    "peer-heartbeat-interval",
+    "peer-election-timeout",
+    "retry-interval",
+    "snapshot",
+    "v",
+    "vv",
+    "test.coverprofile",
+    "test.outputdir",
+)
+
+_Rows = Mapping[str, tuple[Kind, str, str]]
+
+_MEMBER_ROWS: _Rows = {
+    "wal-dir": (Text(), "", "Path to the dedicated wal directory."),
+    "snapshot-count": (Uint("uint64"), "10000", "Number of transactions between snapshots."),
+    "initial-election-tick-advance": (Bool(), "true", "Whether to elect fast on boot."),
+    "listen-client-http-urls": (
+        UrlList(),
+        "",
+        "List of URLs to listen on for HTTP alone. There is no HTTP API yet.",
+    ),
+    "max-snapshots": (Uint(), "5", "Maximum number of snapshot files to retain."),
+    "max-wals": (Uint(), "5", "Maximum number of wal files to retain."),
+    "memory-mlock": (Bool(), "false", "Enable to enforce etcd pages to stay in RAM."),
+    "backend-bbolt-freelist-type": (Text(), "map", "The freelist type of etcd's backend."),
+    "backend-batch-interval": (
+        Duration(),
+        "0s",
+        "The maximum time before committing a transaction. Here writes are committed as fast "
+        "as the disk takes them.",
+    ),
+    "backend-batch-limit": (Int(), "0", "The maximum operations before a commit."),
+    "socket-reuse-port": (Bool(), "false", "Enable to set SO_REUSEPORT on listeners."),
+    "socket-reuse-address": (
+        Bool(),
+        "false",
+        "Enable to set SO_REUSEADDR on listeners, which is always set here.",
+    ),
+    "enable-grpc-gateway": (Bool(), "true", "Enable the gRPC gateway. There is none yet."),
+    "raft-read-timeout": (Duration(), "5s", "Read timeout on each raft connection."),
+    "raft-write-timeout": (Duration(), "5s", "Write timeout on each raft connection."),
+    "warning-apply-duration": (
+        Duration(),
+        "100ms",
+        "Time after which applying a request is logged as slow.",
+    ),
+    "warning-unary-request-duration": (
+        Duration(),
+        "300ms",
+        "Time after which a unary request is logged as slow.",
+    ),
+    "corrupt-check-time": (Duration(), "0s", "Time between checks of the members' data."),
+    "compact-hash-check-time": (Duration(), "1m", "Time between checks of the members' hashes."),
+    "compaction-batch-limit": (Int(), "1000", "Maximum revisions deleted in a compaction batch."),
+    "compaction-sleep-interval": (Duration(), "10ms", "Sleep between compaction batches."),
+    "bootstrap-defrag-threshold-megabytes": (
+        Uint(),
+        "0",
+        "Defragment at start if it frees at least that much. 0 disables it.",
+    ),
+    "max-learners": (Int(), "1", "Maximum number of learners in the cluster."),
+    "downgrade-check-time": (Duration(), "5s", "Time between checks for a downgrade."),
+    "snapshot-catchup-entries": (Uint("uint64"), "5000", "Entries kept for slow followers."),
+}
+
+_CLUSTERING_ROWS: _Rows = {
+    "discovery-token": (Text(), "", "Discovery token. *Refused if given.*"),
+    "discovery-endpoints": (Text(), "", "Discovery endpoints. *Refused if given.*"),
+    "discovery-srv": (Text(), "", "DNS domain of a discovery. *Refused if given.*"),
+    "discovery-srv-name": (Text(), "", "Suffix of the service queried when discovering."),
+    "discovery-dial-timeout": (Duration(), "2s", "Dial timeout of a discovery."),
+    "discovery-request-timeout": (Duration(), "5s", "Request timeout of a discovery."),
+    "discovery-keepalive-time": (Duration(), "2s", "Keepalive time of a discovery."),
+    "discovery-keepalive-timeout": (Duration(), "6s", "Keepalive timeout of a discovery."),
+    "discovery-insecure-transport": (Bool(), "true", "Disable transport security."),
+    "discovery-insecure-skip-tls-verify": (Bool(), "false", "Skip server verification."),
+    "discovery-cert": (Text(), "", "Client certificate of a discovery."),
+    "discovery-key": (Text(), "", "Client key of a discovery."),
+    "discovery-cacert": (Text(), "", "CA bundle of a discovery."),
+    "discovery-user": (Text(), "", "User name of a discovery."),
+    "discovery-password": (Text(), "", "Password of a discovery."),
+    "discovery-fallback": (
+        Choice("exit", "proxy"),
+        "exit",
+        "What to do when a discovery fails. 'proxy' is refused, as in etcd.",
+    ),
+    "strict-reconfig-check": (Bool(), "true", "Reject changes that would cause quorum loss."),
+    "pre-vote": (Bool(), "true", "Enable the raft Pre-Vote algorithm."),
+    "v2-deprecation": (
+        Choice("write-only", "write-only-skip-check", "write-only-drop-data", "gone"),
+        "write-only",
+        "Phase of the v2 store's deprecation. There is no v2 store here.",
+    ),
+}
+
+_SECURITY_ROWS: _Rows = {
+    "client-cert-file": (Text(), "", "Path to an explicit client TLS cert file."),
+    "client-key-file": (Text(), "", "Path to an explicit client TLS key file."),
+    "client-crl-file": (Text(), "", "Path to the client certificate revocation list file."),
+    "client-cert-allowed-hostname": (Text(), "", "Allowed TLS names for client authentication."),
+    "trusted-ca-file": (Text(), "", "Path to the client server TLS trusted CA cert file."),
+    "auto-tls": (Bool(), "false", "Client TLS using generated certificates."),
+    "peer-cert-file": (Text(), "", "Path to the peer server TLS cert file."),
+    "peer-key-file": (Text(), "", "Path to the peer server TLS key file."),
+    "peer-client-cert-auth": (Bool(), "false", "Enable peer client cert authentication."),
+    "peer-client-cert-file": (Text(), "", "Path to an explicit peer client TLS cert file."),
+    "peer-client-key-file": (Text(), "", "Path to an explicit peer client TLS key file."),
+    "peer-trusted-ca-file": (Text(), "", "Path to the peer server TLS trusted CA file."),
+    "peer-cert-allowed-cn": (Text(), "", "Required CN for peers' client certificates."),
+    "peer-cert-allowed-hostname": (Text(), "", "Allowed TLS names for peers' authentication."),
+    "peer-skip-client-san-verification": (
+        Bool(),
+        "false",
+        "Skip verification of the SAN field in peers' client certificates.",
+    ),
+    "peer-auto-tls": (Bool(), "false", "Peer TLS using generated certificates."),
+    "peer-crl-file": (Text(), "", "Path to the peer certificate revocation list file."),
+    "self-signed-cert-validity": (Uint(), "1", "Years that generated certificates are valid."),
+    "cipher-suites": (Texts(), "", "List of supported TLS cipher suites."),
+    "tls-min-version": (Text(), "TLS1.2", "Minimum TLS version supported."),
+    "tls-max-version": (Text(), "", "Maximum TLS version supported."),
+    "cors": (Origins(), "*", "List of origins that browsers' scripts may come from."),
+    "host-whitelist": (Text(), "*", "List of host names that HTTP requests may be for."),
+}
+
+_AUTH_ROWS: _Rows = {
+    "auth-token": (Text(), "simple", "Type of authentication token and its options."),
+    "bcrypt-cost": (Uint(), "10", "Cost of hashing passwords."),
+    "auth-token-ttl": (Uint(), "300", "Seconds that a token of type 'simple' lives."),
+}
+
+_MONITORING_ROWS: _Rows = {
+    "enable-pprof": (Bool(), "false", "Enable runtime profiling data via HTTP server."),
+    "metrics": (Text(), "basic", "Level of detail of exported metrics, 'basic' or 'extensive'."),
+    "listen-metrics-urls": (
+        UrlList(),
+        "",
+        "List of URLs to listen on for metrics and health. There are none yet.",
+    ),
+    "enable-distributed-tracing": (Bool(), "false", "Distributed tracing. *Refused if given.*"),
+    "distributed-tracing-address": (Text(), "localhost:4317", "Where traces are sent."),
+    "distributed-tracing-service-name": (Text(), "etcd", "Name of this service in traces."),
+    "distributed-tracing-instance-id": (Text(), "", "Name of this instance in traces."),
+    "distributed-tracing-sampling-rate": (Int(), "0", "Samples to collect, per million."),
+}
+
+_LOGGING_ROWS: _Rows = {
+    "enable-log-rotation": (
+        Bool(),
+        "false",
+        "Enable rotation of a single file output. Here rotate with copytruncate.",
+    ),
+    "log-rotation-config-json": (Text(), "", "How log files are rotated."),
+}
+
+_UNSAFE_ROWS: _Rows = {
+    "force-new-cluster": (
+        Bool(),
+        "false",
+        "Force to create a new one-member cluster, which a single node always is.",
+    ),
+}
+
+_SECTIONS = (
+    (MEMBER, _MEMBER_ROWS),
+    (CLUSTERING, _CLUSTERING_ROWS),
+    (SECURITY, _SECURITY_ROWS),
+    (AUTH, _AUTH_ROWS),
+    (MONITORING, _MONITORING_ROWS),
+    (LOGGING, _LOGGING_ROWS),
+    (UNSAFE, _UNSAFE_ROWS),
+)
+
+#: Flag name to its row. None of these is a field of ``Config``.
+ACCEPTED: Mapping[str, Setting] = MappingProxyType(
+    {
+        name: make_setting(section, *row, honoured=False)
+        for section, rows in _SECTIONS
+        for name, row in rows.items()
+    }
+)
+
+
+def check_accepted(values: Mapping[str, Any], given: Collection[str]) -> None:
+    """
+    Refuse what would change what the server is: others to join, traces to send.
+
+    Args:
+        values: Those of ``ACCEPTED`` that were given.
+        given: Every flag that was given.
+
+    Raises:
+        InvalidConfigError: In etcd's words where etcd refuses it as well.
+
+    """
+    if values.get("discovery-fallback") == "proxy":
+        raise InvalidConfigError(
+            'v2 proxy is deprecated, and --discovery-fallback can\'t be configured as "proxy"'
+        )
+    _check_discovery(values, given)
+    if values.get("compact-hash-check-time", 1) <= 0:
+        raise InvalidConfigError("--compact-hash-check-time must be >0 (set to 0s)")
+    if values.get("enable-distributed-tracing"):
+        raise InvalidConfigError("--enable-distributed-tracing is not supported")
+
+
+def _check_discovery(values: Mapping[str, Any], given: Collection[str]) -> None:
+    ways = [name for name in ("discovery-endpoints", "discovery-srv") if values.get(name)]
+    if len(ways) + ("initial-cluster" in given) > 1:
+        raise InvalidConfigError(
+            "multiple discovery or bootstrap flags are set. Choose one of "
+            '"initial-cluster", "discovery-endpoints" or "discovery-srv"'
+        )
+    if ways:
+        raise InvalidConfigError(
+            f"--{ways[0]} is not supported: this server is a single node and joins no others"
+        )
+    if values.get("discovery-token"):
+        raise InvalidConfigError("both --discovery-token and --discovery-endpoints must be set")

@@ -1,0 +1,54 @@
+"""One row of the table of settings: what a flag is called, how it is read, what it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etcdpy.config.urls import parse_urls
+from etcdpy.config.values import Kind, UrlList
+
+__all__ = ["SECTIONS", "Setting", "make_setting"]
+
+MEMBER, CLUSTERING, SECURITY, AUTH = "Member", "Clustering", "Security", "Auth"
+MONITORING, LOGGING = "Profiling and Monitoring", "Logging"
+FEATURES, UNSAFE = "Features", "Unsafe feature"
+#: The headings of the help, in order.
+SECTIONS = (MEMBER, CLUSTERING, SECURITY, AUTH, MONITORING, LOGGING, FEATURES, UNSAFE)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """
+    One row of the table.
+
+    Attributes:
+        section: The heading it stands under in the help.
+        kind: How its text is read.
+        default: Its value when it is not given.
+        shown: The default as the help shows it.
+        help: What it does, a sentence or two.
+        honoured: False if it is accepted, validated, and without effect here.
+
+    """
+
+    section: str
+    kind: Kind
+    default: object
+    shown: str
+    help: str
+    honoured: bool
+
+
+def make_setting(
+    section: str,
+    kind: Kind,
+    default: str,
+    help: str,  # noqa: A002 - the word for it everywhere else
+    *,
+    shown: str | None = None,
+    honoured: bool = True,
+) -> Setting:
+    """Make a row; ``default`` is written as a user would write it."""
+    urls = isinstance(kind, UrlList)
+    value = (parse_urls(default) if default else ()) if urls else kind.parse(default)
+    return Setting(section, kind, value, default if shown is None else shown, help, honoured)
