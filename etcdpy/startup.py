@@ -59,6 +59,9 @@ def log_settings(config: Config, initialized: bool) -> None:
     }
     fields.update((name, _plain(getattr(config, name.replace("-", "_")))) for name in SETTINGS)
     log.info("starting an etcd server", fields)
+    if 0 < config.watch_progress_notify_interval < config.progress_interval:
+        raised = {"min-watch-progress-notify-interval": f"{config.progress_interval * 1000:.0f}ms"}
+        log.warning("adjusting watch progress notify interval to minimum period", raised)
 
 
 def _plain(value: object) -> object:

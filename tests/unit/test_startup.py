@@ -36,6 +36,23 @@ def test_what_is_no_directory_cannot_be_listed(tmp_path: Path) -> None:
         is_initialized(path)
 
 
+@pytest.mark.parametrize(("interval", "raised"), [(0.0, False), (0.05, True), (0.1, False)])
+def test_a_progress_interval_that_is_raised_is_warned_of(
+    caplog: pytest.LogCaptureFixture, interval: float, raised: bool
+) -> None:
+    log_settings(Config(watch_progress_notify_interval=interval), initialized=False)
+    message = "adjusting watch progress notify interval to minimum period"
+    fields = {"min-watch-progress-notify-interval": "100ms"}
+    assert [(r.msg, r.args) for r in caplog.records] == [(message, fields)] * raised
+
+
+@pytest.mark.parametrize(
+    ("interval", "used"), [(0.0, 600.0), (-5.0, 600.0), (0.05, 0.1), (0.1, 0.1), (7.0, 7.0)]
+)
+def test_the_progress_interval_that_is_used(interval: float, used: float) -> None:
+    assert Config(watch_progress_notify_interval=interval).progress_interval == used
+
+
 def test_settings_are_logged_under_their_flags_names(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     log_settings(Config(max_txn_ops=7), initialized=True)
