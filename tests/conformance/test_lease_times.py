@@ -130,9 +130,9 @@ class Restarted(NamedTuple):
 
 def test_lease_starts_again_with_the_server(fresh: Pair) -> None:
     leases = Leases(fresh)
-    leases.send(grant(1, 3))
+    leases.send(grant(1, 6))
     last = leases.send(put(b"a", lease=1)).header.revision
-    fresh.restart(pause=4.0)
+    fresh.restart(pause=6.5)
     started = time.monotonic()
 
     def look(peer: Peer) -> Restarted:
@@ -142,10 +142,10 @@ def test_lease_starts_again_with_the_server(fresh: Pair) -> None:
         return Restarted(ttl, has_key, time.monotonic() - started)
 
     for it in on_both(fresh, look):
-        assert it.ttl in (2, 3)
-        assert it.has_key
         # The first of the two servers has been up for as long as the second took to start.
-        assert 2.0 <= it.lived < 4 + LATEST
+        assert 2 <= it.ttl <= 6
+        assert it.has_key
+        assert 2.0 <= it.lived < 7 + LATEST
     assert leases.error(put(b"a", lease=1)) == errors.LEASE_NOT_FOUND
 
 
