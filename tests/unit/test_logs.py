@@ -7,11 +7,14 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from etcdpy.logs import JsonFormatter, LineHandler
+from etcdpy import logs
+from etcdpy.logs import ConsoleFormatter, JsonFormatter, LineHandler
 
 
 def formatted(record: logging.LogRecord) -> dict[str, Any]:
@@ -129,3 +132,60 @@ def test_closed_descriptor_is_no_reason_to_stop(pipe: Pipe) -> None:
     pipe.handler.handle(record("nobody reads this"))
     pipe.handler.flush()
     os.close(pipe.writer)
+
+
+def test_console_line_has_tabs_between_its_parts() -> None:
+    line = ConsoleFormatter().format(record("hello", {"name": "x", "count": 1}))
+    time, *rest = line.split("\t")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", time)
+    assert rest == ["info", "b/c.py:7", "hello", '{"name": "x", "count": 1}']
+
+
+def test_console_line_without_fields_ends_with_its_message() -> None:
+    line = ConsoleFormatter().format(record("%s of %d", "one", 2, name="asyncio"))
+    assert line.split("\t")[1:] == ["info", "asyncio", "b/c.py:7", "one of 2"]
+
+
+def test_console_shows_a_trace_below_its_line() -> None:
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        failed = logging.LogRecord("etcdpy", 40, "c.py", 1, "failed", (), sys.exc_info())
+    first, *trace = ConsoleFormatter().format(failed).splitlines()
+    assert first.endswith('\tfailed\t{"error": "broken"}')
+    assert trace[-1] == "ValueError: broken"
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """The root logger, as it was before once the test is over."""
+    logger = logging.getLogger()
+    handlers, level = logger.handlers[:], logger.level
+    yield logger
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("root")
+def test_files_are_appended_to(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.log", tmp_path / "two.log"
+    one.write_text("before\n")
+    logs.configure(logging.INFO, "console", (str(one), str(two)))
+    logging.getLogger("etcdpy.x").info("hello")
+    logging.getLogger("etcdpy.x").debug("too low")
+    logs.flush()
+    assert one.read_text() == "before\n" + two.read_text()
+    assert two.read_text().endswith("\thello\n")
+
+
+def test_output_that_cannot_be_opened_leaves_the_others(root: logging.Logger) -> None:
+    logs.configure(logging.INFO)
+    before = root.handlers[:]
+    with pytest.raises(FileNotFoundError):
+        logs.configure(logging.INFO, outputs=("/nonexistent/x",))
+    assert root.handlers == before
+
+
+def test_same_output_by_two_names_is_written_once(root: logging.Logger) -> None:
+    logs.configure(logging.INFO, outputs=("stderr", "systemd/journal", "stdout"))
+    assert len([handler for handler in root.handlers if isinstance(handler, LineHandler)]) == 2
