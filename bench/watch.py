@@ -12,6 +12,7 @@ from bench.load import Load
 from bench.measure import Measurement, Metric, Workload, watched
 from bench.servers import Server
 from bench.watch_client import Watches, key_watch
+from bench.watch_stalled import Stalled
 from etcdpy.pb import rpc_pb2
 
 #: Puts under way: what they cause fits the 128 responses that etcd queues for a stream, so that
@@ -219,4 +220,5 @@ def watch_workloads(seconds: float, crowd: int) -> list[Workload]:
         Idle(10_000, seconds),
         Crowd(crowd, 100),
         Latency(2 * seconds),
+        Stalled(5 * seconds),
     ]

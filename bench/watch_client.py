@@ -46,6 +46,7 @@ class WatchConnection:
         self.connection = Connection(address)
         self.responses = 0
         self.of_stream: dict[int, int] = {}
+        self._partial = bytearray()
         (method,) = methods(authority, WATCH)
         self._block = method.first
         self._repeat = method.repeat
@@ -80,20 +81,35 @@ class WatchConnection:
     def read(self) -> int:
         """Read once; return how many responses that completed."""
         of_stream, total = self.of_stream, 0
-        for stream in self._streams():
+        for stream, _ in self._payloads():
             of_stream[stream] += 1
             total += 1
         self.responses += total
         return total
 
-    def _streams(self) -> Iterator[int]:
-        """Read once; yield the stream of each DATA frame."""
+    def read_messages(self) -> Iterator[bytes]:
+        """Read once; yield the messages that completes. For a connection with one stream."""
+        partial = self._partial
+        for _, payload in self._payloads():
+            partial += payload
+        position = 0
+        while len(partial) - position >= 5:
+            end = position + 5 + int.from_bytes(partial[position + 1 : position + 5], "big")
+            if end > len(partial):
+                break
+            yield bytes(memoryview(partial)[position + 5 : end])
+            position = end
+        del partial[:position]
+
+    def _payloads(self) -> Iterator[tuple[int, memoryview]]:
+        """Read once; yield the stream and the payload of each DATA frame."""
         connection = self.connection
         buffer = connection.socket.recv(READ_SIZE)
         if not buffer:
             raise LoadError("the server closed the connection")
         if connection.rest:
             buffer = connection.rest + buffer
+        view = memoryview(buffer)
         position, size, data = 0, len(buffer), 0
         while size - position >= FRAME_HEADER_SIZE:
             word, flags, stream = read_frame_header(buffer, position)
@@ -103,7 +119,7 @@ class WatchConnection:
             kind = word & 0xFF
             if kind == DATA:
                 data += word >> 8
-                yield stream
+                yield stream, view[position + FRAME_HEADER_SIZE : end]
             elif kind == HEADERS:
                 if flags & 1:
                     raise LoadError("a watch ended")
