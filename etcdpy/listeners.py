@@ -27,9 +27,13 @@ class ListenError(Exception):
 
 
 @contextlib.contextmanager
-def bind_all(urls: Iterable[Url]) -> Iterator[list[socket.socket]]:
+def bind_all(urls: Iterable[Url], *, reuse_port: bool = False) -> Iterator[list[socket.socket]]:
     """
     Listen on every URL for the length of the block.
+
+    Args:
+        urls: Where to listen.
+        reuse_port: Let other sockets that ask for it too listen on the same ports.
 
     Raises:
         ListenError: One of them cannot be bound; none stays bound.
@@ -38,13 +42,13 @@ def bind_all(urls: Iterable[Url]) -> Iterator[list[socket.socket]]:
     with contextlib.ExitStack() as opened:
         listeners = []
         for url in urls:
-            listeners.append(opened.enter_context(bind(url)))
+            listeners.append(opened.enter_context(bind(url, reuse_port=reuse_port)))
             if url.is_unix:
                 opened.callback(_remove_old_socket, url.socket_path)
         yield listeners
 
 
-def bind(url: Url) -> socket.socket:
+def bind(url: Url, *, reuse_port: bool = False) -> socket.socket:
     """
     Return a listening, non-blocking socket for one URL.
 
@@ -54,7 +58,7 @@ def bind(url: Url) -> socket.socket:
     """
     if url.scheme in ("https", "unixs"):
         raise ListenError(f"TLS is not supported: cannot listen on client url {url}")
-    return _bind_unix(url.socket_path) if url.is_unix else _bind_tcp(url)
+    return _bind_unix(url.socket_path) if url.is_unix else _bind_tcp(url, reuse_port)
 
 
 def address_of(listener: socket.socket) -> str:
@@ -65,7 +69,7 @@ def address_of(listener: socket.socket) -> str:
     return _join(name[0], name[1])
 
 
-def _bind_tcp(url: Url) -> socket.socket:
+def _bind_tcp(url: Url, reuse_port: bool) -> socket.socket:
     host, port_text = url.host_port
     # As Go does for a name with addresses of both families, listen on the IPv4 one only.
     host = "127.0.0.1" if host == "localhost" else host
@@ -78,6 +82,8 @@ def _bind_tcp(url: Url) -> socket.socket:
         with _closed_on_error(listener):
             # Without it a restart would have to wait for old connections to time out.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind((host, port))
             return _listen(listener)
 

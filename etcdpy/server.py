@@ -97,7 +97,8 @@ async def serve(config: Config) -> signal.Signals:
 async def _serve_on_listeners(config: Config, initialized: bool) -> signal.Signals:
     urls = startup.texts(config.listen_client_urls)
     log.info("configuring client listeners", {"listen-client-urls": urls})
-    with bind_all(config.listen_client_urls) as listeners:
+    reuse_port = config.socket_reuse_port
+    with bind_all(config.listen_client_urls, reuse_port=reuse_port) as listeners:
         startup.log_settings(config, initialized)
         if not initialized:
             check_bootstrap(config)

@@ -80,7 +80,6 @@ _MEMBER_ROWS: _Rows = {
         "as the disk takes them.",
     ),
     "backend-batch-limit": (Int(), "0", "The maximum operations before a commit."),
-    "socket-reuse-port": (Bool(), "false", "Enable to set SO_REUSEPORT on listeners."),
     "socket-reuse-address": (
         Bool(),
         "false",

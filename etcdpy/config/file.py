@@ -18,6 +18,7 @@ Keys that mean nothing are passed over, as etcd does. (etcd: ``embed.ConfigFromF
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -132,7 +133,7 @@ def _read_mapping(path: str) -> dict[str, Any]:
         raise InvalidConfigError(f"open {path}: {reason}") from None
     try:
         document = yaml.load(data, _Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise InvalidConfigError(f"error converting YAML to JSON: yaml: {_why(error)}") from None
     if document is None:
         return {}
@@ -142,16 +143,26 @@ def _read_mapping(path: str) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads dates as the texts they are: no setting is one."""
+    """
+    Takes for numbers what etcd's YAML library does.
+
+    ``12:30`` is no number in base 60, a date is the text it is, and ``1e3`` needs no point.
+
+    """
 
 
+_INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_NUMBERS = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp")}
 _Loader.yaml_implicit_resolvers = {
-    first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
+    first: [pair for pair in pairs if pair[0] not in _NUMBERS]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INTEGER, list("-+0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
 
 
-def _why(error: yaml.YAMLError) -> str:
+def _why(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
     return str(error)
@@ -224,8 +235,8 @@ class _Value:
     def _parsed(self, kind: Kind, text: str) -> object:
         if not text and not isinstance(kind, Text):
             return KEEP
-        if self._name == "initial-cluster-state":
-            return text  # and judged with the rest, as in etcd
+        if isinstance(kind, Choice) and self._name != "transport":
+            return text  # etcd knows no choices here; what matters is checked with the rest
         try:
             return kind.parse(text)
         except BadValueError as refusal:
@@ -235,8 +246,6 @@ class _Value:
             raise UnusableFileError(f"unexpected error setting up {shown}: {why}")
         if isinstance(kind, FeatureGates):
             raise InvalidConfigError(why)
-        if isinstance(kind, Choice):
-            why = f"want one of {', '.join(kind.words)}"
         raise InvalidConfigError(f"invalid value {quote(text)} for {self._name}: {why}")
 
 

@@ -133,6 +133,12 @@ class Config:
         "20s",
         "Time to wait for the answer to such a ping before closing the connection (0 to disable).",
     )
+    socket_reuse_port: bool = _setting(
+        MEMBER,
+        Bool(),
+        "false",
+        "Enable to set SO_REUSEPORT on listeners, so that several servers may share a port.",
+    )
     watch_progress_notify_interval: float = _setting(
         MEMBER,
         Duration(),

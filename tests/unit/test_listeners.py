@@ -45,6 +45,15 @@ def test_unix_socket_is_removed_at_the_end(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_port_may_be_shared_by_those_that_agree_to_it() -> None:
+    with bind_all([one("http://127.0.0.1:0")], reuse_port=True) as (first,):
+        url = one(f"http://{address_of(first)}")
+        with bind_all([url], reuse_port=True) as (second,):
+            assert address_of(second) == address_of(first)
+        with pytest.raises(ListenError):
+            bind(url)
+
+
 def test_one_that_fails_closes_the_others() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
