@@ -13,6 +13,7 @@ from typing import Literal
 from etcdpy.config.errors import InvalidConfigError, UnknownLogLevelError
 from etcdpy.config.flags import FLAGS
 from etcdpy.config.model import Config
+from etcdpy.config.setting import SECURITY
 from etcdpy.config.urls import Url, UrlError, check_bindable, check_has_host, quote
 
 __all__ = ["Note", "check", "parse_level", "remark_without_effect"]
@@ -203,7 +204,15 @@ def _remark_tls(config: Config, note: Note) -> None:
 
 
 def remark_without_effect(given: Iterable[str], note: Note) -> None:
-    """Note every flag among ``given`` that is taken for the sake of existing command lines."""
+    """
+    Note every flag among ``given`` that is taken for the sake of existing command lines.
+
+    One that was to keep clients out is a warning. There are no peers to keep out.
+
+    """
     for name in sorted(given):
-        if name in FLAGS and not FLAGS[name].honoured:
-            note("info", "flag is accepted for compatibility and has no effect", {"flag": name})
+        if name not in FLAGS or FLAGS[name].honoured:
+            continue
+        protects = FLAGS[name].section == SECURITY and not name.startswith("peer-")
+        message = "flag is accepted for compatibility and has no effect"
+        note("warn" if protects else "info", message, {"flag": name})

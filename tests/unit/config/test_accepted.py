@@ -26,7 +26,6 @@ def remarked(*arguments: str, **environment: str) -> list[object]:
 
     def note(level: str, message: str, fields: Mapping[str, object]) -> None:
         if message == REMARK:
-            assert level == "info"
             found.append(fields["flag"])
 
     load(arguments, environment, note)
@@ -51,6 +50,21 @@ def test_flag_is_taken_and_remarked_on(flag: str) -> None:
 
 def test_nothing_is_remarked_on_unasked() -> None:
     assert remarked() == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "level"),
+    [
+        ("trusted-ca-file", "warn"),
+        ("host-whitelist", "warn"),
+        ("peer-trusted-ca-file", "info"),
+        ("wal-dir", "info"),
+    ],
+)
+def test_what_was_to_keep_clients_out_is_warned_of(flag: str, level: str) -> None:
+    notes: list[tuple[str, str, Mapping[str, object]]] = []
+    load([f"--{flag}=x"], {}, lambda *note: notes.append(note))
+    assert (level, REMARK, {"flag": flag}) in notes
 
 
 def test_flags_are_told_by_section() -> None:
