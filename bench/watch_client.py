@@ -8,6 +8,7 @@ message in one DATA frame, from either server, so frames can be counted instead.
 from __future__ import annotations
 
 import select
+import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
@@ -17,6 +18,8 @@ from bench.http2 import (
     END_HEADERS,
     FRAME_HEADER_SIZE,
     HEADERS,
+    SETTINGS,
+    WINDOW_UPDATE,
     Connection,
     LoadError,
     answer_control,
@@ -28,6 +31,8 @@ from etcdpy.pb import rpc_pb2
 
 WATCH = "/etcdserverpb.Watch/Watch"
 READ_SIZE = 1 << 18
+#: The setting, RFC 9113 6.5.2.
+INITIAL_WINDOW_SIZE = 4
 #: Creates sent in one write; the replies to them are read before more are.
 CREATES_PER_WRITE = 200
 
@@ -87,11 +92,20 @@ class WatchConnection:
         self.responses += total
         return total
 
-    def read_messages(self) -> Iterator[bytes]:
-        """Read once; yield the messages that completes. For a connection with one stream."""
+    def limit_window(self, size: int) -> None:
+        """Let the server send no more than this on a stream, unless ``read_messages`` reads it."""
+        setting = struct.pack(">HI", INITIAL_WINDOW_SIZE, size)
+        self.connection.socket.sendall(frame(SETTINGS, 0, 0, setting))
+
+    def read_messages(self, stream: int) -> Iterator[bytes]:
+        """Read once; yield the messages that completes. ``stream`` is the only one there is."""
         partial = self._partial
+        before = len(partial)
         for _, payload in self._payloads():
             partial += payload
+        if size := len(partial) - before:
+            grant = frame(WINDOW_UPDATE, 0, stream, struct.pack(">I", size))
+            self.connection.socket.sendall(grant)
         position = 0
         while len(partial) - position >= 5:
             end = position + 5 + int.from_bytes(partial[position + 1 : position + 5], "big")

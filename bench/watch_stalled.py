@@ -13,6 +13,8 @@ from bench.servers import Server
 from bench.watch_client import WatchConnection
 from etcdpy.pb import rpc_pb2
 
+#: What the watcher lets the server send ahead: what gRPC clients begin with.
+WINDOW = 65_535
 #: How long the last events may take to come.
 PATIENCE = 120.0
 
@@ -21,6 +23,8 @@ class Stalled(Workload):
     """
     Puts as fast as the server takes them, watched by one client that does not read.
 
+    It is a gRPC client that does not ask for more: its HTTP/2 window closes, while TCP goes on.
+    (Both servers take a connection on which nothing moves at all for dead after 20 s.)
     Writing itself takes memory, which is measured first, over as long a time.
     """
 
@@ -43,10 +47,12 @@ class Stalled(Workload):
         alone, _ = self._write(server)
         watch = WatchConnection(server.address, server.authority)
         try:
+            watch.limit_window(WINDOW)
             request = rpc_pb2.WatchCreateRequest(key=rq.PREFIX, range_end=rq.PREFIX_END)
-            watch.create(watch.open_stream(), [request])
+            stream = watch.open_stream()
+            watch.create(stream, [request])
             watched, puts = self._write(server)
-            rate = self._read(watch, puts)
+            rate = self._read(watch, stream, puts)
         finally:
             watch.close()
         return Measurement([watched, alone, rate])
@@ -63,14 +69,14 @@ class Stalled(Workload):
         grown = max(0, server.anonymous_memory() - before)
         return grown / 1024 / (puts / 1000), puts
 
-    def _read(self, watch: WatchConnection, puts: int) -> float:
+    def _read(self, watch: WatchConnection, stream: int, puts: int) -> float:
         """Read as many events as there were Puts that were answered; check their order."""
         start = time.perf_counter()
         seen, last = 0, 0
         while seen < puts:
             if time.perf_counter() - start > PATIENCE:
                 raise LoadError(f"{puts - seen} events are missing")
-            for response in watch.read_messages():
+            for response in watch.read_messages(stream):
                 for event in rpc_pb2.WatchResponse.FromString(response).events:
                     revision = event.kv.mod_revision
                     if last and revision != last + 1:
