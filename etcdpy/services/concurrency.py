@@ -89,7 +89,8 @@ class Client:
         self._kv = kv
         self._leases = leases
         self._hub = hub
-        self._background: set[asyncio.Task[None]] = set()
+        #: Places in queues that are being taken away, by their keys.
+        self._leaving: dict[bytes, set[asyncio.Task[None]]] = {}
         self._is_abandoned = False
 
     def abandon(self) -> None:
@@ -104,8 +105,8 @@ class Client:
     async def close(self) -> None:
         """Wait for what was left to do; nothing may be asked for afterwards."""
         self.abandon()
-        if self._background:
-            await asyncio.wait(self._background)
+        while self._leaving:
+            await asyncio.wait(set().union(*self._leaving.values()))
 
     def leave(self, key: bytes, revision: int, context: Any) -> None:
         """
@@ -115,12 +116,19 @@ class Client:
         and made again by a call that now holds the lock.
         """
         if not self._is_abandoned:
-            self._in_background(self.delete_created(key, revision, context))
+            self._in_background(key, self.delete_created(key, revision, context))
 
-    def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
+    def _in_background(self, key: bytes, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(_quietly(work))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        leaving = self._leaving.setdefault(key, set())
+        leaving.add(task)
+
+        def ended(_: object) -> None:
+            leaving.discard(task)
+            if not leaving and self._leaving.get(key) is leaving:
+                del self._leaving[key]
+
+        task.add_done_callback(ended)
 
     async def session(self, lease: int, context: Any) -> int:
         """Return the lease to use: the caller's, or one granted because it gave none."""
@@ -138,13 +146,16 @@ class Client:
         """
         Run the transaction that puts ``key`` into a queue unless it is there already.
 
-        Cancelling it undoes that.
+        Cancelling it undoes that. What a call that was cancelled before has left to undo is
+        waited for: it would take the place away from under whoever found it and took it over.
         """
+        while leaving := self._leaving.get(key):
+            await asyncio.wait(leaving)
         entering = asyncio.ensure_future(self.txn(request, context))
         try:
             return await asyncio.shield(entering)
         except asyncio.CancelledError:
-            self._in_background(self._undo(key, entering, context))
+            self._in_background(key, self._undo(key, entering, context))
             raise
 
     async def _undo(

@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -34,8 +34,15 @@ CONNECTIONS = 10
 _rpc: Any = rpc_pb2_grpc
 
 
+class Contest(NamedTuple):
+    """Who contends, and what is done when all of them are, or when one has failed."""
+
+    contenders: Sequence[Contender]
+    contending: asyncio.Future[list[None]]
+
+
 @asynccontextmanager
-async def contest(server: Server, ledger: Ledger) -> AsyncIterator[list[Contender]]:
+async def contest(server: Server, ledger: Ledger) -> AsyncIterator[Contest]:
     """Let the clients contend; the block may disturb them, and ends when they are done."""
     chance = random.Random(SEED)
     connections = [Connection(server.address) for _ in range(CONNECTIONS)]
@@ -45,7 +52,7 @@ async def contest(server: Server, ledger: Ledger) -> AsyncIterator[list[Contende
     ]
     contending = asyncio.gather(*(contender.contend() for contender in contenders))
     try:
-        yield contenders
+        yield Contest(contenders, contending)
         await contending
         await check_order(connections[0])
         print(f"seed {SEED}: held {ledger.held} times; {dict(ledger.events)}")
@@ -71,9 +78,9 @@ async def test_lock_is_held_by_one_at_a_time_and_nothing_is_left(transport: Tran
 async def test_lock_is_held_by_one_at_a_time_while_the_server_is_killed() -> None:
     ledger = Ledger(ROUNDS)
     with etcdpy_server(args=reachable()) as server:
-        async with contest(server, ledger) as contenders:
+        async with contest(server, ledger) as (contenders, contending):
             for kill in range(1, KILLS + 1):
-                while ledger.held < ROUNDS * kill // (KILLS + 1):  # noqa: ASYNC110
+                while ledger.held < ROUNDS * kill // (KILLS + 1) and not contending.done():  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 await asyncio.to_thread(_kill_and_start, server)
         await _end_all(contenders, server)

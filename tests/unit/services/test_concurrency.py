@@ -152,6 +152,23 @@ async def test_holder_that_locks_again_and_cancels_keeps_the_lock(house: House) 
     assert house.queue() == [b"m/1"]
 
 
+async def test_call_after_a_cancelled_one_does_not_take_over_the_place_it_leaves(
+    house: House,
+) -> None:
+    cancelled = house.lock(1)
+    await turns(2)  # its key is put, and on its way to the disk
+    cancelled.cancel()
+    await turns(1)
+    again = house.lock(1)
+    await house.settle()
+    held = await again
+    assert held.header.revision == 4, "the key was put, taken away, and put again"
+    waiting = await house.begin(2)
+    assert not waiting.done()
+    waiting.cancel()
+    await house.settle()
+
+
 async def test_who_gives_up_takes_no_key_that_was_made_again(house: House) -> None:
     await house.begin(1)
     waiting = await house.begin(2)
