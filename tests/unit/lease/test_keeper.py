@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from etcdpy.mvcc.store import Store
 from etcdpy.pb.lease_pb2 import Lease as StoredLease
 from etcdpy.storage import Bucket
 from tests.unit.mvcc.fake_log import FakeLog, turns
+from tests.unit.mvcc.stalls import probed
 
 #: Longest that one turn of the loop may take, generously: it is half a millisecond as a rule.
 LONGEST_TURN = 0.1
@@ -191,13 +191,9 @@ async def _expire_all(house: House) -> None:
 
 async def _longest_turn_until(work: asyncio.Future[Any]) -> float:
     """Turn the loop until ``work`` is done; return the longest that others had to wait."""
-    longest, last = 0.0, time.perf_counter()
-    while not work.done():
-        await asyncio.sleep(0)
-        now = time.perf_counter()
-        longest, last = max(longest, now - last), now
-    work.result()
-    return longest
+    with probed() as probe:
+        await work
+    return probe.longest
 
 
 # ------------------------------------------------------------- checkpoints
