@@ -41,6 +41,10 @@ SAME_BUCKETS = (3, 7)
 # The first version that goes down to what etcdpy goes down to.
 DOWNGRADES = (3, 7)
 
+# The first version that applies each entry of its log just once when it starts after a kill. An
+# older one may end up a few revisions ahead, so there is nothing to compare with.
+SURVIVES_KILLS = (3, 5, 3)
+
 # The version etcdpy answers as.
 TARGET = "3.7.1"
 

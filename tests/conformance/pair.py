@@ -110,10 +110,18 @@ class Pair:
         self._connect()
 
     def crash(self) -> None:
-        """Kill both servers and start them on the same data."""
+        """Kill both servers and start them on the same data.
+
+        An etcd that a kill would confuse is stopped in an orderly way instead.
+        """
         self.close()
+        subject, reference = self._servers
+        subject.kill()
+        if self.version < differences.SURVIVES_KILLS:
+            reference.stop()
+        else:
+            reference.kill()
         for server in self._servers:
-            server.kill()
             server.start()
         self._connect()
 
