@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
 from etcdpy.config.values import BadValueError, parse_boolean, quote
 
-__all__ = ["FeatureGates"]
+__all__ = ["FeatureGates", "Gates"]
 
 #: Every gate of etcd 3.7 that is in alpha, all of them off by default.
 ALPHA = frozenset(
@@ -24,23 +28,50 @@ BETA = frozenset({"TxnModeWriteWithSharedBuffer", "FastLeaseKeepAlive"})
 GROUPS = {"AllAlpha": ALPHA, "AllBeta": BETA}
 
 
+@dataclass(frozen=True)
+class Gates:
+    """
+    Gates, open or shut: ``name in gates`` tells which.
+
+    Attributes:
+        said: What each mention of the setting says, in order. (etcd: every ``Set`` goes on
+            from the one before.)
+
+    """
+
+    said: tuple[Mapping[str, bool], ...] = ()
+
+    @cached_property
+    def opened(self) -> frozenset[str]:
+        """The names of those that are open."""
+        named: dict[str, bool] = {}
+        for mention in self.said:
+            named |= mention
+            # A group has no say over a gate that was named itself, in this mention or before,
+            # nor over one that an earlier mention of a group has set.
+            for group in GROUPS.keys() & mention.keys():
+                named = dict.fromkeys(GROUPS[group], mention[group]) | named
+        enabled = dict.fromkeys(ALPHA, False) | dict.fromkeys(BETA, True) | named
+        return frozenset(name for name in ALPHA | BETA if enabled[name])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.opened
+
+    def __add__(self, later: Gates) -> Gates:
+        return Gates(self.said + later.said)
+
+
 class FeatureGates:
-    """``Name=bool,...``: the set of the gates that are open. (etcd: ``featuregate.Set``)"""
+    """``Name=bool,...``: gates to open or shut. (etcd: ``featuregate.Set``)"""
 
     is_boolean = False
 
-    def parse(self, text: str) -> frozenset[str]:
+    def parse(self, text: str) -> Gates:
         asked = dict(_pair(item) for item in text.split(",") if item)
         for name in asked:
             if name not in ALPHA | BETA and name not in GROUPS:
                 raise BadValueError(f"unrecognized feature gate: {name}")
-        enabled = dict.fromkeys(ALPHA, False) | dict.fromkeys(BETA, True)
-        # A group has no say over a gate that is named itself.
-        for group, members in GROUPS.items():
-            if group in asked:
-                enabled |= dict.fromkeys(members, asked[group])
-        enabled |= {name: value for name, value in asked.items() if name not in GROUPS}
-        return frozenset(name for name, value in enabled.items() if value)
+        return Gates((asked,))
 
 
 def _pair(item: str) -> tuple[str, bool]:

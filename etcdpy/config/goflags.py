@@ -23,8 +23,8 @@ def parse(arguments: Sequence[str], flags: Mapping[str, Kind], assign: Assign) -
     """
     Hand every flag's value to ``assign``, in order, and return the words left over.
 
-    A repeated flag is assigned again, so the last one wins. The names ``h`` and ``help`` ask
-    for help unless ``flags`` defines them.
+    A repeated flag is assigned again. The names ``h`` and ``help`` ask for help unless
+    ``flags`` defines them.
 
     Raises:
         UsageError: The text is Go's, for instance ``flag needs an argument: -name``.

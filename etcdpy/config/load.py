@@ -1,7 +1,7 @@
 """
 From a command line and an environment to a ``Config``, in etcd's order of precedence.
 
-1. The command line. A flag given twice has its last value.
+1. The command line. A flag given twice has its last value; feature gates add up.
 2. ``ETCD_NAME`` and the like, for flags that are not on the command line. The same setting in
    both places is refused, whatever the values: which one was meant is anyone's guess.
 3. The default.
@@ -22,6 +22,7 @@ from etcdpy.config.accepted import ACCEPTED, IGNORED_FLAGS, check_accepted
 from etcdpy.config.check import Note, check, remark_without_effect
 from etcdpy.config.errors import InvalidConfigError
 from etcdpy.config.flags import FLAGS
+from etcdpy.config.gates import Gates
 from etcdpy.config.model import SETTINGS, Config
 from etcdpy.config.values import KEEP, BadValueError, Bool, Ignored, Kind, quote
 
@@ -136,6 +137,8 @@ class _Given:
 
     def assign(self, name: str, value: object) -> None:
         self.names[name] = "flag"
+        if isinstance(value, Gates) and name in self.values:
+            value = self.values[name] + value
         if value is not KEEP:
             self.values[name] = value
 

@@ -15,7 +15,7 @@ from dataclasses import Field, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
-from etcdpy.config.gates import FeatureGates
+from etcdpy.config.gates import FeatureGates, Gates
 from etcdpy.config.setting import (
     CLUSTERING,
     FEATURES,
@@ -246,7 +246,7 @@ class Config:
         "info",
         "Least severe level that is logged: debug, info, warn, error, panic, or fatal.",
     )
-    feature_gates: frozenset[str] = _setting(
+    feature_gates: Gates = _setting(  # noqa: RUF009 - it makes a field
         FEATURES,
         FeatureGates(),
         "",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from etcdpy.config import Config, InvalidConfigError
+from etcdpy.config import Config, InvalidConfigError, load
 from etcdpy.config.check import check
-from etcdpy.config.gates import FeatureGates
+from etcdpy.config.gates import ALPHA, FeatureGates
 from etcdpy.config.values import BadValueError
 
 DEFAULT = {"TxnModeWriteWithSharedBuffer", "FastLeaseKeepAlive"}
-CHECKPOINTS = {"LeaseCheckpoint", "LeaseCheckpointPersist"}
+PERSIST = "LeaseCheckpointPersist"
+CHECKPOINTS = {"LeaseCheckpoint", PERSIST}
 
 
 @pytest.mark.parametrize(
@@ -27,13 +28,32 @@ CHECKPOINTS = {"LeaseCheckpoint", "LeaseCheckpointPersist"}
     ],
 )
 def test_gates_that_are_open(text: str, opened: set[str]) -> None:
-    assert FeatureGates().parse(text) == opened
+    assert FeatureGates().parse(text).opened == opened
 
 
 def test_gate_that_is_named_does_not_follow_its_group() -> None:
-    opened = FeatureGates().parse("LeaseCheckpoint=false,AllAlpha=true")
-    assert "LeaseCheckpoint" not in opened
-    assert "LeaseCheckpointPersist" in opened
+    gates = FeatureGates().parse("LeaseCheckpoint=false,AllAlpha=true")
+    assert "LeaseCheckpoint" not in gates
+    assert "LeaseCheckpointPersist" in gates
+
+
+@pytest.mark.parametrize(
+    ("texts", "opened"),
+    [
+        (["LeaseCheckpoint=true", "LeaseCheckpointPersist=true"], DEFAULT | CHECKPOINTS),
+        (["LeaseCheckpoint=true", ""], DEFAULT | {"LeaseCheckpoint"}),
+        (["LeaseCheckpoint=true", "LeaseCheckpoint=false"], DEFAULT),
+        (["LeaseCheckpoint=false", "LeaseCheckpoint=true"], DEFAULT | {"LeaseCheckpoint"}),
+        (["FastLeaseKeepAlive=false", "AllBeta=true"], {"TxnModeWriteWithSharedBuffer"}),
+        (["AllBeta=false", "FastLeaseKeepAlive=true"], {"FastLeaseKeepAlive"}),
+        # The first mention has set each of them, and a group changes none that is set.
+        (["AllAlpha=true", "AllAlpha=false"], DEFAULT | ALPHA),
+        (["AllAlpha=true", "AllAlpha=false,LeaseCheckpointPersist=0"], DEFAULT | ALPHA - {PERSIST}),
+    ],
+)
+def test_flag_given_again_goes_on_from_before(texts: list[str], opened: set[str]) -> None:
+    config = load([f"--feature-gates={text}" for text in texts], {}, lambda *_: None)
+    assert config.feature_gates.opened == opened
 
 
 @pytest.mark.parametrize(
@@ -68,7 +88,7 @@ def test_texts_that_are_refused(text: str, why: str) -> None:
             "--election-timeout[50001ms] is too long, and should be set less than 50000ms",
         ),
         (
-            {"feature_gates": frozenset({"LeaseCheckpointPersist"})},
+            {"feature_gates": FeatureGates().parse("LeaseCheckpointPersist=true")},
             "enabling feature gate LeaseCheckpointPersist requires enabling feature gate "
             "LeaseCheckpoint",
         ),
@@ -82,7 +102,7 @@ def test_settings_that_are_refused(settings: dict[str, object], why: str) -> Non
 
 def test_checkpoints_that_are_not_persisted_are_remarked_on() -> None:
     notes: list[str] = []
-    config = Config(feature_gates=frozenset({"LeaseCheckpoint"}))
+    config = Config(feature_gates=FeatureGates().parse("LeaseCheckpoint=true"))
     check(config, (), lambda level, message, _: notes.append(f"{level}: {message}"))
     assert (
         "warn: Detected that checkpointing is enabled without persistence. Consider enabling "
