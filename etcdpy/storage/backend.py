@@ -10,10 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import operator
-import os
-import secrets
-import struct
-import weakref
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -21,7 +17,9 @@ from pathlib import Path
 import lmdb
 
 from etcdpy.storage.buckets import Bucket
-from etcdpy.storage.datadir import PRIVATE_FILE, DataDir
+from etcdpy.storage.datadir import DataDir
+from etcdpy.storage.defrag_copy import Copy
+from etcdpy.storage.environment import LARGEST_MAP, Environment
 from etcdpy.storage.errors import DataDirError, RowMissingError, StorageError
 from etcdpy.storage.journal import SEGMENT_BYTES, Journal
 from etcdpy.storage.pin import Pin
@@ -30,10 +28,6 @@ from etcdpy.storage.transaction import Changes, MapFullError, WriteTransaction
 
 log = logging.getLogger(__name__)
 
-#: Address space, not memory: reserved so generously that no user meets the limit.
-LARGEST_MAP = 1 << 40
-#: Below this an environment is of no use; give up and say so.
-SMALLEST_MAP = 1 << 24
 #: Most of the journal to bring in with one transaction.
 REPLAY_BYTES = 4 << 20
 
@@ -44,11 +38,6 @@ LEAST_ROOM = 1 << 20
 FIRST_CHUNK = 16
 LARGEST_CHUNK = 512
 CHUNK_BYTES = 256 << 10
-
-# In LMDB's main table, beside the names of the others: which database this is, and
-# the journal frame up to which it is complete. Not in a bucket: those are etcd's.
-_STATE_KEY = b"etcdpy"
-_STATE = struct.Struct("<QQ")
 
 _value = operator.itemgetter(1)
 
@@ -61,26 +50,21 @@ class Backend:
     """
 
     def __init__(
-        self, directory: DataDir, env: lmdb.Environment, *, fsync: bool, segment_bytes: int
+        self, directory: DataDir, environment: Environment, *, fsync: bool, segment_bytes: int
     ) -> None:
-        self._directory = directory
-        self._env = env
-        self._main = env.open_db()
-        with env.begin(write=True) as txn:
-            self._databases = {b: env.open_db(b.value.encode(), txn=txn) for b in Bucket}
-            state = txn.get(_STATE_KEY, db=self._main)
-            if state is None:
-                state = _STATE.pack(secrets.randbits(64), 0)
-                txn.put(_STATE_KEY, state, db=self._main)
-        self._database, applied = _STATE.unpack(state)
-        self._read = env.begin(db=self._databases[Bucket.KEY])
+        self._environment = environment
+        # Replaced, and still open for the pins on them.
+        self._retired: list[Environment] = []
+        self._databases = environment.databases
+        self._read = environment.read()
         self._cursor = self._read.cursor()
         self._size = 0
         self._in_use = 0
-        self._pins: weakref.WeakSet[Pin] = weakref.WeakSet()
+        self._fsync = fsync
+        self.directory = directory
         #: Where batches become durable before they come here.
         self.journal = Journal(
-            directory.journal, self._database, applied, fsync=fsync, segment_bytes=segment_bytes
+            directory.journal, *environment.state, fsync=fsync, segment_bytes=segment_bytes
         )
 
     @classmethod
@@ -110,9 +94,9 @@ class Backend:
             directory = DataDir.open(path)
             opened.callback(directory.close)
             try:
-                env = _open_environment(directory, fsync, map_size)
-                opened.callback(env.close)
-                backend = cls(directory, env, fsync=fsync, segment_bytes=segment_bytes)
+                environment = Environment.open(directory.lmdb, fsync=fsync, map_size=map_size)
+                opened.callback(environment.close)
+                backend = cls(directory, environment, fsync=fsync, segment_bytes=segment_bytes)
                 opened.callback(backend.journal.close)
                 directory.sync()
                 backend._replay()
@@ -219,22 +203,20 @@ class Backend:
 
     def pin(self) -> Pin:
         """Return a view of the newest commit that stays as it is; the caller closes it."""
-        pin = Pin(self._env, self._databases)
-        self._pins.add(pin)
-        return pin
+        return self._environment.pin()
 
     def refresh(self) -> None:
         """Move reading on to the newest commit."""
         self._read.abort()
         del self._read, self._cursor  # Only unreferenced can it be renewed.
-        self._read = self._env.begin(db=self._databases[Bucket.KEY])
+        self._read = self._environment.read()
         self._cursor = self._read.cursor()
         self._size = self._in_use = 0
 
     def size(self) -> int:
         """Return the bytes of the file in use at its high-water mark (etcd: dbSize)."""
         if not self._size:  # asked before each write, and changed by checkpoints only
-            self._size = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
+            self._size = self._pages() * self._environment.lmdb.stat()["psize"]
         return self._size
 
     def size_in_use(self) -> int:
@@ -245,12 +227,14 @@ class Backend:
 
     def disk_is_full(self) -> bool:
         """Tell whether the disk has hardly any room left for the database."""
-        room = os.statvfs(self._directory.lmdb)
-        return room.f_bavail * room.f_frsize < LEAST_ROOM
+        return self.directory.room() < LEAST_ROOM
+
+    def _pages(self) -> int:
+        return int(self._environment.lmdb.info()["last_pgno"]) + 1
 
     def _count_in_use(self) -> int:
         stats = [self._read.stat(db) for db in self._databases.values()]
-        stats.append(self._env.stat())
+        stats.append(self._environment.lmdb.stat())
         pages = sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)
         return int((2 + pages) * stats[0]["psize"])  # 2: the meta pages
 
@@ -264,7 +248,55 @@ class Backend:
             StorageError: If the database refuses.
 
         """
-        return WriteTransaction(self._env, self._databases, self._set_state)
+        return self._environment.begin()
+
+    def copy(self, target: Path) -> None:
+        """
+        Copy the database into an empty directory, on this thread alone.
+
+        Raises:
+            StorageError: If it cannot be done.
+
+        """
+        copy = Copy(self._environment.lmdb, target)
+        try:
+            copy.catch_up()
+        finally:
+            copy.close()
+
+    def open_copy(self, directory: Path) -> Environment:
+        """
+        Open what is to replace the database. Any thread, while nothing is written.
+
+        Raises:
+            StorageError: If it cannot be opened, or is not what the database is now.
+
+        """
+        map_size = self._environment.lmdb.info()["map_size"]
+        try:
+            copy = Environment.open(directory, fsync=self._fsync, map_size=map_size)
+        except lmdb.Error as error:
+            raise StorageError(f"cannot open the copy of the database: {error}") from error
+        if copy.state != self._environment.newest_state():
+            copy.close()
+            raise StorageError("the copy of the database is not complete")
+        return copy
+
+    def replace(self, environment: Environment) -> None:
+        """
+        Go on in another environment with the same content. Loop thread, nothing is written.
+
+        Pins stay on the one before, which is closed behind the last of them.
+        """
+        self._retired.append(self._environment)
+        self._environment = environment
+        self._databases = environment.databases
+        self.refresh()
+        self._retired[-1].retire()
+
+    def forget_dead_readers(self) -> None:
+        """Let go of what a process that was killed was reading."""
+        self._environment.lmdb.reader_check()
 
     def enlarge(self) -> None:
         """
@@ -274,49 +306,14 @@ class Backend:
             StorageError: If the system has no more address space for us.
 
         """
-        size = 2 * self._env.info()["map_size"]
-        log.warning("the database has outgrown its map: enlarging to %d bytes", size)
         # The map moves: nothing may look into it. A paused scan seeks anew anyway.
         self._read.abort()
-        for pin in self._pins:
-            pin.close()
-        try:
-            self._env.set_mapsize(size)
-        except (lmdb.Error, MemoryError) as error:
-            raise StorageError(f"cannot enlarge the database to {size} bytes: {error}") from error
+        self._environment.enlarge()
         self.refresh()
-
-    def _set_state(self, txn: lmdb.Transaction, sequence: int) -> None:
-        txn.put(_STATE_KEY, _STATE.pack(self._database, sequence), db=self._main)
 
     def close(self) -> None:
         """Close the environment and unlock the directory. Safe to call twice."""
-        for pin in self._pins:
-            pin.close()
         self.journal.close()
-        self._env.close()
-        self._directory.close()
-
-
-def _open_environment(directory: DataDir, fsync: bool, map_size: int) -> lmdb.Environment:
-    while True:
-        try:
-            return lmdb.open(
-                str(directory.lmdb),
-                map_size=map_size,
-                mode=PRIVATE_FILE,
-                max_dbs=len(Bucket),
-                # The loop's reader, a snapshot or two, and offline tools.
-                max_readers=16,
-                # One handle is kept so that refresh() renews instead of allocating.
-                max_spare_txns=1,
-                readahead=False,
-                meminit=False,
-                sync=fsync,
-                metasync=fsync,
-            )
-        except (lmdb.MemoryError, MemoryError):
-            # An address space limit (``ulimit -v``): make do with less.
-            map_size //= 2
-            if map_size < SMALLEST_MAP:
-                raise
+        for environment in (*self._retired, self._environment):
+            environment.close()
+        self.directory.close()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -80,6 +80,7 @@ class Checkpointer:
         self._task: asyncio.Task[None] | None = None
         # Who waits for a frame to be in LMDB: all up to it then are.
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
+        self._one_at_a_time = asyncio.Lock()
         # One thread, always the same: LMDB wants begin and end of a transaction on one.
         self._thread = ThreadPoolExecutor(1, "checkpoint")
 
@@ -125,6 +126,22 @@ class Checkpointer:
         self.hurry()
         await reached
 
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """
+        Keep LMDB as it is inside the block; what becomes durable waits in the journal.
+
+        The journal has room for a while; then writes wait.
+
+        Raises:
+            StorageError: If checkpoints have failed.
+
+        """
+        async with self._one_at_a_time:
+            if self._failed is not None:
+                raise self._failed
+            yield
+
     async def close(self) -> None:
         """Move everything into LMDB, unless that failed, and end the thread."""
         self.hurry()
@@ -139,7 +156,8 @@ class Checkpointer:
     async def _run(self) -> None:
         try:
             while self._waiting and (self._wanted or self._size >= CHECKPOINT_BYTES):
-                await self._checkpoint(self._take())
+                async with self._one_at_a_time:
+                    await self._checkpoint(self._take())
         except StorageError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the disk is behind for good

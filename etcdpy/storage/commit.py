@@ -13,6 +13,7 @@ sees encoded batches, and answers through ``call_soon_threadsafe``, once a group
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -146,6 +147,10 @@ class GroupCommit(NewestView):
         if self.failed is not None:
             raise self.failed
         await self._checkpointer.catch_up()
+
+    def checkpoints_held(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Keep what is in LMDB as it is inside the block: see ``Checkpointer.held``."""
+        return self._checkpointer.held()
 
     def end_waiting(self) -> None:
         """Let what finds the disk full fail from now on: the server ends, and waits no more."""

@@ -6,6 +6,7 @@ The data directory: made with private modes, checked, and locked for one server.
     <data-dir>/member/lock        flock'ed while a server runs
     <data-dir>/member/journal/    0.journal ... 3.journal
     <data-dir>/member/lmdb/       data.mdb, lock.mdb
+    <data-dir>/member/lmdb/defrag-*/    the same, while they are copied
 """
 
 from __future__ import annotations
@@ -15,14 +16,24 @@ import errno
 import fcntl
 import logging
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
-from etcdpy.storage.errors import DataDirError, DataDirLocked
+from etcdpy.storage.errors import DataDirError, DataDirLocked, StorageError
 
 log = logging.getLogger(__name__)
 
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
+
+_DATABASE = "data.mdb"
+_READERS = "lock.mdb"
+_COPY_PREFIX = "defrag-"
+
+
+class NotDurableError(StorageError):
+    """Something is done that the disk may not know of yet: nothing may be built on it."""
 
 
 class DataDir:
@@ -63,10 +74,45 @@ class DataDir:
             for part in (opened.journal, opened.lmdb):
                 _make_private(part)
                 _probe(part)
+            for copy in opened.lmdb.glob(f"{_COPY_PREFIX}*"):
+                opened.discard(copy)  # of a server that was killed
         except OSError as error:
             opened.close()
             raise _explain(path, error) from error
         return opened
+
+    def room(self) -> int:
+        """Return the bytes of the disk that are left for the database."""
+        disk = os.statvfs(self.lmdb)
+        return disk.f_bavail * disk.f_frsize
+
+    def place_for_copy(self) -> Path:
+        """Make an empty directory for a copy of the database; ``discard`` it in the end."""
+        # A new name each time: py-lmdb keeps a list of the paths that are open.
+        return Path(tempfile.mkdtemp(prefix=_COPY_PREFIX, dir=self.lmdb))
+
+    def discard(self, copy: Path) -> None:
+        """Remove a copy, or what is left of its place."""
+        shutil.rmtree(copy, ignore_errors=True)
+
+    def put_in_place(self, copy: Path) -> None:
+        """
+        Make the database in ``copy``, which is durable, the one that the next start opens.
+
+        A crash leaves one of the two. LMDB's lock file, where its readers are, belongs to the
+        environment that is open: it comes along. A start alone with another one empties it.
+
+        Raises:
+            OSError: If it is not in place.
+            NotDurableError: If it is, and a power failure may bring the old one back.
+
+        """
+        (copy / _DATABASE).replace(self.lmdb / _DATABASE)
+        try:
+            (copy / _READERS).replace(self.lmdb / _READERS)
+            sync_directory(self.lmdb)
+        except OSError as error:
+            raise NotDurableError(f"cannot put a new database in place: {error}") from error
 
     def sync(self) -> None:
         """Make what was created in it durable."""

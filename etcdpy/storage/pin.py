@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import lmdb
 
@@ -21,14 +21,26 @@ class Pin:
     While it is open the space of what is deleted or replaced is not used again: close it soon.
     It is closed for its user when the map moves or the database is closed.
 
+    Args:
+        env: The environment.
+        databases: Its tables.
+        on_close: Called with this when it is closed, once.
+
     Raises:
         TooManyPinsError: If as many are open as the database has readers for.
         StorageError: If the database is closed.
 
     """
 
-    def __init__(self, env: lmdb.Environment, databases: Mapping[Bucket, lmdb._Database]) -> None:
+    def __init__(
+        self,
+        env: lmdb.Environment,
+        databases: Mapping[Bucket, lmdb._Database],
+        on_close: Callable[[Pin], None],
+    ) -> None:
         self._databases = databases
+        self._on_close = on_close
+        self._is_closed = False
         try:
             self._txn = env.begin()
         except lmdb.ReadersFullError as error:
@@ -51,4 +63,7 @@ class Pin:
 
     def close(self) -> None:
         """Let go of it. Safe to call twice."""
-        self._txn.abort()
+        if not self._is_closed:
+            self._is_closed = True
+            self._txn.abort()
+            self._on_close(self)

@@ -1,0 +1,283 @@
+"""
+A copy of the database in full pages, made while the database is written to.
+
+The first round puts every row behind the one before, which leaves no gap in any page. Each
+round after it makes the copy what the database has become meanwhile: rows are appended and
+never changed, so those behind the copy's last one are new, and if there are then more in the
+copy than in the database, some were dropped. The other buckets are small, and compared whole.
+
+Run as a process of its own, which has the interpreter for itself: on a thread of the server
+each row would have to win the interpreter lock back from the loop. It makes one round for each
+line that it reads, and answers each with one line of JSON; it ends when there is nothing more
+to read, so also with the server::
+
+    python -m etcdpy.storage.defrag_copy DATABASE COPY
+    > round
+    < {"written": 1048576}
+    > round
+    < {"error": "no space left on device"}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lmdb
+
+from etcdpy.storage.buckets import Bucket
+from etcdpy.storage.environment import SMALLEST_MAP, STATE_KEY, open_lmdb
+from etcdpy.storage.errors import DiskFullError, StorageError
+
+#: Written and synced at once. Little, for the journal's next write waits behind it.
+PIECE_BYTES = 4 << 20
+#: What a row costs beside its bytes: LMDB's node header and pointer.
+ROW_BYTES = 10
+#: Keys looked at, or deleted, at once.
+KEYS_AT_ONCE = 4096
+#: Left on the disk for those who write meanwhile: what a full disk refuses is a defragmentation,
+#: not them.
+ROOM_LEFT = 16 << 20
+#: Behind the server, which has clients waiting.
+NICENESS = 5
+
+_Bytes = bytes | memoryview
+_Row = tuple[_Bytes, _Bytes]
+#: None deletes.
+_Change = tuple[_Bytes, _Bytes | None]
+_AnyChange = TypeVar("_AnyChange", bound=_Change)
+
+
+class Copy:
+    """
+    A growing copy.
+
+    Args:
+        source: The database. Others may write to it meanwhile.
+        target: An empty directory.
+        is_wanted: Asked between pieces; what is not wanted any more ends with a StorageError.
+
+    Raises:
+        StorageError: If the copy cannot be begun.
+
+    """
+
+    def __init__(
+        self, source: lmdb.Environment, target: Path, is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._source = source
+        self._directory = target
+        self._is_wanted = is_wanted
+        # What is here counts once it is in place, so metas need no sync of their own.
+        with _translated():
+            self._target = open_lmdb(target, sync=False, metasync=False)
+            self._ours = {b: self._target.open_db(b.value.encode()) for b in Bucket}
+            self._theirs = {b: source.open_db(b.value.encode(), create=False) for b in Bucket}
+
+    def catch_up(self) -> int:
+        """
+        Make the copy, durably, what the newest commit of the database is.
+
+        Returns:
+            How many bytes of keys and values this took.
+
+        Raises:
+            DiskFullError: If there is not enough room.
+            StorageError: If it fails otherwise, or is not wanted any more.
+
+        """
+        with _translated(), self._newest() as newest:
+            written = self._append_rows(newest)
+            if self._surplus(newest, Bucket.KEY):
+                self._drop_rows(newest)
+            for bucket in Bucket:
+                if bucket is not Bucket.KEY:
+                    written += self._update(newest, bucket)
+            state = newest.get(STATE_KEY, db=self._source.open_db(None, txn=newest))
+            self._write(partial(_apply, self._target.open_db(), [(STATE_KEY, state)]))
+            if any(self._surplus(newest, bucket) for bucket in Bucket):
+                raise StorageError("the copy is not what was copied")
+        return written
+
+    def close(self) -> None:
+        """Close the copy, not the database. Safe to call twice."""
+        self._target.close()
+
+    def _newest(self) -> lmdb.Transaction[memoryview]:
+        try:
+            return self._source.begin(buffers=True)
+        except lmdb.MapResizedError:
+            self._source.set_mapsize(0)  # that of the file, which the server has enlarged
+            return self._source.begin(buffers=True)
+
+    def _surplus(self, newest: lmdb.Transaction[memoryview], bucket: Bucket) -> int:
+        """Return how many entries more the copy has than the database."""
+        with self._target.begin() as txn:
+            mine = int(txn.stat(self._ours[bucket])["entries"])
+        return mine - int(newest.stat(self._theirs[bucket])["entries"])
+
+    def _append_rows(self, newest: lmdb.Transaction[memoryview]) -> int:
+        mine, theirs = self._ours[Bucket.KEY], self._theirs[Bucket.KEY]
+        with self._target.begin() as txn, txn.cursor(mine) as cursor:
+            start = cursor.key() + b"\0" if cursor.last() else b""
+        written = 0
+        with newest.cursor(theirs) as rows:
+            if rows.set_range(start):
+                for piece, size in _pieces(rows.iternext()):
+                    self._write(partial(_append, mine, piece), size)
+                    written += size
+        return written
+
+    def _drop_rows(self, newest: lmdb.Transaction[memoryview]) -> None:
+        """Delete the rows that the database has not; all that it has are in the copy."""
+        dropped: list[_Change] = []
+        with newest.cursor(self._theirs[Bucket.KEY]) as rows:
+            kept = map(bytes, rows.iternext(values=False))
+            next_kept = next(kept, None)
+            for key in self._found(Bucket.KEY, values=False):
+                if key == next_kept:
+                    next_kept = next(kept, None)
+                else:
+                    dropped.append((key, None))
+                if len(dropped) == KEYS_AT_ONCE:
+                    self._write(partial(_apply, self._ours[Bucket.KEY], dropped))
+                    dropped.clear()
+        self._write(partial(_apply, self._ours[Bucket.KEY], dropped))
+
+    def _update(self, newest: lmdb.Transaction[memoryview], bucket: Bucket) -> int:
+        """Compare all of a bucket and write what differs."""
+        written = 0
+        with newest.cursor(self._theirs[bucket]) as cursor:
+            wanted = ((bytes(key), bytes(value)) for key, value in cursor)
+            changes = _differences(wanted, self._found(bucket, values=True))
+            for piece, size in _pieces(changes):
+                self._write(partial(_apply, self._ours[bucket], piece), size)
+                written += size
+        return written
+
+    def _found(self, bucket: Bucket, *, values: bool) -> Iterator[Any]:
+        """
+        Yield the keys of a bucket of the copy, with or without values.
+
+        Up to the one yielded last the copy may be changed in between.
+        """
+        start = b""
+        while True:
+            with self._target.begin() as txn, txn.cursor(self._ours[bucket]) as cursor:
+                if not cursor.set_range(start):
+                    return
+                items: Iterator[Any] = (
+                    cursor.iternext() if values else cursor.iternext(values=False)
+                )
+                found = list(islice(items, KEYS_AT_ONCE))
+            yield from found
+            start = (found[-1][0] if values else found[-1]) + b"\0"
+
+    def _write(self, change: Callable[[lmdb.Transaction], object], size: int = 0) -> None:
+        if not self._is_wanted():
+            raise StorageError("the copy is not wanted any more")
+        disk = os.statvfs(self._directory)
+        if disk.f_bavail * disk.f_frsize < size + ROOM_LEFT:
+            raise DiskFullError("no space left on device")
+        while True:
+            try:
+                with self._target.begin(write=True) as txn:
+                    change(txn)
+                break
+            except lmdb.MapFullError:
+                self._target.set_mapsize(2 * self._target.info()["map_size"])
+        self._target.sync(True)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except lmdb.DiskError as error:
+        raise DiskFullError(f"cannot write a copy of the database: {error}") from error
+    except lmdb.Error as error:
+        raise StorageError(f"cannot copy the database: {error}") from error
+
+
+def _append(table: lmdb._Database, rows: Iterable[_Row], txn: lmdb.Transaction) -> None:
+    txn.cursor(table).putmulti(rows, append=True)
+
+
+def _apply(table: lmdb._Database, changes: Iterable[_Change], txn: lmdb.Transaction) -> None:
+    for key, value in changes:
+        if value is None:
+            txn.delete(key, db=table)
+        else:
+            txn.put(key, value, db=table)
+
+
+def _pieces(changes: Iterable[_AnyChange]) -> Iterator[tuple[list[_AnyChange], int]]:
+    """Cut what is to be written into pieces, each with its size."""
+    piece: list[_AnyChange] = []
+    size = 0
+    for change in changes:
+        piece.append(change)
+        key, value = change
+        size += len(key) + len(value or b"") + ROW_BYTES
+        if size >= PIECE_BYTES:
+            yield piece, size
+            piece, size = [], 0
+    if piece:
+        yield piece, size
+
+
+def _differences(
+    wanted: Iterable[tuple[bytes, bytes]], found: Iterator[tuple[bytes, bytes]]
+) -> Iterator[_Change]:
+    """Yield what makes the pairs of ``found`` those of ``wanted``; both ascend."""
+    old = next(found, None)
+    for new in wanted:
+        while old is not None and old[0] < new[0]:
+            yield old[0], None
+            old = next(found, None)
+        if old != new:
+            yield new
+        if old is not None and old[0] == new[0]:
+            old = next(found, None)
+    while old is not None:
+        yield old[0], None
+        old = next(found, None)
+
+
+def main(source: Path, target: Path) -> None:
+    """Make a round for each line of standard input, as the module says."""
+    os.nice(NICENESS)
+    copy: Copy | None = None
+    for _ in sys.stdin:
+        try:
+            copy = copy or _begin(source, target)
+            reply: dict[str, object] = {"written": copy.catch_up()}
+        except (StorageError, OSError) as error:
+            reply = {"error": str(error)}
+        print(json.dumps(reply), flush=True)
+    if copy is not None:
+        copy.close()
+
+
+def _begin(source: Path, target: Path) -> Copy:
+    # Little address space: it takes what the file needs, and what remains is for the copy.
+    with _translated():
+        database = open_lmdb(source, SMALLEST_MAP, readonly=True, readahead=True)
+    return Copy(database, target, _is_wanted)
+
+
+def _is_wanted() -> bool:
+    # Nothing is sent during a round, so what can be read is the end.
+    return not select.select([sys.stdin], [], [], 0)[0]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

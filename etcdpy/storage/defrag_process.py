@@ -1,0 +1,68 @@
+"""The process that copies the database, as the server sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from etcdpy.storage import defrag_copy
+from etcdpy.storage.errors import StorageError
+
+
+class CopyProcess:
+    """
+    A running ``defrag_copy``. One thread at a time, save ``kill``; all but that wait for it.
+
+    Raises:
+        OSError: If the system has no process for us.
+
+    """
+
+    def __init__(self, database: Path, copy: Path) -> None:
+        paths = map(str, (database.absolute(), copy.absolute()))
+        self._process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", defrag_copy.__name__, *paths],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # Python looks for modules where it works, too: nobody else writes there.
+            cwd=copy,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+            # A Ctrl-C is the server's to deal with.
+            start_new_session=True,
+        )
+
+    def catch_up(self) -> int:
+        """
+        Let it make a round; return how many bytes it wrote.
+
+        Raises:
+            StorageError: If it could not, or is gone.
+
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(b"round\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # What it says, or that it says nothing, tells why.
+        line = self._process.stdout.readline()
+        if not line:
+            raise StorageError("the process that copies the database has ended")
+        reply = json.loads(line)
+        if "error" in reply:
+            raise StorageError(reply["error"])
+        return int(reply["written"])
+
+    def kill(self) -> None:
+        """Let a round that is waited for fail. Any thread."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Wait until it has closed its files, and is gone. Safe to call twice."""
+        with self._process:
+            pass  # It ends when there is nothing more to read.
