@@ -33,6 +33,7 @@ from etcdpy.services.limits import RequestLimit
 from etcdpy.services.node import DEFAULT_QUOTA, Node
 from etcdpy.services.registration import Registry
 from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError
+from etcdpy.storage.defrag import Defragmenter, defragment_at_start
 from etcdpy.storage.snapshot import take_snapshot
 from etcdpy.watch import Hub
 
@@ -84,6 +85,8 @@ async def build_services(config: Config, server: Registry) -> Services:
 
     gc.disable()  # filling the store makes a lot, and no garbage
     backend = Backend.open(Path(config.data_dir), fsync=not config.unsafe_no_fsync)
+    if config.bootstrap_defrag_threshold_megabytes:
+        defragment_at_start(backend, config.bootstrap_defrag_threshold_megabytes << 20)
     log = GroupCommit(
         backend,
         loop,
@@ -105,9 +108,18 @@ async def build_services(config: Config, server: Registry) -> Services:
         time.monotonic,
         check_revoke=lambda: node.alarms.check_write(grows=False),
     )
+    defragmenter = Defragmenter(log, backend)
     keeper.restore(row for _, row in log.items(Bucket.LEASE))
-    node = _make_node(config, backend, log, store, compactor, hasher, identity, keeper.lessor)
-    log.on_full = node.raise_no_space
+    node = _make_node(
+        config, backend, log, store, compactor, hasher, identity, keeper.lessor, defragmenter
+    )
+
+    def make_room() -> None:
+        # A copy of the database may be what fills the disk.
+        if not defragmenter.give_up("no space left on device"):
+            node.raise_no_space()
+
+    log.on_full = make_room
     keeper.start()
     hub = Hub(store, log, node.headers, loop)
     told.append(hub.publish)
@@ -129,6 +141,7 @@ async def build_services(config: Config, server: Registry) -> Services:
         await client.close()
         # What is closed below may wait for the disk, which may be full.
         log.end_waiting()
+        await defragmenter.close()
         for task in periodic:
             await task.close()
         await keeper.close()
@@ -173,6 +186,7 @@ def _make_node(
     hasher: Hasher,
     identity: Identity,
     lessor: Lessor,
+    defragmenter: Defragmenter,
 ) -> Node:
     return Node(
         store=store,
@@ -190,6 +204,7 @@ def _make_node(
         quota=config.quota_backend_bytes or DEFAULT_QUOTA,
         backend_size=log.size,
         backend_size_in_use=backend.size_in_use,
+        defragment=defragmenter.defragment,
         take_snapshot=partial(take_snapshot, log, backend),
         lease_exists=lessor.__contains__,
     )

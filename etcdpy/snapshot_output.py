@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
+from etcdpy.sizes import human_size
+
 if TYPE_CHECKING:  # the rest of it takes long to import
     from etcdpy.storage.snapshot_status import Status
 
@@ -13,9 +15,6 @@ __all__ = ["FORMATS", "Progress", "human_size"]
 
 #: Seconds between two lines of progress; what is done sooner says nothing.
 PROGRESS_INTERVAL = 2.0
-
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
-_KILO = 1000
 
 
 class Progress:
@@ -42,17 +41,6 @@ class Progress:
             self._told = now
             line = f"{self._what}: {human_size(done)} of {human_size(total)}"
             print(line, file=self._out, flush=True)
-
-
-def human_size(size: int) -> str:
-    """Return ``size`` as ``12 kB``, with a decimal if there is one digit before it."""
-    value, unit = float(size), 0
-    while value >= _KILO and unit < len(_UNITS) - 1:
-        value /= _KILO
-        unit += 1
-    rounded = int(value * 10 + 0.5) / 10
-    decimals = 1 if unit and rounded < 10 else 0
-    return f"{rounded:.{decimals}f} {_UNITS[unit]}"
 
 
 def _simple(status: Status) -> str:

@@ -102,11 +102,6 @@ _MEMBER_ROWS: _Rows = {
     "compact-hash-check-time": (Duration(), "1m", "Time between checks of the members' hashes."),
     "compaction-batch-limit": (Int(), "1000", "Maximum revisions deleted in a compaction batch."),
     "compaction-sleep-interval": (Duration(), "10ms", "Sleep between compaction batches."),
-    "bootstrap-defrag-threshold-megabytes": (
-        Uint(),
-        "0",
-        "Defragment at start if it frees at least that much. 0 disables it.",
-    ),
     "max-learners": (Int(), "1", "Maximum number of learners in the cluster."),
     "downgrade-check-time": (Duration(), "5s", "Time between checks for a downgrade."),
     "snapshot-catchup-entries": (Uint("uint64"), "5000", "Entries kept for slow followers."),

@@ -107,6 +107,12 @@ class Config:
         MEMBER, Uint(), "1572864", "Maximum client request size in bytes the server will accept."
     )
     max_concurrent_streams: int = _setting(
+    bootstrap_defrag_threshold_megabytes: int = _setting(
+        MEMBER,
+        Uint(),
+        "0",
+        "Defragment at start if it frees at least that much. 0 disables it.",
+    )
         MEMBER,
         Uint32(),
         "4294967295",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from grpc import StatusCode
+
 from etcdpy.errors import (
     BadLeaderTransfereeError,
     InvalidAlarmActionError,
@@ -13,7 +15,8 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.services.node import Node
 from etcdpy.services.snapshot import send_snapshot
-from etcdpy.transport import inline
+from etcdpy.storage.defrag import DefragmentError
+from etcdpy.transport import StatusError, inline
 from etcdpy.version import ETCD_VERSION
 
 
@@ -81,6 +84,16 @@ class MaintenanceService(rpc_pb2_grpc.MaintenanceServicer):
         node = self._node
         found = await node.hasher.hash_all()
         return pb.HashResponse(header=node.header(node.store.durable_revision), hash=found)
+
+    async def Defragment(
+        self, request: pb.DefragmentRequest, context: Any
+    ) -> pb.DefragmentResponse:
+        """Give space that is not used to the disk again; the reply has no header."""
+        try:
+            await self._node.defragment()
+        except DefragmentError as error:
+            raise StatusError(StatusCode.UNKNOWN, str(error)) from error
+        return pb.DefragmentResponse()
 
     @inline
     async def MoveLeader(

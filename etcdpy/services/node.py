@@ -37,6 +37,7 @@ class Node:
         backend_size: Returns the bytes that the quota is compared with.
         backend_size_in_use: Returns the same without what waits for reuse.
         take_snapshot: Holds the store as it is, for whoever closes what it returns.
+        defragment: Gives what waits for reuse back to the disk.
         quota: In bytes; 0 or less is no quota.
 
     """
@@ -59,6 +60,7 @@ class Node:
     take_snapshot: Callable[[], Awaitable[Snapshot]]
     lease_exists: Callable[[int], bool]
 
+    defragment: Callable[[], Awaitable[None]]
     @property
     def identity(self) -> Identity:
         """Who this server is, as of now."""

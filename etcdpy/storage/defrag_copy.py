@@ -26,10 +26,9 @@ import select
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import lmdb
 
@@ -39,9 +38,9 @@ from etcdpy.storage.errors import DiskFullError, StorageError
 
 #: Written and synced at once. Little, for the journal's next write waits behind it.
 PIECE_BYTES = 4 << 20
-#: What a row costs beside its bytes: LMDB's node header and pointer.
-ROW_BYTES = 10
-#: Keys looked at, or deleted, at once.
+#: What a row costs beside its bytes: LMDB's node header and pointer. So does dropping one.
+CHANGE_BYTES = 10
+#: Looked at in one transaction.
 KEYS_AT_ONCE = 4096
 #: Left on the disk for those who write meanwhile: what a full disk refuses is a defragmentation,
 #: not them.
@@ -49,11 +48,8 @@ ROOM_LEFT = 16 << 20
 #: Behind the server, which has clients waiting.
 NICENESS = 5
 
-_Bytes = bytes | memoryview
-_Row = tuple[_Bytes, _Bytes]
-#: None deletes.
-_Change = tuple[_Bytes, _Bytes | None]
-_AnyChange = TypeVar("_AnyChange", bound=_Change)
+#: A table of the copy, a key and its value there; None deletes.
+_Change = tuple[lmdb._Database, bytes | memoryview, bytes | memoryview | None]
 
 
 class Copy:
@@ -79,6 +75,7 @@ class Copy:
         # What is here counts once it is in place, so metas need no sync of their own.
         with _translated():
             self._target = open_lmdb(target, sync=False, metasync=False)
+            self._main = self._target.open_db()
             self._ours = {b: self._target.open_db(b.value.encode()) for b in Bucket}
             self._theirs = {b: source.open_db(b.value.encode(), create=False) for b in Bucket}
 
@@ -95,14 +92,7 @@ class Copy:
 
         """
         with _translated(), self._newest() as newest:
-            written = self._append_rows(newest)
-            if self._surplus(newest, Bucket.KEY):
-                self._drop_rows(newest)
-            for bucket in Bucket:
-                if bucket is not Bucket.KEY:
-                    written += self._update(newest, bucket)
-            state = newest.get(STATE_KEY, db=self._source.open_db(None, txn=newest))
-            self._write(partial(_apply, self._target.open_db(), [(STATE_KEY, state)]))
+            written = self._write_all(self._changes(newest))
             if any(self._surplus(newest, bucket) for bucket in Bucket):
                 raise StorageError("the copy is not what was copied")
         return written
@@ -124,44 +114,43 @@ class Copy:
             mine = int(txn.stat(self._ours[bucket])["entries"])
         return mine - int(newest.stat(self._theirs[bucket])["entries"])
 
-    def _append_rows(self, newest: lmdb.Transaction[memoryview]) -> int:
+    def _changes(self, newest: lmdb.Transaction[memoryview]) -> Iterator[_Change]:
+        """Yield what is to be changed; what was yielded is written sooner or later."""
+        yield from self._new_rows(newest)
+        for bucket in Bucket:
+            if bucket is not Bucket.KEY:
+                table = self._ours[bucket]
+                with newest.cursor(self._theirs[bucket]) as cursor:
+                    wanted = ((bytes(key), bytes(value)) for key, value in cursor)
+                    for key, new in _differences(wanted, self._found(bucket, values=True)):
+                        yield table, key, new
+        state = bytes(newest.get(STATE_KEY, b"", db=self._source.open_db(None, txn=newest)))
+        with self._target.begin() as txn:
+            is_known = txn.get(STATE_KEY, db=self._main) == state
+        if not is_known:
+            yield self._main, STATE_KEY, state
+
+    def _new_rows(self, newest: lmdb.Transaction[memoryview]) -> Iterator[_Change]:
         mine, theirs = self._ours[Bucket.KEY], self._theirs[Bucket.KEY]
+        surplus = self._surplus(newest, Bucket.KEY)
         with self._target.begin() as txn, txn.cursor(mine) as cursor:
             start = cursor.key() + b"\0" if cursor.last() else b""
-        written = 0
         with newest.cursor(theirs) as rows:
             if rows.set_range(start):
-                for piece, size in _pieces(rows.iternext()):
-                    self._write(partial(_append, mine, piece), size)
-                    written += size
-        return written
-
-    def _drop_rows(self, newest: lmdb.Transaction[memoryview]) -> None:
-        """Delete the rows that the database has not; all that it has are in the copy."""
-        dropped: list[_Change] = []
-        with newest.cursor(self._theirs[Bucket.KEY]) as rows:
+                for key, value in rows:
+                    yield mine, key, value
+                    surplus += 1
+            if not surplus:
+                return
+            # Rows were dropped: what is here and not there. All that is there is here.
+            rows.first()
             kept = map(bytes, rows.iternext(values=False))
             next_kept = next(kept, None)
             for key in self._found(Bucket.KEY, values=False):
                 if key == next_kept:
                     next_kept = next(kept, None)
                 else:
-                    dropped.append((key, None))
-                if len(dropped) == KEYS_AT_ONCE:
-                    self._write(partial(_apply, self._ours[Bucket.KEY], dropped))
-                    dropped.clear()
-        self._write(partial(_apply, self._ours[Bucket.KEY], dropped))
-
-    def _update(self, newest: lmdb.Transaction[memoryview], bucket: Bucket) -> int:
-        """Compare all of a bucket and write what differs."""
-        written = 0
-        with newest.cursor(self._theirs[bucket]) as cursor:
-            wanted = ((bytes(key), bytes(value)) for key, value in cursor)
-            changes = _differences(wanted, self._found(bucket, values=True))
-            for piece, size in _pieces(changes):
-                self._write(partial(_apply, self._ours[bucket], piece), size)
-                written += size
-        return written
+                    yield mine, key, None
 
     def _found(self, bucket: Bucket, *, values: bool) -> Iterator[Any]:
         """
@@ -181,16 +170,36 @@ class Copy:
             yield from found
             start = (found[-1][0] if values else found[-1]) + b"\0"
 
-    def _write(self, change: Callable[[lmdb.Transaction], object], size: int = 0) -> None:
+    def _write_all(self, changes: Iterable[_Change]) -> int:
+        piece: list[_Change] = []
+        size = written = 0
+        for change in changes:
+            piece.append(change)
+            size += CHANGE_BYTES + len(change[1]) + len(change[2] or b"")
+            if size >= PIECE_BYTES:
+                self._write(piece, size)
+                written += size
+                piece, size = [], 0
+        if piece:
+            self._write(piece, size)
+        return written + size
+
+    def _write(self, piece: list[_Change], size: int) -> None:
         if not self._is_wanted():
             raise StorageError("the copy is not wanted any more")
         disk = os.statvfs(self._directory)
         if disk.f_bavail * disk.f_frsize < size + ROOM_LEFT:
             raise DiskFullError("no space left on device")
+        rows = self._ours[Bucket.KEY]
         while True:
             try:
                 with self._target.begin(write=True) as txn:
-                    change(txn)
+                    for table, key, value in piece:
+                        if value is None:
+                            txn.delete(key, db=table)
+                        else:
+                            # Appended, rows fill their pages to the end.
+                            txn.put(key, value, append=table is rows, db=table)
                 break
             except lmdb.MapFullError:
                 self._target.set_mapsize(2 * self._target.info()["map_size"])
@@ -207,36 +216,9 @@ def _translated() -> Iterator[None]:
         raise StorageError(f"cannot copy the database: {error}") from error
 
 
-def _append(table: lmdb._Database, rows: Iterable[_Row], txn: lmdb.Transaction) -> None:
-    txn.cursor(table).putmulti(rows, append=True)
-
-
-def _apply(table: lmdb._Database, changes: Iterable[_Change], txn: lmdb.Transaction) -> None:
-    for key, value in changes:
-        if value is None:
-            txn.delete(key, db=table)
-        else:
-            txn.put(key, value, db=table)
-
-
-def _pieces(changes: Iterable[_AnyChange]) -> Iterator[tuple[list[_AnyChange], int]]:
-    """Cut what is to be written into pieces, each with its size."""
-    piece: list[_AnyChange] = []
-    size = 0
-    for change in changes:
-        piece.append(change)
-        key, value = change
-        size += len(key) + len(value or b"") + ROW_BYTES
-        if size >= PIECE_BYTES:
-            yield piece, size
-            piece, size = [], 0
-    if piece:
-        yield piece, size
-
-
 def _differences(
     wanted: Iterable[tuple[bytes, bytes]], found: Iterator[tuple[bytes, bytes]]
-) -> Iterator[_Change]:
+) -> Iterator[tuple[bytes, bytes | None]]:
     """Yield what makes the pairs of ``found`` those of ``wanted``; both ascend."""
     old = next(found, None)
     for new in wanted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from etcdpy.alarms import Alarms
 from etcdpy.downgrade import Versions
@@ -38,6 +38,7 @@ def make_node(
     quota: int = 0,
     size: Callable[[], int] = lambda: 0,
     leases: frozenset[int] = frozenset(),
+    defragment: Callable[[], Awaitable[None]] | None = None,
 ) -> Node:
     """Return a node whose settings are the defaults, save what is given."""
     return Node(
@@ -56,9 +57,14 @@ def make_node(
         quota=quota,
         backend_size=size,
         backend_size_in_use=size,
+        defragment=defragment or _no_defragmentation,
         take_snapshot=_no_snapshot,
         lease_exists=leases.__contains__,
     )
+
+
+async def _no_defragmentation() -> None:
+    raise AssertionError("this node has no backend to defragment")
 
 
 async def _no_snapshot() -> Snapshot:

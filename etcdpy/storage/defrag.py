@@ -1,0 +1,257 @@
+"""
+Defragmentation: the database moves into a new file without free pages, in use.
+
+LMDB never gives a page back to the file system, and a page that lost some of its rows stays
+half empty. So everything is copied into a new file, which takes the place of the old one::
+
+    copy ......... round ... round . [final round, rename, swap]
+                                      checkpoints are held
+
+A process of its own copies the newest commit and then, in rounds that become short, what came
+meanwhile. For the final one checkpoints are held: LMDB stands still, while writes go on into
+the journal and are acknowledged. They wait only if they fill it. Reads do not wait at all: the
+old file answers them until one step of the loop has them go on in the new one. A snapshot that
+is being sent keeps the old file, whose space comes back when the last of them ends.
+
+A crash before the rename leaves the old file, and the next start removes the copy; a crash
+after it leaves the new one. They have the same content and the same place in the journal,
+which goes on only when the rename is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from etcdpy.durations import go_duration
+from etcdpy.errors import StoppedError
+from etcdpy.sizes import human_size
+from etcdpy.storage.backend import Backend
+from etcdpy.storage.commit import GroupCommit
+from etcdpy.storage.datadir import NotDurableError
+from etcdpy.storage.defrag_copy import ROOM_LEFT
+from etcdpy.storage.defrag_process import CopyProcess
+from etcdpy.storage.errors import DiskFullError, StorageError
+
+log = logging.getLogger(__name__)
+
+#: After a round this short, in seconds, the next is the final one: what is written during it
+#: fits into the journal.
+SHORT_ROUND = 0.1
+#: After so many rounds the next is the final one, however long it takes. Rows are copied faster
+#: than they come; only compactions, after which a round looks at every row, can keep it long.
+MOST_ROUNDS = 30
+
+_T = TypeVar("_T")
+
+
+class DefragmentError(Exception):
+    """The database stays where it is; the text says why."""
+
+
+class Defragmenter:
+    """
+    Defragments when told to. Loop thread only.
+
+    Args:
+        commits: What writes to the database.
+        backend: The database.
+
+    """
+
+    def __init__(self, commits: GroupCommit, backend: Backend) -> None:
+        self._commits = commits
+        self._backend = backend
+        self._running: asyncio.Task[None] | None = None
+        self._process: CopyProcess | None = None
+        # Why what goes on is not to go on.
+        self._given_up = ""
+        self._is_closed = False
+
+    async def defragment(self) -> None:
+        """
+        Move the database into a new file; who asks while that is going on waits for a turn.
+
+        What has begun goes on when its caller is cancelled (etcd: so does ``Defragment``).
+
+        Raises:
+            DefragmentError: If it cannot be done.
+            StoppedError: If the server ends.
+
+        """
+        while self._running is not None:
+            await asyncio.wait({self._running})
+        if self._is_closed:
+            raise StoppedError
+        self._given_up = ""
+        self._running = asyncio.ensure_future(self._run())
+        self._running.add_done_callback(self._end)
+        await asyncio.shield(self._running)
+
+    def give_up(self, why: str) -> bool:
+        """End what is going on, unless it is all but done; return whether anything is."""
+        if self._running is None:
+            return False
+        self._given_up = why
+        if self._process is not None:
+            self._process.kill()
+        return True
+
+    async def close(self) -> None:
+        """Give up, and begin nothing more."""
+        self._is_closed = True
+        self.give_up("the server ends")
+        if self._running is not None:
+            # Not cancelled: between the rename and the swap there is no way back.
+            await asyncio.wait({self._running})
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._running = None
+        task.exception()  # It was logged, and whoever asked may be gone.
+
+    async def _run(self) -> None:
+        log.info("starting defragment")
+        with ThreadPoolExecutor(1, "defragment") as thread:
+            try:
+                with _reported(self._backend) as fields:
+                    await self._move(_Waiting(thread), fields)
+            except (StorageError, OSError) as error:
+                why = self._given_up or str(error)
+                log.warning("failed to defragment", {"error": why})
+                raise (StoppedError() if self._is_closed else DefragmentError(why)) from error
+        log.info("finished defragment")
+
+    async def _move(self, thread: _Waiting, fields: dict[str, object]) -> None:
+        directory = self._backend.directory
+        _require_room(self._backend)
+        place = await thread.run(directory.place_for_copy)
+        try:
+            process = await thread.run(lambda: CopyProcess(directory.lmdb, place))
+            try:
+                self._process = process
+                await self._copy(thread, process)
+                async with self._commits.checkpoints_held():
+                    began = time.monotonic()
+                    await self._copy_rest(thread, process)
+                    await self._swap(thread, place)
+                    fields["checkpoints-held"] = go_duration(time.monotonic() - began)
+            finally:
+                self._process = None
+                process.kill()
+                await thread.run(process.close)
+                self._backend.forget_dead_readers()
+        finally:
+            await thread.run(lambda: directory.discard(place))
+
+    async def _copy(self, thread: _Waiting, process: CopyProcess) -> None:
+        for _ in range(MOST_ROUNDS):
+            self._check_wanted()
+            began = time.monotonic()
+            await thread.run(process.catch_up)
+            if time.monotonic() - began <= SHORT_ROUND:
+                return
+
+    async def _copy_rest(self, thread: _Waiting, process: CopyProcess) -> None:
+        self._check_wanted()
+        await thread.run(process.catch_up)
+        await thread.run(process.close)
+        self._check_wanted()
+
+    async def _swap(self, thread: _Waiting, place: Path) -> None:
+        """Put the copy in place; the way back ends here."""
+        new = await thread.run(lambda: self._backend.open_copy(place))
+        try:
+            await thread.run(lambda: self._backend.directory.put_in_place(place))
+        except NotDurableError as error:
+            # After a power failure the old file could be back, and the journal must not have
+            # gone on without it.
+            self._backend.replace(new)
+            self._commits.fail(error)
+            raise
+        except OSError:
+            new.close()
+            raise
+        self._backend.replace(new)
+
+    def _check_wanted(self) -> None:
+        if self._given_up:
+            raise StorageError(self._given_up)
+
+
+def defragment_at_start(backend: Backend, threshold: int) -> None:
+    """
+    Move the database into a new file if that frees ``threshold`` bytes; nobody uses it yet.
+
+    A failure is logged and no more: the database is as it was (etcd does not start then).
+
+    Raises:
+        NotDurableError: If it is not certain which file a power failure would leave.
+
+    """
+    if backend.size() - backend.size_in_use() < threshold:
+        fields = _sizes(backend)
+        fields["bootstrap-defrag-threshold-bytes"] = threshold
+        fields["bootstrap-defrag-threshold"] = human_size(threshold)
+        log.info("Skipping defragmentation", fields)
+        return
+    place = backend.directory.place_for_copy()
+    try:
+        with _reported(backend):
+            _require_room(backend)
+            backend.copy(place)
+            new = backend.open_copy(place)
+            backend.directory.put_in_place(place)
+            backend.replace(new)
+    except NotDurableError:
+        raise
+    except (StorageError, OSError) as error:
+        log.warning("failed to defragment", {"error": str(error)})
+    finally:
+        backend.directory.discard(place)
+
+
+class _Waiting:
+    """Runs on a thread what waits for the disk or for a process."""
+
+    def __init__(self, thread: ThreadPoolExecutor) -> None:
+        self._thread = thread
+
+    async def run(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _require_room(backend: Backend) -> None:
+    if backend.directory.room() < backend.size_in_use() + ROOM_LEFT:
+        raise DiskFullError("no space left on device")
+
+
+@contextmanager
+def _reported(backend: Backend) -> Iterator[dict[str, object]]:
+    """Log sizes before and after; the block may add fields (etcd: ``backend.defrag``)."""
+    began = time.monotonic()
+    size, in_use = backend.size(), backend.size_in_use()
+    path = str(backend.directory.lmdb)
+    log.info("defragmenting", {"path": path, **_sizes(backend)})
+    more: dict[str, object] = {}
+    yield more
+    fields: dict[str, object] = {"path": path, **_sizes(backend)}
+    fields["current-db-size-bytes-diff"] = backend.size() - size
+    fields["current-db-size-in-use-bytes-diff"] = backend.size_in_use() - in_use
+    fields["took"] = go_duration(time.monotonic() - began)
+    log.info("finished defragmenting directory", fields | more)
+
+
+def _sizes(backend: Backend) -> dict[str, object]:
+    size, in_use = backend.size(), backend.size_in_use()
+    return {
+        "current-db-size-bytes": size,
+        "current-db-size": human_size(size),
+        "current-db-size-in-use-bytes": in_use,
+        "current-db-size-in-use": human_size(in_use),
+    }
