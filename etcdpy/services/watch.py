@@ -45,6 +45,8 @@ class WatchService(rpc_pb2_grpc.WatchServicer):
         handled = 0
         try:
             async for request in requests:
+                if request.HasField("progress_request") and (told := self._hub.passed()):
+                    await told  # of all that was durable when this was asked
                 call.handle(request)
                 handled += 1
                 if call.output.is_full:

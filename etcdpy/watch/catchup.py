@@ -5,7 +5,7 @@ They do it together. One pass reads the rows from the oldest revision that any o
 wants up to the newest durable one, once, in slices, and hands each row to those that watch
 its key; a watcher that has collected a full response sits out the rest of the pass. What
 a pass has collected is sent at its end. A watcher that misses nothing then goes back to
-the hub, in the same step of the loop, before anything new can be published.
+the hub, in the same step of the loop, before anything newer becomes durable.
 
 Watchers of a key or of a few, the usual ones, need not look at the rows of other keys: the
 index knows what happened to theirs.
@@ -14,38 +14,29 @@ index knows what happened to theirs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Protocol
 
 from etcdpy.mvcc.replies import Headers
-from etcdpy.mvcc.revision import RowKey, row_key
+from etcdpy.mvcc.revision import RowKey
 from etcdpy.mvcc.store import Store
 from etcdpy.watch.backlog import Backlog
+from etcdpy.watch.body import Body
 from etcdpy.watch.events import Event
-from etcdpy.watch.matcher import Matcher
 from etcdpy.watch.reading import REVISIONS_PER_RESPONSE, Reading
+from etcdpy.watch.scan import WORK_PER_SLICE, Rows, Scan
 from etcdpy.watch.watcher import State, Watcher
 
 #: Watchers that one pass serves (etcd: maxWatchersPerSync).
 WATCHERS_PER_PASS = 512
 #: Keys up to which the index is asked for the history of each.
 NARROW_KEYS = 4
-#: Rows read, or events sent, between two turns of the loop: about half a millisecond.
-ROWS_PER_SLICE = 256
 #: What finding out about one watcher costs, in rows.
-ROWS_PER_WATCHER = 8
+WORK_PER_WATCHER = 8
 #: Rows asked of the store at once.
 ROWS_PER_READ = 64
-#: Bytes of rows that one pass holds for all its watchers.
-BYTES_PER_PASS = 32 << 20
-
-
-class Rows(Protocol):
-    """Where history is read; ``storage.GroupCommit`` is the real one."""
-
-    def scan_rows(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate over the rows of [start, stop), durable or not, in order."""
+#: Bytes of rows read by the index that one pass keeps for others who watch the same keys.
+BYTES_KEPT = 32 << 20
 
 
 class CatchUp:
@@ -132,7 +123,7 @@ class _Pass:
     def __init__(self, owner: CatchUp) -> None:
         self._owner = owner
         self._store = owner._store
-        self._work = 0
+        self._work: float = 0
         # Of the narrow readings: many may watch the same key.
         self._events: dict[bytes, Event] = {}
         self._held = 0
@@ -141,7 +132,7 @@ class _Pass:
         """Feed ``watchers``, none of which has room for less than one response."""
         wide: list[Watcher] = []
         for watcher in watchers:
-            if not self._feed_narrow(watcher):
+            if self._is_served(watcher) and not await self._feed_narrow(watcher):
                 wide.append(watcher)
             await self._rest()
         # In the meantime some may have gone, and others' history.
@@ -150,7 +141,7 @@ class _Pass:
             await self._feed_wide(wide)
 
     async def _rest(self) -> None:
-        if self._work >= ROWS_PER_SLICE:
+        if self._work >= WORK_PER_SLICE:
             self._work = 0
             await asyncio.sleep(0)
 
@@ -163,11 +154,9 @@ class _Pass:
 
     # -------------------------------------------------------------- by the index
 
-    def _feed_narrow(self, watcher: Watcher) -> bool:
+    async def _feed_narrow(self, watcher: Watcher) -> bool:
         """Feed a watcher of few keys; return False if it watches many."""
-        if not self._is_served(watcher):
-            return True
-        self._work += ROWS_PER_WATCHER
+        self._work += WORK_PER_WATCHER
         newest = self._store.durable_revision
         narrow = self._store.index.changes(
             watcher.start,
@@ -179,16 +168,21 @@ class _Pass:
         if narrow is None:
             return False
         changes, complete = narrow
-        reading = self._read([change for change in changes if change.main <= newest], watcher)
-        self._deliver(watcher, reading, newest if complete is None else min(complete, newest))
+        # A compaction may be accepted meanwhile; the rows it takes stay until all are read.
+        with self._store.pinned(watcher.next_revision):
+            changes = [change for change in changes if change.main <= newest]
+            reading = await self._read(changes, watcher)
+        reached = newest if complete is None else min(complete, newest)
+        await self._deliver((watcher,), reading, reached)
         return True
 
-    def _read(self, changes: list[RowKey], watcher: Watcher) -> Reading:
+    async def _read(self, changes: list[RowKey], watcher: Watcher) -> Reading:
         reading = Reading()
         for first in range(0, len(changes), ROWS_PER_READ):
             for event in self._load(changes[first : first + ROWS_PER_READ]):
                 if watcher.wants(event) and not reading.add(event):
                     return reading
+            await self._rest()
         return reading
 
     def _load(self, changes: list[RowKey]) -> list[Event]:
@@ -200,7 +194,7 @@ class _Pass:
             events[key] = Event(key, row)
             self._held += len(row)
         loaded = [events[key] for key in keys]
-        if self._held >= BYTES_PER_PASS:
+        if self._held >= BYTES_KEPT:
             events.clear()
             self._held = 0
         return loaded
@@ -208,72 +202,47 @@ class _Pass:
     # --------------------------------------------------------------- by the rows
 
     async def _feed_wide(self, watchers: list[Watcher]) -> None:
-        position = min(watcher.next_revision for watcher in watchers)
-        matcher = Matcher()
-        for watcher in watchers:
-            matcher.add(watcher)
-        readings = {watcher: Reading() for watcher in watchers}
-        # A compaction may be accepted meanwhile; the rows it takes stay until the pass ends.
-        with self._store.pinned(position):
-            reached = await self._scan(position, matcher, readings)
-        for watcher, reading in readings.items():
-            if watcher.state is State.BEHIND:
-                self._deliver(watcher, reading, reached)
-                await self._rest()
-
-    async def _scan(self, position: int, matcher: Matcher, readings: dict[Watcher, Reading]) -> int:
-        """Collect everything from ``position`` on; return the last revision looked at."""
-        cursor = row_key(position, 0)
-        held = 0
-        while True:
-            newest = self._store.durable_revision
-            last = None
-            rows = self._owner._rows.scan_rows(cursor, row_key(newest + 1, 0))
-            for last, row in islice(rows, ROWS_PER_SLICE):
-                event = Event(last, row)
-                if held >= BYTES_PER_PASS and event.main > position:
-                    return position
-                position = event.main
-                if _collect(event, matcher, readings):
-                    held += event.size
-            if last is None or not len(matcher):
-                # Either all that is durable was looked at, in this very step of the loop,
-                # or everyone has as much as a response takes.
-                return newest
-            cursor = last + b"\0"
-            await asyncio.sleep(0)
+        scan = Scan(self._store, self._owner._rows, watchers)
+        # As above.
+        with self._store.pinned(scan.begin):
+            reached = await scan.run()
+        for readers in scan.readers:
+            await self._deliver(readers.watchers, readers.reading, reached)
 
     # ------------------------------------------------------------------- sending
 
-    def _deliver(self, watcher: Watcher, reading: Reading, reached: int) -> None:
-        """Send what a watcher has collected up to ``reached``, in one step of the loop."""
+    async def _deliver(self, watchers: Iterable[Watcher], reading: Reading, reached: int) -> None:
+        """Send watchers what they have collected up to ``reached``, each at once."""
+        reading.cut(self._owner._backlog.response_limit)
+        body = Body(reading.events, self._store)
+        for watcher in watchers:
+            if body.is_long:
+                for work in body.prepare(watcher.wants_previous):
+                    self._work += work
+                    await self._rest()
+            if watcher.state is State.BEHIND:
+                self._send(watcher, body, reading.next_revision, reached)
+                await self._rest()
+        for work in body.dissolve():
+            self._work += work
+            await self._rest()
+
+    def _send(self, watcher: Watcher, body: Body, following: int | None, reached: int) -> None:
+        """Send one watcher its events; see to it, in the same step, that it goes on."""
         stream, owner = watcher.stream, self._owner
         if stream.is_full:
             stream.note_behind(watcher)
             return
         newest = self._store.durable_revision
-        reading.cut(owner._backlog.response_limit)
-        if reading.events:
-            self._work += len(reading.events)
-            is_sent = stream.try_send(watcher, owner._headers.at(newest), reading.events)
+        if body.events:
+            self._work += 1
+            is_sent = stream.try_send(watcher, owner._headers.at(newest), body)
             assert is_sent, "a stream with room refused"
-        if reading.next_revision is not None:
-            watcher.next_revision = reading.next_revision
+        if following is not None:
+            watcher.next_revision = following
         else:
             watcher.next_revision = max(watcher.next_revision, reached + 1)
             if reached == newest:
                 owner._on_caught_up(watcher)
                 return
         owner._ready[watcher] = None
-
-
-def _collect(event: Event, matcher: Matcher, readings: dict[Watcher, Reading]) -> bool:
-    """Hand an event to those who want it; return whether anyone did."""
-    taken = False
-    for watcher in matcher.matching(event.key):
-        if watcher.wants(event):
-            if readings[watcher].add(event):
-                taken = True
-            else:
-                matcher.remove(watcher)
-    return taken

@@ -28,6 +28,12 @@ def key_of(row: bytes) -> bytes:
     return row[2 : 2 + size] if size < 128 else KeyValue.FromString(row).key
 
 
+def revision_of(row_key: bytes) -> int:
+    """Return the revision that a row belongs to."""
+    main: int = _MAIN(row_key)[0]
+    return main
+
+
 class Event:
     """
     One change of one key.

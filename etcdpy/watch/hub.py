@@ -9,17 +9,17 @@ is, in the same step of the loop, so that nothing is missed or told twice.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
-from collections.abc import Collection, Iterable
-from itertools import groupby
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Iterable
 
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.storage.batch import Batch
 from etcdpy.watch.backlog import Backlog
-from etcdpy.watch.catchup import CatchUp, Rows
-from etcdpy.watch.events import Event, key_of
+from etcdpy.watch.catchup import CatchUp
 from etcdpy.watch.matcher import Matcher
+from etcdpy.watch.scan import Rows
+from etcdpy.watch.teller import Teller
 from etcdpy.watch.watcher import State, Watcher
 
 
@@ -39,11 +39,13 @@ class Hub:
         self.store = store
         self.headers = headers
         self.backlog = Backlog()
-        self._synced = Matcher()
+        self._synced: Matcher[Watcher] = Matcher()
+        self._teller = Teller(self._synced, store, headers, loop, self._fall_behind)
         self._catch_up = CatchUp(store, rows, headers, self.backlog, loop, self._caught_up)
 
     async def close(self) -> None:
-        """Stop reading history."""
+        """Tell nobody anything more."""
+        self._teller.close()
         await self._catch_up.close()
 
     @property
@@ -55,6 +57,20 @@ class Hub:
     def is_unwatched(self) -> bool:
         """Whether nobody is to be told of what happens next."""
         return not len(self._synced)
+
+    @property
+    def told_revision(self) -> int:
+        """The revision up to which all who are synced were told of everything."""
+        return self._teller.revision
+
+    def passed(self) -> Future[None] | None:
+        """Return what resolves when they were told of all that is durable now; None if so."""
+        return self._teller.passed()
+
+    def publish(self, batch: Batch) -> None:
+        """Tell the watchers of a batch that has just become durable, or begin to."""
+        if not self.is_unwatched:
+            self._teller.tell(batch)
 
     # ---------------------------------------------------------------- watchers
 
@@ -71,7 +87,7 @@ class Hub:
     def remove(self, watcher: Watcher) -> None:
         """Feed a watcher no more."""
         if watcher.state is State.SYNCED:
-            self._synced.remove(watcher)
+            self._synced.remove(watcher.start, watcher.stop, watcher)
         elif watcher.state is State.BEHIND:
             self._catch_up.remove(watcher)
         watcher.state = State.GONE
@@ -82,60 +98,10 @@ class Hub:
 
     def _caught_up(self, watcher: Watcher) -> None:
         watcher.state = State.SYNCED
-        self._synced.add(watcher)
+        self._synced.add(watcher.start, watcher.stop, watcher)
 
     def _fall_behind(self, watcher: Watcher, revision: int) -> None:
-        self._synced.remove(watcher)
+        self._synced.remove(watcher.start, watcher.stop, watcher)
         watcher.state = State.BEHIND
         watcher.next_revision = revision
         watcher.stream.note_behind(watcher)
-
-    # ------------------------------------------------------------------ events
-
-    def publish(self, batch: Batch) -> None:
-        """Tell the watchers of a batch that has just become durable."""
-        matching = self._synced.matching
-        watched: list[tuple[Event, Collection[Watcher]]] = []
-        if self.is_unwatched:
-            return
-        for row_key, row in batch.rows.items():
-            key = key_of(row)
-            watchers = matching(key)
-            if watchers:
-                watched.append((Event(row_key, row, key), watchers))
-        if len(watched) == 1:
-            self._tell(*watched[0])
-            return
-        for _, changes in groupby(watched, lambda change: change[0].main):
-            first, *more = changes
-            if more:
-                self._tell_together([first, *more])
-            else:
-                self._tell(*first)
-
-    def _tell(self, event: Event, watchers: Collection[Watcher]) -> None:
-        """Send the one event of a revision that anyone watches."""
-        revision = event.main
-        header = self.headers.at(revision)
-        events = [event]
-        synced = State.SYNCED
-        for watcher in watchers:
-            if (
-                watcher.state is synced
-                and watcher.wants(event)
-                and not watcher.stream.try_send(watcher, header, events)
-            ):
-                self._fall_behind(watcher, revision)
-
-    def _tell_together(self, changes: list[tuple[Event, Collection[Watcher]]]) -> None:
-        """Send several events of one revision, to each watcher in one response."""
-        wanted: dict[Watcher, list[Event]] = {}
-        for event, watchers in changes:
-            for watcher in watchers:
-                if watcher.state is State.SYNCED and watcher.wants(event):
-                    wanted.setdefault(watcher, []).append(event)
-        revision = changes[0][0].main
-        header = self.headers.at(revision)
-        for watcher, events in wanted.items():
-            if not watcher.stream.try_send(watcher, header, events):
-                self._fall_behind(watcher, revision)

@@ -93,8 +93,8 @@ class Intervals(Generic[T]):
             del self._nodes[start, stop]
             self._root = _without(self._root, node)
 
-    def holding(self, point: bytes) -> Iterator[T]:
-        """Iterate over the values whose intervals hold ``point``."""
+    def groups(self, point: bytes) -> Iterator[dict[T, None]]:
+        """Iterate over what is filed under each interval that holds ``point``."""
         branches = [self._root]
         while branches:
             node = branches.pop()
@@ -104,7 +104,7 @@ class Intervals(Generic[T]):
             if node.start <= point:
                 branches.append(node.right)
                 if node.stop > point:
-                    yield from node.values
+                    yield node.values
 
 
 def _split(root: _Node[T] | None, at: _Node[T]) -> tuple[_Node[T] | None, _Node[T] | None]:

@@ -7,6 +7,7 @@ from collections import deque
 from types import TracebackType
 
 from etcdpy.errors import CompactedError
+from etcdpy.watch.body import Body
 from etcdpy.watch.events import Event
 from etcdpy.watch.hub import Hub
 from etcdpy.watch.watcher import Watcher
@@ -79,11 +80,11 @@ class LocalWatch:
         """Note that the watcher goes on once there is room."""
         self._is_behind = True
 
-    def try_send(self, watcher: Watcher, header: bytes, events: list[Event]) -> bool:
+    def try_send(self, watcher: Watcher, header: bytes, body: Body) -> bool:
         """Take events that belong together, if there is room."""
         if self.is_full:
             return False
-        self._events.extend(events)
+        self._events.extend(body.events)
         self._wake()
         return True
 

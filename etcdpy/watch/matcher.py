@@ -1,17 +1,24 @@
 """
-Which watchers watch a key.
+What is filed under a range of keys, by key.
 
-Watches of one key and watches of a prefix, nearly all there are, are found by dictionary:
-one look-up for the key, and one for each length that a watched prefix has. Other ranges
-are kept as intervals. So an event costs what its watchers cost, not what all of them do.
+Single keys and prefixes, nearly all that is ever watched, are found by dictionary: one
+look-up for the key, and one for each length that a watched prefix has. Other ranges are
+kept as intervals. So a look costs what it finds, not what there is.
+
+All that is filed under one range is one *group*: a thousand watchers of a key are found,
+and counted, as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from typing import Generic, TypeVar
 
 from etcdpy.watch.intervals import Intervals
-from etcdpy.watch.watcher import Watcher
+
+T = TypeVar("T")
+
+#: Used as an ordered set. It is the matcher's own: what is added later is in it as well.
+Group = dict[T, None]
 
 
 def prefix_end(prefix: bytes) -> bytes | None:
@@ -20,64 +27,64 @@ def prefix_end(prefix: bytes) -> bytes | None:
     return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
 
 
-class Matcher:
-    """A set of watchers, to be asked for those of a key."""
+class Matcher(Generic[T]):
+    """Values filed under ranges [start, stop) of keys; a stop of None has no end."""
 
     __slots__ = ("_by_key", "_by_prefix", "_intervals", "_size")
 
     def __init__(self) -> None:
-        self._by_key: dict[bytes, dict[Watcher, None]] = {}
-        self._by_prefix: dict[int, dict[bytes, dict[Watcher, None]]] = {}
-        self._intervals: Intervals[Watcher] = Intervals()
+        self._by_key: dict[bytes, Group[T]] = {}
+        self._by_prefix: dict[int, dict[bytes, Group[T]]] = {}
+        self._intervals: Intervals[T] = Intervals()
         self._size = 0
 
     def __len__(self) -> int:
-        """Return the number of watchers."""
+        """Return the number of values."""
         return self._size
 
-    def add(self, watcher: Watcher) -> None:
-        """Add a watcher, which is not in the set."""
+    def add(self, start: bytes, stop: bytes | None, value: T) -> None:
+        """File ``value``, which is not filed, under a range."""
         self._size += 1
-        start, stop = watcher.start, watcher.stop
         if stop == start + b"\0":
-            self._by_key.setdefault(start, {})[watcher] = None
+            group = self._by_key.get(start)
+            if group is None:
+                self._by_key[start] = {value: None}
+            else:
+                group[value] = None
         elif stop == prefix_end(start):
             prefixes = self._by_prefix.setdefault(len(start), {})
-            prefixes.setdefault(start, {})[watcher] = None
+            prefixes.setdefault(start, {})[value] = None
         else:
-            self._intervals.add(start, stop, watcher)
+            self._intervals.add(start, stop, value)
 
-    def remove(self, watcher: Watcher) -> None:
-        """Remove a watcher, which is in the set."""
+    def remove(self, start: bytes, stop: bytes | None, value: T) -> None:
+        """Take ``value``, which is filed under that range, out."""
         self._size -= 1
-        start, stop = watcher.start, watcher.stop
         if stop == start + b"\0":
-            _remove(self._by_key, start, watcher)
+            _remove(self._by_key, start, value)
         elif stop == prefix_end(start):
             prefixes = self._by_prefix[len(start)]
-            _remove(prefixes, start, watcher)
+            _remove(prefixes, start, value)
             if not prefixes:
                 del self._by_prefix[len(start)]
         else:
-            self._intervals.remove(start, stop, watcher)
+            self._intervals.remove(start, stop, value)
 
-    def matching(self, key: bytes) -> Collection[Watcher]:
-        """Return the watchers of ``key`` at this moment."""
-        found: list[Watcher] = []
+    def groups(self, key: bytes) -> list[Group[T]]:
+        """Return the groups of the ranges that hold ``key``; none is empty."""
         exact = self._by_key.get(key)
-        if exact is not None:
-            found += exact
+        found = [] if exact is None else [exact]
         for length, prefixes in self._by_prefix.items():
-            watchers = prefixes.get(key[:length])
-            if watchers is not None:
-                found += watchers
+            group = prefixes.get(key[:length])
+            if group is not None:
+                found.append(group)
         if self._intervals:
-            found += self._intervals.holding(key)
+            found += self._intervals.groups(key)
         return found
 
 
-def _remove(table: dict[bytes, dict[Watcher, None]], key: bytes, watcher: Watcher) -> None:
-    watchers = table[key]
-    del watchers[watcher]
-    if not watchers:
+def _remove(table: dict[bytes, Group[T]], key: bytes, value: T) -> None:
+    group = table[key]
+    del group[value]
+    if not group:
         del table[key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from etcdpy.pb.wire import delimited, number
-from etcdpy.watch.events import Event
+from etcdpy.watch.body import Body
 from etcdpy.watch.hub import Hub
 from etcdpy.watch.output import Output, Writer
 from etcdpy.watch.watcher import State, Watcher
@@ -99,44 +99,37 @@ class WatchStream:
             behind, self._behind = self._behind, {}
             self._hub.resume(behind)
 
-    def try_send(self, watcher: Watcher, header: bytes, events: list[Event]) -> bool:
+    def try_send(self, watcher: Watcher, header: bytes, body: Body) -> bool:
         """Send events that belong together to a watcher, unless the stream is full."""
         start = header + watcher.id_field
         output = self.output
-        if len(events) == 1 and not watcher.wants_previous:
-            # Fast path: what nearly every response is.
-            body = events[0].field()
-            if output.try_write(start, body):
-                watcher.was_told = True
-                return True
+        previous = watcher.wants_previous
+        # Fast path: what nearly every response is.
+        if (
+            not previous
+            and len(body.events) == 1
+            and output.try_write(start, body.events[0].field())
+        ):
+            watcher.was_told = True
+            return True
         if output.is_full:
             return False
         watcher.was_told = True
-        if watcher.wants_previous:
-            store = self._hub.store
-            fields = [event.field_with_previous(store) for event in events]
+        if watcher.fragments and len(body.events) > 1:
+            self._send_fragments(start, body, previous)
         else:
-            fields = [event.field() for event in events]
-        if watcher.fragments:
-            self._send_fragments(start, fields)
-        else:
-            output.push(start, fields[0] if len(fields) == 1 else b"".join(fields))
+            output.push(start, body.whole(previous))
         return True
 
-    def _send_fragments(self, start: bytes, fields: list[bytes]) -> None:
+    def _send_fragments(self, start: bytes, body: Body, previous: bool) -> None:
         push, limit = self.output.push, self._fragment_bytes
-        if len(fields) == 1 or len(start) + sum(map(len, fields)) < limit:
-            push(start, b"".join(fields))
+        if len(start) + body.size(previous) < limit:
+            push(start, body.whole(previous))
             return
-        piece: list[bytes] = []
-        size = len(start) + len(_FRAGMENT)
-        for field in fields:
-            if piece and size + len(field) >= limit:
-                push(start + _FRAGMENT, b"".join(piece))
-                piece, size = [], len(start) + len(_FRAGMENT)
-            piece.append(field)
-            size += len(field)
-        push(start, b"".join(piece))
+        *pieces, last = body.pieces(previous, limit - len(start) - len(_FRAGMENT))
+        for piece in pieces:
+            push(start + _FRAGMENT, piece)
+        push(start, last)
 
     def send_compacted(self, watcher: Watcher, revision: int) -> None:
         """Tell that a watcher's history was compacted away; its id stays taken."""
@@ -147,21 +140,25 @@ class WatchStream:
 
     def send_progress(self) -> None:
         """Tell how far all watchers have come; nothing if one of them is not that far."""
-        if self.watchers and all(map(self._is_current, self.watchers.values())):
-            self.output.push(self._now() + number(2, NO_WATCHER))
+        told = self._hub.told_revision
+        if self.watchers and all(_has_come(it, told) for it in self.watchers.values()):
+            self.output.push(self._hub.headers.at(told) + number(2, NO_WATCHER))
 
     def tick(self) -> None:
         """Tell each quiet watcher that wants to know how far it has come."""
+        told = self._hub.told_revision
+        header = self._hub.headers.at(told)
         for watcher in self.watchers.values():
             if watcher.wants_progress:
                 # Who does not read is told no more (etcd: a full queue drops it, too).
-                if not (watcher.was_told or self.is_full) and self._is_current(watcher):
-                    self.output.push(self._now() + watcher.id_field)
+                if not (watcher.was_told or self.is_full) and _has_come(watcher, told):
+                    self.output.push(header + watcher.id_field)
                 watcher.was_told = False
-
-    def _is_current(self, watcher: Watcher) -> bool:
-        current = self._hub.store.durable_revision
-        return watcher.state is State.SYNCED and watcher.start_revision <= current
 
     def _now(self) -> bytes:
         return self._hub.headers.at(self._hub.store.durable_revision)
+
+
+def _has_come(watcher: Watcher, revision: int) -> bool:
+    """Whether a watcher has been told of everything up to a revision, and that concerns it."""
+    return watcher.state is State.SYNCED and watcher.start_revision <= revision

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 from etcdpy.pb.wire import number
+from etcdpy.watch.body import Body
 from etcdpy.watch.events import Event
 
 
@@ -32,9 +33,11 @@ class Stream(Protocol):
     def is_full(self) -> bool:
         """Whether it takes no events now."""
 
-    def try_send(self, watcher: Watcher, header: bytes, events: list[Event]) -> bool:
+    def try_send(self, watcher: Watcher, header: bytes, body: Body) -> bool:
         """
         Take events that belong together, unless it is full; return whether it did.
+
+        It keeps the events themselves only if it copies the list, which is emptied afterwards.
 
         Args:
             header: Names the revision they show.

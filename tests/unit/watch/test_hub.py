@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etcdpy.watch import catchup
+from etcdpy.watch import scan
 from etcdpy.watch.output import QUEUE_BYTES
 from etcdpy.watch.watcher import State
 from tests.unit.mvcc.fake_log import turns
@@ -141,7 +141,7 @@ async def test_compaction_overtakes_who_is_behind(world: World) -> None:
 async def test_rows_that_are_being_read_are_not_compacted_away(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catchup, "ROWS_PER_SLICE", 2)
+    monkeypatch.setattr(scan, "WORK_PER_SLICE", 2)
     for _ in range(20):
         world.put(b"a", b"b", b"c", b"d", b"e", b"f")
     client = world.open()
@@ -156,7 +156,7 @@ async def test_rows_that_are_being_read_are_not_compacted_away(
 async def test_a_watcher_that_goes_while_its_history_is_read_is_told_no_more(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catchup, "ROWS_PER_SLICE", 2)
+    monkeypatch.setattr(scan, "WORK_PER_SLICE", 2)
     for _ in range(20):
         world.put(b"a", b"b", b"c", b"d", b"e", b"f")
     client = world.open()
@@ -173,7 +173,7 @@ async def test_a_watcher_that_goes_while_its_history_is_read_is_told_no_more(
 async def test_a_pass_over_large_rows_stops_and_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catchup, "BYTES_PER_PASS", 5000)
+    monkeypatch.setattr(scan, "BYTES_PER_SCAN", 5000)
     revisions = [world.put(b"a", b"b", b"c", b"d", b"e", value=bytes(1000)) for _ in range(9)]
     client = world.open()
     client.watch(b"a", None, since=2)

@@ -1,17 +1,14 @@
-"""The matcher, compared with asking every watcher."""
+"""The matcher, compared with looking at every range."""
 
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 import pytest
 
 from etcdpy.watch.matcher import Matcher, prefix_end
-from etcdpy.watch.watcher import Watcher
 
 KEYS = [b"", b"a", b"a\0", b"aa", b"ab", b"b", b"b/1", b"b/2", b"\xfe", b"\xff", b"\xff\xff"]
-NO_STREAM: Any = None
 
 
 @pytest.mark.parametrize(
@@ -22,33 +19,44 @@ def test_where_a_prefix_ends(prefix: bytes, end: bytes | None) -> None:
     assert prefix_end(prefix) == end
 
 
-def test_random_watchers_are_found_by_exactly_the_keys_they_watch() -> None:
+def test_random_ranges_are_found_by_exactly_the_keys_they_hold() -> None:
     random = Random(2)
-    matcher = Matcher()
-    watchers: list[Watcher] = []
-    for _ in range(2000):
-        if watchers and random.random() < 0.45:
-            matcher.remove(watchers.pop(random.randrange(len(watchers))))
+    matcher: Matcher[int] = Matcher()
+    filed: dict[int, tuple[bytes, bytes | None]] = {}
+    for number in range(2000):
+        if filed and random.random() < 0.45:
+            gone = random.choice(list(filed))
+            matcher.remove(*filed.pop(gone), gone)
         else:
             start = random.choice(KEYS)
             stop = random.choice((start + b"\0", prefix_end(start), random.choice(KEYS), None))
             if stop is not None and stop <= start:
                 continue
-            watchers.append(Watcher(NO_STREAM, 0, start, stop))
-            matcher.add(watchers[-1])
+            filed[number] = start, stop
+            matcher.add(start, stop, number)
         key = random.choice(KEYS[1:])
-        found = matcher.matching(key)
-        expected = {w for w in watchers if w.start <= key and (w.stop is None or key < w.stop)}
+        groups = matcher.groups(key)
+        assert all(groups)
+        found = [value for group in groups for value in group]
+        expected = {
+            number
+            for number, (start, stop) in filed.items()
+            if start <= key and (stop is None or key < stop)
+        }
         assert set(found) == expected
         assert len(found) == len(expected)
-        assert len(matcher) == len(watchers)
+        assert len(matcher) == len(filed)
 
 
-def test_what_was_found_does_not_change_when_the_set_does() -> None:
-    matcher = Matcher()
-    watcher = Watcher(NO_STREAM, 0, b"a", b"a\0")
-    matcher.add(watcher)
-    found = matcher.matching(b"a")
-    matcher.remove(watcher)
-    assert list(found) == [watcher]
-    assert not matcher.matching(b"a")
+@pytest.mark.parametrize("stop", [b"a\0", b"b", b"c", None], ids=["key", "prefix", "range", "on"])
+def test_a_group_is_all_that_is_filed_under_one_range(stop: bytes | None) -> None:
+    matcher: Matcher[str] = Matcher()
+    matcher.add(b"a", stop, "first")
+    (group,) = matcher.groups(b"a")
+    matcher.add(b"a", stop, "second")
+    assert list(group) == ["first", "second"]
+    matcher.remove(b"a", stop, "first")
+    assert list(group) == ["second"]
+    matcher.remove(b"a", stop, "second")
+    assert not group
+    assert matcher.groups(b"a") == []

@@ -1,0 +1,124 @@
+"""One way through the rows of history, for all watchers that are on it together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from etcdpy.mvcc.revision import row_key
+from etcdpy.mvcc.store import Store
+from etcdpy.watch.events import Event
+from etcdpy.watch.matcher import Matcher
+from etcdpy.watch.reading import Reading
+from etcdpy.watch.watcher import Watcher
+
+#: Rows read, and events collected, between two turns of the loop: about half a millisecond.
+WORK_PER_SLICE = 256
+#: Bytes of rows that one way through holds for all.
+BYTES_PER_SCAN = 32 << 20
+
+
+class Rows(Protocol):
+    """Where history is read; ``storage.GroupCommit`` is the real one."""
+
+    def scan_rows(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """
+        Iterate over the rows of [start, stop), durable or not, in order.
+
+        The caller may pause; rows written meanwhile are given, too.
+        """
+
+
+class Readers:
+    """
+    Watchers that want the same, from the same revision on.
+
+    Attributes:
+        watchers: They.
+        range: Where the keys they watch start and stop.
+        reading: What they have collected.
+
+    """
+
+    __slots__ = ("range", "reading", "wants", "watchers")
+
+    def __init__(self, first: Watcher) -> None:
+        self.watchers = [first]
+        self.range = first.start, first.stop
+        self.reading = Reading()
+        self.wants = first.wants
+
+
+class Scan:
+    """
+    Collects what some watchers have missed.
+
+    Attributes:
+        readers: The watchers, those that want the same together.
+        begin: The first revision that any of them wants.
+
+    """
+
+    def __init__(self, store: Store, rows: Rows, watchers: Iterable[Watcher]) -> None:
+        self._store = store
+        self._rows = rows
+        self._matcher: Matcher[Readers] = Matcher()
+        together: dict[tuple[object, ...], Readers] = {}
+        for watcher in watchers:
+            kind = (
+                watcher.start,
+                watcher.stop,
+                watcher.next_revision,
+                watcher.wants_puts,
+                watcher.wants_deletes,
+            )
+            if kind in together:
+                together[kind].watchers.append(watcher)
+            else:
+                together[kind] = Readers(watcher)
+                self._matcher.add(*together[kind].range, together[kind])
+        self.readers = list(together.values())
+        self.begin = min(it.watchers[0].next_revision for it in self.readers)
+
+    async def run(self) -> int:
+        """
+        Collect everything from ``begin`` on, which has to be pinned.
+
+        Returns:
+            The last revision looked at; who has no room for more has come less far. If it is
+            the durable one, it is so in this very step of the loop.
+
+        """
+        reached = self.begin - 1
+        held = 0
+        while reached < (newest := self._store.durable_revision) and len(self._matcher):
+            work = 0
+            rows = self._rows.scan_rows(row_key(reached + 1, 0), row_key(newest + 1, 0))
+            for key, row in rows:
+                event = Event(key, row)
+                if event.main > reached + 1:
+                    # What is before it was looked at as a whole.
+                    reached = event.main - 1
+                    if held >= BYTES_PER_SCAN or not len(self._matcher):
+                        return reached
+                taken = self._hand_out(event)
+                held += event.size if taken else 0
+                work += 1 + taken
+                if work >= WORK_PER_SLICE:
+                    work = 0
+                    await asyncio.sleep(0)
+            reached = newest
+        return reached
+
+    def _hand_out(self, event: Event) -> int:
+        """Give an event to those who want it; return how many there were."""
+        taken = 0
+        for group in self._matcher.groups(event.key):
+            for readers in list(group):
+                if readers.wants(event):
+                    if readers.reading.add(event):
+                        taken += 1
+                    else:
+                        self._matcher.remove(*readers.range, readers)
+        return taken
