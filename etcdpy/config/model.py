@@ -100,6 +100,12 @@ class Config:
         "Size in bytes the store may reach before it raises an alarm and refuses writes. 0 "
         "means 2 GiB, a negative number no limit.",
     )
+    bootstrap_defrag_threshold_megabytes: int = _setting(
+        MEMBER,
+        Uint(),
+        "0",
+        "Defragment at start if it frees at least that much. 0 disables it.",
+    )
     max_txn_ops: int = _setting(
         MEMBER, Uint(), "128", "Maximum number of operations permitted in a transaction."
     )
@@ -107,12 +113,6 @@ class Config:
         MEMBER, Uint(), "1572864", "Maximum client request size in bytes the server will accept."
     )
     max_concurrent_streams: int = _setting(
-    bootstrap_defrag_threshold_megabytes: int = _setting(
-        MEMBER,
-        Uint(),
-        "0",
-        "Defragment at start if it frees at least that much. 0 disables it.",
-    )
         MEMBER,
         Uint32(),
         "4294967295",

@@ -36,8 +36,8 @@ class Node:
         progress_interval: Seconds between the progress notifications of a watch.
         backend_size: Returns the bytes that the quota is compared with.
         backend_size_in_use: Returns the same without what waits for reuse.
-        take_snapshot: Holds the store as it is, for whoever closes what it returns.
         defragment: Gives what waits for reuse back to the disk.
+        take_snapshot: Holds the store as it is, for whoever closes what it returns.
         quota: In bytes; 0 or less is no quota.
 
     """
@@ -57,10 +57,10 @@ class Node:
     quota: int
     backend_size: Callable[[], int]
     backend_size_in_use: Callable[[], int]
+    defragment: Callable[[], Awaitable[None]]
     take_snapshot: Callable[[], Awaitable[Snapshot]]
     lease_exists: Callable[[int], bool]
 
-    defragment: Callable[[], Awaitable[None]]
     @property
     def identity(self) -> Identity:
         """Who this server is, as of now."""
