@@ -8,6 +8,10 @@ No timers: the disk itself sets the pace. The way of a batch::
 
 Only the loop thread touches the fields of ``GroupCommit``; the committer thread
 sees encoded batches, and answers through ``call_soon_threadsafe``, once a group.
+
+Waking a thread and being woken by it take as long as a quick disk's write. So the
+loop itself writes a small batch when no other is on its way, while the disk is quick.
+Requests that come meanwhile share the next write.
 """
 
 from __future__ import annotations
@@ -23,11 +27,16 @@ from typing import NamedTuple
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.checkpoint import DROP_BYTES, Checkpointer, Group
-from etcdpy.storage.errors import StorageError
+from etcdpy.storage.errors import DiskFullError, StorageError
 from etcdpy.storage.journal import Payload
 from etcdpy.storage.record import RowColumns, encode
 from etcdpy.storage.transaction import LARGEST_KEY
 from etcdpy.storage.view import NewestView
+
+#: A batch of this many bytes at most may be written by the loop,
+AT_ONCE_BYTES = 2 << 10
+#: while such writes lately took less than this, in seconds.
+AT_ONCE_PACE = 0.001
 
 
 class _Waiting(NamedTuple):
@@ -84,6 +93,8 @@ class GroupCommit(NewestView):
         self._checkpointer = Checkpointer(backend, loop, self._forget, self._fail, self._full)
         self._queue: SimpleQueue[Payload | None] = SimpleQueue()
         self._ended: asyncio.Future[None] = loop.create_future()
+        # Whoever has it may write to the journal.
+        self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
@@ -200,7 +211,31 @@ class GroupCommit(NewestView):
         size = len(payload.data) + DROP_BYTES * len(batch.drops)
         self._waiting.append(_Waiting(batch, size))
         self._waiting_size += size
-        self._queue.put(payload)
+        if not self._write_at_once(payload):
+            self._queue.put(payload)
+
+    def _write_at_once(self, payload: Payload) -> bool:
+        """Write the batch just handed over on this thread, if that is the quicker way."""
+        if (
+            len(self._waiting) > 1
+            or len(payload.data) > AT_ONCE_BYTES
+            or self._journal.pace > AT_ONCE_PACE
+            or not self._writing.acquire(blocking=False)  # it prepares a segment
+        ):
+            return False
+        try:
+            sequence = self._journal.append_at_once(payload)
+        except DiskFullError:
+            return False  # the committer can wait for room
+        except StorageError as error:
+            self._fail(error)
+            return True
+        finally:
+            self._writing.release()
+        if sequence is None:
+            return False
+        self._finish(sequence, 1)
+        return True
 
     def _refuse_unwritable(self, batch: Batch) -> None:
         """
@@ -254,17 +289,21 @@ class GroupCommit(NewestView):
         try:
             while not stop:
                 group, stop = self._take_group()
-                if group:
-                    if self._journal.full:
-                        self._tell(self._checkpointer.hurry)
-                    self._tell(self._finish, self._journal.append(group), len(group))
-                if self._queue.empty():
-                    self._journal.prepare_ahead()
+                with self._writing:
+                    self._write(group)
         except StorageError as error:
             self._tell(self._fail, error)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing is durable
             self._tell(self._fail, StorageError(f"cannot write the journal: {error!r}"))
         self._tell(self._ended.set_result, None)
+
+    def _write(self, group: list[Payload]) -> None:
+        if group:
+            if self._journal.full:
+                self._tell(self._checkpointer.hurry)
+            self._tell(self._finish, self._journal.append(group), len(group))
+        if self._queue.empty():
+            self._journal.prepare_ahead()
 
     def _take_group(self) -> tuple[list[Payload], bool]:
         """Wait for a batch, then take all that are ready; True when no more will come."""

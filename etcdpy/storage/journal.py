@@ -33,10 +33,12 @@ the first of them ended with a torn one.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import secrets
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -48,8 +50,12 @@ from etcdpy.storage.errors import DataDirError, DiskFullError, StorageError
 SEGMENTS = 4
 #: Four of them bound what a start has to replay, and what waits in memory for a checkpoint.
 SEGMENT_BYTES = 4 << 20
+#: The bytes of a frame that is a matter of the disk's latency alone.
+SMALL_WRITE = 4 << 10
 #: How often a full disk is tried again.
 ROOM_CHECK_SECONDS = 1.0
+#: How much the latest write counts in ``Journal.pace``.
+PACE_SHARE = 1 / 8
 
 _MAGIC = b"etcdpyJ1"
 _HEADER = struct.Struct("<8sQQQII")
@@ -80,7 +86,7 @@ class Frame(NamedTuple):
 
 class Journal:
     """
-    The ring of segments. ``append`` belongs to the committer's thread.
+    The ring of segments. One thread at a time appends.
 
     Args:
         directory: Where the segment files are; it exists.
@@ -116,6 +122,8 @@ class Journal:
         self._changed = threading.Condition()
         self._given_up = False
         self._ending = False
+        #: Seconds that small writes lately took, infinite until there was one.
+        self.pace = math.inf
         #: Called by ``append``, on its thread, each time it finds no room on the disk.
         self.on_full: Callable[[], None] = lambda: None
 
@@ -151,22 +159,56 @@ class Journal:
 
         """
         assert self._cleared, "frames of two runs must not mix"
-        sequence = self._sequence + 1
-        size = _FRAME.size + sum(_ENTRY.size + len(data) for data, _ in payloads)
         start = b""
-        if self._offset + size > self._capacity:
+        if not self._fits(payloads):
             self._next_segment()
-            start = self._new_header(sequence)
+            start = self._new_header(self._sequence + 1)
+        frame = start + self._frame(payloads)
+        self._when_room(lambda: self._write(frame))
+        return self._sequence
+
+    def append_at_once(self, payload: Payload) -> int | None:
+        """
+        Do as ``append`` does, unless that could take more than one small write.
+
+        Returns:
+            None if it could; then nothing was written.
+
+        Raises:
+            StorageError: If it could not be written; ``append`` may try again.
+
+        """
+        if not self._fits((payload,)):
+            return None
+        self._write(self._frame((payload,)))
+        return self._sequence
+
+    def _fits(self, payloads: Sequence[Payload]) -> bool:
+        size = _FRAME.size + sum(_ENTRY.size + len(data) for data, _ in payloads)
+        return self._offset + size <= self._capacity
+
+    def _frame(self, payloads: Sequence[Payload]) -> bytes:
+        """Return the next frame, for the current segment."""
         entries = b"".join([_ENTRY.pack(len(data), crc) for data, crc in payloads])
-        counted = _FRAME.pack(0, len(payloads), sequence)[4:] + entries
+        counted = _FRAME.pack(0, len(payloads), self._sequence + 1)[4:] + entries
         crc = zlib.crc32(counted, zlib.crc32(self._salt))
-        frame = b"".join((start, _U32.pack(crc), counted, *[data for data, _ in payloads]))
-        segment, offset = self._segments[self._current], self._offset
-        self._when_room(lambda: segment.write(frame, offset))
+        return b"".join((_U32.pack(crc), counted, *[data for data, _ in payloads]))
+
+    def _write(self, frame: bytes) -> None:
+        start = time.perf_counter()
+        segment = self._segments[self._current]
+        segment.write(frame, self._offset)
         self._offset += len(frame)
-        self._sequence = sequence
-        self._segments[self._current].last = sequence
-        return sequence
+        self._sequence += 1
+        segment.last = self._sequence
+        if len(frame) <= SMALL_WRITE:
+            self._note_pace(time.perf_counter() - start)
+
+    def _note_pace(self, seconds: float) -> None:
+        if self.pace == math.inf:
+            self.pace = seconds
+        else:
+            self.pace += PACE_SHARE * (seconds - self.pace)
 
     def prepare_ahead(self) -> None:
         """

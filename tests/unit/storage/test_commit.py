@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError
+from etcdpy.storage.commit import AT_ONCE_BYTES, AT_ONCE_PACE
+from etcdpy.storage.errors import DiskFullError
 from etcdpy.storage.journal import Journal, Payload
 from tests.unit.storage.material import (
     SEGMENT_BYTES,
@@ -135,6 +137,105 @@ async def test_nothing_is_durable_before_it_is_written(
     gate.open()
     await soon(durable)
     await soon(log.close())
+
+
+async def at_once(log: GroupCommit, revision: int, value: bytes = b"value") -> bool:
+    """Write a row; tell whether it is durable when its turn of the loop ends."""
+    durable = put(log, revision, value)
+    await asyncio.sleep(0)
+    was_at_once = durable.done()
+    await soon(durable)
+    return was_at_once
+
+
+@pytest.fixture
+async def quick_log(log: GroupCommit, backend: Backend) -> GroupCommit:
+    """A log that has found the disk quick, and whose committer has nothing more to prepare."""
+    await until_at_once(log, backend, 2)
+    return log
+
+
+async def until_at_once(log: GroupCommit, backend: Backend, revision: int) -> None:
+    """Write until it happens at once, which the last work of the committer may delay."""
+    for later in range(revision, revision + 20):
+        backend.journal.pace = 0.0
+        if await at_once(log, later):
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("no write happens at once")
+
+
+async def test_a_small_batch_alone_takes_no_other_thread(
+    quick_log: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Journal, "append", None)
+    assert await at_once(quick_log, 100)
+    assert await at_once(quick_log, 101)
+    assert quick_log.unsettled() is None
+
+
+async def test_a_large_batch_is_left_to_the_committer(quick_log: GroupCommit) -> None:
+    assert not await at_once(quick_log, 100, bytes(AT_ONCE_BYTES))
+
+
+async def test_a_slow_disk_is_left_to_the_committer_until_it_is_quick_again(
+    quick_log: GroupCommit, backend: Backend
+) -> None:
+    backend.journal.pace = 2 * AT_ONCE_PACE
+    assert not await at_once(quick_log, 100)
+    await until_at_once(quick_log, backend, 101)
+
+
+async def test_the_first_write_is_left_to_the_committer(log: GroupCommit) -> None:
+    assert not await at_once(log, 2), "nobody knows yet how quick the disk is"
+
+
+async def test_a_batch_waits_its_turn_behind_others(
+    quick_log: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch)
+    gate.close()
+    large = put(quick_log, 100, bytes(AT_ONCE_BYTES))
+    await asyncio.sleep(0)
+    small = put(quick_log, 101)
+    await asyncio.sleep(0)
+    assert not large.done()
+    assert not small.done()
+    gate.open()
+    await soon(small)
+    assert large.done()
+
+
+async def test_what_finds_the_disk_full_is_left_to_the_committer(
+    quick_log: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(journal: Journal, payload: Payload) -> None:
+        raise DiskFullError("no room")
+
+    monkeypatch.setattr(Journal, "append_at_once", full)
+    assert not await at_once(quick_log, 100)
+    assert quick_log.failed is None
+
+
+async def test_a_failure_to_write_at_once_is_told_as_any_other(quick_log: GroupCommit) -> None:
+    with disk_refusing_writes():
+        durable = put(quick_log, 100)
+        await asyncio.sleep(0)
+    assert quick_log.failed is not None
+    with pytest.raises(StorageError, match="cannot write"):
+        await durable
+    with pytest.raises(StorageError):
+        await soon(put(quick_log, 101))
+
+
+async def test_both_ways_of_writing_share_the_journal(
+    quick_log: GroupCommit, backend: Backend
+) -> None:
+    for revision in range(100, 300):
+        put(quick_log, revision, bytes(revision % 3 * AT_ONCE_BYTES // 2))
+        await asyncio.sleep(revision % 5 / 2000)
+    await soon(quick_log.close())
+    assert [it for it in revisions_in(backend) if it >= 100] == list(range(100, 300))
 
 
 async def test_unsettled_is_what_the_newest_change_waits_for(log: GroupCommit) -> None:

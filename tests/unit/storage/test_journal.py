@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etcdpy.storage import DataDirError, StorageError
-from etcdpy.storage.journal import SEGMENTS, Journal, Payload
+from etcdpy.storage.journal import SEGMENTS, SMALL_WRITE, Journal, Payload
 from tests.unit.storage.material import SEGMENT_BYTES, disk_refusing_writes
 
 DATABASE = 0x1234
@@ -60,6 +61,33 @@ def test_frames_come_back_in_order_with_their_batches(journal: Journal, tmp_path
     assert append(journal, b"one") == 1
     assert append(journal, b"two", b"", b"three") == 2
     assert replayed(tmp_path) == [(1, [b"one"]), (2, [b"two", b"", b"three"])]
+
+
+def test_a_frame_written_at_once_is_like_any_other(journal: Journal, tmp_path: Path) -> None:
+    append(journal, b"one")
+    assert journal.append_at_once(Payload.of(b"two")) == 2
+    append(journal, b"three")
+    assert replayed(tmp_path) == [(1, [b"one"]), (2, [b"two"]), (3, [b"three"])]
+
+
+def test_what_needs_another_segment_is_not_written_at_once(
+    journal: Journal, tmp_path: Path
+) -> None:
+    assert journal.append_at_once(Payload.of(b"one")) is None, "no segment is in use yet"
+    append(journal, b"one")
+    assert journal.append_at_once(Payload.of(bytes(SEGMENT_BYTES))) is None
+    assert replayed(tmp_path) == [(1, [b"one"])]
+
+
+def test_the_pace_follows_small_writes(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.008, 1.0, 1.0, 2.0, 7.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    append(journal, b"first")
+    assert journal.pace == pytest.approx(0.008)
+    append(journal, b"second")
+    assert journal.pace == pytest.approx(0.007)
+    append(journal, bytes(SMALL_WRITE))
+    assert journal.pace == pytest.approx(0.007), "a large one tells of throughput"
 
 
 def test_replaying_twice_gives_the_same(journal: Journal, tmp_path: Path) -> None:
