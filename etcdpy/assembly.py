@@ -32,6 +32,7 @@ from etcdpy.services import register_all
 from etcdpy.services.limits import RequestLimit
 from etcdpy.services.node import DEFAULT_QUOTA, Node
 from etcdpy.services.registration import Registry
+from etcdpy.services.slow import SlowRequests, TimedRegistry
 from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError
 from etcdpy.storage.defrag import Defragmenter, defragment_at_start
 from etcdpy.storage.snapshot import take_snapshot
@@ -59,9 +60,12 @@ class Services:
     abandon: Callable[[], None]
 
 
-async def build_services(config: Config, server: Registry) -> Services:
+async def build_services(config: Config, server: Registry, slow: SlowRequests) -> Services:
     """
     Open the store that ``config`` names and register every service on ``server``.
+
+    Args:
+        slow: Is told how long requests took that the server does not time by itself.
 
     Raises:
         StorageError: If the data directory cannot be used.
@@ -99,7 +103,12 @@ async def build_services(config: Config, server: Registry) -> Services:
     unfinished = restore(store, log)
     identity = await _start_up(config, log)
     hasher = Hasher(store, log)
-    compactor = Compactor(store, hasher)
+    compactor = Compactor(
+        store,
+        hasher,
+        batch_limit=config.compaction_batch_limit,
+        sleep=config.compaction_sleep_interval,
+    )
     if unfinished:
         compactor.resume(unfinished)
     keeper = LeaseKeeper(
@@ -111,7 +120,7 @@ async def build_services(config: Config, server: Registry) -> Services:
     defragmenter = Defragmenter(log, backend)
     keeper.restore(row for _, row in log.items(Bucket.LEASE))
     node = _make_node(
-        config, backend, log, store, compactor, hasher, identity, keeper.lessor, defragmenter
+        config, backend, log, store, compactor, hasher, identity, keeper.lessor, slow, defragmenter
     )
 
     def make_room() -> None:
@@ -123,7 +132,8 @@ async def build_services(config: Config, server: Registry) -> Services:
     keeper.start()
     hub = Hub(store, log, node.headers, loop)
     told.append(hub.publish)
-    client = register_all(server, node, keeper, hub)
+    timed = TimedRegistry(server, slow, every=slow.is_close or config.transport != "native")
+    client = register_all(timed, node, keeper, hub)
 
     async def look_at_versions() -> None:
         node.versions.look()
@@ -186,6 +196,7 @@ def _make_node(
     hasher: Hasher,
     identity: Identity,
     lessor: Lessor,
+    slow: SlowRequests,
     defragmenter: Defragmenter,
 ) -> Node:
     return Node(
@@ -207,6 +218,8 @@ def _make_node(
         defragment=defragmenter.defragment,
         take_snapshot=partial(take_snapshot, log, backend),
         lease_exists=lessor.__contains__,
+        max_learners=config.max_learners,
+        slow=slow,
     )
 
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
+from etcdpy.durations import go_duration
+
 #: Longest time between two periodic compactions, in seconds.
 LONGEST_INTERVAL = 3600.0
 #: Looks at the revision between two of them.
@@ -126,21 +128,3 @@ def policy(mode: str, retention: int, revision: int, now: float) -> Policy | Non
     if mode == "periodic":
         return PeriodicPolicy(retention / 1e9, revision, now)
     return RevisionPolicy(retention)
-
-
-def go_duration(seconds: float) -> str:
-    """Write a time as Go's ``time.Duration.String`` does: ``1h0m0s``, ``1.5s``, ``20ms``."""
-    if 0 < seconds < 1:
-        for unit, size in (("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
-            if seconds >= size or unit == "ns":
-                return f"{_short(seconds / size)}{unit}"
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    text = f"{_short(rest)}s"
-    if hours:
-        return f"{hours}h{minutes}m{text}"
-    return f"{minutes}m{text}" if minutes else text
-
-
-def _short(number: float) -> str:
-    return f"{number:.9f}".rstrip("0").rstrip(".")

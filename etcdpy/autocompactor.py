@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable
 
 from etcdpy.alarms import Alarms
-from etcdpy.autocompact import Policy, go_duration
+from etcdpy.autocompact import Policy
+from etcdpy.durations import go_duration
 from etcdpy.errors import CompactedError, EtcdError
 from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.store import Store

@@ -185,6 +185,13 @@ class NotLearnerError(EtcdError):
     TEXT = "etcdserver: can only promote a learner member"
 
 
+class TooManyLearnersError(EtcdError):
+    """A learner is to be added where none may be."""
+
+    CODE = StatusCode.FAILED_PRECONDITION
+    TEXT = "etcdserver: too many learner members in cluster"
+
+
 class TooFewStartedMembersError(EtcdError):
     """A change of members would take the quorum away."""
 

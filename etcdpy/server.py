@@ -19,6 +19,7 @@ from etcdpy import logs, signals, startup
 from etcdpy.assembly import Services, build_services
 from etcdpy.config import Config, InvalidConfigError, check_bootstrap
 from etcdpy.listeners import ListenError, address_of, bind_all
+from etcdpy.services.slow import SlowRequests
 from etcdpy.storage import StorageError
 from etcdpy.transports import Transport, accept, make_transport
 
@@ -102,8 +103,9 @@ async def _serve_on_listeners(config: Config, initialized: bool) -> signal.Signa
         startup.log_settings(config, initialized)
         if not initialized:
             check_bootstrap(config)
-        transport = make_transport(config)
-        services = await build_services(config, transport)
+        slow = SlowRequests(config.warning_apply_duration, config.slow_request_seconds)
+        transport = make_transport(config, slow.calls())
+        services = await build_services(config, transport, slow)
         try:
             return await _serve_until_signal(config, transport, listeners, services)
         finally:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from etcdpy.config import Config
 from etcdpy.errors import StoppedError
 from etcdpy.listeners import ListenError
-from etcdpy.transport import ReferenceServer, Server, ServerOptions
+from etcdpy.transport import ReferenceServer, Server, ServerOptions, SlowCalls
 
 __all__ = ["Transport", "accept", "make_transport", "options_of"]
 
@@ -26,10 +26,16 @@ GRPC_GO_MIN_TIME = 300.0
 _UNLIMITED_STREAMS = 2**32 - 1
 
 
-def make_transport(config: Config) -> Transport:
-    """Return the transport that the settings name, listening nowhere yet."""
+def make_transport(config: Config, slow: SlowCalls | None = None) -> Transport:
+    """
+    Return the transport that the settings name, listening nowhere yet.
+
+    Args:
+        slow: Is told of slow calls; by the native transport, and of handlers without a task.
+
+    """
     options = options_of(config)
-    return Server(options) if config.transport == "native" else ReferenceServer(options)
+    return Server(options, slow=slow) if config.transport == "native" else ReferenceServer(options)
 
 
 def options_of(config: Config) -> ServerOptions:

@@ -16,7 +16,6 @@ from etcdpy.config.errors import InvalidConfigError
 from etcdpy.config.setting import (
     AUTH,
     CLUSTERING,
-    LOGGING,
     MEMBER,
     MONITORING,
     SECURITY,
@@ -88,21 +87,8 @@ _MEMBER_ROWS: _Rows = {
     "enable-grpc-gateway": (Bool(), "true", "Enable the gRPC gateway. There is none yet."),
     "raft-read-timeout": (Duration(), "5s", "Read timeout on each raft connection."),
     "raft-write-timeout": (Duration(), "5s", "Write timeout on each raft connection."),
-    "warning-apply-duration": (
-        Duration(),
-        "100ms",
-        "Time after which applying a request is logged as slow.",
-    ),
-    "warning-unary-request-duration": (
-        Duration(),
-        "300ms",
-        "Time after which a unary request is logged as slow.",
-    ),
     "corrupt-check-time": (Duration(), "0s", "Time between checks of the members' data."),
     "compact-hash-check-time": (Duration(), "1m", "Time between checks of the members' hashes."),
-    "compaction-batch-limit": (Int(), "1000", "Maximum revisions deleted in a compaction batch."),
-    "compaction-sleep-interval": (Duration(), "10ms", "Sleep between compaction batches."),
-    "max-learners": (Int(), "1", "Maximum number of learners in the cluster."),
     "downgrade-check-time": (Duration(), "5s", "Time between checks for a downgrade."),
     "snapshot-catchup-entries": (Uint("uint64"), "5000", "Entries kept for slow followers."),
 }
@@ -188,15 +174,6 @@ _MONITORING_ROWS: _Rows = {
     "distributed-tracing-sampling-rate": (Int(), "0", "Samples to collect, per million."),
 }
 
-_LOGGING_ROWS: _Rows = {
-    "enable-log-rotation": (
-        Bool(),
-        "false",
-        "Enable rotation of a single file output. Here rotate with copytruncate.",
-    ),
-    "log-rotation-config-json": (Text(), "", "How log files are rotated."),
-}
-
 _UNSAFE_ROWS: _Rows = {
     "force-new-cluster": (
         Bool(),
@@ -211,7 +188,6 @@ _SECTIONS = (
     (SECURITY, _SECURITY_ROWS),
     (AUTH, _AUTH_ROWS),
     (MONITORING, _MONITORING_ROWS),
-    (LOGGING, _LOGGING_ROWS),
     (UNSAFE, _UNSAFE_ROWS),
 )
 

@@ -31,6 +31,7 @@ from etcdpy.config.values import (
     Bool,
     Choice,
     Duration,
+    Int,
     Int64,
     Text,
     Texts,
@@ -43,9 +44,15 @@ __all__ = ["SETTINGS", "Config"]
 
 #: What gRPC's limit has beyond the largest request. (etcd: ``grpcOverheadBytes``)
 GRPC_OVERHEAD_BYTES = 512 * 1024
+#: How log files are rotated unless it is said. (etcd: ``DefaultLogRotationConfig``)
+DEFAULT_ROTATION = (
+    '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}'
+)
 #: Seconds between progress notifications, unless set, and at the least.
 PROGRESS_INTERVAL = 600.0
 LEAST_PROGRESS_INTERVAL = 0.1
+#: (etcd: ``DefaultWarningUnaryRequestDuration``)
+SLOW_REQUEST_SECONDS = 0.3
 
 
 def _setting(*row: Any, **options: Any) -> Any:
@@ -166,6 +173,35 @@ class Config:
         "Time (in milliseconds) for an election to timeout. A single node holds none; leases "
         "get it on top at a restart, and one and a half of it is the shortest lease.",
     )
+    warning_apply_duration: float = _setting(
+        MEMBER,
+        Duration(),
+        "100ms",
+        "Time after which the work of a request on keys is logged as slow, the disk's apart.",
+    )
+    warning_unary_request_duration: float = _setting(
+        MEMBER,
+        Duration(),
+        "300ms",
+        "Time after which a unary request as a whole is logged as slow.",
+    )
+    compaction_batch_limit: int = _setting(
+        MEMBER, Int(), "1000", "Maximum revisions deleted in each compaction batch."
+    )
+    compaction_sleep_interval: float = _setting(
+        MEMBER,
+        Duration(),
+        "0s",
+        "Sleep between compaction batches. They let other requests pass in any case, so 0 "
+        "means none.",
+    )
+    max_learners: int = _setting(
+        MEMBER,
+        Int(),
+        "1",
+        "Maximum number of learners in the cluster. A single node takes none; with 0 it says "
+        "that there are too many.",
+    )
     transport: str = _setting(
         MEMBER,
         Choice("native", "grpcio"),
@@ -242,8 +278,8 @@ class Config:
         LOGGING,
         Texts(),
         "default",
-        "List of outputs of the log: stdout, stderr, or paths of files that are appended to. "
-        "'default' is stderr, and so is 'systemd/journal'.",
+        "List of outputs of the log: stdout, stderr (which is 'default'), or paths of files that "
+        "are appended to; or 'systemd/journal' alone.",
     )
     log_format: str = _setting(LOGGING, Text(), "json", "Format of log lines: json or console.")
     log_level: str = _setting(
@@ -251,6 +287,16 @@ class Config:
         Text(),
         "info",
         "Least severe level that is logged: debug, info, warn, error, panic, or fatal.",
+    )
+    enable_log_rotation: bool = _setting(
+        LOGGING, Bool(), "false", "Enable rotation of a single file among the log outputs."
+    )
+    log_rotation_config_json: str = _setting(
+        LOGGING,
+        Text(),
+        DEFAULT_ROTATION,
+        "How that file is rotated: maxsize (in MB), maxage (in days, 0 is no limit), maxbackups "
+        "(0 is no limit), localtime (in their names), compress (with gzip).",
     )
     feature_gates: Gates = _setting(  # noqa: RUF009 - it makes a field
         FEATURES,
@@ -287,6 +333,11 @@ class Config:
     @property
     def _election_ticks(self) -> int:
         return self.election_timeout // self.heartbeat_interval
+
+    @property
+    def slow_request_seconds(self) -> float:
+        """Seconds after which a request is slow; etcd knows no limit of 0 here."""
+        return self.warning_unary_request_duration or SLOW_REQUEST_SECONDS
 
     @property
     def progress_interval(self) -> float:

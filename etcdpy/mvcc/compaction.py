@@ -20,9 +20,12 @@ from etcdpy.mvcc.revision import row_key
 from etcdpy.mvcc.store import Store
 from etcdpy.storage.buckets import Bucket
 
-#: Keys looked at between two turns of the loop, and rows dropped in one batch.
+#: Keys looked at between two turns of the loop, and rows dropped in one batch (etcd:
+#: defaultCompactionBatchLimit).
 KEYS_PER_SLICE = 512
 ROWS_PER_BATCH = 1000
+#: What a batch may be set to hold: small beside the journal, whatever somebody asks for.
+MOST_ROWS_PER_BATCH = 10_000
 
 
 class _Scheduled(NamedTuple):
@@ -39,12 +42,24 @@ class Compactor:
 
     Args:
         hasher: Remembers the hash of what each compaction finds.
+        batch_limit: Rows dropped in one batch at most; 0 is the default.
+        sleep: Seconds between two batches.
 
     """
 
-    def __init__(self, store: Store, hasher: Hasher | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        hasher: Hasher | None = None,
+        *,
+        batch_limit: int = 0,
+        sleep: float = 0,
+    ) -> None:
         self._store = store
         self._hasher = hasher
+        limit = batch_limit if batch_limit > 0 else ROWS_PER_BATCH
+        self._batch_limit = min(limit, MOST_ROWS_PER_BATCH)
+        self._sleep = max(sleep, 0)
         self._running: asyncio.Task[None] | None = None
         self._scheduled: list[_Scheduled] = []
 
@@ -124,9 +139,11 @@ class Compactor:
         while cursor is not None:
             cursor = self._compact_slice(cursor, revision)
             batch = store.log.batch
-            if batch.drops and (cursor is None or len(batch.drops) >= ROWS_PER_BATCH):
+            if batch.drops and (cursor is None or len(batch.drops) >= self._batch_limit):
                 store.log.flush_soon()
                 await batch.durable
+                if cursor is not None and self._sleep:
+                    await asyncio.sleep(self._sleep)
             else:
                 await asyncio.sleep(0)
         batch = store.log.batch
@@ -141,8 +158,8 @@ class Compactor:
         index, drops = self._store.index, self._store.log.batch.drops
         keys = list(islice(index.every_key(cursor), KEYS_PER_SLICE))
         for key in keys:
-            drops += index.compact(key, revision, ROWS_PER_BATCH - len(drops))
-            if len(drops) >= ROWS_PER_BATCH:
+            drops += index.compact(key, revision, self._batch_limit - len(drops))
+            if len(drops) >= self._batch_limit:
                 return key  # of which there may be more
         return keys[-1] + b"\0" if len(keys) == KEYS_PER_SLICE else None
 

@@ -12,6 +12,7 @@ from etcdpy.errors import (
     NotLearnerError,
     PeerUrlExistsError,
     TooFewStartedMembersError,
+    TooManyLearnersError,
 )
 from etcdpy.membership import Identity
 from etcdpy.pb import rpc_pb2 as pb
@@ -45,6 +46,8 @@ class ClusterService(rpc_pb2_grpc.ClusterServicer):
         wanted = _checked(request.peerURLs)
         if not wanted.isdisjoint(self._node.identity.peer_urls):
             raise PeerUrlExistsError
+        if request.isLearner and self._node.max_learners < 1:
+            raise TooManyLearnersError
         raise TooFewStartedMembersError
 
     @inline

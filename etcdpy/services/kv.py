@@ -8,6 +8,7 @@ reply tells of something that is not there yet. The order of the checks is etcd'
 from __future__ import annotations
 
 import asyncio
+import time
 from asyncio import Future
 from collections.abc import AsyncIterator
 from typing import Any
@@ -43,6 +44,8 @@ class KVService(rpc_pb2_grpc.KVServicer):
         self._node = node
         self._store = node.store
         self._headers = node.headers
+        self._slow = node.slow
+        self._times_all = node.slow.is_close
 
     @inline
     async def Range(self, request: pb.RangeRequest, context: Any) -> bytes | bytearray:
@@ -52,7 +55,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         newest = store.durable_revision
         revision = store.read_revision(request.revision, newest)
         steps = _answer(store, request, revision, self._headers.at(newest))
-        return await self._in_slices(steps, revision)
+        return await self._in_slices(steps, revision, request)
 
     async def RangeStream(self, request: pb.RangeRequest, context: Any) -> AsyncIterator[bytes]:
         """Answer as Range does, in chunks whose size follows the size of the rows."""
@@ -99,10 +102,13 @@ class KVService(rpc_pb2_grpc.KVServicer):
         except EtcdError:
             await self._settled()
             raise
+        began = time.monotonic() if self._times_all else 0.0
         changes = store.begin()
         previous = txn.put(store, changes, request)
         durable = changes.commit()
         reply = replies.put_reply(self._headers.at(changes.revision), previous)
+        if began:
+            self._slow.applied(request, reply, time.monotonic() - began)
         if durable is not None:
             await durable
         return reply
@@ -116,7 +122,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         checks.check_delete_range(request)
         node.request_limit.check(request.ByteSize())
         node.alarms.check_write(grows=False)
-        return await self._written(self._delete_range(request))
+        return await self._written(request, self._delete_range(request))
 
     def _delete_range(self, request: pb.DeleteRangeRequest) -> Steps[_Written]:
         changes = self._store.begin()
@@ -137,10 +143,10 @@ class KVService(rpc_pb2_grpc.KVServicer):
         if txn.is_read_only(request):
             revision = store.durable_revision
             steps = txn.read_txn(store, request, revision, self._headers.at(revision))
-            return await self._in_slices(steps, txn.oldest_read(request, revision))
+            return await self._in_slices(steps, txn.oldest_read(request, revision), request)
         node.request_limit.check(request.size)
         node.alarms.check_write(grows=cost > 0)
-        return await self._written(self._apply_txn(request))
+        return await self._written(request, self._apply_txn(request))
 
     def _apply_txn(self, request: Transaction) -> Steps[_Written]:
         store = self._store
@@ -165,13 +171,15 @@ class KVService(rpc_pb2_grpc.KVServicer):
             await done
         return header
 
-    async def _written(self, steps: Steps[_Written]) -> bytes | bytearray:
+    async def _written(self, request: Any, steps: Steps[_Written]) -> bytes | bytearray:
         """Run a write; return its reply when what that tells is durable."""
+        began = time.monotonic()
         try:
             reply, durable = await write(self._store, steps)
         except EtcdError:
             await self._settled()
             raise
+        self._slow.applied(request, reply, time.monotonic() - began)
         if durable is not None:
             await durable
         return reply
@@ -181,13 +189,24 @@ class KVService(rpc_pb2_grpc.KVServicer):
         if settled := self._store.settled():
             await settled
 
-    async def _in_slices(self, steps: Steps[T], revision: int) -> T:
-        """Run ``steps``, letting others run in between; compaction waits meanwhile."""
+    async def _in_slices(self, steps: Steps[T], revision: int, request: Any = None) -> T:
+        """
+        Run ``steps``, letting others run in between; compaction waits meanwhile.
+
+        Args:
+            request: Whom to blame if it takes long, if that is to be told.
+
+        """
+        began = time.monotonic() if self._times_all else 0.0
         try:
             next(steps)
         except StopIteration as done:
             result: T = done.value
+            if began and request is not None:
+                self._slow.applied(request, result, time.monotonic() - began)
             return result
+        # Not timed from the start: most reads end there, and a clock would be a part of them.
+        began = began or time.monotonic()
         with self._store.pinned(revision):
             while True:
                 await asyncio.sleep(0)
@@ -195,6 +214,8 @@ class KVService(rpc_pb2_grpc.KVServicer):
                     next(steps)
                 except StopIteration as done:
                     finished: T = done.value
+                    if request is not None:
+                        self._slow.applied(request, finished, time.monotonic() - began)
                     return finished
 
 

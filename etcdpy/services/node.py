@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from etcdpy.alarms import Alarms
 from etcdpy.downgrade import Versions
@@ -16,6 +16,7 @@ from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.rpc_pb2 import NOSPACE, ResponseHeader
 from etcdpy.services.limits import RequestLimit
+from etcdpy.services.slow import SlowRequests
 from etcdpy.storage.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class Node:
         defragment: Gives what waits for reuse back to the disk.
         take_snapshot: Holds the store as it is, for whoever closes what it returns.
         quota: In bytes; 0 or less is no quota.
+        max_learners: Learners there could be, if there could be other members.
+        slow: Is told how long KV requests took.
 
     """
 
@@ -60,6 +63,8 @@ class Node:
     defragment: Callable[[], Awaitable[None]]
     take_snapshot: Callable[[], Awaitable[Snapshot]]
     lease_exists: Callable[[int], bool]
+    max_learners: int = 1
+    slow: SlowRequests = field(default_factory=SlowRequests)
 
     @property
     def identity(self) -> Identity:

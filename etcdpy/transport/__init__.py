@@ -11,8 +11,9 @@ from .context import Context
 from .http import HttpHandler, HttpRequest, HttpResponse
 from .limits import ServerOptions
 from .reference import ReferenceServer
-from .routes import inline
+from .routes import inline, is_inline
 from .server import Server
+from .slow import SlowCalls
 from .status import Metadata, StatusError
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "ReferenceServer",
     "Server",
     "ServerOptions",
+    "SlowCalls",
     "StatusError",
     "inline",
+    "is_inline",
 ]

@@ -96,8 +96,13 @@ class Call:
         waiting: The future it waits for.
         task: The task it has.
         extra: What it set besides its answer.
+        request: What its handler was given, of those that wait without a task.
+        started: When that had arrived, in monotonic seconds.
 
     """
+
+    request: Any
+    started: float
 
     __slots__ = (
         "__weakref__",
@@ -115,6 +120,8 @@ class Call:
         "is_running",
         "outgoing",
         "remote_closed",
+        "request",
+        "started",
         "stream_id",
         "task",
         "tick",

@@ -86,6 +86,7 @@ class Connection:
             together has been looked at: an END_STREAM in a frame of its own often follows.
             They stay here while the client does not read what it has asked for.
         peer: The client's address as gRPC writes it.
+        now: When what was read last had arrived, in monotonic seconds.
 
     """
 
@@ -113,7 +114,7 @@ class Connection:
         self._heads = HeadReader(memory)
         self._goodbye = Goodbye()
         self._conduct = Conduct()
-        self._now = now
+        self.now = now
         self._buffer = b""
         self._is_receiving = False
         self._is_over = False
@@ -137,7 +138,7 @@ class Connection:
         """Take what arrived, in pieces of any size."""
         if self._is_over:
             return
-        self._now = self._keepalive.last_read = now
+        self.now = self._keepalive.last_read = now
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
@@ -378,7 +379,7 @@ class Connection:
         """Reset a stream that never came to be."""
         if code == frames.REFUSED_STREAM:
             # Before our SETTINGS are read this is no fault, but it costs us.
-            self._conduct.count_reset(self._now)
+            self._conduct.count_reset(self.now)
         else:
             self._conduct.count_fault()
         self.sender.out.append(frames.rst_stream(stream_id, code))
@@ -395,7 +396,7 @@ class Connection:
         if is_late_refusal and len(self.streams) >= self._room:
             self._refuse(stream_id, frames.REFUSED_STREAM)
             return
-        deadline = None if timeout is None else self._now + timeout
+        deadline = None if timeout is None else self.now + timeout
         call = self._new_call(self, stream_id, head, deadline, is_ended)
         self.streams[stream_id] = call
         if refusal is not None:
@@ -506,7 +507,7 @@ class Connection:
         if block is not None:
             self._read_block(block)
         else:
-            self._waits_since = self._now
+            self._waits_since = self.now
             self._update_plain()
 
     def _on_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
@@ -532,7 +533,7 @@ class Connection:
             self._count_useless()
             return
         if not call.is_answered:
-            self._conduct.count_reset(self._now)
+            self._conduct.count_reset(self.now)
         self._gone(call)
 
     def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
@@ -562,7 +563,7 @@ class Connection:
                 self._count_useless()
             return
         self.sender.out.append(frames.ping(payload, ack=True))
-        if self._policy.is_too_many(self._now, open_streams=bool(self.streams)):
+        if self._policy.is_too_many(self.now, open_streams=bool(self.streams)):
             # grpc clients look for this very text and ping less from then on.
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too_many_pings")
 
@@ -614,7 +615,7 @@ class Connection:
             raise ConnectionFault(frames.PROTOCOL_ERROR, f"frame on idle stream {stream_id}")
 
     def _count_useless(self) -> None:
-        self._conduct.count_useless(self._now, self._begun + self.sender.data_frames)
+        self._conduct.count_useless(self.now, self._begun + self.sender.data_frames)
 
     def _credit(self) -> None:
         """Give the connection's window back: one slow stream must not hold up the others."""

@@ -28,6 +28,11 @@ def inline(handler: Handler) -> Handler:
     return handler
 
 
+def is_inline(handler: Callable[..., Any]) -> bool:
+    """Tell whether a handler was marked with :func:`inline`."""
+    return bool(getattr(handler, _INLINE, False))
+
+
 def _identity(message: Any) -> Any:
     return message
 
@@ -71,7 +76,7 @@ class Route:
             *streaming,
             handler.request_deserializer or _identity,
             handler.response_serializer or _identity,
-            streaming == (False, False) and getattr(behavior, _INLINE, False),
+            streaming == (False, False) and is_inline(behavior),
         )
 
 

@@ -20,6 +20,7 @@ from .context import Context, RequestIterator, unreadable
 from .deadlines import Deadlines
 from .frames import INTERNAL_ERROR
 from .http import HttpHandler, HttpRequest, HttpResponse, plain_text
+from .slow import SlowCalls
 from .status import (
     CANCELLED,
     DEADLINE_EXCEEDED,
@@ -39,9 +40,14 @@ class Runner:
 
     call_type: type[Call] = Context
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, http: HttpHandler) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, http: HttpHandler, slow: SlowCalls | None = None
+    ) -> None:
         self._loop = loop
         self._http = http
+        self._slow = slow or SlowCalls()
+        # Calls that had arrived before this are slow.
+        self._slow_before = 0.0
         self._deadlines = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -84,6 +90,9 @@ class Runner:
             self._ended(call)
         else:
             call.is_running = True
+            call.request = request
+            # A clock that was read anyway: what never waits pays nothing for being timed.
+            call.started = call.connection.now
             self.watch(call)
             self._park(call, coroutine, waiting)
 
@@ -134,9 +143,13 @@ class Runner:
         except StopIteration as stop:
             self._ended(call)
             self._answer(call, stop.value)
+            if call.started < self._slow_before:
+                self._slow.ended(call, stop.value)
         except (Exception, CancelledError) as failure:  # noqa: BLE001
             self._ended(call)
             self._fail(call, failure)
+            if call.started < self._slow_before:
+                self._slow.ended(call, None)
         else:
             self._park(call, coroutine, waiting)
 
@@ -169,6 +182,7 @@ class Runner:
         self._resume(calls, None)
 
     def _resume(self, calls: list[Call], future: Future[Any] | None) -> None:
+        self._slow_before = time.monotonic() - self._slow.limit
         for call in calls:
             coroutine = call.coroutine
             # Cancelled meanwhile, it has ended or waits for something else.

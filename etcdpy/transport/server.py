@@ -21,6 +21,7 @@ from .listener import NotFoundOverHttp1, ProtocolFactory, Sniffer
 from .protocol import Http2Protocol
 from .routes import RouteTable
 from .runner import Runner
+from .slow import SlowCalls
 
 _TICK_SECONDS: Final = 1.0
 _BACKLOG: Final = 4096
@@ -46,6 +47,7 @@ class Server:
         *,
         http: HttpHandler = not_found,
         http1: ProtocolFactory = NotFoundOverHttp1,
+        slow: SlowCalls | None = None,
     ) -> None:
         """
         Make a server that listens nowhere yet.
@@ -55,6 +57,7 @@ class Server:
             http: Answers requests over HTTP/2 that are not gRPC.
             http1: Makes the protocol of each HTTP/1.1 connection, which is told of the
                 connection and its first bytes as asyncio would.
+            slow: Is told of the slow calls among those that have no task.
 
         """
         self.options = options or ServerOptions()
@@ -63,6 +66,7 @@ class Server:
         self.memory = HeadMemory(self._routes)
         self._http = http
         self._http1 = http1
+        self._slow = slow
         self._sniffers: set[Sniffer] = set()
         self._listeners: list[asyncio.Server] = []
         self._unix_paths: list[str] = []
@@ -156,7 +160,7 @@ class Server:
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
         if self._ticker is None:
-            self.runner = Runner(loop, self._http)
+            self.runner = Runner(loop, self._http, self._slow)
             self._ticker = loop.call_later(_TICK_SECONDS, self._tick, loop)
         return loop
 

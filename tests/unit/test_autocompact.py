@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from etcdpy.autocompact import PeriodicPolicy, Policy, RevisionPolicy, go_duration, policy
+from etcdpy.autocompact import PeriodicPolicy, Policy, RevisionPolicy, policy
 
 HOUR = 3600.0
 
@@ -65,18 +63,3 @@ def test_no_retention_is_no_compaction() -> None:
     assert policy("revision", 0, 1, 0) is None
     assert isinstance(policy("revision", 5, 1, 0), RevisionPolicy)
     assert isinstance(policy("periodic", 10**9, 1, 0), PeriodicPolicy)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0s"),
-        (1.5, "1.5s"),
-        (90, "1m30s"),
-        (3600, "1h0m0s"),
-        (0.02, "20ms"),
-        (0.0000125, "12.5µs"),
-    ],
-)
-def test_durations_are_written_as_go_does(seconds: float, text: str) -> None:
-    assert go_duration(seconds) == text

@@ -168,3 +168,45 @@ async def test_failing_disk_is_told_to_all_who_wait() -> None:
         for done in dones:
             with pytest.raises(StorageError):
                 await asyncio.wait_for(asyncio.shield(done), 1)
+
+
+async def drops(log: FakeLog, done: asyncio.Future[None]) -> list[int]:
+    """Let the disk keep up until ``done``; return the sizes of the batches."""
+    sizes: list[int] = []
+    while not done.done():
+        await turns()
+        sizes += [len(batch.drops) for batch in log.on_their_way if batch.drops]
+        log.settle()
+    return sizes
+
+
+@pytest.mark.parametrize(
+    ("limit", "sizes"), [(4, [4, 4, 2]), (1, [1] * 10), (0, [10]), (-1, [10]), (10**9, [10])]
+)
+async def test_batches_are_as_large_as_they_are_set_to_be(limit: int, sizes: list[int]) -> None:
+    async with new_store() as (store, log):
+        for number in range(11):
+            put(store, (b"hot", b"%d" % number))
+        await settle(log)
+        compactor = Compactor(store, batch_limit=limit)
+        assert await drops(log, compactor.schedule(12)[1]) == sizes
+
+
+async def test_it_sleeps_between_batches_and_not_after_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    turn = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        slept.extend([seconds] if seconds else [])
+        await turn(0)
+
+    async with new_store() as (store, log):
+        for number in range(4):
+            put(store, (b"hot", b"%d" % number))
+        await settle(log)
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        compactor = Compactor(store, batch_limit=1, sleep=0.25)
+        assert await drops(log, compactor.schedule(5)[1]) == [1, 1, 1]
+    assert slept == [0.25, 0.25, 0.25]

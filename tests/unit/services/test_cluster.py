@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,22 @@ async def test_nobody_joins(urls: list[str], error: type[Exception]) -> None:
     async with serving() as (service, _):
         with pytest.raises(error):
             await service.MemberAdd(pb.MemberAddRequest(peerURLs=urls), None)
+
+
+@pytest.mark.parametrize(
+    ("limit", "error"),
+    [(1, errors.TooFewStartedMembersError), (0, errors.TooManyLearnersError)],
+)
+async def test_learner_may_be_one_too_many(limit: int, error: type[Exception]) -> None:
+    async with new_store() as (store, log):
+        service = ClusterService(replace(make_node(store, log), max_learners=limit))
+        request = pb.MemberAddRequest(peerURLs=["http://127.0.0.1:1"], isLearner=True)
+        with pytest.raises(error):
+            await service.MemberAdd(request, None)
+        with pytest.raises(errors.PeerUrlExistsError):
+            await service.MemberAdd(
+                pb.MemberAddRequest(peerURLs=IDENTITY.peer_urls, isLearner=True), None
+            )
 
 
 @pytest.mark.parametrize("unknown", [0, 7])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 import pytest
 
-from etcdpy.transport import ServerOptions, StatusError, frames, inline
+from etcdpy.transport import ServerOptions, SlowCalls, StatusError, frames, inline
 from etcdpy.transport.call import Call
 from etcdpy.transport.connection import Connection
 from etcdpy.transport.context import Context
@@ -23,12 +25,14 @@ from .peer import Peer, message
 Handler = Callable[[bytes, Context], Awaitable[bytes]]
 
 
-def serving(handler: Handler, options: ServerOptions | None = None) -> Peer:
+def serving(
+    handler: Handler, options: ServerOptions | None = None, slow: SlowCalls | None = None
+) -> Peer:
     """Return a peer whose ``/test.Echo/Unary`` is a handler."""
     table = RouteTable()
     table.add_methods("test.Echo", {"Unary": grpc.unary_unary_rpc_method_handler(handler)})
     peer = Peer(hello=False)
-    runner: Any = Runner(asyncio.get_running_loop(), not_found)
+    runner: Any = Runner(asyncio.get_running_loop(), not_found, slow)
     peer.app = runner
     peer.connection = Connection(
         runner, HeadMemory(table), options or ServerOptions(), peer.now, driver=peer
@@ -276,3 +280,65 @@ async def test_details_go_with_the_code(code: grpc.StatusCode) -> None:
     reply = peer.reply(peer.call(b"x"))
     assert reply.status == (code.value[0], "said")
     assert bool(reply.data) is (code is grpc.StatusCode.OK)
+
+
+class Told:
+    """What is said of slow calls."""
+
+    def __init__(self, limit: float) -> None:
+        self.calls: list[tuple[bytes, bytes | None, float]] = []
+        self.slow = SlowCalls(limit, self._note)
+
+    def _note(self, call: Call, request: bytes, response: bytes | None, took: float) -> None:
+        self.calls.append((request, response, took))
+
+
+@pytest.mark.parametrize(("limit", "is_told"), [(-1.0, True), (3600.0, False), (math.inf, False)])
+async def test_call_that_waited_longer_than_the_limit_is_told_of(
+    limit: float, is_told: bool
+) -> None:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        await asyncio.sleep(0)
+        return request + await future
+
+    told = Told(limit)
+    peer = serving(handler, slow=told.slow)
+    peer.now = time.monotonic()  # what else is on the runner's clock
+    stream = peer.call(b"x")
+    await turns()
+    assert not told.calls
+    future.set_result(b"!")
+    await turns()
+    assert peer.reply(stream).body == message(b"x!")
+    assert [call[:2] for call in told.calls] == [(b"x", b"x!")] * is_told
+    assert all(0 <= took < 60 for *_, took in told.calls)
+
+
+async def test_call_that_waited_and_failed_is_told_of_without_a_response() -> None:
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        await asyncio.sleep(0)
+        raise StatusError(grpc.StatusCode.NOT_FOUND, "gone")
+
+    told = Told(limit=-1.0)
+    peer = serving(handler, slow=told.slow)
+    peer.now = time.monotonic()
+    stream = peer.call(b"x")
+    await turns()
+    assert peer.reply(stream).status == (5, "gone")
+    assert [call[:2] for call in told.calls] == [(b"x", None)]
+
+
+async def test_call_that_never_waits_is_not_told_of() -> None:
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        return request
+
+    told = Told(limit=-1.0)
+    peer = serving(handler, slow=told.slow)
+    assert peer.reply(peer.call(b"x")).status == (0, "")
+    await turns()
+    assert not told.calls
