@@ -17,7 +17,7 @@ EVENTS_PER_STEP = 128
 #: Bytes after which a step has enough events.
 BYTES_PER_STEP = 1 << 20
 #: What an event costs if what its key held before has to be read: so many without.
-COST_OF_PREVIOUS = 4
+COST_OF_PREVIOUS = 8
 #: What letting go of an event costs, as a share of making it.
 COST_OF_RELEASE = 0.25
 

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from etcdpy.mvcc.restore import restore
 from etcdpy.mvcc.store import Store
-from etcdpy.storage import Backend, GroupCommit
+from etcdpy.storage import Backend, Batch, GroupCommit
 
 
 @asynccontextmanager
-async def opened_store(path: Path) -> AsyncIterator[tuple[Store, GroupCommit]]:
-    """Open the store in ``path`` and its log; close them as the server does."""
+async def opened_store(
+    path: Path, on_durable: Callable[[Batch], None] | None = None
+) -> AsyncIterator[tuple[Store, GroupCommit]]:
+    """
+    Open the store in ``path`` and its log; close them as the server does.
+
+    Args:
+        on_durable: Called with each batch on disk, after the store.
+
+    """
+
+    def tell(batch: Batch) -> None:
+        store.made_durable(batch)
+        if on_durable is not None:
+            on_durable(batch)
+
     backend = Backend.open(path, fsync=False)
     log = GroupCommit(
         backend,
         asyncio.get_running_loop(),
-        on_durable=lambda batch: store.made_durable(batch),
+        on_durable=tell,
         on_seal=lambda batch: store.seal(batch),
     )
     store = Store(log)
