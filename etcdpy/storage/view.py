@@ -13,7 +13,9 @@ one that two layers hold for a moment is the same in both.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.batch import Batch
@@ -112,14 +114,9 @@ class NewestView:
 
     def _recent(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         """Yield rows in memory, as of when the first is asked for."""
-        recent = []
-        for rows in (self.batch.rows, self._rows):
-            for row_key, value in reversed(rows.items()):
-                if row_key < start:
-                    break
-                if stop is None or row_key < stop:
-                    recent.append((row_key, value))
-        yield from reversed(recent)
+        older, newer = (_tail(rows, start, stop) for rows in (self._rows, self.batch.rows))
+        yield from older
+        yield from newer
 
     def _keep(self, batch: Batch) -> None:
         """Show a batch that no longer gathers until ``_forget``."""
@@ -140,3 +137,19 @@ class NewestView:
             for place in batch.puts:
                 if self._puts.get(place) is batch:
                     del self._puts[place]
+
+
+def _tail(rows: dict[bytes, bytes], start: bytes, stop: bytes | None) -> list[tuple[bytes, bytes]]:
+    """Return those in [start, stop) of ascending rows; most often they are the last few."""
+    backwards = reversed(rows.items())
+    found: list[tuple[bytes, bytes]] = []
+    number = 64
+    while more := list(islice(backwards, number)):
+        found += more
+        if more[-1][0] < start:
+            break
+        number = len(found)
+    found.reverse()
+    # A tuple of the key alone is before one with a value.
+    end = None if stop is None else bisect_left(found, (stop,))
+    return found[bisect_left(found, (start,)) : end]
