@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop import aetcd_clients, etcetra_environment, go_client
+from tests.interop.etcdctl import Etcdctl
 from tests.support.servers import Server, etcdpy_server, reference_etcd
 
 
@@ -53,6 +54,11 @@ async def both(pair: Pair) -> AsyncIterator[aetcd_clients.Both]:
         await clients.answer(lambda c: c.put(b"c", b"3"))
         await clients.answer(lambda c: c.put(b"a", b"9"))
         yield clients
+
+
+@pytest.fixture(scope="session")
+def etcdctl() -> Etcdctl:
+    return Etcdctl.found()
 
 
 @pytest.fixture(scope="session")
