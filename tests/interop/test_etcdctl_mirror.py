@@ -111,7 +111,7 @@ def test_what_is_there_and_what_comes_is_mirrored(
         _wait_until_alike(copy, keys)
         _change(source, list(keys))
         _wait_until_alike(copy, _pairs(source))
-        _fill(source, {key: b"all again" for key in keys})
+        _fill(source, dict.fromkeys(keys, b"all again"))
         _wait_until_alike(copy, _pairs(source))
 
 
