@@ -70,7 +70,9 @@ def _restore_rows(store: Store, source: Source) -> int:
         kv = decode(row)
         main, sub = unpack(row_key)
         if len(row_key) == ROW_KEY_LENGTH:
-            note(kv.key, main, sub, kv.create_revision, kv.version)
+            # An empty row is what bumping the revision puts at the new one. etcd takes it for a
+            # put of the empty key, which nobody can read, but which hashes and compactions see.
+            note(kv.key, main, sub, kv.create_revision or main, kv.version or 1)
             if kv.lease or has_leases:
                 has_leases = True
                 attach(kv.key, kv.lease)

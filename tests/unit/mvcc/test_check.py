@@ -135,6 +135,23 @@ async def test_compaction_half_done_is_sound() -> None:
     assert verify_source(disk).rows == 4
 
 
+async def test_bumped_revision_is_sound() -> None:
+    disk = await sound_disk()
+    disk.key_rows[row_key(1006, 0)] = b""
+    disk.values[Bucket.META, SCHEDULED_COMPACTION] = row_key(1006, 0)
+    assert verify_source(disk) == CheckReport(1006, 1006, 5, keys=2, rows=6)
+    disk.key_rows[row_key(2006, 0)] = b""
+    disk.values[Bucket.META, SCHEDULED_COMPACTION] = row_key(2006, 0)
+    assert verify_source(disk) == CheckReport(2006, 2006, 5, keys=2, rows=7)
+
+
+async def test_empty_row_that_is_not_compacted_is_damage() -> None:
+    disk = await sound_disk()
+    disk.key_rows[row_key(7, 0)] = b""
+    with pytest.raises(InconsistentError, match="row 7/0: no key"):
+        verify_source(disk)
+
+
 async def test_data_directory_is_checked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

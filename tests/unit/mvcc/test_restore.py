@@ -90,3 +90,16 @@ async def test_revision_never_falls_below_a_compaction() -> None:
     disk = Disk(values={(Bucket.META, SCHEDULED_COMPACTION): row_key(9, 0)})
     store, unfinished = restored(disk)
     assert (store.revision, unfinished) == (9, 9)
+
+
+async def test_bumped_revision_is_a_put_of_a_key_nobody_asks_for() -> None:
+    async with new_store() as (before, log):
+        await worked_example(before, log)
+        disk = log.disk
+    for main in (1005, 2005):
+        disk.key_rows[row_key(main, 0)] = b""
+        disk.values[Bucket.META, SCHEDULED_COMPACTION] = row_key(main, 0)
+        store, unfinished = restored(disk)
+        assert store.revision == store.compact_revision == unfinished == main
+        assert store.index.row_key_at(b"", main) == row_key(main, 0)
+        assert store.index.scan(b"\0", None, main, 9) == ([b"a", b"b", b"c"], None)
