@@ -112,6 +112,16 @@ class LeaseKeeper:
         self._store.applied_index += 1
         return lease, self._write(lease.lease_id, lease.encoded())
 
+    def renew_at_once(self, lease_id: int) -> Lease | None:
+        """
+        Let a lease start again, if nothing must be written for it.
+
+        Returns:
+            The lease; None if it is not there, has run out, or has a checkpoint.
+
+        """
+        return self.lessor.renew_plain(lease_id, self.clock())
+
     def renew(self, lease: Lease) -> Future[None] | None:
         """
         Let a lease that has not run out start again.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Coroutine
 from typing import Any
 
 from etcdpy.lease import Lease, LeaseKeeper
@@ -13,7 +13,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.pb.wire import delimited, number
 from etcdpy.services.node import Node
-from etcdpy.transport import inline
+from etcdpy.transport import answers_each, inline
 
 #: What etcd's quota counts for a lease, in bytes.
 LEASE_COST = 64
@@ -25,6 +25,7 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
     def __init__(self, node: Node, keeper: LeaseKeeper) -> None:
         self._node = node
         self._keeper = keeper
+        self._store = node.store
         self._headers = node.headers
 
     @inline
@@ -48,31 +49,31 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
         await durable
         return reply
 
-    async def LeaseKeepAlive(
-        self, requests: AsyncIterator[pb.LeaseKeepAliveRequest], context: Any
-    ) -> None:
-        """Renew leases, one reply for each request; a lease that is gone has TTL 0."""
-        store, keeper = self._node.store, self._keeper
-        async for request in requests:
-            # As in etcd, of before the renewal.
-            header = self._headers.at(store.durable_revision)
-            lease = keeper.lessor.get(request.ID)
-            if lease is not None and keeper.remaining(lease) > 0:
-                if durable := keeper.renew(lease):
-                    await durable
-                reply = header + lease.fields
-            else:
-                await self._gone(lease)
-                reply = header + number(2, request.ID)
-            await context.write(reply)
+    @answers_each
+    def LeaseKeepAlive(
+        self, request: pb.LeaseKeepAliveRequest, context: Any
+    ) -> bytes | Coroutine[Any, Any, bytes]:
+        """Renew a lease; one that is gone has TTL 0."""
+        # As in etcd, of before the renewal.
+        header = self._headers.at(self._store.durable_revision)
+        lease = self._keeper.renew_at_once(request.ID)
+        if lease is not None:
+            return header + lease.fields
+        return self._renew(request.ID, header)
 
-    async def _gone(self, lease: Lease | None) -> None:
-        """Wait until it is certain that a lease does not exist, or no more."""
+    async def _renew(self, lease_id: int, header: bytes) -> bytes:
+        keeper = self._keeper
+        lease = keeper.lessor.get(lease_id)
+        if lease is not None and keeper.remaining(lease) > 0:
+            if durable := keeper.renew(lease):
+                await durable
+            return header + lease.fields
         if lease is not None:
             # It has run out and is about to be revoked: there is no way back.
-            await self._keeper.ended(lease)
-        if settled := self._node.store.settled():
+            await keeper.ended(lease)
+        if settled := self._store.settled():
             await settled  # a crash could still bring it back
+        return header + number(2, lease_id)
 
     @inline
     async def LeaseTimeToLive(

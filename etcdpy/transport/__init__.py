@@ -11,7 +11,7 @@ from .context import Context
 from .http import HttpHandler, HttpRequest, HttpResponse
 from .limits import ServerOptions
 from .reference import ReferenceServer
-from .routes import inline, is_inline
+from .routes import answers_each, inline, is_inline
 from .server import Server
 from .slow import SlowCalls
 from .status import Metadata, StatusError
@@ -27,6 +27,7 @@ __all__ = [
     "ServerOptions",
     "SlowCalls",
     "StatusError",
+    "answers_each",
     "inline",
     "is_inline",
 ]

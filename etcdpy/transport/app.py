@@ -24,6 +24,12 @@ class App(Protocol):
     def start_stream(self, call: Call) -> None:
         """Run the handler of a method that takes a stream of requests."""
 
+    def answer_one(self, call: Call, message: bytes) -> None:
+        """Answer the next request of a stream in ``connection.prompt``."""
+
+    def answer_arrived(self, call: Call) -> None:
+        """Answer what waits in a stream each of whose requests gets a response; see to its end."""
+
     def start_http(self, call: Call, body: bytes | None) -> None:
         """Answer a request that is not gRPC; its body is None if that was too long."""
 

@@ -82,6 +82,7 @@ class Call:
         stream_id: Its stream.
         head: The request's headers.
         deadline: When it is out of time, in monotonic seconds.
+        bypassed: Bytes of requests that went straight to the handler, not in ``incoming`` yet.
         tick: Its place among the watched deadlines, 0 if it is not there.
         credit: What the peer's window for the stream is above its initial window.
         remote_closed: The client has ended its side.
@@ -106,6 +107,7 @@ class Call:
 
     __slots__ = (
         "__weakref__",
+        "bypassed",
         "connection",
         "coroutine",
         "credit",
@@ -143,7 +145,7 @@ class Call:
         self.remote_closed = remote_closed
         self.is_opened = self.is_answered = self.is_closed = False
         self.is_running = self.is_orphan = False
-        self.tick = self.credit = 0
+        self.tick = self.credit = self.bypassed = 0
         self.incoming: Incoming | None = None
         self.outgoing: Outgoing | None = None
         self.coroutine: Coroutine[Any, Any, Any] | None = None
@@ -161,6 +163,8 @@ class Call:
 
         """
         incoming = self._incoming()
+        if self.bypassed:
+            self.account()
         if not incoming.window.take(size):
             self.connection.fault(self, frames.FLOW_CONTROL_ERROR)
             return
@@ -177,10 +181,10 @@ class Call:
         else:
             self._consumed(incoming, size - len(payload))
             incoming.reader.feed(payload)
-            if self.is_running:
-                incoming.wake()
-            else:
+            if not self.is_running:
                 self._look_for_request(incoming)
+            else:
+                self._arrived(incoming)
 
     def half_close(self) -> None:
         """Note that the client has sent all."""
@@ -191,7 +195,7 @@ class Call:
         elif self.head.http_fields is not None:
             self.connection.complete.append(self)
         elif self.is_running:
-            incoming.wake()
+            self._arrived(incoming)
         elif not incoming.is_settled:
             incoming.is_settled = True
             text = "unexpected EOF" if incoming.reader.missing else "EOF"
@@ -221,6 +225,14 @@ class Call:
             raise ProtocolStatus(INTERNAL, "unexpected EOF")
         return message
 
+    def account(self) -> None:
+        """Count the bytes of ``bypassed`` towards the window."""
+        incoming = self._incoming()
+        size, self.bypassed = self.bypassed, 0
+        # It has room for them: they are counted before they are half of it.
+        incoming.window.take(size)
+        self._consumed(incoming, size)
+
     def take_body(self) -> bytes | None:
         """Return the body of a request that is not gRPC, None if it was too long."""
         incoming = self._incoming()
@@ -236,6 +248,14 @@ class Call:
             limit = self.connection.options.max_receive_message
             self.incoming = Incoming(MessageReader(limit, is_gzip=self.head.is_gzip))
         return self.incoming
+
+    def _arrived(self, incoming: Incoming) -> None:
+        """Have the handler of a stream look at it again."""
+        assert self.head.route is not None
+        if self.head.route.answers_each:
+            self.connection.app.answer_arrived(self)
+        else:
+            incoming.wake()
 
     def _look_for_request(self, incoming: Incoming) -> None:
         """Start a unary call once its message is complete, and drop what follows it."""

@@ -45,6 +45,7 @@ from .limits import (
     CONNECTION_WINDOW,
     FIRST_FRAMES_SECONDS,
     FREE_ORPHANS,
+    INITIAL_STREAM_WINDOW,
     MAX_BUFFERED,
     ServerOptions,
 )
@@ -85,6 +86,8 @@ class Connection:
         complete: Calls whose request became complete, to be started when all that arrived
             together has been looked at: an END_STREAM in a frame of its own often follows.
             They stay here while the client does not read what it has asked for.
+        prompt: Streams each of whose requests gets a response, and has got it: the next one
+            goes straight to the handler.
         peer: The client's address as gRPC writes it.
         now: When what was read last had arrived, in monotonic seconds.
 
@@ -108,6 +111,7 @@ class Connection:
         self._new_call = app.call_type
         self.streams: dict[int, Call] = {}
         self.complete: deque[Call] = deque()
+        self.prompt: dict[int, Call] = {}
         self._policy = PingPolicy(options.keepalive_min_time)
         self.sender = Sender(self.streams, self._policy)
         self._keepalive = Keepalive(options.keepalive_interval, options.keepalive_timeout, now)
@@ -146,9 +150,11 @@ class Connection:
         try:
             if self._needs_preface:
                 data = self._read_preface(data)
-            self._read_frames(data, now)
-            self._start_complete()
-            self._watch_incomplete()
+            start = self._read_prompt(data) if self.prompt else 0
+            if start < len(data):
+                self._read_frames(data, now, start)
+                self._start_complete()
+                self._watch_incomplete()
         except ConnectionFault as fault:
             self._end(fault.code, fault.debug)
         except Exception:  # noqa: BLE001
@@ -227,6 +233,11 @@ class Connection:
         self.sender.reset(call, code)
         self.app.cancel(call)
 
+    def expect(self, call: Call) -> None:
+        """Let the next request of a stream go straight to its handler, which waits for it."""
+        if not call.buffered and call.head.content_length < 0:
+            self.prompt[call.stream_id] = call
+
     def orphaned(self, call: Call) -> None:
         """Note a handler that goes on without its stream; it still counts as a live one."""
         call.is_orphan = True
@@ -252,9 +263,43 @@ class Connection:
         self.sender.out.append(self.options.first_frames())
         return data[len(head) :]
 
-    def _read_frames(self, data: bytes, now: float) -> None:
+    def _read_prompt(self, data: bytes) -> int:
         """
-        Read all whole frames and keep the rest.
+        Have requests answered by handlers that wait for them; return where other bytes begin.
+
+        Fast path: a read mostly holds one such request, and nothing else.
+        """
+        if not self._is_plain:
+            return 0
+        unpack, prompt, limit = _DATA_AND_PREFIX.unpack_from, self.prompt, self._direct_limit
+        pos = 0
+        while len(data) - pos >= _DATA_AND_PREFIX_SIZE:
+            word, flags, stream_id, is_compressed, length = unpack(data, pos)
+            call = prompt.get(stream_id)
+            size = length + PREFIX_SIZE
+            end = pos + HEADER_SIZE + size
+            if (
+                call is None
+                or word != size << 8  # DATA, and exactly this message
+                or flags
+                or is_compressed
+                or length > limit
+                or end > len(data)
+            ):
+                break
+            self._uncredited += size
+            call.bypassed += size
+            if call.bypassed >= _ACCOUNT_AT:
+                call.account()
+            self.app.answer_one(call, data[pos + _DATA_AND_PREFIX_SIZE : end])
+            pos = end
+        if self._uncredited >= _CREDIT_AT:
+            self._credit()
+        return pos
+
+    def _read_frames(self, data: bytes, now: float, pos: int) -> None:
+        """
+        Read all whole frames from ``pos`` on and keep the rest.
 
         The loop is the hot path of the server: a call of a known kind whose request is one
         HEADERS and one DATA frame, both here, goes from bytes to handler without a detour.
@@ -265,7 +310,6 @@ class Connection:
         new_call = self._new_call
         start_unary = self.app.start_unary
         streams = self.streams
-        pos = 0
         end = len(data)
         while end - pos >= HEADER_SIZE:
             word, flags, stream_id = unpack(data, pos)
@@ -648,6 +692,7 @@ class Connection:
         self._is_over = True
 
 
+_ACCOUNT_AT: Final = INITIAL_STREAM_WINDOW // 4
 _CREDIT_AT: Final = CONNECTION_WINDOW // 4
 _MAX_HEADERS_WORD: Final = MAX_FRAME_SIZE << 8 | HEADERS
 

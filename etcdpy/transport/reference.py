@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from functools import partial
+from inspect import iscoroutine
 from typing import Any
 
 import grpc
 import grpc.aio
 
 from .limits import MAX_HEADER_LIST, ServerOptions
+from .routes import is_answering_each
 from .status import StatusError
 
 Behavior = Callable[[Any, Any], Any]
@@ -159,6 +162,9 @@ def _unary(behavior: Behavior) -> Behavior:
 
 
 def _stream(behavior: Behavior) -> Behavior:
+    if is_answering_each(behavior):
+        behavior = partial(_answer_each, behavior)
+
     async def stream(request: Any, context: Any) -> None:
         try:
             result = behavior(request, context)
@@ -171,6 +177,12 @@ def _stream(behavior: Behavior) -> Behavior:
             await _abort(context, error)
 
     return stream
+
+
+async def _answer_each(answer: Behavior, requests: AsyncIterable[Any], context: Any) -> None:
+    async for request in requests:
+        response = answer(request, context)
+        await context.write(await response if iscoroutine(response) else response)
 
 
 async def _abort(context: Any, error: StatusError | NotImplementedError) -> None:

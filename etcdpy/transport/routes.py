@@ -12,6 +12,7 @@ from .quoting import go_quote, go_text
 from .status import UNIMPLEMENTED, ProtocolStatus
 
 _INLINE = "_transport_inline"
+_ANSWERS_EACH = "_transport_answers_each"
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -33,6 +34,24 @@ def is_inline(handler: Callable[..., Any]) -> bool:
     return bool(getattr(handler, _INLINE, False))
 
 
+def answers_each(handler: Handler) -> Handler:
+    """
+    Mark the handler of a stream of requests each of which gets one response.
+
+    It is a plain function of one request and the context, called as soon as that is complete.
+    What it returns is the response, written in the same turn of the loop; or a coroutine that
+    returns it, if it has to wait, of which :func:`inline` says what it may do. The requests of
+    a stream are taken one after the other; after the last the stream ends with success.
+    """
+    setattr(handler, _ANSWERS_EACH, True)
+    return handler
+
+
+def is_answering_each(handler: Callable[..., Any]) -> bool:
+    """Tell whether a handler was marked with :func:`answers_each`."""
+    return bool(getattr(handler, _ANSWERS_EACH, False))
+
+
 def _identity(message: Any) -> Any:
     return message
 
@@ -49,6 +68,7 @@ class Route:
         deserialize: Bytes to request.
         serialize: Response to bytes.
         inline: Whether ``behavior`` was marked with :func:`inline`.
+        answers_each: Whether it was with :func:`answers_each`.
 
     """
 
@@ -58,6 +78,7 @@ class Route:
     deserialize: Callable[[bytes], Any]
     serialize: Callable[[Any], bytes]
     inline: bool
+    answers_each: bool = False
 
     @classmethod
     def of(cls, handler: grpc.RpcMethodHandler[Any, Any]) -> Route:
@@ -77,6 +98,7 @@ class Route:
             handler.request_deserializer or _identity,
             handler.response_serializer or _identity,
             streaming == (False, False) and is_inline(behavior),
+            streaming == (True, True) and is_answering_each(behavior),
         )
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from asyncio import CancelledError, Future
 from collections.abc import Coroutine
+from types import CoroutineType
 from typing import Any, Final
 
 from .call import Call
@@ -33,6 +35,9 @@ from .status import (
 )
 
 _log: Final = logging.getLogger(__name__)
+
+_ANSWERS_PER_TURN: Final = 64
+"""Requests of one stream answered between two turns of the loop: thousands may have come."""
 
 
 class Runner:
@@ -100,6 +105,12 @@ class Runner:
         """Run the handler of a method that takes a stream of requests."""
         assert isinstance(call, Context)
         assert call.head.route is not None
+        if call.head.route.answers_each:
+            call.is_running = True
+            call.started = math.inf  # such a stream is never slow
+            self.watch(call)
+            call.connection.expect(call)
+            return
         requests = RequestIterator(call)
         self._spawn(call, self._run(call, requests))
 
@@ -121,6 +132,10 @@ class Runner:
         elif call.coroutine is not None:
             coroutine, call.coroutine, call.waiting = call.coroutine, None, None
             self._step(call, coroutine, CancelledError())
+        else:
+            # A stream all of whose requests so far have their responses.
+            call.connection.prompt.pop(call.stream_id, None)
+            self._ended(call)
 
     async def close(self) -> None:
         """Cancel what still runs and wait for it, but not for ever."""
@@ -132,6 +147,71 @@ class Runner:
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
 
+    # Streams each of whose requests gets a response.
+
+    def answer_one(self, call: Call, message: bytes) -> None:
+        """Answer the next request of a stream in ``connection.prompt``."""
+        route = call.head.route
+        assert route is not None
+        # Fast path, measured: a third of the cost of waking a coroutine that reads and writes.
+        try:
+            request = route.deserialize(message)
+        except Exception:  # noqa: BLE001 (whatever a deserializer raises)
+            self._break(call, unreadable())
+            return
+        try:
+            response = route.behavior(request, call)
+            if type(response) is not CoroutineType:
+                body = route.serialize(response)
+                if call.connection.sender.try_message(call, b"", body):
+                    return
+        except (Exception, CancelledError) as error:  # noqa: BLE001
+            self._break(call, error)
+            return
+        # It has to wait, for itself or for room, and so has what comes after it.
+        call.connection.prompt.pop(call.stream_id, None)
+        self._step(call, self._answer_late(call, response))
+
+    def answer_arrived(self, call: Call) -> None:
+        """Answer what waits in a stream each of whose requests gets a response; see to its end."""
+        # A coroutine that waits will look by itself.
+        if call.coroutine is None:
+            call.connection.prompt.pop(call.stream_id, None)
+            self._step(call, self._answer_all(call))
+
+    async def _answer_late(self, call: Call, response: Any) -> bool:
+        """Give a response that has to wait; then as below."""
+        await self._respond(call, response)
+        return await self._answer_all(call)
+
+    async def _answer_all(self, call: Call) -> bool:
+        """Answer what has arrived; return whether that was all of the stream."""
+        assert isinstance(call, Context)
+        assert call.head.route is not None
+        answered = 0
+        while (message := call.next_message()) is not None:
+            await self._respond(call, call.head.route.behavior(call.deserialize(message), call))
+            answered += 1
+            if answered % _ANSWERS_PER_TURN == 0:
+                await asyncio.sleep(0)
+        return call.remote_closed
+
+    async def _respond(self, call: Call, response: Any) -> None:
+        assert isinstance(call, Context)
+        await call.write(await response if type(response) is CoroutineType else response)
+
+    def _answered(self, call: Call, *, is_over: bool) -> None:
+        if is_over:
+            self._ended(call)
+            self._finish(call)
+        else:
+            call.connection.expect(call)
+
+    def _break(self, call: Call, error: BaseException) -> None:
+        call.connection.prompt.pop(call.stream_id, None)
+        self._ended(call)
+        self._fail(call, error)
+
     # Handlers without a task.
 
     def _step(
@@ -141,6 +221,10 @@ class Runner:
         try:
             waiting = coroutine.send(None) if error is None else coroutine.throw(error)
         except StopIteration as stop:
+            assert call.head.route is not None
+            if call.head.route.answers_each:
+                self._answered(call, is_over=stop.value)
+                return
             self._ended(call)
             self._answer(call, stop.value)
             if call.started < self._slow_before:

@@ -32,6 +32,7 @@ METHODS = {
     "Large": b"100000",
     "Repeat": b'{"count": 50, "size": 5000}',
     "Chat": b"a",
+    "Each": b"w",
     "Watch": b"a",
     "Collect": b"a",
     "Nope": b"",

@@ -17,7 +17,7 @@ import signal
 import ssl
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any
 
 import grpc
@@ -30,6 +30,7 @@ from etcdpy.transport import (
     Server,
     ServerOptions,
     StatusError,
+    answers_each,
     inline,
 )
 
@@ -155,6 +156,12 @@ async def chat(requests: AsyncIterator[bytes], context: Context) -> AsyncIterato
             yield request
 
 
+@answers_each
+def each(request: bytes, context: Context) -> bytes | Coroutine[Any, Any, bytes]:
+    """Echo each message, those that begin with a "w" a little later."""
+    return task(request, context) if request.startswith(b"w") else request
+
+
 async def watch(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
     """Echo each message; when the peer has half-closed say so, and stay."""
     with counted():
@@ -204,7 +211,7 @@ def handlers() -> grpc.GenericRpcHandler:
     )
     methods["Repeat"] = grpc.unary_stream_rpc_method_handler(repeat)
     methods["Collect"] = grpc.stream_unary_rpc_method_handler(collect)
-    for name, function in {"Chat": chat, "Watch": watch, "Deaf": deaf}.items():
+    for name, function in {"Chat": chat, "Each": each, "Watch": watch, "Deaf": deaf}.items():
         methods[name] = grpc.stream_stream_rpc_method_handler(function)
     return grpc.method_handlers_generic_handler("echo.Echo", methods)
 

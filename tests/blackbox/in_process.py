@@ -9,8 +9,8 @@ from etcdpy.transport.routes import Route, RouteTable
 from .bent import METHODS
 from .h2client import Frame
 
-STREAMS_REQUESTS = ("Chat", "Watch", "Collect")
-STREAMS_RESPONSES = ("Repeat", "Chat", "Watch")
+STREAMS_REQUESTS = ("Chat", "Each", "Watch", "Collect")
+STREAMS_RESPONSES = ("Repeat", "Chat", "Each", "Watch")
 
 
 class Answerer:
@@ -29,6 +29,12 @@ class Answerer:
     def start_stream(self, call: Call) -> None:
         self.started.append(call.stream_id)
         call.is_running = True
+
+    def answer_one(self, call: Call, message: bytes) -> None:
+        raise AssertionError("no method here answers each request")
+
+    def answer_arrived(self, call: Call) -> None:
+        raise AssertionError("no method here answers each request")
 
     def start_http(self, call: Call, body: bytes | None) -> None:
         call.connection.sender.status(call, 12, "not here")

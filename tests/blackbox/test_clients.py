@@ -93,9 +93,10 @@ class TestGrpcio:
         call.cancel()
         server.wait_idle()
 
-    def test_bidi(self, channel: Any) -> None:
-        bodies = [bytes(i) for i in range(300)]
-        assert list(channel.stream_stream("/echo.Echo/Chat")(iter(bodies))) == bodies
+    @pytest.mark.parametrize("method", ["Chat", "Each"])
+    def test_bidi(self, channel: Any, method: str) -> None:
+        bodies = [(b"w" if i % 7 == 0 else b"a") * i for i in range(300)]
+        assert list(channel.stream_stream(f"/echo.Echo/{method}")(iter(bodies))) == bodies
 
 
 class TestGrpcioAsync:
@@ -104,8 +105,9 @@ class TestGrpcioAsync:
         replies = await asyncio.gather(*(call(b"%d" % i, timeout=10) for i in range(500)))
         assert replies == [b"%d" % i for i in range(500)]
 
-    async def test_conversation(self, aio_channel: Any) -> None:
-        call = aio_channel.stream_stream("/echo.Echo/Chat")()
+    @pytest.mark.parametrize("method", ["Chat", "Each"])
+    async def test_conversation(self, aio_channel: Any, method: str) -> None:
+        call = aio_channel.stream_stream(f"/echo.Echo/{method}")()
         for i in range(50):
             await call.write(b"%d" % i)
             assert await call.read() == b"%d" % i

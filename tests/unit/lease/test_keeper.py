@@ -221,16 +221,17 @@ async def test_renewal_takes_the_checkpoint_back_and_waits_for_the_disk(
 ) -> None:
     house = checkpointing
     lease, _ = house.keeper.grant(7, 1000)
-    assert house.keeper.renew(lease) is None
+    assert house.keeper.renew_at_once(7) is lease
     house.now += 300
     house.keeper.checkpoint_some()
     assert house.stored()[7].RemainingTTL == 700
+    assert house.keeper.renew_at_once(7) is None
     durable = house.keeper.renew(lease)
     assert durable is not None
     assert not durable.done()
     assert house.stored()[7].RemainingTTL == 0
     assert durable.done()
-    assert house.keeper.renew(lease) is None
+    assert house.keeper.renew_at_once(7) is lease
 
 
 async def test_restarted_lease_is_written_down_five_minutes_later() -> None:

@@ -80,6 +80,31 @@ def test_renewed_lease_outlives_its_first_deadline() -> None:
     assert ids(lessor.take_expired(19, 10)) == [1]
 
 
+def test_plain_renewal_does_the_same() -> None:
+    lessor = make_lessor()
+    lease = lessor.grant(1, 10, now=0)
+    assert lessor.renew_plain(1, now=9) is lease
+    assert lessor.take_expired(10, 10) == []
+    assert ids(lessor.take_expired(19, 10)) == [1]
+
+
+def test_plain_renewal_after_a_restart_gives_no_more_than_the_full_time() -> None:
+    lessor = make_lessor()
+    lessor.restore([stored(1, 10)], now=0, extra=100)
+    assert lessor.renew_plain(1, now=5) is not None
+    assert ids(lessor.take_expired(15, 10)) == [1]
+
+
+def test_plain_renewal_is_not_for_a_lease_that_is_gone_or_has_run_out_or_a_checkpoint() -> None:
+    lessor = make_lessor()
+    lease = lessor.grant(1, 10, now=0)
+    assert lessor.renew_plain(2, now=0) is None
+    assert lessor.renew_plain(1, now=10) is None
+    lease.checkpoint = 5
+    assert lessor.renew_plain(1, now=5) is None
+    assert (lease.deadline, lease.checkpoint) == (10, 5)
+
+
 def test_no_more_are_handed_out_than_asked_for_longest_ended_first() -> None:
     lessor = make_lessor()
     for lease_id in range(5):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import grpc
 import grpc.aio
 
-from etcdpy.transport import StatusError, inline
+from etcdpy.transport import StatusError, answers_each, inline
 
 UNARY = grpc.unary_unary_rpc_method_handler
 SERVER_STREAM = grpc.unary_stream_rpc_method_handler
@@ -65,6 +65,7 @@ class Service:
             "Join": CLIENT_STREAM(self.join),
             "Echo": BIDI(self.echo),
             "Read": BIDI(self.read),
+            "Each": BIDI(self.each),
             "EchoThenMore": BIDI(self.echo_then_more),
         }
         generic = grpc.method_handlers_generic_handler("test.Service", methods)
@@ -193,6 +194,12 @@ class Service:
     async def read(self, requests: AsyncIterator[bytes], context: Any) -> None:
         while (request := await context.read()) is not grpc.aio.EOF:
             await context.write(request)
+
+    @answers_each
+    def each(self, request: bytes, context: Any) -> bytes | Coroutine[Any, Any, bytes]:
+        if request == b"fail":
+            raise StatusError(grpc.StatusCode.DATA_LOSS, "asked for")
+        return self.parked(request, context) if request == b"wait" else request
 
     async def echo_then_more(
         self, requests: AsyncIterator[bytes], context: Any

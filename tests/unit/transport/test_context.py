@@ -201,7 +201,7 @@ class TestStreams:
         assert await method(slowly(b"a", b"b", b"c")) == b"a b c"
         assert await method(slowly()) == b""
 
-    @pytest.mark.parametrize("method", ["Echo", "Read"])
+    @pytest.mark.parametrize("method", ["Echo", "Read", "Each"])
     async def test_bidi_one_by_one(self, either: Channel, method: str) -> None:
         call = either.stream_stream(f"/test.Service/{method}")()
         for n in range(20):
@@ -211,11 +211,32 @@ class TestStreams:
         assert await call.read() is grpc.aio.EOF
         assert await call.code() is grpc.StatusCode.OK
 
-    @pytest.mark.parametrize("method", ["Echo", "Read"])
+    @pytest.mark.parametrize("method", ["Echo", "Read", "Each"])
     async def test_bidi_all_at_once(self, either: Channel, method: str) -> None:
         requests = [bytes(n * 100) for n in range(300)]
         call = either.stream_stream(f"/test.Service/{method}")(slowly(*requests))
         assert [m async for m in call] == requests
+
+    async def test_each_request_is_answered_in_turn(
+        self, either: Channel, service: Service
+    ) -> None:
+        call = either.stream_stream("/test.Service/Each")()
+        for request in (b"1", b"wait", b"2"):
+            await call.write(request)
+        await call.done_writing()
+        assert await call.read() == b"1"
+        service.release.set_result(b"ed")
+        assert [await call.read(), await call.read()] == [b"waited", b"2"]
+        assert await call.read() is grpc.aio.EOF
+        assert await call.code() is grpc.StatusCode.OK
+
+    async def test_error_ends_a_stream_of_answers(self, either: Channel) -> None:
+        call = either.stream_stream("/test.Service/Each")()
+        await call.write(b"1")
+        assert await call.read() == b"1"
+        await call.write(b"fail")
+        error = await failure(call.read())
+        assert (error.code(), error.details()) == (grpc.StatusCode.DATA_LOSS, "asked for")
 
     async def test_handler_decides_what_half_close_means(self, either: Channel) -> None:
         call = either.stream_stream("/test.Service/EchoThenMore")(slowly(b"a"))
