@@ -14,6 +14,8 @@ def varint(number: int) -> bytes:
     """Encode an unsigned number, or an int64 by its two's complement."""
     if 0 <= number < 128:
         return _SMALL[number]
+    if 0 < number < 1 << 14:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     if number < 0:
         number += 1 << 64
     out = bytearray()

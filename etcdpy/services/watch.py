@@ -22,7 +22,7 @@ DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream"
 PROGRESS_JITTER = 0.1
 
 #: Requests of one stream handled between two turns of the loop: a client may send thousands.
-REQUESTS_PER_TURN = 64
+REQUESTS_PER_TURN = 256
 
 
 class WatchService(rpc_pb2_grpc.WatchServicer):
@@ -40,14 +40,24 @@ class WatchService(rpc_pb2_grpc.WatchServicer):
         self._hub = hub
 
     async def Watch(self, requests: AsyncIterator[pb.WatchRequest], context: Any) -> None:
-        """Serve a stream of watches until the client goes; its half-close ends nothing."""
+        """
+        Serve a stream of watches until the client goes; its half-close ends nothing.
+
+        A request without content is ignored, as in etcd.
+        """
         call = _WatchCall(self._node, self._hub, context)
         handled = 0
         try:
             async for request in requests:
-                if request.HasField("progress_request") and (told := self._hub.passed()):
-                    await told  # of all that was durable when this was asked
-                call.handle(request)
+                kind = request.WhichOneof("request_union")
+                if kind == "create_request":
+                    call.create(request.create_request)
+                elif kind == "cancel_request":
+                    call.stream.cancel(request.cancel_request.watch_id)
+                elif kind == "progress_request":
+                    if told := self._hub.passed():
+                        await told  # of all that was durable when this was asked
+                    call.stream.send_progress()
                 handled += 1
                 if call.output.is_full:
                     await call.output.room()
@@ -61,40 +71,23 @@ class WatchService(rpc_pb2_grpc.WatchServicer):
 class _WatchCall:
     """A Watch call: its requests, its progress ticks, and a task while responses wait."""
 
-    __slots__ = ("_interval", "_loop", "_opened", "_stream", "_ticking", "_writing", "output")
+    __slots__ = ("_interval", "_loop", "_opened", "_ticking", "_writing", "output", "stream")
 
     def __init__(self, node: Node, hub: Hub, context: Any) -> None:
         self._loop = asyncio.get_running_loop()
         writer = _NativeWriter(context) if hasattr(context, "try_write") else _PlainWriter(context)
-        self._stream = WatchStream(hub, node.max_message_bytes, writer, self._start_writing)
-        self.output = self._stream.output
+        self.stream = WatchStream(hub, node.max_message_bytes, writer, self._start_writing)
+        self.output = self.stream.output
         self._writing: asyncio.Task[None] | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._opened = self._loop.time()
         jitter = random.random() * PROGRESS_JITTER  # noqa: S311
         self._interval = node.progress_interval * (1 + jitter)
 
-    def handle(self, request: pb.WatchRequest) -> None:
-        """Act on a request; one without content is ignored, as in etcd."""
-        kind = request.WhichOneof("request_union")
-        if kind == "create_request":
-            self._create(request.create_request)
-        elif kind == "cancel_request":
-            self._stream.cancel(request.cancel_request.watch_id)
-        elif kind == "progress_request":
-            self._stream.send_progress()
-
-    def close(self) -> None:
-        """End the watchers, and writing."""
-        self._stream.close()
-        if self._writing is not None:
-            self._writing.cancel()
-        if self._ticking is not None:
-            self._ticking.cancel()
-
-    def _create(self, request: pb.WatchCreateRequest) -> None:
+    def create(self, request: pb.WatchCreateRequest) -> None:
+        """Create a watcher, or say why not."""
         # The order of the checks is etcd's.
-        stream = self._stream
+        stream = self.stream
         if request.start_revision < 0:
             stream.reject(CompactedError.TEXT)
             return
@@ -107,14 +100,23 @@ class _WatchCall:
             return
         watch_id = request.watch_id or stream.free_id()
         watcher = Watcher(stream, watch_id, start, stop, request.start_revision)
-        watcher.wants_puts = pb.WatchCreateRequest.NOPUT not in request.filters
-        watcher.wants_deletes = pb.WatchCreateRequest.NODELETE not in request.filters
+        if filters := request.filters:
+            watcher.wants_puts = pb.WatchCreateRequest.NOPUT not in filters
+            watcher.wants_deletes = pb.WatchCreateRequest.NODELETE not in filters
         watcher.wants_previous = request.prev_kv
         watcher.wants_progress = request.progress_notify
         watcher.fragments = request.fragment
         stream.create(watcher)
         if request.progress_notify and self._ticking is None:
             self._start_ticking()
+
+    def close(self) -> None:
+        """End the watchers, and writing."""
+        self.stream.close()
+        if self._writing is not None:
+            self._writing.cancel()
+        if self._ticking is not None:
+            self._ticking.cancel()
 
     def _start_ticking(self) -> None:
         # etcd: ticks count from when the stream was opened.
@@ -125,7 +127,7 @@ class _WatchCall:
         self._ticking = self._loop.call_at(at, self._tick, at)
 
     def _tick(self, at: float) -> None:
-        self._stream.tick()
+        self.stream.tick()
         self._schedule_tick(at + self._interval)
 
     def _start_writing(self) -> None:
@@ -136,7 +138,7 @@ class _WatchCall:
         try:
             await self.output.drain()
         except Exception:  # noqa: BLE001 - each transport has its own for a call that has ended
-            self._stream.close()
+            self.stream.close()
         finally:
             self._writing = None
 
