@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,11 +11,11 @@ import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance import errors
-from tests.conformance.messages import EVERYTHING, get, put
+from tests.conformance.messages import EVERYTHING, delete, get, put
 from tests.conformance.peers import Call, Peer
 from tests.support.servers import IDENTITY, Server, etcdpy_server
+from tests.support.small_disk import mounted, take_all_room
 
-DISK_BYTES = 48 << 20
 OVERHEAD = 256
 
 
@@ -47,16 +45,32 @@ def test_a_burst_overshoots_the_quota_by_little() -> None:
         peer.close()
 
 
+def test_a_quota_that_is_met_outlives_a_kill_until_it_is_disarmed() -> None:
+    quota = 8 << 20
+    with etcdpy_server(args=[f"--quota-backend-bytes={quota}"]) as server:
+        peer = Peer(server.address)
+        acknowledged: list[int] = []
+        assert _put_until_refused(peer, acknowledged) == errors.NO_SPACE
+        (alarm,) = peer.send(Call.of(pb.AlarmRequest())).reply.alarms
+        peer.close()
+        server.kill()
+        server.start()
+        peer = Peer(server.address)
+        assert _keys(peer) == set(acknowledged)
+        assert list(peer.send(Call.of(pb.AlarmRequest())).reply.alarms) == [alarm]
+        assert peer.send(Call.of(put(b"k"))).error == errors.NO_SPACE
+        peer.send(Call.of(delete(*EVERYTHING)))
+        _disarm(peer)
+        assert not peer.send(Call.of(pb.AlarmRequest())).reply.alarms
+        # What was deleted is history, and takes as much room as before.
+        assert _put_until_refused(peer, acknowledged) == errors.NO_SPACE
+        peer.close()
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for little more than the journal."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(tmp_path)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no small file system can be mounted here")
-    yield tmp_path
-    subprocess.run(["umount", str(tmp_path)], check=True)
+    with mounted(tmp_path) as disk:
+        yield disk
 
 
 def test_a_full_disk_loses_nothing_and_serves_again_once_there_is_room(small_disk: Path) -> None:
@@ -66,7 +80,7 @@ def test_a_full_disk_loses_nothing_and_serves_again_once_there_is_room(small_dis
     try:
         peer = Peer(server.address)
         acknowledged = [number for number in range(64) if _put(peer, number)]
-        _take_all_room(ballast)
+        take_all_room(ballast)
         refused = _put_until_refused(peer, acknowledged)
         assert refused == errors.NO_SPACE
         assert _keys(peer) >= set(acknowledged)
@@ -92,12 +106,12 @@ def test_a_server_with_a_full_disk_goes_on_by_itself_and_can_be_stopped(small_di
     try:
         peer = Peer(server.address)
         acknowledged = [number for number in range(64) if _put(peer, number)]
-        _take_all_room(ballast)
+        take_all_room(ballast)
         _put_until_refused(peer, acknowledged)
         ballast.unlink()
         _disarm(peer)
         assert _put(peer, 10_000)
-        _take_all_room(ballast)
+        take_all_room(ballast)
         _put_until_refused(peer, acknowledged)
         peer.close()
         assert server.stop() == -15
@@ -127,15 +141,6 @@ def _put_until_refused(peer: Peer, acknowledged: list[int]) -> tuple[str, str] |
             return outcome.error
         acknowledged.append(number)
     raise AssertionError("the disk was never full")
-
-
-def _take_all_room(ballast: Path) -> None:
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return
 
 
 def _keys(peer: Peer) -> set[int]:
