@@ -87,12 +87,9 @@ def _load(arguments: Sequence[str]) -> settings.Config:
 def _configure_logs(config: settings.Config) -> None:
     level = settings.parse_level(config.log_level)
     try:
-        logs.configure(level, config.log_format, config.log_outputs)
-    except OSError as error:
-        # zap, which opens each output as a file: name and reason.
-        name, reason = str(error.filename), os.strerror(error.errno or 0).lower()
-        text = f'open sink "{name}": open {name}: {reason}'
-        raise settings.InvalidConfigError(text) from None
+        logs.configure(level, config.log_format, config.log_outputs, config.log_rotation)
+    except (logs.OutputError, logs.JournalError) as error:
+        raise settings.InvalidConfigError(str(error)) from None
 
 
 def _serve(config: settings.Config) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from etcdpy.config.errors import InvalidConfigError
 from etcdpy.config.model import Config
-from etcdpy.config.urls import Url, UrlError, parse_urls, quote
+from etcdpy.config.urls import Url, UrlError, parse_urls, quote, quote_all
 
 __all__ = ["check_bootstrap"]
 
@@ -81,10 +81,6 @@ def _match(name: str, listed: Sequence[Url], advertised: Sequence[Url]) -> None:
 
 def _difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
     if len(ours) != len(theirs):
-        return f"len({_quote_all(ours)}) != len({_quote_all(theirs)})"
+        return f"len({quote_all(ours)}) != len({quote_all(theirs)})"
     first = next(pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1])
     return f"resolved urls: {quote(first[0])} != {quote(first[1])}"
-
-
-def _quote_all(texts: Sequence[str]) -> str:
-    return f"[{' '.join(map(quote, texts))}]"

@@ -13,8 +13,9 @@ from typing import Literal
 from etcdpy.config.errors import InvalidConfigError, UnknownLogLevelError
 from etcdpy.config.flags import FLAGS
 from etcdpy.config.model import Config
+from etcdpy.config.rotation import check_rotated, parse_rotation
 from etcdpy.config.setting import SECURITY
-from etcdpy.config.urls import Url, UrlError, check_bindable, check_has_host, quote
+from etcdpy.config.urls import Url, UrlError, check_bindable, check_has_host, quote, quote_all
 
 __all__ = ["Note", "check", "parse_level", "remark_without_effect"]
 
@@ -100,12 +101,23 @@ def check(config: Config, given: Collection[str], note: Note) -> None:
 
 def _check_logging(config: Config) -> None:
     """(etcd: ``setupLogging``)"""
+    if config.logger == "capnslog":
+        raise InvalidConfigError("--logger=capnslog is removed in v3.5")
     if config.logger != "zap":
         raise InvalidConfigError(f"unknown logger option {quote(config.logger)}")
-    if len(config.log_outputs) > 1 and "default" in config.log_outputs:
+    outputs = sorted(set(config.log_outputs))
+    if len(outputs) > 1 and "default" in outputs:
         raise InvalidConfigError('multi logoutput for "default" is not supported yet')
+    if config.enable_log_rotation:
+        check_rotated(outputs)
+        parse_rotation(config.log_rotation_config_json)
+    if len(outputs) > 1 and "systemd/journal" in outputs:
+        raise InvalidConfigError(
+            f"running with systemd/journal but other '--log-outputs' values ({quote_all(outputs)}) "
+            "are configured with 'default'; override 'default' value with something else"
+        )
     parse_level(config.log_level)
-    if config.log_format not in ("json", "console"):
+    if config.log_format not in ("json", "console", ""):
         raise InvalidConfigError(
             f"unknown log format: {config.log_format}, supported values json, console"
         )

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from etcdpy.config.gates import FeatureGates, Gates
+from etcdpy.config.rotation import Rotation, parse_rotation
 from etcdpy.config.setting import (
     CLUSTERING,
     FEATURES,
@@ -338,6 +339,11 @@ class Config:
     def slow_request_seconds(self) -> float:
         """Seconds after which a request is slow; etcd knows no limit of 0 here."""
         return self.warning_unary_request_duration or SLOW_REQUEST_SECONDS
+
+    @property
+    def log_rotation(self) -> Rotation | None:
+        """How a log file is rotated, None if it is not."""
+        return parse_rotation(self.log_rotation_config_json) if self.enable_log_rotation else None
 
     @property
     def progress_interval(self) -> float:

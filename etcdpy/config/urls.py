@@ -13,7 +13,15 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Url", "UrlError", "check_bindable", "check_has_host", "parse_urls", "quote"]
+__all__ = [
+    "Url",
+    "UrlError",
+    "check_bindable",
+    "check_has_host",
+    "parse_urls",
+    "quote",
+    "quote_all",
+]
 
 
 class UrlError(ValueError):
@@ -110,6 +118,11 @@ def quote(text: str) -> str:
     """Put ``text`` in double quotes as Go's ``%q`` does."""
     escaped = (_QUOTED.get(char) or _quote_control(char) for char in text)
     return f'"{"".join(escaped)}"'
+
+
+def quote_all(texts: Iterable[str]) -> str:
+    """Write texts as Go's ``%q`` writes a slice of them."""
+    return f"[{' '.join(map(quote, texts))}]"
 
 
 _QUOTED = {

@@ -22,6 +22,7 @@ import grpc
 from google.protobuf.message import Message
 
 from etcdpy.durations import go_duration
+from etcdpy.logs import timestamp
 from etcdpy.mvcc.request import TXN, Op, Txn
 from etcdpy.mvcc.txn import is_read_only
 from etcdpy.pb import rpc_pb2 as pb
@@ -106,7 +107,7 @@ class SlowRequests:
         if not (is_slow or self._is_verbose):
             return
         fields: dict[str, object] = {
-            "start time": _wall_clock(time.time() - took),
+            "start time": timestamp(time.time() - took),
             "time spent": go_duration(took),
             "remote": _remote(peer),
             "response type": method,
@@ -114,11 +115,6 @@ class SlowRequests:
         }
         # etcd: at debug level every line is a debug line.
         log.log(logging.DEBUG if self._is_verbose else logging.WARNING, "request stats", fields)
-
-
-def _wall_clock(seconds: float) -> str:
-    whole, rest = divmod(seconds, 1)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int(rest * 1e6):06}Z"
 
 
 def _remote(peer: str) -> str:

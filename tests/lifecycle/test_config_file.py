@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import closing
 from pathlib import Path
 
+from etcdpy.pb import rpc_pb2
 from tests.lifecycle.process import PORT_0, Process, run
+from tests.support.client import Client
 from tests.unit.config.test_file import USUAL
 
 
@@ -100,3 +103,35 @@ def test_certificates_do_not_make_http_secure_unnoticed(tmp_path: Path) -> None:
             "files"
         )
         assert server.find(message)["client-url"] == "http://127.0.0.1:0"
+
+
+def test_log_file_is_set_aside_when_it_is_full(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "etcd.log"
+    path.parent.mkdir()
+    path.write_text("full\n" * 200_000 + "x" * 48_575 + "\n")
+    rotation = '--log-rotation-config-json={"maxsize": 1}'
+    options = (f"--log-outputs={path},stderr", "--enable-log-rotation", rotation)
+    with Process("--data-dir", tmp_path / "data", *PORT_0, *options) as server:
+        server.wait_ready()
+        server.signal(signal.SIGTERM)
+        assert server.wait() == -signal.SIGTERM
+    [full] = [other for other in path.parent.iterdir() if other != path]
+    assert full.stat().st_size == 1024 * 1024
+    logged = [json.loads(line) for line in path.read_text().splitlines()]
+    assert logged[-1]["msg"] == "closed etcd server"
+    assert logged == [line for line in server.lines if line in logged]
+
+
+def test_slow_requests_are_warned_of(tmp_path: Path) -> None:
+    options = ("--warning-apply-duration=1ns", "--warning-unary-request-duration=1ns")
+    with Process("--data-dir", tmp_path / "data", *PORT_0, *options) as server:
+        (address,) = server.wait_ready()
+        with closing(Client(address)) as client:
+            client.kv.Put(rpc_pb2.PutRequest(key=b"foo", value=b"secret"), timeout=10)
+            client.cluster.MemberList(rpc_pb2.MemberListRequest(), timeout=10)
+        applied = server.wait_line("apply request took too long")
+        assert applied["request"] == 'put:<key:"foo" value_size:6 >'
+        put, listed = server.wait_line("request stats"), server.wait_line("request stats")
+        assert put["request content"] == 'key:"foo" value_size:6 '
+        assert listed["response type"] == "/etcdserverpb.Cluster/MemberList"
+        assert {line["level"] for line in (applied, put, listed)} == {"warn"}

@@ -1,0 +1,67 @@
+"""
+Log lines in etcd's shape: one JSON object a line, on standard error unless told otherwise.
+
+Every module logs through ``logging.getLogger(__name__)``; a mapping given as the only argument
+becomes the fields::
+
+    log.info("closed etcd server", {"name": config.name, "data-dir": config.data_dir})
+
+Logging never waits for whoever reads the lines: they are handed to a thread, and when it cannot
+keep up lines are dropped and counted.
+
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from etcdpy.config.rotation import Rotation
+from etcdpy.logs.formats import ConsoleFormatter, JsonFormatter, timestamp
+from etcdpy.logs.handler import LineHandler
+from etcdpy.logs.journal import JournalError
+from etcdpy.logs.outputs import OutputError, open_outputs
+from etcdpy.logs.sampling import Sampler
+
+__all__ = ["JournalError", "OutputError", "configure", "flush", "timestamp"]
+
+
+def configure(
+    level: int,
+    line_format: str = "json",
+    outputs: Iterable[str] = ("default",),
+    rotation: Rotation | None = None,
+) -> None:
+    """
+    Send all logging at ``level`` and above to ``outputs``. May be called again.
+
+    Args:
+        level: A number of the standard library's.
+        line_format: ``console``, or else JSON.
+        outputs: Names as of ``--log-outputs``; others than those known are paths of files,
+            which are appended to and stay open.
+        rotation: How files are rotated, if they are.
+
+    Raises:
+        OutputError: A file cannot be opened; what was configured before still is.
+        JournalError: There is no journal.
+
+    """
+    opened = open_outputs(outputs, rotation)
+    root = logging.getLogger()
+    root.setLevel(level)
+    flush()
+    for old in [handler for handler in root.handlers if isinstance(handler, LineHandler)]:
+        root.removeHandler(old)
+    for output in opened:
+        formatter = ConsoleFormatter() if line_format == "console" else JsonFormatter()
+        handler = LineHandler(output, formatter=formatter)
+        if output.is_sampled:
+            handler.addFilter(Sampler())
+        root.addHandler(handler)
+
+
+def flush() -> None:
+    """Wait, for a second at most, until the lines logged so far are written."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
