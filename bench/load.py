@@ -110,6 +110,16 @@ class Load:
         finally:
             gc.enable()
 
+    def burst(self, requests: Iterator[Request]) -> list[float]:
+        """
+        Send a few requests and return, sorted, how long each took: for load at a rate.
+
+        Raises:
+            LoadError: A call failed, or a connection ended.
+
+        """
+        return self._drive(requests, 3600.0).latencies
+
     def _drive(self, requests: Iterator[Request], seconds: float) -> Sample:
         cpu_start = time.process_time()
         start = now = time.perf_counter()

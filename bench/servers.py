@@ -120,6 +120,8 @@ class Server:
             f"--listen-client-urls={client_url}",
             f"--advertise-client-urls={client_url}",
             f"--listen-peer-urls=http://127.0.0.1:{peer}",
+            # Room for a workload that leaves garbage behind.
+            f"--quota-backend-bytes={8 << 30}",
             "--log-level=warn",
         ]
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from itertools import cycle
 
 from bench import requests as rq
+from bench.defrag import Defragment
 from bench.footprint import Footprint
 from bench.lease import LONG_TTL, lease_workloads
 from bench.lease_client import GRANT, grant
@@ -35,11 +36,12 @@ class Scale:
     footprint_keys: tuple[int, ...]
     watches: int
     leases: int
+    defragmented: int
 
 
-QUICK = Scale(0.5, 50_000, (50_000,), 20_000, 10_000)
-NORMAL = Scale(2.0, 200_000, (200_000,), 100_000, 100_000)
-FULL = Scale(5.0, 200_000, (200_000, 1_000_000), 100_000, 100_000)
+QUICK = Scale(0.5, 50_000, (50_000,), 20_000, 10_000, 32 << 20)
+NORMAL = Scale(2.0, 200_000, (200_000,), 100_000, 100_000, 256 << 20)
+FULL = Scale(5.0, 200_000, (200_000, 1_000_000), 100_000, 100_000, 1 << 30)
 
 
 class Steady(Workload):
@@ -113,7 +115,8 @@ def workloads(scale: Scale) -> list[Workload]:
     footprints = [Footprint(count) for count in scale.footprint_keys]
     watches = watch_workloads(scale.seconds, scale.watches)
     leases = lease_workloads(scale.seconds, scale.leases)
-    return [*steady, *walks, *footprints, *watches, *leases]
+    defragment = Defragment(scale.defragmented)
+    return [*steady, *walks, *footprints, *watches, *leases, defragment]
 
 
 def chosen(everything: Sequence[Workload], names: Sequence[str]) -> list[Workload]:

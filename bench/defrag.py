@@ -1,0 +1,213 @@
+"""
+Defragmentation of a store in use: how long reads and writes wait for it.
+
+Each round puts every key anew, deletes every second one and compacts, which leaves about as much
+garbage as there are keys. Then one client defragments while others read and write at a rate that
+leaves both servers time: what is measured is who waits, not who is faster.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import cycle, islice
+
+from bench import requests as rq
+from bench.http2 import Connection, LoadError, Request, methods
+from bench.load import Load
+from bench.measure import Measurement, Metric, Workload
+from bench.servers import Server
+from etcdpy.pb import rpc_pb2
+
+COMPACT = "/etcdserverpb.KV/Compact"
+DEFRAGMENT = "/etcdserverpb.Maintenance/Defragment"
+STATUS = "/etcdserverpb.Maintenance/Status"
+
+VALUE = os.urandom(2048)
+#: Puts, and deletions, in one transaction, which fits one DATA frame and --max-txn-ops.
+PUTS = 7
+DELETIONS = 128
+#: How long the load goes on before and behind.
+MARGIN = 1.0
+#: Requests a second, of each kind, sent in bursts this many seconds apart.
+RATE = 2000
+PACE = 0.005
+#: A compaction that frees nothing for so long is done.
+REST = 2.0
+
+
+class Defragment(Workload):
+    """
+    Args:
+        size: Bytes of the values of all keys, half of them deleted.
+
+    """
+
+    #: Connections that read, and as many that write.
+    CONNECTIONS = 8
+
+    def __init__(self, size: int) -> None:
+        self._count = size // len(VALUE)
+        self.name = f"defrag/{size >> 20}m"
+        what = f"defragmenting {size >> 20} MiB, half of it garbage"
+        self.metrics = (
+            Metric(f"Longest wait of a Range, {what}", "ms", more_is_better=False),
+            Metric("Longest wait of a Put, meanwhile", "ms", False),
+            Metric(f"Range, meanwhile, of {RATE:,} asked for", "op/s"),
+            Metric(f"Put, meanwhile, of {RATE:,} asked for", "op/s"),
+            Metric("Bursts of Puts refused, meanwhile", "", False),
+            Metric("Defragment, from call to reply", "s", False),
+            Metric("dbSize before", "MiB", False),
+            Metric("dbSize afterwards", "MiB", False),
+            Metric("Longest wait of a Range, in the second before", "ms", False),
+            Metric("Longest wait of a Put, in the second before", "ms", False),
+        )
+
+    def prepare(self, server: Server) -> None:
+        self._put_all(server)
+
+    def round(self, server: Server) -> Measurement:
+        self._put_all(server)
+        self._delete_half(server)
+        self._compact(server)
+        size = _status(server).dbSize
+        with ThreadPoolExecutor(2) as threads:
+            reading = _Stream(server, rq.RANGE, self._read)
+            writing = _Stream(server, rq.PUT, rq.put)
+            ended = [threads.submit(stream.drive) for stream in (reading, writing)]
+            try:
+                time.sleep(MARGIN)
+                quiet = [stream.cut() for stream in (reading, writing)]
+                begin = time.perf_counter()
+                _call(server, DEFRAGMENT, rpc_pb2.DefragmentRequest().SerializeToString())
+                seconds = time.perf_counter() - begin
+                time.sleep(MARGIN)
+            finally:
+                for stream in (reading, writing):
+                    stream.stop()
+            for future in ended:
+                future.result()
+        busy = [stream.cut() for stream in (reading, writing)]
+        elapsed = seconds + MARGIN
+        return Measurement(
+            [
+                *(1000 * max(latencies) for latencies in busy),
+                *(len(latencies) / elapsed for latencies in busy),
+                writing.refused,
+                seconds,
+                size / 2**20,
+                _status(server).dbSize / 2**20,
+                *(1000 * max(latencies) for latencies in quiet),
+            ]
+        )
+
+    def _read(self, number: int) -> bytes:
+        """Read one of the keys that are left, from all over the file."""
+        return rq.read(number * 2 % self._count)
+
+    def _put_all(self, server: Server) -> None:
+        def batch(first: int) -> bytes:
+            request = rpc_pb2.TxnRequest()
+            for number in range(first, min(first + PUTS, self._count)):
+                put = rpc_pb2.PutRequest(key=rq.key(number), value=VALUE)
+                request.success.add(request_put=put)
+            return request.SerializeToString()
+
+        _drive(server, batch, range(0, self._count, PUTS))
+
+    def _delete_half(self, server: Server) -> None:
+        def batch(first: int) -> bytes:
+            request = rpc_pb2.TxnRequest()
+            for number in range(first, min(first + 2 * DELETIONS, self._count), 2):
+                delete = rpc_pb2.DeleteRangeRequest(key=rq.key(number + 1))
+                request.success.add(request_delete_range=delete)
+            return request.SerializeToString()
+
+        _drive(server, batch, range(0, self._count, 2 * DELETIONS))
+
+    def _compact(self, server: Server) -> None:
+        reply = _call(server, rq.RANGE, rq.read(0))
+        revision = rpc_pb2.RangeResponse.FromString(reply).header.revision
+        # To wait for it (physical) takes longer than etcd lets a request take.
+        request = rpc_pb2.CompactionRequest(revision=revision)
+        _call(server, COMPACT, request.SerializeToString())
+        before, now = 0, _status(server).dbSizeInUse
+        while before != now:
+            time.sleep(REST)
+            before, now = now, _status(server).dbSizeInUse
+
+
+class _Stream:
+    """Load of one method, at a rate, that goes on until it is stopped."""
+
+    def __init__(self, server: Server, path: str, message: Callable[[int], bytes]) -> None:
+        mix = rq.Mix([(path, message)], [100])
+        self._requests = cycle(mix.requests(server.authority))
+        prime = mix.prime(server.authority)
+        self._connect = partial(Load, server.address, Defragment.CONNECTIONS, 1, prime)
+        self._load = self._connect()
+        #: Bursts in which a call was refused: etcd gives up on writes after seven seconds.
+        self.refused = 0
+        self._stopped = threading.Event()
+        self._latencies: list[float] = []
+
+    def drive(self) -> None:
+        """Go on; for a thread of its own."""
+        due = time.perf_counter()
+        try:
+            while not self._stopped.is_set():
+                burst = islice(self._requests, int(RATE * PACE))
+                self._burst(burst)
+                due += PACE
+                # What was missed while the server stood still is not made up for.
+                due = max(due, time.perf_counter() - 10 * PACE)
+                time.sleep(max(0.0, due - time.perf_counter()))
+        finally:
+            self._load.close()
+
+    def _burst(self, requests: Iterator[Request]) -> None:
+        begin = time.perf_counter()
+        try:
+            latencies = self._load.burst(requests)
+        except LoadError:
+            latencies = [time.perf_counter() - begin]
+            self.refused += 1
+            self._load.close()
+            self._load = self._connect()
+        self._latencies += latencies
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def cut(self) -> list[float]:
+        """Return the latencies so far and begin anew."""
+        latencies, self._latencies = self._latencies, []
+        return latencies
+
+
+def _drive(server: Server, batch: Callable[[int], bytes], numbers: range) -> None:
+    (method,) = methods(server.authority, rq.TXN)
+    requests = (method.request(batch(number)) for number in numbers)
+    load = Load(server.address, 4, 1, [(method, batch(0))])
+    try:
+        load.drive(requests, 3600.0)
+    finally:
+        load.close()
+
+
+def _status(server: Server) -> rpc_pb2.StatusResponse:
+    reply = _call(server, STATUS, rpc_pb2.StatusRequest().SerializeToString())
+    return rpc_pb2.StatusResponse.FromString(reply)
+
+
+def _call(server: Server, path: str, message: bytes) -> bytes:
+    (method,) = methods(server.authority, path)
+    connection = Connection(server.address)
+    try:
+        return connection.call(method.first_request(message))
+    finally:
+        connection.close()
