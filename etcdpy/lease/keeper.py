@@ -19,6 +19,7 @@ from struct import Struct
 from etcdpy.errors import EtcdError, LeaseNotFoundError
 from etcdpy.lease.checkpoints import Checkpoints
 from etcdpy.lease.lessor import Lease, Lessor
+from etcdpy.mvcc import slices
 from etcdpy.mvcc.slices import Steps
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.writes import write
@@ -163,7 +164,9 @@ class LeaseKeeper:
     def _revoke(self, lease: Lease) -> Steps[tuple[int, Future[None]]]:
         store, lease_id = self._store, lease.lease_id
         changes = store.begin()
-        yield from changes.delete_all(sorted(store.attachments.keys_of(lease_id)))
+        keys = [*store.attachments.keys_of(lease_id)]
+        keys = yield from slices.sort(keys, key=bytes, descending=False, limit=None)
+        yield from changes.delete_all(keys)
         changes.commit()
         self.lessor.remove(lease)
         durable = self._write(lease_id, None)
@@ -199,13 +202,25 @@ class LeaseKeeper:
         while True:
             await asyncio.sleep(SCAN_INTERVAL)
             try:
-                while await self.expire_some():  # noqa: ASYNC110 - what is waited for is a turn
-                    await asyncio.sleep(0)
-                while self.checkpoint_some():  # noqa: ASYNC110
+                await self.expire()
+                while self.checkpoint_some():  # noqa: ASYNC110 - what is waited for is a turn
                     await asyncio.sleep(0)
             except Exception:
                 # Whatever it was, the next lease to run out is not to live for ever.
                 log.exception("failed to revoke or checkpoint leases")
+
+    async def expire(self) -> None:
+        """
+        Revoke every lease that has run out, no faster than the disk takes it.
+
+        What became durable is told to watchers at once, however much it is: so not much may
+        be on its way.
+        """
+        while await self.expire_some():
+            if settled := self._store.settled():
+                await settled
+            else:
+                await asyncio.sleep(0)
 
     async def expire_some(self) -> bool:
         """Revoke some of the leases that have run out; tell whether there may be more."""

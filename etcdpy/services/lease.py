@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from etcdpy.lease import Lease, LeaseKeeper
 from etcdpy.mvcc import slices
-from etcdpy.mvcc.slices import Steps
+from etcdpy.mvcc.slices import Steps, T
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.pb.wire import delimited, number
@@ -76,24 +76,20 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
         return header + number(2, lease_id)
 
     @inline
-    async def LeaseTimeToLive(
-        self, request: pb.LeaseTimeToLiveRequest, context: Any
-    ) -> pb.LeaseTimeToLiveResponse:
+    async def LeaseTimeToLive(self, request: pb.LeaseTimeToLiveRequest, context: Any) -> bytes:
         """Tell how long a lease has, and its keys; TTL -1 if it does not exist."""
-        node, keeper = self._node, self._keeper
-        if settled := node.store.settled():
+        store, keeper = self._node.store, self._keeper
+        if settled := store.settled():
             await settled  # leases and their keys have no older state to look at
-        header = node.header(node.store.durable_revision)
+        header = self._headers.at(store.durable_revision)
         lease = keeper.lessor.get(request.ID)
         if lease is None:
-            return pb.LeaseTimeToLiveResponse(header=header, ID=request.ID, TTL=-1)
-        return pb.LeaseTimeToLiveResponse(
-            header=header,
-            ID=request.ID,
-            TTL=int(keeper.remaining(lease)),
-            grantedTTL=lease.ttl,
-            keys=sorted(node.store.attachments.keys_of(request.ID)) if request.keys else (),
-        )
+            return header + number(2, request.ID) + number(3, -1)
+        reply = header + number(2, request.ID) + number(3, int(keeper.remaining(lease)))
+        reply += number(4, lease.ttl)
+        if request.keys:
+            reply += await _run(_keys([*store.attachments.keys_of(request.ID)]))
+        return reply
 
     @inline
     async def LeaseLeases(self, request: pb.LeaseLeasesRequest, context: Any) -> bytes:
@@ -102,14 +98,24 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
         if settled := store.settled():
             await settled
         header = self._headers.at(store.durable_revision)
-        steps = _list(list(self._keeper.lessor))
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                listed: bytes = done.value
-                return header + listed
-            await asyncio.sleep(0)
+        return header + await _run(_list([*self._keeper.lessor]))
+
+
+async def _run(steps: Steps[bytes]) -> bytes:
+    """Run steps to their end; others have their turns in between."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: bytes = done.value
+            return result
+        await asyncio.sleep(0)
+
+
+def _keys(keys: list[bytes]) -> Steps[bytes]:
+    """Encode the keys of a lease, in their order."""
+    ordered = yield from slices.sort(keys, key=bytes, descending=False, limit=None)
+    return (yield from _joined(ordered, lambda key: delimited(5, key)))
 
 
 def _list(leases: list[Lease]) -> Steps[bytes]:
@@ -117,9 +123,13 @@ def _list(leases: list[Lease]) -> Steps[bytes]:
     ordered = yield from slices.sort(
         leases, key=lambda lease: lease.deadline, descending=False, limit=None
     )
+    return (yield from _joined(ordered, lambda lease: delimited(2, number(1, lease.lease_id))))
+
+
+def _joined(items: list[T], encode: Callable[[T], bytes]) -> Steps[bytes]:
     parts: list[bytes] = []
-    for count, chunk in enumerate(slices.chunks(ordered)):
+    for count, chunk in enumerate(slices.chunks(items)):
         if count:
             yield
-        parts.append(b"".join(delimited(2, number(1, lease.lease_id)) for lease in chunk))
+        parts.append(b"".join(map(encode, chunk)))
     return b"".join(parts)

@@ -171,6 +171,21 @@ async def test_keys_of_one_lease_are_deleted_in_slices(house: House) -> None:
     assert house.store.revision == 3
 
 
+async def test_leases_end_no_faster_than_the_disk_takes_it(house: House) -> None:
+    for lease in range(1, 121):
+        house.keeper.grant(lease, 10)
+    house.stored()
+    house.now += 10
+    expiring = asyncio.ensure_future(house.keeper.expire())
+    left = []
+    while not expiring.done():
+        await turns(5)
+        left.append(len(house.keeper.lessor))
+        house.log.settle()
+    await expiring
+    assert sorted({*left}, reverse=True) == [70, 20, 0]
+
+
 async def test_hundred_thousand_leases_end_in_slices(house: House) -> None:
     for lease in range(1, 100_001):
         house.keeper.grant(lease, 10)
