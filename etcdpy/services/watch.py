@@ -146,11 +146,12 @@ class _WatchCall:
 class _NativeWriter:
     """Writes at once where there is room, without a task."""
 
-    __slots__ = ("_context", "room", "try_write")
+    __slots__ = ("_context", "flush", "room", "try_write")
 
     def __init__(self, context: Any) -> None:
         self._context = context
         self.try_write = context.try_write
+        self.flush = context.flush
         self.room = context.room
 
     async def write(self, start: bytes, body: bytes) -> None:
@@ -169,6 +170,9 @@ class _PlainWriter:
 
     def try_write(self, start: bytes, body: bytes) -> bool:
         return False
+
+    def flush(self) -> None:
+        return
 
     async def write(self, start: bytes, body: bytes) -> None:
         await self._write(start + body)

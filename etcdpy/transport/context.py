@@ -138,6 +138,10 @@ class Context(Call):
             self.connection.touch()
         return is_sent
 
+    def flush(self) -> None:
+        """Have what was sent written now, and not only at the end of the loop's turn."""
+        self.connection.write()
+
     async def abort(
         self,
         code: grpc.StatusCode,

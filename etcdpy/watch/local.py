@@ -88,6 +88,9 @@ class LocalWatch:
         self._wake()
         return True
 
+    def flush(self) -> None:
+        """Do nothing: events wait for their reader alone."""
+
     def send_compacted(self, watcher: Watcher, revision: int) -> None:
         """Take the news that history was compacted away."""
         self._is_compacted = True

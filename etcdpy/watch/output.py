@@ -29,6 +29,9 @@ class Writer(Protocol):
     def try_write(self, start: bytes, body: bytes) -> bool:
         """Send one response now, or return False if it has to wait for room."""
 
+    def flush(self) -> None:
+        """Let nothing that was sent wait for the end of the loop's turn."""
+
     async def write(self, start: bytes, body: bytes) -> None:
         """Send one response once there is room."""
 
@@ -56,6 +59,7 @@ class Output:
         "_try_write",
         "_wake",
         "_writer",
+        "flush",
         "size",
     )
 
@@ -68,6 +72,7 @@ class Output:
     ) -> None:
         self._writer = writer
         self._try_write = writer.try_write
+        self.flush = writer.flush
         self._backlog = backlog
         self._wake = wake
         self._on_room = on_room

@@ -131,6 +131,10 @@ class WatchStream:
             push(start + _FRAGMENT, piece)
         push(start, last)
 
+    def flush(self) -> None:
+        """Let nothing that was sent wait for the end of the loop's turn."""
+        self.output.flush()
+
     def send_compacted(self, watcher: Watcher, revision: int) -> None:
         """Tell that a watcher's history was compacted away; its id stays taken."""
         header = self._hub.headers.at(0)

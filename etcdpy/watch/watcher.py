@@ -44,6 +44,9 @@ class Stream(Protocol):
 
         """
 
+    def flush(self) -> None:
+        """Let nothing that was taken wait for the end of the loop's turn."""
+
     def send_compacted(self, watcher: Watcher, revision: int) -> None:
         """Take the news that a watcher's history was compacted away."""
 

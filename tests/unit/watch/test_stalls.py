@@ -43,6 +43,9 @@ class Sink:
         self.sent.append((start, body))
         return True
 
+    def flush(self) -> None:
+        return
+
     async def write(self, start: bytes, body: bytes) -> None:
         self.try_write(start, body)
 

@@ -104,6 +104,9 @@ class Client:
         self.responses.append(pb.WatchResponse.FromString(start + body))
         return True
 
+    def flush(self) -> None:
+        return
+
     async def write(self, start: bytes, body: bytes) -> None:
         await self.reads.wait()
         assert self.try_write(start, body)
