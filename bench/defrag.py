@@ -1,8 +1,8 @@
 """
 Defragmentation of a store in use: how long reads and writes wait for it.
 
-Each round puts every key anew, deletes every second one and compacts, which leaves about as much
-garbage as there are keys. Then one client defragments while others read and write at a rate that
+Each round puts the keys that are missing, deletes every second one and compacts: half of the
+database is garbage. Then one client defragments while others read and write at a rate that
 leaves both servers time: what is measured is who waits, not who is faster.
 """
 
@@ -27,9 +27,11 @@ COMPACT = "/etcdserverpb.KV/Compact"
 DEFRAGMENT = "/etcdserverpb.Maintenance/Defragment"
 STATUS = "/etcdserverpb.Maintenance/Status"
 
-VALUE = os.urandom(2048)
+#: What a key of these takes in the database.
+ENTRY = 1024
+VALUE = os.urandom(900)
 #: Puts, and deletions, in one transaction, which fits one DATA frame and --max-txn-ops.
-PUTS = 7
+PUTS = 16
 DELETIONS = 128
 #: How long the load goes on before and behind.
 MARGIN = 1.0
@@ -43,7 +45,7 @@ REST = 2.0
 class Defragment(Workload):
     """
     Args:
-        size: Bytes of the values of all keys, half of them deleted.
+        size: Bytes of the database, half of it garbage.
 
     """
 
@@ -51,7 +53,9 @@ class Defragment(Workload):
     CONNECTIONS = 8
 
     def __init__(self, size: int) -> None:
-        self._count = size // len(VALUE)
+        self._count = size // ENTRY
+        #: By server: its even or odd keys, those that the next round deletes.
+        self._next: dict[str, int] = {}
         self.name = f"defrag/{size >> 20}m"
         what = f"defragmenting {size >> 20} MiB, half of it garbage"
         self.metrics = (
@@ -68,15 +72,18 @@ class Defragment(Workload):
         )
 
     def prepare(self, server: Server) -> None:
-        self._put_all(server)
+        self._put(server, range(self._count))
+        self._next[server.program.name] = 1
 
     def round(self, server: Server) -> Measurement:
-        self._put_all(server)
-        self._delete_half(server)
+        half = self._next[server.program.name]
+        self._delete(server, range(half, self._count, 2))
         self._compact(server)
         size = _status(server).dbSize
+        # Keys from all over the file.
+        spread = max(1, self._count // rq.KEYS)
         with ThreadPoolExecutor(2) as threads:
-            reading = _Stream(server, rq.RANGE, self._read)
+            reading = _Stream(server, rq.RANGE, lambda number: rq.read(number * spread))
             writing = _Stream(server, rq.PUT, rq.put)
             ended = [threads.submit(stream.drive) for stream in (reading, writing)]
             try:
@@ -85,12 +92,15 @@ class Defragment(Workload):
                 begin = time.perf_counter()
                 _call(server, DEFRAGMENT, rpc_pb2.DefragmentRequest().SerializeToString())
                 seconds = time.perf_counter() - begin
+                left = _status(server).dbSize
                 time.sleep(MARGIN)
             finally:
                 for stream in (reading, writing):
                     stream.stop()
             for future in ended:
                 future.result()
+        self._put(server, range(half, self._count, 2))
+        self._next[server.program.name] = 1 - half
         busy = [stream.cut() for stream in (reading, writing)]
         elapsed = seconds + MARGIN
         return Measurement(
@@ -100,34 +110,30 @@ class Defragment(Workload):
                 writing.refused,
                 seconds,
                 size / 2**20,
-                _status(server).dbSize / 2**20,
+                left / 2**20,
                 *(1000 * max(latencies) for latencies in quiet),
             ]
         )
 
-    def _read(self, number: int) -> bytes:
-        """Read one of the keys that are left, from all over the file."""
-        return rq.read(number * 2 % self._count)
-
-    def _put_all(self, server: Server) -> None:
-        def batch(first: int) -> bytes:
+    def _put(self, server: Server, numbers: range) -> None:
+        def puts(numbers: range) -> bytes:
             request = rpc_pb2.TxnRequest()
-            for number in range(first, min(first + PUTS, self._count)):
+            for number in numbers:
                 put = rpc_pb2.PutRequest(key=rq.key(number), value=VALUE)
                 request.success.add(request_put=put)
             return request.SerializeToString()
 
-        _drive(server, batch, range(0, self._count, PUTS))
+        _transact(server, puts, numbers, PUTS)
 
-    def _delete_half(self, server: Server) -> None:
-        def batch(first: int) -> bytes:
+    def _delete(self, server: Server, numbers: range) -> None:
+        def deletions(numbers: range) -> bytes:
             request = rpc_pb2.TxnRequest()
-            for number in range(first, min(first + 2 * DELETIONS, self._count), 2):
-                delete = rpc_pb2.DeleteRangeRequest(key=rq.key(number + 1))
+            for number in numbers:
+                delete = rpc_pb2.DeleteRangeRequest(key=rq.key(number))
                 request.success.add(request_delete_range=delete)
             return request.SerializeToString()
 
-        _drive(server, batch, range(0, self._count, 2 * DELETIONS))
+        _transact(server, deletions, numbers, DELETIONS)
 
     def _compact(self, server: Server) -> None:
         reply = _call(server, rq.RANGE, rq.read(0))
@@ -189,10 +195,14 @@ class _Stream:
         return latencies
 
 
-def _drive(server: Server, batch: Callable[[int], bytes], numbers: range) -> None:
+def _transact(
+    server: Server, message: Callable[[range], bytes], numbers: range, at_once: int
+) -> None:
+    """Send a transaction for each ``at_once`` of the numbers."""
     (method,) = methods(server.authority, rq.TXN)
-    requests = (method.request(batch(number)) for number in numbers)
-    load = Load(server.address, 4, 1, [(method, batch(0))])
+    load = Load(server.address, 4, 1, [(method, message(numbers[:1]))])
+    starts = range(0, len(numbers), at_once)
+    requests = (method.request(message(numbers[start : start + at_once])) for start in starts)
     try:
         load.drive(requests, 3600.0)
     finally:

@@ -29,6 +29,7 @@ PRIVATE_FILE = 0o600
 
 _DATABASE = "data.mdb"
 _READERS = "lock.mdb"
+_FILES = 2
 _COPY_PREFIX = "defrag-"
 
 
@@ -93,7 +94,9 @@ class DataDir:
 
     def discard(self, copy: Path) -> None:
         """Remove a copy, or what is left of its place."""
-        shutil.rmtree(copy, ignore_errors=True)
+        # Whose server was killed, the process that copies may be about to make its two files.
+        for _ in range(_FILES + 1):
+            shutil.rmtree(copy, ignore_errors=True)
 
     def put_in_place(self, copy: Path) -> None:
         """

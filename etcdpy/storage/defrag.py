@@ -4,14 +4,15 @@ Defragmentation: the database moves into a new file without free pages, in use.
 LMDB never gives a page back to the file system, and a page that lost some of its rows stays
 half empty. So everything is copied into a new file, which takes the place of the old one::
 
-    copy ......... round ... round . [final round, rename, swap]
-                                      checkpoints are held
+    checkpoint . copy ......... round ... round . [final round, rename, swap]
+                                                   checkpoints are held
 
-A process of its own copies the newest commit and then, in rounds that become short, what came
-meanwhile. For the final one checkpoints are held: LMDB stands still, while writes go on into
-the journal and are acknowledged. They wait only if they fill it. Reads do not wait at all: the
-old file answers them until one step of the loop has them go on in the new one. A snapshot that
-is being sent keeps the old file, whose space comes back when the last of them ends.
+The checkpoint is for those who compacted just before, and want that space back. Then a process
+of its own copies the newest commit and, in rounds that become short, what came meanwhile. For
+the final one checkpoints are held: LMDB stands still, while writes go on into the journal and
+are acknowledged. They wait only if they fill it. Reads do not wait at all: the old file answers
+them until one step of the loop has them go on in the new one. A snapshot that is being sent
+keeps the old file, whose space comes back when the last of them ends.
 
 A crash before the rename leaves the old file, and the next start removes the copy; a crash
 after it leaves the new one. They have the same content and the same place in the journal,
@@ -23,11 +24,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from etcdpy.durations import go_duration
 from etcdpy.errors import StoppedError
@@ -70,8 +71,9 @@ class Defragmenter:
         self._backend = backend
         self._running: asyncio.Task[None] | None = None
         self._process: CopyProcess | None = None
-        # Why what goes on is not to go on.
+        # Why what goes on is not to go on, and what it waits for that a full disk may hold up.
         self._given_up = ""
+        self._waiting: asyncio.Future[None] | None = None
         self._is_closed = False
 
     async def defragment(self) -> None:
@@ -101,6 +103,8 @@ class Defragmenter:
         self._given_up = why
         if self._process is not None:
             self._process.kill()
+        if self._waiting is not None:
+            self._waiting.cancel()
         return True
 
     async def close(self) -> None:
@@ -129,6 +133,7 @@ class Defragmenter:
 
     async def _move(self, thread: _Waiting, fields: dict[str, object]) -> None:
         directory = self._backend.directory
+        await self._unless_given_up(self._commits.checkpoint())
         _require_room(self._backend)
         place = await thread.run(directory.place_for_copy)
         try:
@@ -136,7 +141,9 @@ class Defragmenter:
             try:
                 self._process = process
                 await self._copy(thread, process)
-                async with self._commits.checkpoints_held():
+                async with AsyncExitStack() as held:
+                    hold = held.enter_async_context(self._commits.checkpoints_held())
+                    await self._unless_given_up(hold)
                     began = time.monotonic()
                     await self._copy_rest(thread, process)
                     await self._swap(thread, place)
@@ -178,6 +185,16 @@ class Defragmenter:
             new.close()
             raise
         self._backend.replace(new)
+
+    async def _unless_given_up(self, work: Coroutine[Any, Any, None]) -> None:
+        self._waiting = asyncio.ensure_future(work)
+        try:
+            await self._waiting
+        except asyncio.CancelledError:
+            self._check_wanted()
+            raise
+        finally:
+            self._waiting = None
 
     def _check_wanted(self) -> None:
         if self._given_up:

@@ -48,6 +48,8 @@ ROOM_LEFT = 16 << 20
 #: Behind the server, which has clients waiting.
 NICENESS = 5
 
+_NOT_WANTED = "the copy is not wanted any more"
+
 #: A table of the copy, a key and its value there; None deletes.
 _Change = tuple[lmdb._Database, bytes | memoryview, bytes | memoryview | None]
 
@@ -72,9 +74,12 @@ class Copy:
         self._source = source
         self._directory = target
         self._is_wanted = is_wanted
-        # What is here counts once it is in place, so metas need no sync of their own.
+        if not is_wanted():
+            raise StorageError(_NOT_WANTED)
+        # What is here counts once it is in place, so metas need no sync of their own. Where the
+        # directory is gone the next server has removed it.
         with _translated():
-            self._target = open_lmdb(target, sync=False, metasync=False)
+            self._target = open_lmdb(target, sync=False, metasync=False, create=False)
             self._main = self._target.open_db()
             self._ours = {b: self._target.open_db(b.value.encode()) for b in Bucket}
             self._theirs = {b: source.open_db(b.value.encode(), create=False) for b in Bucket}
@@ -186,7 +191,7 @@ class Copy:
 
     def _write(self, piece: list[_Change], size: int) -> None:
         if not self._is_wanted():
-            raise StorageError("the copy is not wanted any more")
+            raise StorageError(_NOT_WANTED)
         disk = os.statvfs(self._directory)
         if disk.f_bavail * disk.f_frsize < size + ROOM_LEFT:
             raise DiskFullError("no space left on device")

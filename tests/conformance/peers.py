@@ -47,6 +47,7 @@ METHODS: dict[type[Message], Method] = {
     pb.HashRequest: Method("/etcdserverpb.Maintenance/Hash", pb.HashResponse),
     pb.MoveLeaderRequest: Method("/etcdserverpb.Maintenance/MoveLeader", pb.MoveLeaderResponse),
     pb.DowngradeRequest: Method("/etcdserverpb.Maintenance/Downgrade", pb.DowngradeResponse),
+    pb.DefragmentRequest: Method("/etcdserverpb.Maintenance/Defragment", pb.DefragmentResponse),
     pb.LeaseGrantRequest: Method("/etcdserverpb.Lease/LeaseGrant", pb.LeaseGrantResponse),
     pb.LeaseRevokeRequest: Method("/etcdserverpb.Lease/LeaseRevoke", pb.LeaseRevokeResponse),
 }

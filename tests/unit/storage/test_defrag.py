@@ -18,7 +18,8 @@ from etcdpy.errors import StoppedError
 from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError, checkpoint, datadir
 from etcdpy.storage.defrag import Defragmenter, DefragmentError, defragment_at_start
 from etcdpy.storage.defrag_process import CopyProcess
-from etcdpy.storage.errors import DataDirError
+from etcdpy.storage.errors import DataDirError, DiskFullError
+from etcdpy.storage.transaction import WriteTransaction
 from tests.unit.storage.material import batch_of, put, revisions_in, row_key, soon, until
 
 ROWS = 400
@@ -353,6 +354,43 @@ async def test_it_gives_up_when_told_to(store: Store, monkeypatch: pytest.Monkey
 
 
 # -------------------- what goes wrong
+
+
+@pytest.mark.parametrize("hold_up_at", ["the first checkpoint", "one meanwhile"])
+async def test_a_checkpoint_without_room_is_not_waited_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch, hold_up_at: str
+) -> None:
+    """The room it waits for may be that which the copy takes."""
+    monkeypatch.setattr(checkpoint, "ROOM_CHECK_SECONDS", 0.01)
+    full = threading.Event()
+    commit = WriteTransaction.commit
+
+    def commit_if_room(txn: WriteTransaction) -> None:
+        if full.is_set():
+            raise DiskFullError("no space left on device")
+        commit(txn)
+
+    def make_room() -> None:
+        if not store.defragmenter.give_up("no space left on device"):
+            full.clear()
+
+    monkeypatch.setattr(WriteTransaction, "commit", commit_if_room)
+    store.log.on_full = make_room
+    if hold_up_at == "the first checkpoint":
+        full.set()
+        await soon(store.put())
+        task = asyncio.create_task(store.defragmenter.defragment())
+    else:
+        with gate(monkeypatch, CopyProcess, "catch_up") as copying:
+            task = asyncio.create_task(store.defragmenter.defragment())
+            await copying.wait()
+            full.set()
+            await soon(store.put(b"x" * 50_000))
+    with pytest.raises(DefragmentError, match="no space left on device"):
+        await soon(task)
+    await soon(store.log.checkpoint())
+    store.check()
+    await store.check_restart()
 
 
 async def test_it_does_not_begin_without_room_for_the_copy(

@@ -177,14 +177,18 @@ def test_a_round_while_the_database_is_written_to_is_of_one_moment(
     database.write(200, value=b"x" * 100)
     before = content(database.env)
     asked = 0
+    copying = False
 
     def write_meanwhile() -> bool:
         nonlocal asked
+        if not copying:
+            return True
         asked += 1
         database.write(1, drops=(asked + 1,), puts={(Bucket.META, b"%d" % asked): b"now"})
         return True
 
     copy = Copy(database.env, place, write_meanwhile)
+    copying = True
     copy.catch_up()
     assert asked > 3
     copy.close()
@@ -214,10 +218,24 @@ def test_random_histories(database: Database, place: Path, seed: int) -> None:
 
 def test_who_is_not_wanted_any_more_stops(database: Database, place: Path) -> None:
     database.write(50)
-    copy = Copy(database.env, place, lambda: False)
+    wanted = iter([True, False])
+    copy = Copy(database.env, place, lambda: next(wanted))
     with pytest.raises(StorageError, match="not wanted"):
         copy.catch_up()
     copy.close()
+
+
+def test_who_is_not_wanted_does_not_begin(database: Database, place: Path) -> None:
+    with pytest.raises(StorageError, match="not wanted"):
+        Copy(database.env, place, lambda: False)
+    assert list(place.iterdir()) == []
+
+
+def test_a_place_that_was_removed_is_not_made_again(database: Database, place: Path) -> None:
+    place.rmdir()
+    with pytest.raises(StorageError, match="cannot copy the database"):
+        Copy(database.env, place)
+    assert not place.exists()
 
 
 def test_room_is_left_for_those_who_write(
