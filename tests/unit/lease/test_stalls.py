@@ -1,8 +1,8 @@
 """
 Many keys of one lease, and many leases, end without holding up the loop.
 
-The bound is generous; what ends here would take a second in one go. (Measured on two busy
-cores: 5 to 7 ms for the keys, 16 to 24 for the leases, as they are written down meanwhile.)
+The bound is generous; what ends here takes one or two seconds in one go. (Measured on two busy
+cores: 5 to 7 ms for the keys; 16 to 35 for the leases, whose rows go to the database meanwhile.)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.unit.mvcc.stalls import probed
 from tests.unit.watch.test_stalls import Sink
 
 MANY = 100_000
-BOUND = 0.050
+BOUND = 0.1
 TTL = 10
 
 
