@@ -31,6 +31,11 @@ ANSWERED = [
     "compaction {r4} --physical",
     "compaction {r2} --physical -w json ; endpoint status -w json",
     "compaction {r3} --physical ; compaction {r4} --physical ; get '' --prefix --rev {r4}",
+    # defragmentation
+    "defrag",
+    "defrag --cluster",
+    "defrag ; get '' --prefix -w json ; endpoint hashkv",
+    "compaction {r3} --physical ; defrag ; get '' --prefix --rev {r3} -w json ; put d 4",
 ]
 
 REFUSED = [
@@ -111,6 +116,20 @@ OVER_QUOTA = [
     "alarm list",
     "alarm disarm -w json",
     "alarm disarm",
+]
+
+#: What is done, one after the other, when a full store has been emptied and compacted.
+ROOM_AGAIN = [
+    "put k 1",
+    "alarm list",
+    "defrag",
+    "put k 2",
+    "alarm disarm",
+    "alarm list",
+    "put k 3",
+    "endpoint health",
+    "endpoint status -w table",
+    "get '' --prefix",
 ]
 
 #: What is done, one after the other, with a key a while the CORRUPT alarm is on.
