@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from etcdpy import autocompact, membership
+from etcdpy import autocompact, membership, narration
 from etcdpy.alarms import Alarms
 from etcdpy.autocompactor import AutoCompactor
 from etcdpy.config import Config
@@ -49,12 +49,14 @@ class Services:
     A store that is open and served.
 
     Attributes:
+        node: What is served.
         close: Makes everything acknowledged durable and closes the store.
         failed: Gets an exception if nothing can become durable any more.
         abandon: Says that calls are about to be cut off because the server ends.
 
     """
 
+    node: Node
     close: Callable[[], Awaitable[None]]
     failed: asyncio.Future[None]
     abandon: Callable[[], None]
@@ -88,7 +90,9 @@ async def build_services(config: Config, server: Registry, slow: SlowRequests) -
             listener(batch)
 
     gc.disable()  # filling the store makes a lot, and no garbage
+    began = time.monotonic()
     backend = Backend.open(Path(config.data_dir), fsync=not config.unsafe_no_fsync)
+    narration.tell_opened(config, time.monotonic() - began)
     if config.bootstrap_defrag_threshold_megabytes:
         defragment_at_start(backend, config.bootstrap_defrag_threshold_megabytes << 20)
     log = GroupCommit(
@@ -161,7 +165,7 @@ async def build_services(config: Config, server: Registry, slow: SlowRequests) -
         await log.close()
         backend.close()
 
-    return Services(close, failed, client.abandon)
+    return Services(node, close, failed, client.abandon)
 
 
 async def _start_up(config: Config, log: GroupCommit) -> Identity:

@@ -15,9 +15,9 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from etcdpy import logs, signals, startup
+from etcdpy import logs, narration, signals, startup
 from etcdpy.assembly import Services, build_services
-from etcdpy.config import Config, InvalidConfigError, check_bootstrap
+from etcdpy.config import Config, InvalidConfigError, check_bootstrap, check_learners
 from etcdpy.listeners import ListenError, address_of, bind_all
 from etcdpy.services.slow import SlowRequests
 from etcdpy.storage import StorageError
@@ -96,21 +96,33 @@ async def serve(config: Config) -> signal.Signals:
 
 
 async def _serve_on_listeners(config: Config, initialized: bool) -> signal.Signals:
-    urls = startup.texts(config.listen_client_urls)
+    urls = narration.texts(config.listen_client_urls)
     log.info("configuring client listeners", {"listen-client-urls": urls})
     reuse_port = config.socket_reuse_port
     with bind_all(config.listen_client_urls, reuse_port=reuse_port) as listeners:
-        startup.log_settings(config, initialized)
-        if not initialized:
-            check_bootstrap(config)
+        narration.tell_settings(config, initialized)
         slow = SlowRequests(config.warning_apply_duration, config.slow_request_seconds)
         transport = make_transport(config, slow.calls())
-        services = await build_services(config, transport, slow)
+        services = await _bootstrap(config, initialized, transport, slow)
+        narration.tell_member(config, services.node, initialized)
         try:
             return await _serve_until_signal(config, transport, listeners, services)
         finally:
             await services.close()
-            log.info("closed etcd server", _identity(config))
+            log.info("closed etcd server", narration.identity(config))
+
+
+async def _bootstrap(
+    config: Config, initialized: bool, transport: Transport, slow: SlowRequests
+) -> Services:
+    try:
+        check_learners(config)
+        if not initialized:
+            check_bootstrap(config)
+        return await build_services(config, transport, slow)
+    except (InvalidConfigError, StorageError) as error:
+        log.error("bootstrap failed", {"error": str(error)})
+        raise
 
 
 async def _serve_until_signal(
@@ -122,10 +134,7 @@ async def _serve_until_signal(
     arrived = signals.first_signal()
     addresses = [address_of(listener) for listener in listeners]
     await accept(transport, listeners)
-    log.info("ready to serve client requests")
-    for address in addresses:
-        fields = {"traffic": "grpc+http", "address": address}
-        log.info("serving client traffic insecurely; this is strongly discouraged!", fields)
+    narration.tell_serving(config, services.node, addresses)
     startup.notify_ready()
     failed = services.failed
     futures: set[asyncio.Future[Any]] = {arrived, failed}
@@ -144,16 +153,7 @@ async def _drain(
     config: Config, transport: Transport, services: Services, number: signal.Signals
 ) -> None:
     log.info("received signal; shutting down", {"signal": signals.NAMES[number]})
-    log.info("closing etcd server", _identity(config))
+    log.info("closing etcd server", narration.identity(config))
     # Running calls may take that long to finish; what waits even then is cut off.
     asyncio.get_running_loop().call_later(config.request_timeout, services.abandon)
     await transport.stop(config.request_timeout)
-
-
-def _identity(config: Config) -> dict[str, object]:
-    return {
-        "name": config.name,
-        "data-dir": config.data_dir,
-        "advertise-peer-urls": startup.texts(config.initial_advertise_peer_urls),
-        "advertise-client-urls": startup.texts(config.advertise_client_urls),
-    }

@@ -1,18 +1,13 @@
-"""What is looked at and said before a server serves: the data directory, the settings."""
+"""What is looked at before a server serves, and whom to tell when it does."""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from etcdpy.config import SETTINGS, Config, Url
-from etcdpy.version import ETCD_VERSION, __version__
-
-__all__ = ["DataDirUnreadableError", "is_initialized", "log_settings", "notify_ready"]
+__all__ = ["DataDirUnreadableError", "is_initialized", "notify_ready"]
 
 log = logging.getLogger(__name__)
 
@@ -47,32 +42,6 @@ def is_initialized(data_dir: Path) -> bool:
     fields = {"data-dir": str(data_dir), "dir-type": "empty"}
     log.info("Initialize and start etcd server", fields)
     return False
-
-
-def log_settings(config: Config, initialized: bool) -> None:
-    """Log every setting in one line, so that a log says what its server ran with."""
-    fields: dict[str, object] = {
-        "etcd-version": ETCD_VERSION,
-        "etcdpy-version": __version__,
-        "python-version": ".".join(map(str, sys.version_info[:3])),
-        "member-initialized": initialized,
-    }
-    fields.update((name, _plain(getattr(config, name.replace("-", "_")))) for name in SETTINGS)
-    log.info("starting an etcd server", fields)
-    if 0 < config.watch_progress_notify_interval < config.progress_interval:
-        raised = {"min-watch-progress-notify-interval": f"{config.progress_interval * 1000:.0f}ms"}
-        log.warning("adjusting watch progress notify interval to minimum period", raised)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, frozenset):
-        return sorted(value)
-    return texts(value) if isinstance(value, tuple) else value
-
-
-def texts(urls: Sequence[Url]) -> list[str]:
-    """Return URLs as they are logged and told to clients."""
-    return [str(url) for url in urls]
 
 
 def notify_ready() -> None:

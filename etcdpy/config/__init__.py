@@ -6,7 +6,7 @@ data directory.
 
 """
 
-from etcdpy.config.bootstrap import check_bootstrap
+from etcdpy.config.bootstrap import check_bootstrap, check_learners
 from etcdpy.config.check import parse_level
 from etcdpy.config.errors import (
     ConfigError,
@@ -38,6 +38,7 @@ __all__ = [
     "UsageError",
     "VersionRequested",
     "check_bootstrap",
+    "check_learners",
     "load",
     "parse_level",
     "with_data_dir",

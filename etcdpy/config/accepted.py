@@ -23,6 +23,7 @@ from etcdpy.config.setting import (
     Setting,
     make_setting,
 )
+from etcdpy.config.urls import quote
 from etcdpy.config.values import (
     Bool,
     Choice,
@@ -35,6 +36,7 @@ from etcdpy.config.values import (
     Uint,
     UrlList,
 )
+from etcdpy.durations import go_duration
 
 __all__ = ["ACCEPTED", "IGNORED_FLAGS", "check_accepted"]
 
@@ -117,7 +119,9 @@ _CLUSTERING_ROWS: _Rows = {
     "strict-reconfig-check": (Bool(), "true", "Reject changes that would cause quorum loss."),
     "pre-vote": (Bool(), "true", "Enable the raft Pre-Vote algorithm."),
     "v2-deprecation": (
-        Choice("write-only", "write-only-skip-check", "write-only-drop-data", "gone"),
+        Choice(
+            "write-only", "write-only-skip-check", "write-only-drop-data", "gone", is_quoted=True
+        ),
         "write-only",
         "Phase of the v2 store's deprecation. There is no v2 store here.",
     ),
@@ -218,22 +222,40 @@ def check_accepted(values: Mapping[str, Any], given: Collection[str]) -> None:
             'v2 proxy is deprecated, and --discovery-fallback can\'t be configured as "proxy"'
         )
     _check_discovery(values, given)
-    if values.get("compact-hash-check-time", 1) <= 0:
-        raise InvalidConfigError("--compact-hash-check-time must be >0 (set to 0s)")
+    if (seconds := values.get("compact-hash-check-time", 1)) <= 0:
+        shown = go_duration(seconds)
+        raise InvalidConfigError(f"--compact-hash-check-time must be >0 (set to {shown})")
     if values.get("enable-distributed-tracing"):
         raise InvalidConfigError("--enable-distributed-tracing is not supported")
+    _check_tls_versions(values)
 
 
 def _check_discovery(values: Mapping[str, Any], given: Collection[str]) -> None:
-    ways = [name for name in ("discovery-endpoints", "discovery-srv") if values.get(name)]
+    # No endpoint is one that is empty, to etcd.
+    ways = ["discovery-endpoints"] if "discovery-endpoints" in given else []
+    ways += ["discovery-srv"] if values.get("discovery-srv") else []
     if len(ways) + ("initial-cluster" in given) > 1:
         raise InvalidConfigError(
             "multiple discovery or bootstrap flags are set. Choose one of "
             '"initial-cluster", "discovery-endpoints" or "discovery-srv"'
         )
+    if bool(values.get("discovery-token")) != ("discovery-endpoints" in given):
+        raise InvalidConfigError("both --discovery-token and --discovery-endpoints must be set")
     if ways:
         raise InvalidConfigError(
             f"--{ways[0]} is not supported: this server is a single node and joins no others"
         )
-    if values.get("discovery-token"):
-        raise InvalidConfigError("both --discovery-token and --discovery-endpoints must be set")
+
+
+def _check_tls_versions(values: Mapping[str, Any]) -> None:
+    """(etcd: ``tlsutil.GetTLSVersion``)"""
+    least, most = values.get("tls-min-version", ""), values.get("tls-max-version", "")
+    for version in (least, most):
+        if version not in ("", "TLS1.2", "TLS1.3"):
+            raise InvalidConfigError(
+                f"unexpected TLS version {quote(version)} (must be one of: TLS1.2, TLS1.3)"
+            )
+    if most and least > most:
+        raise InvalidConfigError(f"min version ({least}) is greater than max version ({most})")
+    if least == "TLS1.3" and values.get("cipher-suites"):
+        raise InvalidConfigError("cipher suites cannot be configured when only TLS1.3 is enabled")

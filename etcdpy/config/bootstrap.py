@@ -1,7 +1,7 @@
 """
 The settings that a new data directory is founded on. (etcd: ``ServerConfig.VerifyBootstrap``)
 
-They are looked at only once: a data directory that has been used knows its member and cluster,
+Most are looked at only once: a data directory that has been used knows its member and cluster,
 and etcd neither needs nor checks them again.
 
 """
@@ -14,7 +14,19 @@ from etcdpy.config.errors import InvalidConfigError
 from etcdpy.config.model import Config
 from etcdpy.config.urls import Url, UrlError, parse_urls, quote, quote_all
 
-__all__ = ["check_bootstrap"]
+__all__ = ["check_bootstrap", "check_learners"]
+
+
+def check_learners(config: Config) -> None:
+    """
+    Require the learners there are, which are none, not to be too many.
+
+    Raises:
+        InvalidConfigError: With etcd's text.
+
+    """
+    if config.max_learners < 0:
+        raise InvalidConfigError("membership: too many learner members in cluster")
 
 
 def check_bootstrap(config: Config) -> None:

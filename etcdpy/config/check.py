@@ -37,9 +37,6 @@ _LEVELS = {
 }
 
 _RECOMMENDED_REQUEST_BYTES = 10 * 1024 * 1024
-
-#: Beyond it etcd warns, and serves.
-_LARGEST_QUOTA = 8 * 1024 * 1024 * 1024
 #: (etcd: ``maxElectionMs``)
 _LONGEST_ELECTION_MS = 50000
 
@@ -187,12 +184,6 @@ def _remark(config: Config, note: Note) -> None:
             "recommended-request-bytes": _RECOMMENDED_REQUEST_BYTES,
         }
         note("warn", "exceeded recommended request limit", fields)
-    if config.quota_backend_bytes > _LARGEST_QUOTA:
-        fields = {
-            "quota-size-bytes": config.quota_backend_bytes,
-            "quota-maximum-size-bytes": _LARGEST_QUOTA,
-        }
-        note("warn", "quota exceeds the maximum value", fields)
 
 
 def _remark_tls(config: Config, note: Note) -> None:
@@ -215,13 +206,24 @@ def _remark_tls(config: Config, note: Note) -> None:
             note("warn", message, fields)
 
 
-def remark_without_effect(given: Iterable[str], note: Note) -> None:
+#: Flags that etcd has announced to drop, and what it says of them.
+_DEPRECATED = {
+    "max-snapshots": "--max-snapshots is deprecated in 3.6 and will be decommissioned in 3.8.",
+    "v2-deprecation": "--v2-deprecation is deprecated and scheduled for removal in v3.8. "
+    "The default value is enforced, ignoring user input.",
+}
+
+
+def remark_without_effect(given: Collection[str], note: Note) -> None:
     """
     Note every flag among ``given`` that is taken for the sake of existing command lines.
 
     One that was to keep clients out is a warning. There are no peers to keep out.
 
     """
+    for name, message in _DEPRECATED.items():
+        if name in given:
+            note("warn", message, {})
     for name in sorted(given):
         if name not in FLAGS or FLAGS[name].honoured:
             continue

@@ -42,8 +42,8 @@ class Gates:
     said: tuple[Mapping[str, bool], ...] = ()
 
     @cached_property
-    def opened(self) -> frozenset[str]:
-        """The names of those that are open."""
+    def named(self) -> Mapping[str, bool]:
+        """What the mentions add up to; gates that none of them is about are left out."""
         named: dict[str, bool] = {}
         for mention in self.said:
             named |= mention
@@ -51,11 +51,20 @@ class Gates:
             # nor over one that an earlier mention of a group has set.
             for group in GROUPS.keys() & mention.keys():
                 named = dict.fromkeys(GROUPS[group], mention[group]) | named
-        enabled = dict.fromkeys(ALPHA, False) | dict.fromkeys(BETA, True) | named
+        return named
+
+    @cached_property
+    def opened(self) -> frozenset[str]:
+        """The names of those that are open."""
+        enabled = {**dict.fromkeys(ALPHA, False), **dict.fromkeys(BETA, True), **self.named}
         return frozenset(name for name in ALPHA | BETA if enabled[name])
 
     def __contains__(self, name: str) -> bool:
         return name in self.opened
+
+    def __str__(self) -> str:
+        """As etcd's log shows them: ``A=true,B=false``."""
+        return ",".join(f"{name}={str(self.named[name]).lower()}" for name in sorted(self.named))
 
     def __add__(self, later: Gates) -> Gates:
         return Gates(self.said + later.said)

@@ -18,13 +18,14 @@ def parse_retention(mode: str, text: str) -> int:
     """
     Return the retention: revisions in mode ``revision``, nanoseconds in ``periodic``.
 
-    A number counts revisions or hours. Anything else is a duration, in either mode: what
-    etcd makes of ``5m`` in mode ``revision`` is 300,000,000,000 revisions.
+    A number counts revisions or hours; no text at all is 0. Anything else is a duration, in
+    either mode: what etcd makes of ``5m`` in mode ``revision`` is 300,000,000,000 revisions.
 
     Raises:
         InvalidConfigError: It is neither; the text is etcd's.
 
     """
+    text = text or "0"
     if _COUNT.fullmatch(text) and int(text) < 2**63:
         return int(text) * (_HOUR if mode == "periodic" else 1)
     try:

@@ -104,16 +104,26 @@ class Ignored:
 
 
 class Choice:
-    """One of a few words; the first is not special."""
+    """
+    One of a few words; the first is not special.
+
+    Args:
+        words: The words.
+        is_quoted: Whether a refusal names the word once more, as etcd's do in one case.
+
+    """
 
     is_boolean = False
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, is_quoted: bool = False) -> None:
         self.words = words
+        self._is_quoted = is_quoted
 
     def parse(self, text: str) -> str:
         if text not in self.words:
-            raise BadValueError("invalid value")
+            raise BadValueError(
+                f"invalid value {quote(text)}" if self._is_quoted else "invalid value"
+            )
         return text
 
 

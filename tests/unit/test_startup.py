@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etcdpy.config import Config
-from etcdpy.startup import DataDirUnreadableError, is_initialized, log_settings, notify_ready
+from etcdpy.startup import DataDirUnreadableError, is_initialized, notify_ready
 
 
 def test_directory_is_initialized_once_a_member_lives_there(tmp_path: Path) -> None:
@@ -34,35 +33,6 @@ def test_what_is_no_directory_cannot_be_listed(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(DataDirUnreadableError, match=f"^open {path}: not a directory$"):
         is_initialized(path)
-
-
-@pytest.mark.parametrize(("interval", "raised"), [(0.0, False), (0.05, True), (0.1, False)])
-def test_a_progress_interval_that_is_raised_is_warned_of(
-    caplog: pytest.LogCaptureFixture, interval: float, raised: bool
-) -> None:
-    log_settings(Config(watch_progress_notify_interval=interval), initialized=False)
-    message = "adjusting watch progress notify interval to minimum period"
-    fields = {"min-watch-progress-notify-interval": "100ms"}
-    warned = [(r.msg, r.args) for r in caplog.records if r.levelno >= logging.WARNING]
-    assert warned == [(message, fields)] * raised
-
-
-@pytest.mark.parametrize(
-    ("interval", "used"), [(0.0, 600.0), (-5.0, 600.0), (0.05, 0.1), (0.1, 0.1), (7.0, 7.0)]
-)
-def test_the_progress_interval_that_is_used(interval: float, used: float) -> None:
-    assert Config(watch_progress_notify_interval=interval).progress_interval == used
-
-
-def test_settings_are_logged_under_their_flags_names(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    log_settings(Config(max_txn_ops=7), initialized=True)
-    (record,) = caplog.records
-    assert record.msg == "starting an etcd server"
-    assert isinstance(record.args, dict)
-    assert record.args["max-txn-ops"] == 7
-    assert record.args["listen-client-urls"] == ["http://localhost:2379"]
-    assert record.args["member-initialized"] is True
 
 
 @pytest.mark.parametrize("abstract", [False, True])

@@ -104,10 +104,47 @@ def test_flags_are_told_by_section() -> None:
             ["--compact-hash-check-time=0"],
             "--compact-hash-check-time must be >0 (set to 0s)",
         ),
+        (
+            ["--compact-hash-check-time=-90s"],
+            "--compact-hash-check-time must be >0 (set to -1m30s)",
+        ),
+        (
+            ["--discovery-endpoints="],
+            "both --discovery-token and --discovery-endpoints must be set",
+        ),
+        (
+            ["--tls-min-version=TLS1.1"],
+            'unexpected TLS version "TLS1.1" (must be one of: TLS1.2, TLS1.3)',
+        ),
+        (
+            ["--tls-max-version=x"],
+            'unexpected TLS version "x" (must be one of: TLS1.2, TLS1.3)',
+        ),
+        (
+            ["--tls-min-version=TLS1.3", "--tls-max-version=TLS1.2"],
+            "min version (TLS1.3) is greater than max version (TLS1.2)",
+        ),
+        (
+            ["--tls-min-version=TLS1.3", "--cipher-suites=TLS_AES_128_GCM_SHA256"],
+            "cipher suites cannot be configured when only TLS1.3 is enabled",
+        ),
     ],
 )
 def test_what_is_refused(arguments: list[str], text: str) -> None:
     assert refusal(*arguments) == text
+
+
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        ("--max-snapshots=3", "--max-snapshots is deprecated in 3.6"),
+        ("--v2-deprecation=gone", "--v2-deprecation is deprecated and scheduled for removal"),
+    ],
+)
+def test_what_etcd_is_about_to_drop_is_warned_of(argument: str, text: str) -> None:
+    notes: list[tuple[str, str]] = []
+    load([argument], {}, lambda level, message, _: notes.append((level, message)))
+    assert [level for level, message in notes if message.startswith(text)] == ["warn"]
 
 
 def test_harmless_values_of_refused_flags_are_taken() -> None:
@@ -129,6 +166,7 @@ def test_flags_that_etcd_has_no_more_are_unknown(flag: str) -> None:
         ("cors", "a", "URL scheme must be http, https, unix, or unixs: a"),
         ("listen-metrics-urls", "x", "URL scheme must be http, https, unix, or unixs: x"),
         ("discovery-fallback", "foo", "invalid value"),
+        ("v2-deprecation", "not-yet", 'invalid value "not-yet"'),
         ("snapshot-count", "abc", "parse error"),
     ],
 )

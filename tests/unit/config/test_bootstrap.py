@@ -2,7 +2,7 @@
 
 import pytest
 
-from etcdpy.config import InvalidConfigError, check_bootstrap, load
+from etcdpy.config import Config, InvalidConfigError, check_bootstrap, check_learners, load
 
 
 def check(*arguments: str) -> None:
@@ -83,3 +83,9 @@ def test_bad_url_in_the_cluster(cluster: str, text: str) -> None:
 def test_nobody_to_join() -> None:
     text = refusal("--initial-cluster-state=existing")
     assert text.startswith("cannot fetch cluster info from peer urls: ")
+
+
+def test_no_learner_at_all_is_no_fewer_than_none() -> None:
+    check_learners(Config(max_learners=0))
+    with pytest.raises(InvalidConfigError, match="membership: too many learner members"):
+        check_learners(Config(max_learners=-1))

@@ -14,6 +14,7 @@ HOUR = 3600 * 10**9
     ("mode", "text", "retention"),
     [
         ("periodic", "0", 0),
+        ("periodic", "", 0),
         ("periodic", "2", 2 * HOUR),
         ("periodic", "90m", HOUR * 3 // 2),
         ("periodic", "10s", 10 * 10**9),
@@ -31,7 +32,7 @@ def test_numbers_count_hours_or_revisions(mode: str, text: str, retention: int) 
         ("1.5", 'time: missing unit in duration "1.5"'),
         ("-5", 'time: missing unit in duration "-5"'),
         ("abc", 'time: invalid duration "abc"'),
-        ("", 'time: invalid duration ""'),
+        ("s", 'time: invalid duration "s"'),
         ("5x", 'time: unknown unit "x" in duration "5x"'),
         ("5m3", 'time: missing unit in duration "5m3"'),
     ],
