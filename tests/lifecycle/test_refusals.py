@@ -1,0 +1,150 @@
+"""What cannot be started is refused as a real etcd refuses it: same status, same words."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.lifecycle.process import TIMEOUT, Process
+from tests.support.servers import reference_binary
+
+#: A member that could be served, but for what each case adds; no port is ever bound.
+MEMBER = (
+    "--data-dir=data",
+    "--name=n1",
+    "--initial-cluster=n1=http://127.0.0.1:1",
+    "--initial-advertise-peer-urls=http://127.0.0.1:1",
+    "--listen-peer-urls=http://127.0.0.1:0",
+    "--listen-client-urls=http://127.0.0.1:0",
+    "--advertise-client-urls=http://127.0.0.1:2379",
+)
+
+CASES: dict[str, Sequence[str]] = {
+    "unknown flag": ["--bogus"],
+    "flag of an etcd long gone": ["--proxy-failure-wait=x"],
+    "flag without its value": ["--name"],
+    "value that is no number": ["--max-txn-ops=abc"],
+    "negative value": ["--max-txn-ops=-1"],
+    "value out of range": ["--max-concurrent-streams=4294967296"],
+    "duration without a unit": ["--warning-apply-duration=5"],
+    "boolean that is none": ["--unsafe-no-fsync=maybe"],
+    "word after a boolean": ["--unsafe-no-fsync", "false"],
+    "URL without a port": ["--listen-client-urls=http://127.0.0.1"],
+    "URL with a path": ["--listen-client-urls=http://127.0.0.1:1/x"],
+    "URL of another scheme": ["--advertise-client-urls=ftp://127.0.0.1:1"],
+    "host name to listen on": ["--listen-client-urls=http://example.com:1"],
+    "client URL without a host": ["--advertise-client-urls=http://:1"],
+    "peer URL without a host": ["--initial-advertise-peer-urls=http://:1"],
+    "state of a cluster": ["--initial-cluster-state=foo"],
+    "name not in the cluster": ["--name=other"],
+    "no heartbeat": ["--heartbeat-interval=0"],
+    "no election": ["--election-timeout=0"],
+    "election too short": ["--election-timeout=400"],
+    "election too long": ["--election-timeout=60000"],
+    "compaction mode": ["--auto-compaction-mode=foo"],
+    "compaction retention": ["--auto-compaction-retention=1.5"],
+    "log level": ["--log-level=loud"],
+    "log format": ["--log-format=xml"],
+    "logger": ["--logger=foo"],
+    "default output and another": ["--log-outputs=default,stdout"],
+    "output that cannot be made": ["--log-outputs=none/etcd.log"],
+    "rotation without a file": ["--enable-log-rotation"],
+    "rotation that is no JSON": [
+        "--enable-log-rotation",
+        "--log-outputs=etcd.log",
+        "--log-rotation-config-json={",
+    ],
+    "rotation of a wrong type": [
+        "--enable-log-rotation",
+        "--log-outputs=etcd.log",
+        '--log-rotation-config-json={"maxsize":"x"}',
+    ],
+    "file that is missing": ["--config-file=none.yml"],
+    "wrong type in a file": ["--config-file=type.yml"],
+    "bad URL in a file": ["--config-file=url.yml"],
+    "unknown flag beside a file": ["--config-file=type.yml", "--bogus"],
+    "bad variable": ["ETCD_MAX_TXN_OPS=abc"],
+    "shadowed variable": ["ETCD_NAME=other"],
+}
+
+#: Cases in which older releases use other words, or have no such flag.
+SINCE_3_6 = {
+    "flag of an etcd long gone",
+    "value out of range",
+    "duration without a unit",
+    "word after a boolean",
+    "client URL without a host",
+    "log format",
+    "output that cannot be made",
+    "rotation of a wrong type",
+    "wrong type in a file",
+}
+
+FILES = {"type.yml": "max-txn-ops: abc\n", "url.yml": "listen-client-urls: foo\n"}
+
+Outcome = tuple[int, str]
+
+
+def last_word(status: int, err: str) -> Outcome:
+    """The status, and what a process ended with: a line, or the error of one in the log."""
+    lines = [line for line in err.splitlines() if line]
+    if not lines[-1].startswith("{"):
+        return status, lines[0]  # the usage, or a trace, follows
+    ending = json.loads(lines[-1])
+    return status, ending.get("error") or ending["msg"]
+
+
+def started(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Sort the words of a case into arguments and variables."""
+    variables = dict(word.split("=", 1) for word in words if word.startswith("ETCD_"))
+    arguments = [word for word in words if not word.startswith("ETCD_")]
+    return [*MEMBER, *arguments], variables
+
+
+def of_etcd(program: Path, words: Sequence[str], cwd: Path) -> Outcome:
+    arguments, variables = started(words)
+    inherited = {key: text for key, text in os.environ.items() if not key.startswith("ETCD_")}
+    ended = subprocess.run(
+        [program, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**inherited, **variables},
+        timeout=TIMEOUT,
+    )
+    return last_word(ended.returncode, ended.stderr)
+
+
+def of_etcdpy(words: Sequence[str], cwd: Path) -> Outcome:
+    arguments, variables = started(words)
+    with Process(*arguments, environment=variables, cwd=cwd) as process:
+        status, _, err = process.output()
+    return last_word(status, err)
+
+
+@pytest.fixture(scope="module")
+def program() -> Path:
+    return reference_binary()
+
+
+@pytest.fixture(scope="module")
+def is_old(program: Path) -> bool:
+    """Whether the etcd to compare with is older than 3.6."""
+    text = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
+    major, minor = text.split()[2].split(".")[:2]
+    return (int(major), int(minor)) < (3, 6)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refusal_is_etcds(tmp_path: Path, program: Path, is_old: bool, case: str) -> None:
+    if is_old and case in SINCE_3_6:
+        pytest.skip("an older etcd says it in other words")
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    words = CASES[case]
+    assert of_etcdpy(words, tmp_path) == of_etcd(program, words, tmp_path)
