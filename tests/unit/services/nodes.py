@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from etcdpy.alarms import Alarms
 from etcdpy.downgrade import Versions
+from etcdpy.lease import Lessor
 from etcdpy.membership import Identity, Membership
 from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.hashing import Hasher
@@ -37,7 +38,7 @@ def make_node(
     progress_interval: float = 600,
     quota: int = 0,
     size: Callable[[], int] = lambda: 0,
-    leases: frozenset[int] = frozenset(),
+    leases: frozenset[int] | Lessor = frozenset(),
     defragment: Callable[[], Awaitable[None]] | None = None,
 ) -> Node:
     """Return a node whose settings are the defaults, save what is given."""
