@@ -240,7 +240,7 @@ class Teller:
             events = everything.events
             for first in range(0, len(events), WORK_PER_STEP):
                 part = events[first : first + WORK_PER_STEP]
-                passed += [event for event in part if watcher.wants(event)]
+                passed += [event for event in part if watcher.passes(event)]
                 if len(part) == WORK_PER_STEP:
                     yield WORK_PER_STEP * COST_OF_LOOKING
             known[kind] = Body(passed, self._store) if passed else None

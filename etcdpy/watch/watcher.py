@@ -116,6 +116,8 @@ class Watcher:
 
     def wants(self, event: Event) -> bool:
         """Tell whether an event, whose key is watched, goes to this watcher."""
-        if event.main < self.next_revision:
-            return False
+        return event.main >= self.next_revision and self.passes(event)
+
+    def passes(self, event: Event) -> bool:
+        """Tell whether an event passes the watcher's filters."""
         return self.wants_deletes if event.is_delete else self.wants_puts

@@ -180,6 +180,23 @@ async def test_filters_hold_for_a_large_revision(world: World) -> None:
     assert [event.kv.key for event in told[deletes.watch_id].events] == list(KEYS)
 
 
+@pytest.mark.parametrize("others", [(), (b"x",)], ids=["alone", "with others"])
+async def test_a_filter_is_not_mixed_up_with_where_a_watcher_starts(
+    world: World, others: tuple[bytes, ...]
+) -> None:
+    world.put(b"k1", b"k2")
+    client = world.open()
+    # They watch the same with the same filter, and the first is not to be told yet.
+    client.watch(b"k", b"l", since=4, wants_puts=False)
+    client.watch(b"k", b"l", wants_puts=False)
+    client.watch(b"x", wants_puts=False)
+    client.take()
+    world.write(*others, deletes=(b"k1", b"k2"))
+    world.settle()
+    await _told(world)
+    assert [(it.watch_id, len(it.events)) for it in client.take()] == [(1, 2)]
+
+
 async def test_what_waits_is_worked_off_faster_than_it_comes(world: World) -> None:
     client = world.open()
     for _ in range(30):
