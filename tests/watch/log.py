@@ -74,24 +74,25 @@ class StreamLog:
 
     def __init__(self) -> None:
         self.watchers: dict[int, WatcherLog] = {}
-        self.rejected: list[str] = []
 
     def take(self, response: pb.WatchResponse, compacted: int) -> int:
         """Note a response; return how many events it held."""
         revision = response.header.revision
         if response.watch_id == -1:
-            if response.created:
-                self.rejected.append(response.cancel_reason)
-                return 0
+            assert not response.created, f"refused: {response}"
             for watcher in self.watchers.values():
                 if watcher.created is not None and not watcher.canceled:
                     watcher.progress.append((len(watcher.told), revision))
             return 0
         watcher = self.watchers[response.watch_id]
+        assert not watcher.canceled, f"told after it was cancelled: {response}"
+        assert watcher.compacted is None or response.canceled, f"told after its end: {response}"
         if response.created:
             assert watcher.created is None
             watcher.created = revision
         elif response.compact_revision:
+            assert response.compact_revision <= compacted, f"nobody compacted that: {response}"
+            assert watcher.next < response.compact_revision, f"it was not behind: {response}"
             watcher.compacted = response.compact_revision
         elif response.canceled:
             watcher.canceled = True

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from etcdpy.pb import kv_pb2
+from etcdpy.pb import rpc_pb2 as pb
 from tests.watch.checker import Violation, check, check_history
 from tests.watch.history import NODELETE, History, Interest
-from tests.watch.log import Told, WatcherLog
+from tests.watch.log import StreamLog, Told, WatcherLog
 
 EVERYTHING = Interest(b"\0", b"\0", prev_kv=True)
 
@@ -128,3 +129,34 @@ def test_where_to_resume() -> None:
     log.told[1].fragment = True
     assert log.next == 3
     assert _log(since=7).next == 7
+
+
+def _told(**fields: object) -> pb.WatchResponse:
+    response = pb.WatchResponse(**fields)  # type: ignore[arg-type]
+    response.header.revision = 5
+    return response
+
+
+def test_a_log_takes_nothing_behind_the_end_of_a_watcher() -> None:
+    log = StreamLog()
+    log.watchers[3] = WatcherLog(EVERYTHING, 4)
+    assert log.take(_told(watch_id=3, created=True), -1) == 0
+    assert log.take(_told(watch_id=3, canceled=True), -1) == 0
+    with pytest.raises(AssertionError, match="after it was cancelled"):
+        log.take(_told(watch_id=3, events=[A4]), -1)
+    with pytest.raises(AssertionError, match="refused"):
+        log.take(_told(watch_id=-1, created=True, canceled=True), -1)
+
+
+@pytest.mark.parametrize(
+    ("revision", "complaint"), [(3, "was not behind"), (7, "nobody compacted")]
+)
+def test_a_log_takes_a_compaction_only_from_who_was_behind(revision: int, complaint: str) -> None:
+    log = StreamLog()
+    log.watchers[3] = WatcherLog(EVERYTHING, 2)
+    log.take(_told(watch_id=3, created=True), -1)
+    log.take(_told(watch_id=3, events=[A2, B3]), -1)
+    with pytest.raises(AssertionError, match=complaint):
+        log.take(_told(watch_id=3, canceled=True, compact_revision=revision), 6)
+    log.take(_told(watch_id=3, canceled=True, compact_revision=6), 6)
+    assert log.watchers[3].compacted == 6

@@ -16,12 +16,11 @@ import pytest
 
 from tests.support.servers import etcdpy_server, reference_etcd
 from tests.watch.run import Plan, Run, describe
+from tests.watch.workload import FLAGS
 
 EVENTS = int(os.environ.get("ETCDPY_WATCH_EVENTS") or 15_000)
 SEED = int(os.environ.get("ETCDPY_WATCH_SEED") or SystemRandom().randrange(2**32))
 IS_REFERENCE = "ETCDPY_WATCH_REFERENCE" in os.environ
-
-FLAG = "watch-progress-notify-interval=200ms"
 
 
 @pytest.mark.parametrize("transport", ["native", "grpcio"])
@@ -31,9 +30,9 @@ async def test_a_random_run_keeps_all_promises(
     plan = Plan(EVENTS, SEED, crashes=2 + EVENTS // 50_000)
     if IS_REFERENCE:
         # etcd 3.5.1 does not pass: it tells of progress early.
-        starting = reference_etcd([f"--{FLAG}"])
+        starting = reference_etcd(FLAGS)
     else:
-        starting = etcdpy_server("grpcio" if transport == "grpcio" else "native", [f"--{FLAG}"])
+        starting = etcdpy_server("grpcio" if transport == "grpcio" else "native", FLAGS)
     started = time.monotonic()
     with starting as server:
         run = Run(server, plan)
