@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from grpc import StatusCode
 
 from etcdpy import errors
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.maintenance import MaintenanceService
 from etcdpy.services.node import Node
+from etcdpy.storage.defrag import DefragmentError
+from etcdpy.transport import StatusError
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, put, settle, worked_example
 from tests.unit.services.nodes import IDENTITY, make_node
@@ -97,3 +100,31 @@ async def test_leadership_can_only_be_moved_to_who_has_it() -> None:
         assert not reply.HasField("header")
         with pytest.raises(errors.BadLeaderTransfereeError):
             await service.MoveLeader(pb.MoveLeaderRequest(targetID=7), None)
+
+
+async def test_defragment_answers_when_it_is_done_and_without_a_header() -> None:
+    done = asyncio.Event()
+    async with new_store() as (store, log):
+
+        async def defragment() -> None:
+            await done.wait()
+
+        service = MaintenanceService(make_node(store, log, defragment=defragment))
+        call = asyncio.ensure_future(service.Defragment(pb.DefragmentRequest(), None))
+        await turns(3)
+        assert not call.done()
+        done.set()
+        assert (await call).SerializeToString() == b""
+
+
+async def test_a_defragmentation_that_fails_says_why_in_etcds_way() -> None:
+    async with new_store() as (store, log):
+
+        async def defragment() -> None:
+            raise DefragmentError("no space left on device")
+
+        service = MaintenanceService(make_node(store, log, defragment=defragment))
+        with pytest.raises(StatusError) as raised:
+            await service.Defragment(pb.DefragmentRequest(), None)
+        assert raised.value.code == StatusCode.UNKNOWN
+        assert raised.value.details == "no space left on device"
