@@ -154,6 +154,7 @@ async def _drain(
 ) -> None:
     log.info("received signal; shutting down", {"signal": signals.NAMES[number]})
     log.info("closing etcd server", narration.identity(config))
+    startup.notify_stopping()
     # Running calls may take that long to finish; what waits even then is cut off.
     asyncio.get_running_loop().call_later(config.request_timeout, services.abandon)
     await transport.stop(config.request_timeout)

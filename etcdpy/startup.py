@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
 from pathlib import Path
 
-__all__ = ["DataDirUnreadableError", "is_initialized", "notify_ready"]
+__all__ = ["DataDirUnreadableError", "is_initialized", "notify_ready", "notify_stopping"]
 
 log = logging.getLogger(__name__)
 
@@ -46,16 +47,28 @@ def is_initialized(data_dir: Path) -> bool:
 
 def notify_ready() -> None:
     """Tell systemd that the server serves, if it asked to be told. (sd_notify(3))"""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if not path:
+    if not os.environ.get("NOTIFY_SOCKET"):
         return
     log.info("notifying init daemon")
-    # A leading @ stands for the zero byte of the abstract namespace.
-    address = f"\0{path[1:]}" if path.startswith("@") else path
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            channel.sendto(b"READY=1", address)
+        _notify(b"READY=1")
     except OSError as error:
         log.error("failed to notify systemd for readiness", {"error": str(error)})
     else:
         log.info("successfully notified init daemon")
+
+
+def notify_stopping() -> None:
+    """Tell systemd that the server is about to end, if it asked to be told."""
+    if os.environ.get("NOTIFY_SOCKET"):
+        # It will see the end anyway.
+        with contextlib.suppress(OSError):
+            _notify(b"STOPPING=1")
+
+
+def _notify(state: bytes) -> None:
+    path = os.environ["NOTIFY_SOCKET"]
+    # A leading @ stands for the zero byte of the abstract namespace.
+    address = f"\0{path[1:]}" if path.startswith("@") else path
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        channel.sendto(state, address)

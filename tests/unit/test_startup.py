@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from etcdpy.startup import DataDirUnreadableError, is_initialized, notify_ready
+from etcdpy.startup import (
+    DataDirUnreadableError,
+    is_initialized,
+    notify_ready,
+    notify_stopping,
+)
 
 
 def test_directory_is_initialized_once_a_member_lives_there(tmp_path: Path) -> None:
@@ -46,6 +51,8 @@ def test_systemd_is_told_if_it_asked(
         monkeypatch.setenv("NOTIFY_SOCKET", path)
         notify_ready()
         assert systemd.recv(100) == b"READY=1"
+        notify_stopping()
+        assert systemd.recv(100) == b"STOPPING=1"
 
 
 def test_systemd_that_is_gone_is_no_obstacle(
@@ -54,6 +61,7 @@ def test_systemd_that_is_gone_is_no_obstacle(
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "none"))
     notify_ready()
     assert caplog.records[-1].msg == "failed to notify systemd for readiness"
+    notify_stopping()
 
 
 def test_nobody_is_told_who_did_not_ask(
@@ -62,4 +70,5 @@ def test_nobody_is_told_who_did_not_ask(
     caplog.set_level(logging.INFO)
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify_ready()
+    notify_stopping()
     assert caplog.records == []
