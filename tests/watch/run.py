@@ -169,9 +169,16 @@ class Run:
 def describe(run: Run, seconds: float) -> str:
     """Say how much a run has seen."""
     compacted = sum(log.compacted is not None for log in run.logs)
+    # One revision is what a synced watcher is told of at a time.
+    behind = sum(
+        told.events[0].kv.mod_revision != told.events[-1].kv.mod_revision
+        for log in run.logs
+        for told in log.told
+    )
     return (
         f"seed {run.plan.seed}: {run.told:,} events in {seconds:.1f} s, "
         f"{run.history.newest:,} revisions, {len(run.logs)} watchers, {run.crashes} crashes, "
         f"{sum(log.canceled for log in run.logs)} cancelled, {compacted} overtaken by compaction, "
+        f"{behind} responses from history, "
         f"{sum(len(log.progress) for log in run.logs)} told of progress"
     )

@@ -9,8 +9,11 @@ from tests.watch.history import NODELETE, NOPUT, Interest
 
 KEYS = [b"k/%02d" % number for number in range(40)]
 #: Written all at once, now and then: too many to be told of in one turn of the loop.
-MANY_KEYS = [b"many/%03d" % number for number in range(700)]
-LARGE_SHARE = 0.01
+MANY_KEYS = [b"many/%04d" % number for number in range(2500)]
+MANY_SHARE = 0.004
+#: What now and then a value is longer than usual: who reads slowly shall fall behind.
+LONG_FACTOR = 30
+LONG_SHARE = 0.05
 FLAGS = ("--watch-progress-notify-interval=200ms", f"--max-txn-ops={len(MANY_KEYS)}")
 INTERESTS = [
     *(Interest(key) for key in KEYS[:8]),
@@ -35,15 +38,18 @@ def random_write(random: Random, value_bytes: int) -> tuple[pb.TxnRequest, dict[
     """Return a transaction, and what it puts."""
     request = pb.TxnRequest()
     puts: dict[bytes, bytes] = {}
-    is_large = random.random() < LARGE_SHARE
-    if is_large and random.random() < 0.4:
-        request.success.add().request_delete_range.MergeFrom(ALL_OF_MANY)
-        return request, puts
-    keys = MANY_KEYS if is_large else random.sample(KEYS, random.choice((1, 1, 1, 2, 5)))
+    if random.random() < MANY_SHARE:
+        if random.random() < 0.4:
+            request.success.add().request_delete_range.MergeFrom(ALL_OF_MANY)
+            return request, puts
+        keys, value_bytes = MANY_KEYS, 2
+    else:
+        keys = random.sample(KEYS, random.choice((1, 1, 1, 2, 5)))
+        if random.random() < LONG_SHARE:
+            value_bytes *= LONG_FACTOR
     for key in keys:
         if random.random() < 0.8:
-            size = 1 if is_large else random.randrange(value_bytes)
-            puts[key] = random.randbytes(2) * size
+            puts[key] = random.randbytes(2) * random.randrange(value_bytes)
             request.success.add().request_put.MergeFrom(pb.PutRequest(key=key, value=puts[key]))
         else:
             request.success.add().request_delete_range.key = key
