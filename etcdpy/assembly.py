@@ -112,6 +112,7 @@ async def build_services(config: Config, server: Registry, slow: SlowRequests) -
         hasher,
         batch_limit=config.compaction_batch_limit,
         sleep=config.compaction_sleep_interval,
+        began=narration.compaction_teller(log.size, backend.size_in_use),
     )
     if unfinished:
         compactor.resume(unfinished)
@@ -121,7 +122,7 @@ async def build_services(config: Config, server: Registry, slow: SlowRequests) -
         time.monotonic,
         check_revoke=lambda: node.alarms.check_write(grows=False),
     )
-    defragmenter = Defragmenter(log, backend)
+    defragmenter = Defragmenter(log, backend, compactor.idle)
     keeper.restore(row for _, row in log.items(Bucket.LEASE))
     node = _make_node(
         config, backend, log, store, compactor, hasher, identity, keeper.lessor, slow, defragmenter

@@ -9,18 +9,29 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from etcdpy.config import SETTINGS, Config, Url
 from etcdpy.config.gates import Gates
 from etcdpy.config.retention import parse_retention
 from etcdpy.config.values import Duration
 from etcdpy.durations import go_duration
+from etcdpy.mvcc.compaction import Ended
+from etcdpy.mvcc.hashing import KeyHash
 from etcdpy.services.node import DEFAULT_QUOTA, Node
 from etcdpy.sizes import human_size
 from etcdpy.version import ETCD_VERSION, __version__
 
-__all__ = ["identity", "tell_member", "tell_opened", "tell_serving", "tell_settings", "texts"]
+__all__ = [
+    "compaction_teller",
+    "identity",
+    "tell_member",
+    "tell_opened",
+    "tell_serving",
+    "tell_settings",
+    "texts",
+]
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +187,37 @@ def _tell_quota(size: int) -> None:
     log.info(
         "enabled backend quota" if size else "enabled backend quota with default value", fields
     )
+
+
+def compaction_teller(size: Callable[[], int], in_use: Callable[[], int]) -> Callable[[int], Ended]:
+    """
+    Return what a compactor tells when it begins, so that the log has its end.
+
+    Args:
+        size: Returns the bytes of the database.
+        in_use: Returns them without what waits for reuse.
+
+    """
+
+    def began(revision: int) -> Ended:
+        at = time.monotonic()
+
+        def ended(dropped: int, found: KeyHash | None) -> None:
+            fields: _Fields = {
+                "compact-revision": revision,
+                "took": go_duration(time.monotonic() - at),
+                "number-of-keys-compacted": dropped,
+                **({} if found is None else {"hash": found.hash}),
+                "current-db-size-bytes": size(),
+                "current-db-size": human_size(size()),
+                "current-db-size-in-use-bytes": in_use(),
+                "current-db-size-in-use": human_size(in_use()),
+            }
+            log.info("finished scheduled compaction", fields)
+
+        return ended
+
+    return began
 
 
 def tell_serving(config: Config, node: Node, addresses: Sequence[str]) -> None:

@@ -10,11 +10,12 @@ which the same compaction can simply be run again.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
 
 from etcdpy.errors import CompactedError, FutureRevisionError
-from etcdpy.mvcc.hashing import Hasher
+from etcdpy.mvcc.hashing import Hasher, KeyHash
 from etcdpy.mvcc.restore import FINISHED_COMPACTION, SCHEDULED_COMPACTION
 from etcdpy.mvcc.revision import row_key
 from etcdpy.mvcc.store import Store
@@ -26,6 +27,14 @@ KEYS_PER_SLICE = 512
 ROWS_PER_BATCH = 1000
 #: What a batch may be set to hold: small beside the journal, whatever somebody asks for.
 MOST_ROWS_PER_BATCH = 10_000
+
+
+#: Called at the end of a compaction with the rows dropped, and their hash if it was taken.
+Ended = Callable[[int, "KeyHash | None"], None]
+
+
+def _unheard(revision: int) -> Ended:
+    return lambda dropped, found: None
 
 
 class _Scheduled(NamedTuple):
@@ -44,6 +53,7 @@ class Compactor:
         hasher: Remembers the hash of what each compaction finds.
         batch_limit: Rows dropped in one batch at most; 0 is the default.
         sleep: Seconds between two batches.
+        began: Told the revision as each compaction sets to work; returns whom to tell at its end.
 
     """
 
@@ -54,12 +64,14 @@ class Compactor:
         *,
         batch_limit: int = 0,
         sleep: float = 0,
+        began: Callable[[int], Ended] = _unheard,
     ) -> None:
         self._store = store
         self._hasher = hasher
         limit = batch_limit if batch_limit > 0 else ROWS_PER_BATCH
         self._batch_limit = min(limit, MOST_ROWS_PER_BATCH)
         self._sleep = max(sleep, 0)
+        self._began = began
         self._running: asyncio.Task[None] | None = None
         self._scheduled: list[_Scheduled] = []
 
@@ -103,6 +115,11 @@ class Compactor:
             self._running = asyncio.create_task(self._run())
         return done
 
+    async def idle(self) -> None:
+        """Wait until no compaction is at work. Safe to cancel."""
+        while self._running is not None:
+            await asyncio.wait({self._running})
+
     async def close(self) -> None:
         """Stop; what is left over is resumed at the next start."""
         if self._running is not None:
@@ -132,6 +149,7 @@ class Compactor:
         if pending := store.settled():
             await pending
         await self._older_reads_end(revision)
+        ended, dropped = self._began(revision), 0
         found = None
         if self._hasher is not None and previous is not None:
             found = await self._hasher.before_compaction(revision, previous)
@@ -140,6 +158,7 @@ class Compactor:
             cursor = self._compact_slice(cursor, revision)
             batch = store.log.batch
             if batch.drops and (cursor is None or len(batch.drops) >= self._batch_limit):
+                dropped += len(batch.drops)
                 store.log.flush_soon()
                 await batch.durable
                 if cursor is not None and self._sleep:
@@ -150,6 +169,7 @@ class Compactor:
         batch.puts[Bucket.META, FINISHED_COMPACTION] = row_key(revision, 0)
         store.log.flush_soon()
         await batch.durable
+        ended(dropped, found)
         if self._hasher is not None and found is not None:
             self._hasher.remember(found)
 

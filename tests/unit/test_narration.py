@@ -10,6 +10,7 @@ import pytest
 
 from etcdpy import narration
 from etcdpy.config import Config, InvalidConfigError, load
+from etcdpy.mvcc.hashing import KeyHash
 from tests.unit.mvcc.stores import new_store, worked_example
 from tests.unit.services.nodes import make_node
 
@@ -220,3 +221,22 @@ def test_opened_database_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     narration.tell_opened(replace(Config(), data_dir="d"), 0.0125)
     fields = {"path": "d/member/lmdb", "took": "12.5ms"}
     assert told(caplog) == [("opened backend db", fields)]
+
+
+def test_end_of_a_compaction_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    began = narration.compaction_teller(lambda: 20480, lambda: 16384)
+    began(7)(3, KeyHash(2629504400, 1, 7))
+    began(8)(0, None)  # one resumed after a crash
+    (message, fields), (_, resumed) = told(caplog)
+    assert message == "finished scheduled compaction"
+    assert fields.pop("took")
+    assert fields == {
+        "compact-revision": 7,
+        "number-of-keys-compacted": 3,
+        "hash": 2629504400,
+        "current-db-size-bytes": 20480,
+        "current-db-size": "20 kB",
+        "current-db-size-in-use-bytes": 16384,
+        "current-db-size-in-use": "16 kB",
+    }
+    assert "hash" not in resumed

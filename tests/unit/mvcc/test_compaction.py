@@ -10,7 +10,7 @@ import pytest
 
 from etcdpy.errors import CompactedError, FutureRevisionError
 from etcdpy.mvcc import compaction
-from etcdpy.mvcc.compaction import Compactor
+from etcdpy.mvcc.compaction import Compactor, Ended
 from etcdpy.mvcc.restore import FINISHED_COMPACTION, SCHEDULED_COMPACTION, restore
 from etcdpy.mvcc.revision import parse_row_key, row_key
 from etcdpy.mvcc.store import Store
@@ -210,3 +210,22 @@ async def test_it_sleeps_between_batches_and_not_after_the_last(
         compactor = Compactor(store, batch_limit=1, sleep=0.25)
         assert await drops(log, compactor.schedule(5)[1]) == [1, 1, 1]
     assert slept == [0.25, 0.25, 0.25]
+
+
+async def test_beginning_and_end_are_told() -> None:
+    told: list[tuple[object, ...]] = []
+
+    def began(revision: int) -> Ended:
+        told.append(("began", revision))
+        return lambda dropped, found: told.append(("ended", dropped, found))
+
+    async with new_store() as (store, log):
+        await worked_example(store, log)
+        compactor = Compactor(store, batch_limit=1, began=began)
+        with store.pinned(4):
+            _, done = compactor.schedule(5)
+            await turns(20)
+            log.settle()
+            assert not told
+        await run(log, done)
+    assert told == [("began", 5), ("ended", 1, None)]
