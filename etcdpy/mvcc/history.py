@@ -120,6 +120,22 @@ def row_keys_at(
     return found
 
 
+def created_at(
+    histories: Mapping[bytes, int | array[int]], keys: Iterable[bytes], revision: int
+) -> list[int]:
+    """Return the create revisions of keys that all were alive at ``revision``."""
+    found: list[int] = []
+    add = found.append
+    for key in keys:
+        history = histories[key]
+        # Fast path, as above.
+        if type(history) is int:
+            add(history >> _SUB_BITS)
+        else:
+            add(history[last_at(history, revision) + 2])  # type: ignore[index,arg-type]
+    return found
+
+
 def last_at(history: array[int], revision: int) -> int:
     """
     Return the offset of the newest entry, tombstones included, with main <= ``revision``.

@@ -27,6 +27,7 @@ from etcdpy.mvcc.history import (
     Version,
     at,
     born,
+    created_at,
     expanded,
     is_dead,
     last_at,
@@ -88,6 +89,10 @@ class Index:
     def row_keys_at(self, keys: Iterable[bytes], revision: int) -> list[bytes]:
         """Return the keys of the rows of ``keys``, all of which were alive at ``revision``."""
         return row_keys_at(self._histories, keys, revision)
+
+    def created_at(self, keys: Iterable[bytes], revision: int) -> list[int]:
+        """Return the create revisions that ``keys``, all of them alive, had at ``revision``."""
+        return created_at(self._histories, keys, revision)
 
     def versions_at(self, keys: Iterable[bytes], revision: int) -> list[Found]:
         """Return the versions that ``keys``, all of them alive, had at ``revision``."""

@@ -22,8 +22,10 @@ from grpc import StatusCode
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.request import Txn
+from etcdpy.mvcc.slices import SLICE
+from etcdpy.mvcc.store import Store
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.services.kv import KVService
+from etcdpy.services.kv import KVService, Written
 from etcdpy.services.lease import LeaseService
 from etcdpy.services.node import Node
 from etcdpy.transport import StatusError
@@ -151,17 +153,21 @@ class Client:
         """
         while leaving := self._leaving.get(key):
             await asyncio.wait(leaving)
-        entering = asyncio.ensure_future(self.txn(request, context))
+        # In a task and behind shields: it goes on to its end whatever becomes of the caller, who
+        # is cancelled at once, so that the next call finds out what is left to undo.
+        entering = asyncio.ensure_future(self._kv.apply(Txn.of(request)))
         try:
-            return await asyncio.shield(entering)
+            reply, durable = await asyncio.shield(entering)
+            if durable is not None:
+                await asyncio.shield(durable)
         except asyncio.CancelledError:
             self._in_background(key, self._undo(key, entering, context))
             raise
+        return pb.TxnResponse.FromString(bytes(reply))
 
-    async def _undo(
-        self, key: bytes, entering: asyncio.Future[pb.TxnResponse], context: Any
-    ) -> None:
-        entered = await entering
+    async def _undo(self, key: bytes, entering: asyncio.Future[Written], context: Any) -> None:
+        reply, _ = await entering
+        entered = pb.TxnResponse.FromString(bytes(reply))
         if entered.succeeded:
             self.leave(key, entered.header.revision, context)
 
@@ -189,22 +195,28 @@ class Client:
         """Watch, from ``revision`` on."""
         return LocalWatch(self._hub, *bounds(key, range_end), revision)
 
+    def exists(self, key: bytes, revision: int) -> bool:
+        """Tell whether there was a key at a revision that has just been the durable one."""
+        return self._node.store.index.at(key, revision) is not None
+
     async def oldest(self, prefix: bytes, context: Any) -> pb.RangeResponse:
         """Read the head of a queue."""
         return await self.range(oldest_request(prefix), context)
 
-    async def wait_for_turn(self, prefix: bytes, revision: int, context: Any) -> None:
+    async def wait_for_turn(self, prefix: bytes, revision: int) -> int:
         """
-        Wait until no key of the queue is older than ``revision``.
+        Wait until no key of the queue is older than ``revision``; return as of which revision.
 
         A waiter follows its predecessor only, so that one leaving wakes one. That two may
         think it their turn at once cannot be: the order is that of create revisions.
         """
+        store = self._node.store
         while True:
-            predecessors = await self.range(_predecessor_request(prefix, revision), context)
-            if not predecessors.kvs:
-                return
-            await self._deletion(predecessors.kvs[0].key, predecessors.header.revision)
+            seen = store.durable_revision
+            older = await predecessor(store, prefix, revision, seen)
+            if older is None:
+                return seen
+            await self._deletion(older, seen)
 
     async def _deletion(self, key: bytes, seen: int) -> None:
         # What was seen at a revision can be deleted only after it. As a rule that is the
@@ -212,6 +224,26 @@ class Client:
         with self.watch(key, b"", seen + 1) as watch:
             while not (await watch.next()).is_delete:
                 pass
+
+
+async def predecessor(store: Store, prefix: bytes, created: int, seen: int) -> bytes | None:
+    """
+    Return the youngest key of a queue that is older than ``created``, as of ``seen``.
+
+    It asks the index alone: who waits in a long queue is woken to find that it is its turn.
+    """
+    index = store.index
+    youngest, key = 0, None
+    start: bytes | None = prefix
+    with store.pinned(seen):
+        while start is not None:
+            keys, start = index.scan(start, queue_end(prefix), seen, SLICE)
+            for create, candidate in zip(index.created_at(keys, seen), keys, strict=True):
+                if youngest < create < created:
+                    youngest, key = create, candidate
+            if start is not None:
+                await asyncio.sleep(0)
+    return key
 
 
 async def _quietly(work: Coroutine[Any, Any, object]) -> None:
@@ -228,17 +260,6 @@ def oldest_request(prefix: bytes) -> pb.RangeRequest:
         sort_order=pb.RangeRequest.ASCEND,
         sort_target=pb.RangeRequest.CREATE,
         limit=1,
-    )
-
-
-def _predecessor_request(prefix: bytes, revision: int) -> pb.RangeRequest:
-    return pb.RangeRequest(
-        key=prefix,
-        range_end=queue_end(prefix),
-        sort_order=pb.RangeRequest.DESCEND,
-        sort_target=pb.RangeRequest.CREATE,
-        limit=1,
-        max_create_revision=revision - 1,
     )
 
 

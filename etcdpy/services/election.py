@@ -21,6 +21,7 @@ from etcdpy.services.concurrency import (
     queue_end,
     queue_prefix,
 )
+from etcdpy.transport import inline
 
 NO_LEADER = "election: no leader"
 NOT_LEADER = "election: not leader"
@@ -33,6 +34,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    @inline
     @as_client
     async def Campaign(self, request: pb.CampaignRequest, context: Any) -> pb.CampaignResponse:
         """Wait to be the leader; whoever stops waiting leaves nothing in the queue."""
@@ -55,7 +57,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
             if own.value != request.value:
                 await self._change_value(key, revision, request.value, lease, context)
         try:
-            await client.wait_for_turn(queue_prefix(request.name), revision, context)
+            await client.wait_for_turn(queue_prefix(request.name), revision)
         except asyncio.CancelledError:
             client.leave(key, revision, context)
             raise
@@ -71,6 +73,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
             await self._client.delete_created(key, revision, context)
             raise
 
+    @inline
     @as_client
     async def Proclaim(self, request: pb.ProclaimRequest, context: Any) -> pb.ProclaimResponse:
         """Change the value of a key in the queue, if it is still the one that was won."""
@@ -79,6 +82,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         header = await self._proclaim(leader.key, leader.rev, request.value, lease, context)
         return pb.ProclaimResponse(header=header)
 
+    @inline
     @as_client
     async def Leader(self, request: pb.LeaderRequest, context: Any) -> pb.LeaderResponse:
         """Tell who leads."""
@@ -118,6 +122,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
                 pass
         return pb.LeaderResponse(header=self._client.header(event.main), kv=event.kv())
 
+    @inline
     @as_client
     async def Resign(self, request: pb.ResignRequest, context: Any) -> pb.ResignResponse:
         """Leave the queue, if the key is still the one that was won; twice is no error."""

@@ -31,7 +31,7 @@ from etcdpy.services.node import Node
 from etcdpy.transport import inline
 
 #: A reply, and what to wait for before it is sent, if anything.
-_Written = tuple["bytes | bytearray", "Future[None] | None"]
+Written = tuple["bytes | bytearray", "Future[None] | None"]
 
 #: The first chunk of a streamed range, in keys.
 FIRST_CHUNK = 10
@@ -124,7 +124,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         node.alarms.check_write(grows=False)
         return await self._written(request, self._delete_range(request))
 
-    def _delete_range(self, request: pb.DeleteRangeRequest) -> Steps[_Written]:
+    def _delete_range(self, request: pb.DeleteRangeRequest) -> Steps[Written]:
         changes = self._store.begin()
         deleted = yield from txn.delete_range(self._store, changes, request)
         header = self._headers.at(changes.shown)
@@ -134,6 +134,13 @@ class KVService(rpc_pb2_grpc.KVServicer):
     @inline
     async def Txn(self, request: Transaction, context: Any) -> bytes | bytearray:
         """Apply a transaction, or answer one that only reads from the durable revision."""
+        reply, durable = await self.apply(request)
+        if durable is not None:
+            await durable
+        return reply
+
+    async def apply(self, request: Transaction) -> Written:
+        """Do what Txn does, up to the waiting for the disk."""
         node, store = self._node, self._store
         if store.busy is not None and not txn.is_read_only(request):
             await store.idle()
@@ -143,12 +150,13 @@ class KVService(rpc_pb2_grpc.KVServicer):
         if txn.is_read_only(request):
             revision = store.durable_revision
             steps = txn.read_txn(store, request, revision, self._headers.at(revision))
-            return await self._in_slices(steps, txn.oldest_read(request, revision), request)
+            oldest = txn.oldest_read(request, revision)
+            return await self._in_slices(steps, oldest, request), None
         node.request_limit.check(request.size)
         node.alarms.check_write(grows=cost > 0)
-        return await self._written(request, self._apply_txn(request))
+        return await self._applied(request, self._apply_txn(request))
 
-    def _apply_txn(self, request: Transaction) -> Steps[_Written]:
+    def _apply_txn(self, request: Transaction) -> Steps[Written]:
         store = self._store
         changes = store.begin()
         exists = self._node.lease_exists
@@ -171,18 +179,23 @@ class KVService(rpc_pb2_grpc.KVServicer):
             await done
         return header
 
-    async def _written(self, request: Any, steps: Steps[_Written]) -> bytes | bytearray:
+    async def _written(self, request: Any, steps: Steps[Written]) -> bytes | bytearray:
         """Run a write; return its reply when what that tells is durable."""
-        began = time.monotonic()
-        try:
-            reply, durable = await write(self._store, steps)
-        except EtcdError:
-            await self._settled()
-            raise
-        self._slow.applied(request, reply, time.monotonic() - began)
+        reply, durable = await self._applied(request, steps)
         if durable is not None:
             await durable
         return reply
+
+    async def _applied(self, request: Any, steps: Steps[Written]) -> Written:
+        """Run a write."""
+        began = time.monotonic()
+        try:
+            written = await write(self._store, steps)
+        except EtcdError:
+            await self._settled()
+            raise
+        self._slow.applied(request, written[0], time.monotonic() - began)
+        return written
 
     async def _settled(self) -> None:
         """Wait until the newest state, from which a request was judged, is durable."""

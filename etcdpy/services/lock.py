@@ -17,6 +17,7 @@ from etcdpy.services.concurrency import (
     put_op,
     queue_prefix,
 )
+from etcdpy.transport import inline
 
 SESSION_EXPIRED = "mutex: session is expired"
 
@@ -27,6 +28,7 @@ class LockService(v3lock_pb2_grpc.LockServicer):
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    @inline
     @as_client
     async def Lock(self, request: v3lock_pb2.LockRequest, context: Any) -> v3lock_pb2.LockResponse:
         """Wait for the lock; whoever stops waiting leaves nothing in the queue."""
@@ -54,15 +56,15 @@ class LockService(v3lock_pb2_grpc.LockServicer):
         if not holders or holders[0].create_revision == revision:
             return v3lock_pb2.LockResponse(header=entered.header, key=key)
         try:
-            await client.wait_for_turn(prefix, revision, context)
-            now = await client.range(pb.RangeRequest(key=key), context)
+            now = await client.wait_for_turn(prefix, revision)
         except BaseException:
             client.leave(key, revision, context)
             raise
-        if not now.kvs:
+        if not client.exists(key, now):
             raise client_error(SESSION_EXPIRED)
-        return v3lock_pb2.LockResponse(header=now.header, key=key)
+        return v3lock_pb2.LockResponse(header=client.header(now), key=key)
 
+    @inline
     @as_client
     async def Unlock(
         self, request: v3lock_pb2.UnlockRequest, context: Any

@@ -130,7 +130,8 @@ class Runner:
         if call.task is not None:
             call.task.cancel()
         elif call.coroutine is not None:
-            coroutine, call.coroutine, call.waiting = call.coroutine, None, None
+            coroutine, call.coroutine = call.coroutine, None
+            self._unpark(call)
             self._step(call, coroutine, CancelledError())
         else:
             # A stream all of whose requests so far have their responses.
@@ -257,6 +258,15 @@ class Runner:
             waiting.add_done_callback(self._wake)
         else:
             calls.append(call)
+
+    def _unpark(self, call: Call) -> None:
+        future, call.waiting = call.waiting, None
+        # Of many who wait for one future, :meth:`_resume` finds out who does no more. What is
+        # for one alone may never be resolved, and must not be kept.
+        if future is not None and self._parked.get(future) == [call]:
+            del self._parked[future]
+            future.remove_done_callback(self._wake)
+            future.add_done_callback(_retrieve)
 
     def _wake(self, future: Future[Any]) -> None:
         self._resume(self._parked.pop(future), future)
@@ -467,3 +477,9 @@ class Runner:
         earliest = self._deadlines.next()
         if earliest is not None:
             self._arm(earliest)
+
+
+def _retrieve(future: Future[Any]) -> None:
+    """Look at the error of a future that nobody waits for any more: asyncio would report it."""
+    if not future.cancelled():
+        future.exception()

@@ -10,6 +10,7 @@ from etcdpy.mvcc.history import (
     Version,
     at,
     born,
+    created_at,
     expanded,
     is_dead,
     last_at,
@@ -88,3 +89,10 @@ def test_long_histories_are_searched_to_every_entry(length: int) -> None:
 def test_row_keys_of_many_keys_come_in_their_order() -> None:
     histories = {b"a": FOUR, b"b": born(3, 1)}
     assert row_keys_at(histories, [b"b", b"a"], 8) == [row_key(3, 1), row_key(7, 2)]
+
+
+def test_create_revisions_of_many_keys_come_in_their_order() -> None:
+    put_again = array("q", [2, 0, 2, 1, 4, 0, 2, 2, 6, 0, 0, 0, 8, 0, 8, 1])
+    histories = {b"a": put_again, b"b": born(3, 1)}
+    assert created_at(histories, [b"b", b"a"], 5) == [3, 2]
+    assert created_at(histories, [b"a", b"b"], 9) == [8, 3]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
+from etcdpy.mvcc.slices import finish
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.services import concurrency
 from etcdpy.services.concurrency import own_key, queue_end, queue_prefix
-from etcdpy.transport import StatusError
+from etcdpy.services.election import ElectionService
+from etcdpy.services.lock import LockService
+from etcdpy.transport import StatusError, is_inline
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.services.house import House, opened
 
@@ -87,11 +93,12 @@ async def test_holder_that_locks_again_and_cancels_keeps_the_lock(house: House) 
     assert house.queue() == [b"m/1"]
 
 
+@pytest.mark.parametrize("moment", [2, 3, 4, 10])
 async def test_call_after_a_cancelled_one_does_not_take_over_the_place_it_leaves(
-    house: House,
+    house: House, moment: int
 ) -> None:
     cancelled = asyncio.create_task(house.lock(1))
-    await turns(2)  # its key is put, and on its way to the disk
+    await turns(moment)  # its key is put, and on its way to the disk
     cancelled.cancel()
     await turns(1)
     again = asyncio.create_task(house.lock(1))
@@ -142,3 +149,69 @@ async def test_key_deleted_between_the_look_and_the_watch_wakes_all_the_same(
     await house.settle()
     await deleting
     assert entering.done()
+
+
+async def test_handing_over_reads_no_row_and_makes_no_task(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.begin(house.lock(1))
+    waiting = await house.begin(house.lock(2))
+    for number in range(200):
+        await house.put(own_key(b"m", 1000 + number))
+    read: list[object] = []
+    monkeypatch.setattr(house.log, "row", read.append)
+    monkeypatch.setattr(house.log, "rows", read.append)
+    deleting = asyncio.ensure_future(house.kv.DeleteRange(_delete(b"m/1"), None))
+    before = asyncio.all_tasks()
+    await house.settle()
+    assert (await waiting).key == b"m/2"
+    assert asyncio.all_tasks() <= before
+    assert read == []
+    await deleting
+
+
+async def test_predecessor_is_the_youngest_of_the_older_keys_of_any_queue(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    monkeypatch.setattr(concurrency, "SLICE", 7)  # many slices
+    for _ in range(300):
+        key = b"m/%d" % rng.randrange(60)
+        changes = house.store.begin()
+        if rng.random() < 0.6:
+            changes.put(key, b"", 0)
+        elif house.store.index.newest(key):
+            finish(changes.delete_all([key]))
+        changes.commit()
+        await house.settle()
+        newest = house.store.durable_revision
+        seen = rng.randrange(max(1, newest - 5), newest + 1)
+        created = rng.randrange(1, newest + 2)
+        older = [
+            (version.create, key)
+            for key in house.store.index.every_key(b"m/", b"m0")
+            if (version := house.store.index.at(key, seen)) and version.create < created
+        ]
+        expected = max(older)[1] if older else None
+        assert await concurrency.predecessor(house.store, b"m/", created, seen) == expected
+
+
+def _delete(key: bytes) -> pb.DeleteRangeRequest:
+    return pb.DeleteRangeRequest(key=key)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        LockService.Lock,
+        LockService.Unlock,
+        ElectionService.Campaign,
+        ElectionService.Proclaim,
+        ElectionService.Leader,
+        ElectionService.Resign,
+    ],
+)
+def test_waiting_takes_no_task(method: Any) -> None:
+    assert is_inline(method)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -104,6 +105,35 @@ async def test_one_of_them_cancelled_leaves_the_others_and_the_future() -> None:
     await turns()
     assert peer.reply(first).blocks == []
     assert peer.reply(second).body == message(b"ok")
+
+
+async def test_cancelled_call_leaves_nothing_with_a_future_that_never_ends() -> None:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        return await future
+
+    peer = serving(handler)
+    runner: Any = peer.app
+    peer.send(frames.rst_stream(peer.call(b""), frames.CANCEL))
+    assert runner._parked == {}
+    assert runner._wake not in [callback for callback, *_ in future._callbacks]
+
+
+async def test_error_that_nobody_waits_for_any_more_is_not_reported(caplog: Any) -> None:
+    futures: list[asyncio.Future[bytes]] = [asyncio.get_running_loop().create_future()]
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        return await futures[0]
+
+    peer = serving(handler)
+    peer.send(frames.rst_stream(peer.call(b""), frames.CANCEL))
+    futures.pop().set_exception(RuntimeError("disk"))
+    await turns()
+    gc.collect()
+    assert not caplog.records
 
 
 async def test_waiting_on_several_futures_in_turn() -> None:
