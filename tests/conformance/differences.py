@@ -35,6 +35,9 @@ KEEPS_TOMBSTONES = (3, 7)
 # The first version that answers HashKV at a revision it compacted with the hash from before.
 REMEMBERS_HASHES = (3, 6)
 
+# The first version whose Status tells the quota.
+TELLS_QUOTA = (3, 6)
+
 # The first version that stores what etcdpy stores in the buckets beside the keys.
 SAME_BUCKETS = (3, 7)
 

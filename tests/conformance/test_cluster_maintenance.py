@@ -11,7 +11,7 @@ from tests.conformance import differences, errors
 from tests.conformance.conftest import StartPair
 from tests.conformance.messages import EVERYTHING, compact, compare, delete, get, put, txn
 from tests.conformance.pair import MismatchError, Pair
-from tests.conformance.peers import Call, Peer
+from tests.conformance.peers import Call, Method, Peer
 from tests.conformance.store import Store
 
 NOSPACE, CORRUPT = pb.NOSPACE, pb.CORRUPT
@@ -151,6 +151,33 @@ def test_corruption_refuses_every_change(store: Store) -> None:
     store.send(pb.StatusRequest())
 
 
+@pytest.mark.parametrize("alarm", [NOSPACE, CORRUPT])
+def test_alarms_leave_readers_and_operators_alone(
+    store: Store, alarm: pb.AlarmType.ValueType
+) -> None:
+    raise_alarm(store, alarm)
+    (own,) = store.send(pb.MemberListRequest()).reply.members
+    for request in (
+        get(*EVERYTHING),
+        pb.MemberUpdateRequest(ID=own.ID, peerURLs=own.peerURLs),
+        pb.MemberListRequest(linearizable=True),
+        pb.StatusRequest(),
+        pb.HashKVRequest(),
+        pb.MoveLeaderRequest(targetID=own.ID),
+        pb.DefragmentRequest(),
+    ):
+        assert store.error(request) is None
+    for kind in (pb.MemberRemoveRequest, pb.MemberPromoteRequest):
+        assert store.error(kind(ID=1)) == errors.MEMBER_NOT_FOUND
+    watch = pb.WatchCreateRequest(key=b"a", start_revision=store.rev(2))
+    _, history = store.pair.watch(watch, 2)
+    assert [event.kv.value for event in history.events] == [b"1", b"9"]
+    # Their files are not the same, byte for byte.
+    snapshot = Method("/etcdserverpb.Maintenance/Snapshot", pb.SnapshotResponse)
+    for peer in store.pair.peers:
+        assert list(peer.stream(snapshot, iter([b""]), 20))
+
+
 @pytest.mark.needs("Lease/LeaseGrant")
 def test_alarms_refuse_leases(store: Store) -> None:
     lease = store.send(pb.LeaseGrantRequest(ID=17, TTL=600)).reply.ID
@@ -196,6 +223,16 @@ def test_over_quota_everything_that_costs_is_refused_first_of_all(start_pair: St
         assert not pair.send(pb.AlarmRequest()).reply.alarms
         assert pair.send(put(b"a")).error == errors.NO_SPACE
         assert pair.send(pb.AlarmRequest()).reply.alarms
+
+
+@pytest.mark.parametrize(("quota", "told"), [(0, 2 << 30), (-1, -1), (9 << 30, 9 << 30)])
+def test_the_quota_is_told_as_it_is_set(start_pair: StartPair, quota: int, told: int) -> None:
+    with start_pair([f"--quota-backend-bytes={quota}"]) as pair:
+        assert pair.send(put(b"a", b"1")).error is None
+        subject, _ = pair.peers
+        assert subject.send(Call.of(pb.StatusRequest())).reply.dbSizeQuota == told
+        if pair.version >= differences.TELLS_QUOTA:
+            _settled_status(pair)
 
 
 # -------------------- hashes

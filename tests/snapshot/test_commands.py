@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from etcdpy.mvcc import check
 from etcdpy.pb import rpc_pb2 as pb
-from tests.snapshot.histories import HISTORIES, History, compactions, one_key
+from tests.snapshot.histories import (
+    HISTORIES,
+    History,
+    a_compacted_deletion,
+    compactions,
+    deletions,
+    nothing,
+    one_key,
+)
 from tests.snapshot.stores import (
     FOUNDING,
     Kind,
@@ -62,6 +71,29 @@ def test_a_status_looks_like_etcdutls(file: Path, output: str) -> None:
         pytest.skip("etcdutl before 3.6 counts and draws differently")
     words = ("status", file, "-w", output)
     assert done(etcdpy(*words)) == done(run(reference_binary("etcdutl"), "snapshot", *words))
+
+
+@pytest.mark.parametrize(
+    ("history", "revision", "keys"),
+    [(nothing, 0, 0), (one_key, 2, 1), (deletions, 24, 10), (a_compacted_deletion, 3, 0)],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_status_tells_the_newest_revision_and_counts_what_is_alive(
+    tmp_path: Path, history: History, revision: int, keys: int
+) -> None:
+    with etcdpy_server() as server:
+        with closing(Client(server.address)) as client:
+            history(client)
+            newest = client.kv.Range(pb.RangeRequest(key=b"k")).header.revision
+        save("etcdpy", server, tmp_path / "file.db")
+    words = ("status", tmp_path / "file.db", "--write-out=json")
+    ours = json.loads(done(etcdpy(*words)))
+    assert (ours["revision"], ours["totalKey"]) == (revision, keys)
+    assert revision == newest or history is nothing  # a store without rows begins at 1
+    theirs = json.loads(done(run(reference_binary("etcdutl"), "snapshot", *words)))
+    counted = "totalKey" if "version" in theirs else "revision"  # see above
+    assert (theirs["revision"], theirs["hash"]) == (revision, ours["hash"])
+    assert theirs[counted] == ours[counted]
 
 
 def test_a_saved_file_is_private_and_whole(file: Path) -> None:
@@ -144,6 +176,29 @@ def test_a_bumped_store_is_what_etcdutl_makes_of_it(tmp_path: Path, history: His
         with started(kind, tmp_path / kind) as server:
             contents.append(content_of(server))
     assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("first", ["etcdpy", "etcd"])
+def test_a_bumped_store_is_bumped_again(tmp_path: Path, file: Path, first: Kind) -> None:
+    if first == "etcd" and not etcdutl_can_bump():
+        pytest.skip("etcdutl before 3.6 cannot bump revisions")
+    restore(first, file, tmp_path / "once", *BUMP)
+    with started(first, tmp_path / "once") as server:
+        once = content_of(server)
+        save("etcdpy", server, tmp_path / "bumped.db")
+    restore("etcdpy", tmp_path / "bumped.db", tmp_path / "twice", *BUMP)
+    check.verify(tmp_path / "twice")
+    with started("etcdpy", tmp_path / "twice") as server:
+        twice = content_of(server)
+        assert twice.rows == once.rows
+        assert twice.revision == twice.hash[1] == NEWEST + 2000
+        with closing(Client(server.address)) as client:
+            # Waits for the compaction that began with the start.
+            client.kv.Put(pb.PutRequest(key=b"a"))
+            compaction = pb.CompactionRequest(revision=NEWEST + 2001, physical=True)
+            client.kv.Compact(compaction)
+        server.stop()
+        check.verify(tmp_path / "twice")
 
 
 def test_a_bumped_store_is_the_same_after_another_start(tmp_path: Path, file: Path) -> None:
