@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,18 @@ def test_a_server_that_is_killed_leaves_no_file_and_loses_nothing(tmp_path: Path
         with closing(Client(server.address)) as client:
             found = client.kv.Range(pb.RangeRequest(key=b"\0", range_end=b"\0", count_only=True))
             assert (found.count, found.header.revision) == (50, 51)
+
+
+def test_a_server_that_is_told_to_stop_finishes_what_it_sends(tmp_path: Path) -> None:
+    with etcdpy_server() as server:
+        with closing(Client(server.address)) as client:
+            for number in range(200):  # more than a client takes in unread
+                client.kv.Put(pb.PutRequest(key=b"%03d" % number, value=b"x" * 100_000))
+            messages = client.maintenance.Snapshot(pb.SnapshotRequest(), timeout=TIMEOUT)
+            file = next(messages).blob
+            with ThreadPoolExecutor() as threads:
+                stopped = threads.submit(server.stop)
+                *chunks, checksum = messages
+                assert stopped.result() == -signal.SIGTERM
+        file += b"".join(message.blob for message in chunks)
+        assert checksum.blob == sha256(file).digest()
