@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -184,10 +184,15 @@ class Peer:
             stream.cancel()
 
     def stream(
-        self, method: Method, requests: Iterator[bytes], timeout: float | None = None
+        self,
+        method: Method,
+        requests: Iterator[bytes],
+        timeout: float | None = None,
+        metadata: Sequence[tuple[str, str]] | None = None,
     ) -> Any:
         """Start a call with a stream of encoded requests; iterate over its encoded replies."""
-        return self._channel.stream_stream(method.path)(requests, timeout=timeout)
+        begin = self._channel.stream_stream(method.path)
+        return begin(requests, timeout=timeout, metadata=metadata)
 
     def close(self) -> None:
         self._channel.close()

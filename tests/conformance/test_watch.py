@@ -320,6 +320,18 @@ def test_a_synced_watcher_is_not_touched_by_compaction(watched: Watched, watch: 
     assert watched.changes(watch.receive()) == [("PUT", b"b", 8)]
 
 
+# ------------------------------------------------------------------ metadata
+
+
+def test_a_client_may_insist_on_a_leader(watched: Watched) -> None:
+    watch = Watch(watched.pair, metadata=[("hasleader", "true")])
+    watch.create(b"a", start_revision=watched.rev(4))
+    assert watched.changes(watch.receive()) == [("PUT", b"a", 4)]
+    watched.write(put(b"a"))
+    assert watched.changes(watch.receive()) == [("PUT", b"a", 5)]
+    watch.close()
+
+
 # ---------------------------------------------------------------- cancelling
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -41,10 +41,10 @@ def progress() -> pb.WatchRequest:
 class Stream:
     """A Watch call to one server: send requests, take responses, both as they are encoded."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, metadata: Sequence[tuple[str, str]] = ()) -> None:
         self._requests: SimpleQueue[bytes | None] = SimpleQueue()
         self._responses: SimpleQueue[bytes | grpc.StatusCode] = SimpleQueue()
-        self._call = peer.stream(WATCH, self._iterate())
+        self._call = peer.stream(WATCH, self._iterate(), metadata=metadata)
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -87,9 +87,9 @@ class Stream:
 class Watch:
     """The same Watch stream to both servers."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Pair, metadata: Sequence[tuple[str, str]] = ()) -> None:
         self._pair = pair
-        self._subject, self._reference = map(Stream, pair.peers)
+        self._subject, self._reference = (Stream(peer, metadata) for peer in pair.peers)
 
     def send(self, *requests: pb.WatchRequest) -> None:
         for request in requests:
