@@ -1,6 +1,13 @@
-"""Granting, revoking, listing, attaching: the Lease service where time plays no part."""
+"""
+Granting, revoking, listing, attaching: the Lease service where time plays no part.
+
+``ETCDPY_CONFORMANCE_LEASE_KEYS`` sets how many keys "very many" are.
+"""
 
 from __future__ import annotations
+
+import os
+from random import Random
 
 import pytest
 
@@ -20,6 +27,7 @@ from tests.conformance.pair import Pair
 from tests.conformance.peers import Call
 
 MAX_TTL = 9_000_000_000
+MANY_KEYS = int(os.environ.get("ETCDPY_CONFORMANCE_LEASE_KEYS", "20000"))
 
 EXISTS = ("FAILED_PRECONDITION", "etcdserver: lease already exists")
 TOO_LARGE = ("OUT_OF_RANGE", "etcdserver: too large lease TTL")
@@ -101,6 +109,19 @@ def test_keys_go_with_their_lease_in_one_revision_and_in_order(leases: Leases) -
     events = leases.pair.history(revoked, revoked)
     assert [event.kv.key for event in events] == [b"a", b"b", b"c", b"z"]
     assert leases.error(revoke(5)) == errors.LEASE_NOT_FOUND
+
+
+def test_very_many_keys_go_with_their_lease_in_one_revision(leases: Leases) -> None:
+    numbers = [*range(MANY_KEYS)]
+    Random(0).shuffle(numbers)
+    leases.send(grant(5))
+    for start in range(0, len(numbers), 100):
+        puts = [put(b"%06d" % number, lease=5) for number in numbers[start : start + 100]]
+        last = leases.send(txn(*puts)).header.revision
+    assert leases.send(revoke(5)).header.revision == last + 1
+    events = leases.pair.history(last + 1, last + 1)
+    assert [event.kv.key for event in events] == [b"%06d" % number for number in range(MANY_KEYS)]
+    assert leases.listed() == []
 
 
 def test_watcher_is_told_of_a_revocation_in_one_message(leases: Leases) -> None:
