@@ -38,8 +38,6 @@ MARGIN = 1.0
 #: Requests a second, of each kind, sent in bursts this many seconds apart.
 RATE = 2000
 PACE = 0.005
-#: A compaction that frees nothing for so long is done.
-REST = 2.0
 
 
 class Defragment(Workload):
@@ -138,13 +136,8 @@ class Defragment(Workload):
     def _compact(self, server: Server) -> None:
         reply = _call(server, rq.RANGE, rq.read(0))
         revision = rpc_pb2.RangeResponse.FromString(reply).header.revision
-        # To wait for it (physical) takes longer than etcd lets a request take.
-        request = rpc_pb2.CompactionRequest(revision=revision)
+        request = rpc_pb2.CompactionRequest(revision=revision, physical=True)
         _call(server, COMPACT, request.SerializeToString())
-        before, now = 0, _status(server).dbSizeInUse
-        while before != now:
-            time.sleep(REST)
-            before, now = now, _status(server).dbSizeInUse
 
 
 class _Stream:

@@ -4,15 +4,16 @@ Defragmentation: the database moves into a new file without free pages, in use.
 LMDB never gives a page back to the file system, and a page that lost some of its rows stays
 half empty. So everything is copied into a new file, which takes the place of the old one::
 
-    checkpoint . copy ......... round ... round . [final round, rename, swap]
-                                                   checkpoints are held
+    settle . checkpoint . copy ......... round ... round . [final round, rename, swap]
+                                                            checkpoints are held
 
-The checkpoint is for those who compacted just before, and want that space back. Then a process
-of its own copies the newest commit and, in rounds that become short, what came meanwhile. For
-the final one checkpoints are held: LMDB stands still, while writes go on into the journal and
-are acknowledged. They wait only if they fill it. Reads do not wait at all: the old file answers
-them until one step of the loop has them go on in the new one. A snapshot that is being sent
-keeps the old file, whose space comes back when the last of them ends.
+Who has compacted just before wants that space back: hence a compaction is waited for, and a
+checkpoint made. Then a process of its own copies the newest commit and, in rounds that become
+short, what came meanwhile. For the final one checkpoints are held: LMDB stands still, while
+writes go on into the journal and are acknowledged. They wait only if they fill it. Reads do not
+wait at all: the old file answers them until one step of the loop has them go on in the new one.
+A snapshot that is being sent keeps the old file, whose space comes back when the last of them
+ends.
 
 A crash before the rename leaves the old file, and the next start removes the copy; a crash
 after it leaves the new one. They have the same content and the same place in the journal,
@@ -63,10 +64,17 @@ class Defragmenter:
     Args:
         commits: What writes to the database.
         backend: The database.
+        settle: Waits until nothing is at work that empties pages. Safe to cancel.
 
     """
 
-    def __init__(self, commits: GroupCommit, backend: Backend) -> None:
+    def __init__(
+        self,
+        commits: GroupCommit,
+        backend: Backend,
+        settle: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
+        self._settle = settle
         self._commits = commits
         self._backend = backend
         self._running: asyncio.Task[None] | None = None
@@ -133,6 +141,8 @@ class Defragmenter:
 
     async def _move(self, thread: _Waiting, fields: dict[str, object]) -> None:
         directory = self._backend.directory
+        if self._settle is not None:
+            await self._unless_given_up(self._settle())
         await self._unless_given_up(self._commits.checkpoint())
         _require_room(self._backend)
         place = await thread.run(directory.place_for_copy)

@@ -38,15 +38,17 @@ from etcdpy.storage.errors import DiskFullError, StorageError
 
 #: Written and synced at once. Little, for the journal's next write waits behind it.
 PIECE_BYTES = 4 << 20
-#: What a row costs beside its bytes: LMDB's node header and pointer. So does dropping one.
-CHANGE_BYTES = 10
+#: What a row costs beside its bytes: LMDB's node header and pointer.
+ROW_BYTES = 10
+#: What dropping a row costs: its page is written anew.
+DROP_BYTES = 4096
 #: Looked at in one transaction.
 KEYS_AT_ONCE = 4096
 #: Left on the disk for those who write meanwhile: what a full disk refuses is a defragmentation,
 #: not them.
 ROOM_LEFT = 16 << 20
 #: Behind the server, which has clients waiting.
-NICENESS = 5
+NICENESS = 10
 
 _NOT_WANTED = "the copy is not wanted any more"
 
@@ -89,7 +91,7 @@ class Copy:
         Make the copy, durably, what the newest commit of the database is.
 
         Returns:
-            How many bytes of keys and values this took.
+            About how many bytes this wrote.
 
         Raises:
             DiskFullError: If there is not enough room.
@@ -180,7 +182,8 @@ class Copy:
         size = written = 0
         for change in changes:
             piece.append(change)
-            size += CHANGE_BYTES + len(change[1]) + len(change[2] or b"")
+            _, key, value = change
+            size += DROP_BYTES if value is None else ROW_BYTES + len(key) + len(value)
             if size >= PIECE_BYTES:
                 self._write(piece, size)
                 written += size

@@ -105,7 +105,7 @@ def test_a_start_gives_space_back_where_it_is_worth_it(tmp_path: Path) -> None:
     with serving(tmp_path) as (server, client):
         assert "Skipping defragmentation" not in server.messages(), "0 is never"
         end(server)
-    assert file_of(tmp_path).stat().st_size == size
+    assert file_of(tmp_path).stat().st_size >= size
     with serving(tmp_path, f"{THRESHOLD}=1") as (server, client):
         assert server.find(FINISHED)["current-db-size-bytes-diff"] < -5 << 20
         assert client.kv.Range(pb.RangeRequest(key=b"0"), timeout=20).kvs[0].value == VALUE

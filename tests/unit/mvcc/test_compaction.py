@@ -229,3 +229,18 @@ async def test_beginning_and_end_are_told() -> None:
             assert not told
         await run(log, done)
     assert told == [("began", 5), ("ended", 1, None)]
+
+
+async def test_idle_waits_for_all_that_are_scheduled() -> None:
+    async with new_store() as (store, log):
+        await worked_example(store, log)
+        compactor = Compactor(store)
+        await compactor.idle()
+        compactor.schedule(3)
+        _, done = compactor.schedule(5)
+        idle = asyncio.create_task(compactor.idle())
+        await turns(3)
+        assert not idle.done()
+        await run(log, done)
+        await run(log, idle)
+        assert done.done()

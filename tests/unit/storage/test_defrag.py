@@ -274,6 +274,37 @@ async def test_it_is_logged_as_etcd_logs_it(store: Store, caplog: pytest.LogCapt
     assert last.keys() >= {"path", "took", "current-db-size", "checkpoints-held"}
 
 
+async def test_what_empties_pages_is_waited_for(store: Store) -> None:
+    compacted = asyncio.Event()
+
+    async def compaction() -> None:
+        await compacted.wait()
+
+    defragmenter = Defragmenter(store.log, store.backend, compaction)
+    before = store.backend.size()
+    task = asyncio.create_task(defragmenter.defragment())
+    await soon(store.put())
+    assert store.copies() == []
+    store.log.batch.drops = [row_key(revision) for revision in store.expected()[50:]]
+    store.log.flush_soon()
+    compacted.set()
+    await soon(task)
+    assert store.backend.size() < 0.25 * before
+    await defragmenter.close()
+
+
+async def test_the_end_of_the_server_does_not_wait_for_a_compaction(store: Store) -> None:
+    async def for_ever() -> None:
+        await asyncio.Event().wait()
+
+    defragmenter = Defragmenter(store.log, store.backend, for_ever)
+    task = asyncio.create_task(defragmenter.defragment())
+    await asyncio.sleep(0)
+    await soon(defragmenter.close())
+    with pytest.raises(StoppedError):
+        await task
+
+
 # -------------------- who gives up
 
 

@@ -135,7 +135,8 @@ def test_half_empty_pages_become_full_ones(database: Database, place: Path) -> N
 
 
 def test_a_round_brings_what_was_written_since(database: Database, place: Path) -> None:
-    database.write(50, puts={(Bucket.LEASE, b"b"): b"1", (Bucket.LEASE, b"c"): b"1"})
+    puts = {(Bucket.LEASE, b"b"): b"1", (Bucket.LEASE, b"c"): b"1"}
+    database.write(500, puts={**puts})
     copy = Copy(database.env, place)
     first = copy.catch_up()
     database.write(
