@@ -23,8 +23,8 @@ from tests.watch.log import WatcherLog
 from tests.watch.reader import Reader, open_channel
 from tests.watch.workload import EVERYTHING, INTERESTS, KEYS, random_write
 
-#: How long watchers may take to be told of everything once nothing happens any more.
-PATIENCE = 60.0
+#: How long it may take until some watcher is told of something once nothing happens any more.
+PATIENCE = 20.0
 
 _stubs: Any = rpc_pb2_grpc
 
@@ -78,15 +78,22 @@ class Run:
         self.is_over = True
         await asyncio.gather(*writing)
         await self._final_write()
-        _, late = await asyncio.wait(reading, timeout=PATIENCE)
-        for task in late:
-            task.cancel()
-        await asyncio.wait(reading)
-        for task in reading:
-            if not task.cancelled():
-                task.result()
+        await self._wait_for(reading)
         for reader in (auditor, *readers):
             reader.end()
+
+    async def _wait_for(self, reading: list[asyncio.Task[None]]) -> None:
+        """Wait until everyone has been told of everything, or nobody is told of anything."""
+        told = -1
+        late = set(reading)
+        while late and told < self.told:
+            told = self.told
+            _, late = await asyncio.wait(late, timeout=PATIENCE)
+        for task in late:
+            task.cancel()
+        for outcome in await asyncio.gather(*reading, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
 
     def check(self) -> int:
         """Check all logs; return how many events they hold."""
