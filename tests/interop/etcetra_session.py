@@ -109,8 +109,11 @@ STEPS: dict[str, Step] = {
     "lease twice": lambda e: e.grant_lease(100, id=7002),
     "lease revoked twice": lambda e: e.revoke_lease(7001),
     "lease kept alive": lambda e: _keep_alive(e),
+    "lease with an id of the server's": lambda e: _chosen_lease(e),
+    "lease left alone": lambda e: _left_lease(e),
     "lock": lambda e: _lock(e),
     "lock held by another": lambda e: _lock_twice(),
+    "lock passed on": lambda e: _locks_in_turn(e),
 }
 
 
@@ -146,6 +149,38 @@ async def _keep_alive(etcd: Any) -> Any:
     keeping.cancel()
     await etcd.revoke_lease(7003)
     return kept
+
+
+async def _chosen_lease(etcd: Any) -> Any:
+    lease = await etcd.grant_lease(100)
+    await etcd.put("chosen", "1", lease=lease)
+    await etcd.revoke_lease(lease)
+    return [lease > 0, await etcd.get("chosen")]
+
+
+async def _left_lease(etcd: Any) -> Any:
+    lease = await etcd.grant_lease(2)
+    await etcd.put("left", "1", lease=lease)
+    before = await etcd.get("left")
+    await asyncio.sleep(3.5)
+    return [before, await etcd.get("left")]
+
+
+async def _locks_in_turn(etcd: Any) -> Any:
+    inside = 0
+    most = 0
+
+    async def take() -> None:
+        nonlocal inside, most
+        for _ in range(3):
+            async with _client().with_lock("turns", timeout=20):
+                inside += 1
+                most = max(most, inside)
+                await etcd.put("turn", "1")
+                inside -= 1
+
+    await asyncio.gather(*(take() for _ in range(6)))
+    return [most, await etcd.keys_prefix("turns/")]
 
 
 async def _lock(etcd: Any) -> Any:

@@ -44,6 +44,64 @@ async def test_lease_runs_out(client: aetcd.Client) -> None:
     assert await client.get(b"k") is None
 
 
+async def test_lease_is_known_by_its_id_alone(client: aetcd.Client) -> None:
+    lease = await client.lease(60)
+    await client.put(b"k", b"v", lease=lease.id)
+    told = await client.get_lease_info(lease.id)
+    assert (told.ID, told.grantedTTL, [*told.keys]) == (lease.id, 60, [b"k"])
+    refreshed = await client.refresh_lease(lease.id)
+    assert refreshed.TTL == 60
+    await client.revoke_lease(lease.id)
+    assert await client.get(b"k") is None
+    assert (await client.refresh_lease(lease.id)).TTL == 0
+    assert (await client.get_lease_info(lease.id)).TTL == -1
+
+
+async def test_refreshed_lease_outlives_its_first_end(client: aetcd.Client) -> None:
+    lease = await client.lease(2)
+    await client.put(b"k", b"v", lease=lease)
+    for _ in range(3):
+        await asyncio.sleep(1)
+        assert (await lease.refresh()).TTL == 2
+    assert await client.get(b"k") is not None
+    await lease.revoke()
+
+
+async def test_lease_in_a_transaction(client: aetcd.Client) -> None:
+    lease = await client.lease(60)
+    put = client.transactions.put(b"k", b"v", lease=lease)
+    missing = client.transactions.version(b"k") == 0
+    done, _ = await client.transaction(compare=[missing], success=[put], failure=[])
+    assert done
+    assert [*(await lease.keys())] == [b"k"]
+    await lease.revoke()
+    assert await client.get(b"k") is None
+
+
+async def test_lock_that_is_waited_for_in_vain(client: aetcd.Client) -> None:
+    async with client.lock(b"lock", ttl=60):
+        assert not await client.lock(b"lock", ttl=60).acquire(timeout=0.3)
+
+
+async def test_many_take_a_lock_in_turn(client: aetcd.Client) -> None:
+    inside = 0
+    rounds = 0
+
+    async def take() -> None:
+        nonlocal inside, rounds
+        for _ in range(3):
+            async with client.lock(b"lock", ttl=60):
+                inside += 1
+                assert inside == 1
+                await client.put(b"shared", b"%d" % rounds)
+                rounds += 1
+                inside -= 1
+
+    await asyncio.gather(*(take() for _ in range(8)))
+    assert rounds == 24
+    assert await client.get(b"lock") is None
+
+
 async def test_lock_is_held_by_one_and_passed_on(client: aetcd.Client) -> None:
     first, second = client.lock(b"lock", ttl=60), client.lock(b"lock", ttl=60)
     assert await first.acquire()

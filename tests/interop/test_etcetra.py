@@ -63,8 +63,11 @@ EXPECTED: Mapping[str, Any] = {
     "lease twice": UNKNOWN + "lease already exists",
     "lease revoked twice": UNKNOWN + "requested lease not found",
     "lease kept alive": "1",
+    "lease with an id of the server's": [True, None],
+    "lease left alone": ["1", None],
     "lock": [[1, 1], []],
     "lock held by another": "in vain",
+    "lock passed on": [1, []],
 }
 
 

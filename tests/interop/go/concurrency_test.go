@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -91,6 +92,76 @@ func TestMutexPassesOnWhenTheSessionEnds(t *testing.T) {
 	go func() { waiting <- other.Lock(s.ctx) }()
 	must(t, session.Close())
 	must(t, <-waiting)
+}
+
+func TestSessionIsLeftToAnother(t *testing.T) {
+	s := newSpace(t)
+	session := s.session(concurrency.WithTTL(2))
+	session.Orphan()
+	<-session.Done()
+	heir := s.session(concurrency.WithLease(session.Lease()))
+	equal(t, "lease", heir.Lease(), session.Lease())
+	time.Sleep(3 * time.Second)
+	left, err := s.TimeToLive(s.ctx, heir.Lease())
+	must(t, err)
+	equal(t, "granted", left.GrantedTTL, 2)
+	must(t, heir.Close())
+	left, err = s.TimeToLive(s.ctx, heir.Lease())
+	must(t, err)
+	equal(t, "time to live", left.TTL, -1)
+}
+
+func TestSessionOfADeadClientRunsOut(t *testing.T) {
+	s := newSpace(t)
+	session := s.session(concurrency.WithTTL(2))
+	must(t, concurrency.NewMutex(session, s.key("m")).Lock(s.ctx))
+	session.Orphan() // from now on nobody keeps it alive
+	locked := time.Now()
+	must(t, concurrency.NewMutex(s.session(), s.key("m")).Lock(s.ctx))
+	if waited := time.Since(locked); waited < time.Second || waited > 5*time.Second {
+		t.Errorf("it waited for %v", waited)
+	}
+}
+
+func TestMutexGuardsTransactions(t *testing.T) {
+	s := newSpace(t)
+	session := s.session()
+	mutex := concurrency.NewMutex(session, s.key("m"))
+	must(t, mutex.Lock(s.ctx))
+	equal(t, "key", mutex.Key(), fmt.Sprintf("%s/%x", s.key("m"), session.Lease()))
+	if mutex.Header().Revision == 0 {
+		t.Error("no revision")
+	}
+	guarded := func() bool {
+		put := clientv3.OpPut(s.key("k"), "v")
+		return s.commit(s.Txn(s.ctx).If(mutex.IsOwner()).Then(put)).Succeeded
+	}
+	equal(t, "as the holder", guarded(), true)
+	must(t, mutex.Unlock(s.ctx))
+	equal(t, "afterwards", guarded(), false)
+	equal(t, "unlocked twice", mutex.Unlock(s.ctx), concurrency.ErrLockReleased)
+}
+
+func TestMutexWaiterLosesItsSession(t *testing.T) {
+	s := newSpace(t)
+	held := concurrency.NewMutex(s.session(), s.key("m"))
+	must(t, held.Lock(s.ctx))
+	session := s.session()
+	waiting := make(chan error, 1)
+	go func() { waiting <- concurrency.NewMutex(session, s.key("m")).Lock(s.ctx) }()
+	s.await("a waiter", func() bool { return len(s.get("m", clientv3.WithPrefix()).Kvs) == 2 })
+	must(t, ignore(s.Revoke(s.ctx, session.Lease())))
+	must(t, held.Unlock(s.ctx))
+	equal(t, "waiter", <-waiting, concurrency.ErrSessionExpired)
+}
+
+func TestLocker(t *testing.T) {
+	s := newSpace(t)
+	locker := concurrency.NewLocker(s.session(), s.key("m"))
+	locker.Lock()
+	equal(t, "keys", len(s.get("m", clientv3.WithPrefix()).Kvs), 1)
+	locker.Unlock()
+	equal(t, "keys left", len(s.get("m", clientv3.WithPrefix()).Kvs), 0)
 }
 
 func TestElection(t *testing.T) {

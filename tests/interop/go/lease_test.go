@@ -58,6 +58,51 @@ func TestLeaseIsKeptAlive(t *testing.T) {
 	}
 }
 
+func TestLeaseIsKeptAliveOnce(t *testing.T) {
+	s := newSpace(t)
+	lease := s.grant(100)
+	time.Sleep(1100 * time.Millisecond)
+	reply, err := s.KeepAliveOnce(s.ctx, lease)
+	must(t, err)
+	equal(t, "time to live", reply.TTL, 100)
+	left, err := s.TimeToLive(s.ctx, lease)
+	must(t, err)
+	equal(t, "left", left.TTL, 99)
+}
+
+func TestManyLeasesAreKeptAliveTogether(t *testing.T) {
+	s := newSpace(t)
+	channels := make(map[clientv3.LeaseID]<-chan *clientv3.LeaseKeepAliveResponse)
+	for range 100 {
+		lease := s.grant(3)
+		replies, err := s.KeepAlive(s.ctx, lease)
+		must(t, err)
+		channels[lease] = replies
+	}
+	for range 3 {
+		for lease, replies := range channels {
+			reply, open := <-replies
+			if !open {
+				t.Fatal("a lease is not kept alive")
+			}
+			equal(t, "lease", reply.ID, lease)
+			equal(t, "time to live", reply.TTL, 3)
+		}
+	}
+}
+
+func TestKeyChangesItsLease(t *testing.T) {
+	s := newSpace(t)
+	first, second := s.grant(100), s.grant(100)
+	s.put("k", "1", clientv3.WithLease(first))
+	s.put("k", "2", clientv3.WithLease(second))
+	s.put("k", "3", clientv3.WithIgnoreLease())
+	must(t, ignore(s.Revoke(s.ctx, first)))
+	equal(t, "kept", s.show(s.get("k").Kvs), "k=3")
+	must(t, ignore(s.Revoke(s.ctx, second)))
+	equal(t, "gone", s.show(s.get("k").Kvs), "")
+}
+
 func TestLeaseRunsOut(t *testing.T) {
 	s := newSpace(t)
 	lease := s.grant(1) // raised to the least
