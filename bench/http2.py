@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from hpack import Encoder
@@ -133,8 +133,8 @@ class Connection:
         # The kernel's own timeout: Python's would cost a poll() before every read and write.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, RECEIVE_TIMEOUT)
         self.socket.sendall(HELLO)
-        #: The tail of the last read: a frame that is not complete yet.
-        self.rest = b""
+        #: What was read last, and its tail: a frame that is not complete yet.
+        self.buffer = self.rest = b""
         self.next_stream_id = 1
         #: Replies whose first HEADERS came, and their trailers not yet.
         self.half_answered = 0
@@ -182,28 +182,47 @@ class Connection:
 
     def _read_reply(self, message: bytearray) -> bool:
         """Read once, add what DATA brought to ``message``; true when the stream ended."""
-        read = self.socket.recv(1 << 18)
+        done = False
+        for kind, flags, _, start, end in self.frames(1 << 18):
+            if kind == DATA:
+                message += self.buffer[start:end]
+            done = bool(flags & END_STREAM)
+        return done
+
+    def frames(self, most: int) -> Iterator[tuple[int, int, int, int, int]]:
+        """
+        Read once, up to ``most`` bytes; yield the whole frames of DATA and HEADERS.
+
+        To be used up. Other frames get the answers that they want, and DATA its credit.
+
+        Yields:
+            Type, flags, stream, and where in ``buffer`` the payload begins and ends.
+
+        Raises:
+            LoadError: The connection ended, or a frame ends it or a stream.
+
+        """
+        read = self.socket.recv(most)
         if not read:
             raise LoadError("the server closed the connection")
-        buffer = self.rest + read if self.rest else read
-        position, size = 0, len(buffer)
-        done = False
-        while size - position >= FRAME_HEADER_SIZE:
-            word, flags, _ = read_frame_header(buffer, position)
-            end = position + FRAME_HEADER_SIZE + (word >> 8)
-            if end > size:
+        self.buffer = buffer = self.rest + read if self.rest else read
+        end, size, data = 0, len(buffer), 0
+        while size - end >= FRAME_HEADER_SIZE:
+            word, flags, stream = read_frame_header(buffer, end)
+            start = end + FRAME_HEADER_SIZE
+            if start + (word >> 8) > size:
                 break
-            kind, payload = word & 0xFF, buffer[position + FRAME_HEADER_SIZE : end]
-            position = end
+            end = start + (word >> 8)
+            kind = word & 0xFF
             if kind == DATA:
-                message += payload
-                self.take_credit(len(payload))
-            elif kind != HEADERS:
-                self.socket.sendall(answer_control(kind, flags, payload))
-                continue
-            done = bool(flags & END_STREAM)
-        self.rest = buffer[position:]
-        return done
+                data += end - start
+                yield kind, flags, stream, start, end
+            elif kind == HEADERS:
+                yield kind, flags, stream, start, end
+            elif answer := answer_control(kind, flags, buffer[start:end]):
+                self.socket.sendall(answer)
+        self.rest = buffer[end:]
+        self.take_credit(data)
 
     def take_credit(self, size: int) -> None:
         """Note ``size`` bytes of DATA; now and then give the server that much window again."""

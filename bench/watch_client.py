@@ -7,25 +7,22 @@ message in one DATA frame, from either server, so frames can be counted instead.
 
 from __future__ import annotations
 
-import select
 import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
 
+from bench.clients import Clients
 from bench.http2 import (
     DATA,
     END_HEADERS,
-    FRAME_HEADER_SIZE,
+    END_STREAM,
     HEADERS,
     SETTINGS,
     WINDOW_UPDATE,
     Connection,
     LoadError,
-    answer_control,
     frame,
     methods,
-    read_frame_header,
 )
 from etcdpy.pb import rpc_pb2
 
@@ -37,7 +34,7 @@ INITIAL_WINDOW_SIZE = 4
 CREATES_PER_WRITE = 200
 
 
-class WatchConnection:
+class WatchConnection(Connection):
     """
     A connection whose streams are all Watch calls.
 
@@ -48,7 +45,7 @@ class WatchConnection:
     """
 
     def __init__(self, address: tuple[str, int], authority: str) -> None:
-        self.connection = Connection(address)
+        super().__init__(address)
         self.responses = 0
         self.of_stream: dict[int, int] = {}
         self._partial = bytearray()
@@ -56,14 +53,11 @@ class WatchConnection:
         self._block = method.first
         self._repeat = method.repeat
 
-    def fileno(self) -> int:
-        return self.connection.socket.fileno()
-
     def open_stream(self) -> int:
         """Begin a Watch call; return its stream."""
-        number = self.connection.next_stream_id
-        self.connection.next_stream_id += 2
-        self.connection.socket.sendall(frame(HEADERS, END_HEADERS, number, self._block))
+        number = self.next_stream_id
+        self.next_stream_id += 2
+        self.socket.sendall(frame(HEADERS, END_HEADERS, number, self._block))
         self._block = self._repeat
         self.of_stream[number] = 0
         return number
@@ -74,7 +68,7 @@ class WatchConnection:
             some = requests[first : first + CREATES_PER_WRITE]
             messages = [rpc_pb2.WatchRequest(create_request=it).SerializeToString() for it in some]
             goal = self.responses + len(some)
-            self.connection.socket.sendall(
+            self.socket.sendall(
                 b"".join(
                     frame(DATA, 0, stream, b"\0" + len(message).to_bytes(4, "big") + message)
                     for message in messages
@@ -86,26 +80,32 @@ class WatchConnection:
     def read(self) -> int:
         """Read once; return how many responses that completed."""
         of_stream, total = self.of_stream, 0
-        for stream, _ in self._payloads():
-            of_stream[stream] += 1
-            total += 1
+        for kind, flags, stream, _, _ in self.frames(READ_SIZE):
+            if kind == DATA:
+                of_stream[stream] += 1
+                total += 1
+            elif flags & END_STREAM:
+                raise LoadError("a watch ended")
         self.responses += total
         return total
 
     def limit_window(self, size: int) -> None:
         """Let the server send no more than this on a stream, unless ``read_messages`` reads it."""
         setting = struct.pack(">HI", INITIAL_WINDOW_SIZE, size)
-        self.connection.socket.sendall(frame(SETTINGS, 0, 0, setting))
+        self.socket.sendall(frame(SETTINGS, 0, 0, setting))
 
     def read_messages(self, stream: int) -> Iterator[bytes]:
         """Read once; yield the messages that completes. ``stream`` is the only one there is."""
         partial = self._partial
         before = len(partial)
-        for _, payload in self._payloads():
-            partial += payload
+        for kind, flags, _, start, end in self.frames(READ_SIZE):
+            if kind == DATA:
+                partial += memoryview(self.buffer)[start:end]
+            elif flags & END_STREAM:
+                raise LoadError("a watch ended")
         if size := len(partial) - before:
             grant = frame(WINDOW_UPDATE, 0, stream, struct.pack(">I", size))
-            self.connection.socket.sendall(grant)
+            self.socket.sendall(grant)
         position = 0
         while len(partial) - position >= 5:
             end = position + 5 + int.from_bytes(partial[position + 1 : position + 5], "big")
@@ -115,41 +115,10 @@ class WatchConnection:
             position = end
         del partial[:position]
 
-    def _payloads(self) -> Iterator[tuple[int, memoryview]]:
-        """Read once; yield the stream and the payload of each DATA frame."""
-        connection = self.connection
-        buffer = connection.socket.recv(READ_SIZE)
-        if not buffer:
-            raise LoadError("the server closed the connection")
-        if connection.rest:
-            buffer = connection.rest + buffer
-        view = memoryview(buffer)
-        position, size, data = 0, len(buffer), 0
-        while size - position >= FRAME_HEADER_SIZE:
-            word, flags, stream = read_frame_header(buffer, position)
-            end = position + FRAME_HEADER_SIZE + (word >> 8)
-            if end > size:
-                break
-            kind = word & 0xFF
-            if kind == DATA:
-                data += word >> 8
-                yield stream, view[position + FRAME_HEADER_SIZE : end]
-            elif kind == HEADERS:
-                if flags & 1:
-                    raise LoadError("a watch ended")
-            elif answer := answer_control(kind, flags, buffer[position + 9 : end]):
-                connection.socket.sendall(answer)
-            position = end
-        connection.rest = buffer[position:]
-        connection.take_credit(data)
 
-    def close(self) -> None:
-        self.connection.close()
-
-
-class Watches:
+class Watches(Clients[WatchConnection]):
     """
-    Many watches, evenly over connections and streams; a context manager.
+    Many watches, evenly over connections and streams.
 
     Args:
         creates: What each stream creates.
@@ -164,14 +133,9 @@ class Watches:
         creates: Iterable[Sequence[rpc_pb2.WatchCreateRequest]],
         connections: int,
     ) -> None:
-        self._epoll = select.epoll()
-        self._connections: dict[int, WatchConnection] = {}
+        super().__init__()
         try:
-            for _ in range(connections):
-                opened = WatchConnection(address, authority)
-                self._connections[opened.fileno()] = opened
-                self._epoll.register(opened.fileno(), select.EPOLLIN)
-            everyone = list(self._connections.values())
+            everyone = [self.add(WatchConnection(address, authority)) for _ in range(connections)]
             for number, requests in enumerate(creates):
                 chosen = everyone[number % connections]
                 chosen.create(chosen.open_stream(), requests)
@@ -179,26 +143,13 @@ class Watches:
             self.close()
             raise
 
-    def __enter__(self) -> Watches:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def wait(self, timeout: float) -> int:
         """Read what there is, waiting for it if need be; return how many responses came."""
-        return sum(
-            self._connections[number].read() for number, _ in self._epoll.poll(timeout) or ()
-        )
+        return sum(self.connections[number].read() for number, _ in self.poll(timeout))
 
     def fewest(self) -> int:
         """Return how many responses came on the stream on which the fewest did."""
-        return min(min(one.of_stream.values()) for one in self._connections.values())
+        return min(min(one.of_stream.values()) for one in self.connections.values())
 
     def wait_for(self, count: int, patience: float = 30.0) -> None:
         """
@@ -213,11 +164,6 @@ class Watches:
             if time.perf_counter() > deadline:
                 raise LoadError(f"{count} events are missing")
             count -= self.wait(1.0)
-
-    def close(self) -> None:
-        for connection in self._connections.values():
-            connection.close()
-        self._epoll.close()
 
 
 def key_watch(key: bytes) -> rpc_pb2.WatchCreateRequest:
