@@ -41,7 +41,8 @@ def test_a_burst_overshoots_the_quota_by_little() -> None:
         answers = [peer.start(request) for request in requests]
         refused = sum(answer().error == errors.NO_SPACE for answer in answers)
         assert refused > len(requests) // 4
-        assert _size(peer) < quota + (2 << 20)
+        # A value takes whole pages, which is known once it is in the database: three here.
+        assert _size(peer) < quota * 12_288 // 10_000 + (2 << 20)
         peer.close()
 
 
