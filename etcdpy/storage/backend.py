@@ -288,7 +288,7 @@ class Backend:
 
         Pins stay on the one before, which is closed behind the last of them.
         """
-        self._retired.append(self._environment)
+        self._retired = [*(old for old in self._retired if not old.is_closed), self._environment]
         self._environment = environment
         self._databases = environment.databases
         self.refresh()

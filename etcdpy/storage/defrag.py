@@ -49,6 +49,8 @@ SHORT_ROUND = 0.1
 #: After so many rounds the next is the final one, however long it takes. Rows are copied faster
 #: than they come; only compactions, after which a round looks at every row, can keep it long.
 MOST_ROUNDS = 30
+#: A final round that takes longer is given up, in seconds: writes could be waiting for it.
+LONGEST_HOLD = 5.0
 
 _T = TypeVar("_T")
 
@@ -125,66 +127,74 @@ class Defragmenter:
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self._running = None
-        task.exception()  # It was logged, and whoever asked may be gone.
+        error = task.exception()
+        if error is not None and not isinstance(error, (DefragmentError, StoppedError)):
+            # Whoever asked may be gone.
+            log.error("failed to defragment", exc_info=error)
 
     async def _run(self) -> None:
         log.info("starting defragment")
         with ThreadPoolExecutor(1, "defragment") as thread:
             try:
                 with _reported(self._backend) as fields:
-                    await self._move(_Waiting(thread), fields)
+                    await self._move(_Worker(thread), fields)
             except (StorageError, OSError) as error:
                 why = self._given_up or str(error)
                 log.warning("failed to defragment", {"error": why})
                 raise (StoppedError() if self._is_closed else DefragmentError(why)) from error
         log.info("finished defragment")
 
-    async def _move(self, thread: _Waiting, fields: dict[str, object]) -> None:
+    async def _move(self, worker: _Worker, fields: dict[str, object]) -> None:
         directory = self._backend.directory
         if self._settle is not None:
             await self._unless_given_up(self._settle())
         await self._unless_given_up(self._commits.checkpoint())
         _require_room(self._backend)
-        place = await thread.run(directory.place_for_copy)
+        place = await worker.run(directory.place_for_copy)
         try:
-            process = await thread.run(lambda: CopyProcess(directory.lmdb, place))
+            process = await worker.run(lambda: CopyProcess(directory.lmdb, place))
             try:
                 self._process = process
-                await self._copy(thread, process)
+                await self._copy(worker, process)
                 async with AsyncExitStack() as held:
                     hold = held.enter_async_context(self._commits.checkpoints_held())
                     await self._unless_given_up(hold)
                     began = time.monotonic()
-                    await self._copy_rest(thread, process)
-                    await self._swap(thread, place)
+                    await self._copy_rest(worker, process)
+                    await self._swap(worker, place)
                     fields["checkpoints-held"] = go_duration(time.monotonic() - began)
             finally:
                 self._process = None
                 process.kill()
-                await thread.run(process.close)
+                await worker.run(process.close)
                 self._backend.forget_dead_readers()
         finally:
-            await thread.run(lambda: directory.discard(place))
+            await worker.run(lambda: directory.discard(place))
 
-    async def _copy(self, thread: _Waiting, process: CopyProcess) -> None:
+    async def _copy(self, worker: _Worker, process: CopyProcess) -> None:
         for _ in range(MOST_ROUNDS):
             self._check_wanted()
             began = time.monotonic()
-            await thread.run(process.catch_up)
+            await worker.run(process.catch_up)
             if time.monotonic() - began <= SHORT_ROUND:
                 return
 
-    async def _copy_rest(self, thread: _Waiting, process: CopyProcess) -> None:
+    async def _copy_rest(self, worker: _Worker, process: CopyProcess) -> None:
         self._check_wanted()
-        await thread.run(process.catch_up)
-        await thread.run(process.close)
+        why = "the last round of copying takes too long"
+        limit = asyncio.get_running_loop().call_later(LONGEST_HOLD, self.give_up, why)
+        try:
+            await worker.run(process.catch_up)
+            await worker.run(process.close)
+        finally:
+            limit.cancel()
         self._check_wanted()
 
-    async def _swap(self, thread: _Waiting, place: Path) -> None:
+    async def _swap(self, worker: _Worker, place: Path) -> None:
         """Put the copy in place; the way back ends here."""
-        new = await thread.run(lambda: self._backend.open_copy(place))
+        new = await worker.run(lambda: self._backend.open_copy(place))
         try:
-            await thread.run(lambda: self._backend.directory.put_in_place(place))
+            await worker.run(lambda: self._backend.directory.put_in_place(place))
         except NotDurableError as error:
             # After a power failure the old file could be back, and the journal must not have
             # gone on without it.
@@ -243,7 +253,7 @@ def defragment_at_start(backend: Backend, threshold: int) -> None:
         backend.directory.discard(place)
 
 
-class _Waiting:
+class _Worker:
     """Runs on a thread what waits for the disk or for a process."""
 
     def __init__(self, thread: ThreadPoolExecutor) -> None:

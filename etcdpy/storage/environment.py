@@ -144,6 +144,11 @@ class Environment:
         self._is_retired = True
         self._close_unpinned()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing of it is left open."""
+        return self._closing is not None and not self._closing.is_alive()
+
     def close(self) -> None:
         """Close it now, its pins included. Safe to call twice."""
         self._is_retired = True

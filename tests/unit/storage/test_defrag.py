@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from etcdpy.errors import StoppedError
-from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError, checkpoint, datadir
+from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError, checkpoint, datadir, defrag
 from etcdpy.storage.defrag import Defragmenter, DefragmentError, defragment_at_start
 from etcdpy.storage.defrag_process import CopyProcess
 from etcdpy.storage.errors import DataDirError, DiskFullError
@@ -479,6 +479,46 @@ async def test_a_copy_that_cannot_be_put_in_place_leaves_the_old_file(
     store.check()
     await soon(store.put())
     await store.check_restart()
+
+
+async def test_checkpoints_are_not_held_for_long(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(defrag, "SHORT_ROUND", 60)
+    monkeypatch.setattr(defrag, "LONGEST_HOLD", 0.01)
+    copied = CopyProcess.catch_up
+    killed = threading.Event()
+    rounds: list[int] = []
+
+    def never_end(process: CopyProcess) -> int:
+        if rounds:
+            assert killed.wait(20)
+        rounds.append(copied(process))
+        return rounds[-1]
+
+    def kill(process: CopyProcess) -> None:
+        end(process)
+        killed.set()
+
+    end = CopyProcess.kill
+    monkeypatch.setattr(CopyProcess, "kill", kill)
+    monkeypatch.setattr(CopyProcess, "catch_up", never_end)
+    with pytest.raises(DefragmentError, match="takes too long"):
+        await soon(store.defragmenter.defragment())
+    assert len(rounds) == 1
+    store.check()
+    await soon(store.put())
+    await store.check_restart()
+
+
+async def test_a_mistake_is_logged_whoever_asked(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(CopyProcess, "catch_up", failing(ValueError("what?")))
+    with pytest.raises(ValueError, match="what"):
+        await soon(store.defragmenter.defragment())
+    assert [r.levelname for r in caplog.records] == ["ERROR"]
+    store.check()
 
 
 async def test_a_copy_that_lags_behind_is_not_taken(

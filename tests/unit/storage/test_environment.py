@@ -44,8 +44,10 @@ def test_who_retired_stays_until_its_last_pin_is_closed(tmp_path: Path) -> None:
     environment.retire()
     pins[0].close()
     assert [key for key, _ in pins[1].items(Bucket.KEY)] == [row_key(2), row_key(3)]
+    assert not environment.is_closed
     pins[1].close()
     environment.close()
+    assert environment.is_closed
     with pytest.raises(StorageError):
         environment.pin()
 
