@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 
 from grpc import StatusCode
 
+from etcdpy.durations import go_duration
 from etcdpy.errors import EtcdError
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.sizes import human_size
 from etcdpy.storage.pin import TooManyPinsError
 from etcdpy.storage.snapshot import Snapshot
 
@@ -49,7 +51,11 @@ async def send_snapshot(
     except TooManyPinsError as error:
         raise TooManySnapshotsError from error
     try:
-        fields: dict[str, object] = {"total-bytes": snapshot.size, "storage-version": version}
+        fields: dict[str, object] = {
+            "total-bytes": snapshot.size,
+            "size": human_size(snapshot.size),
+            "storage-version": version,
+        }
         log.info("sending database snapshot to client", fields)
         remaining = snapshot.size
         async for blob in snapshot.chunks():
@@ -58,5 +64,5 @@ async def send_snapshot(
             await write(message)
     finally:
         snapshot.close()
-    fields["took"] = f"{time.monotonic() - began:.3f}s"
+    fields["took"] = go_duration(time.monotonic() - began)
     log.info("successfully sent database snapshot to client", fields)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from etcdpy.config import FLAGS
 from tests.lifecycle.process import TIMEOUT, Process
 from tests.support.servers import reference_binary
 
@@ -138,6 +140,15 @@ def is_old(program: Path) -> bool:
     text = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
     major, minor = text.split()[2].split(".")[:2]
     return (int(major), int(minor)) < (3, 6)
+
+
+def test_every_flag_of_its_help_is_known(program: Path, is_old: bool) -> None:
+    if is_old:
+        pytest.skip("an older etcd has flags that are gone now")
+    ended = subprocess.run([program, "--help"], capture_output=True, text=True)
+    listed = set(re.findall(r"^  --([a-z0-9-]+)", ended.stdout + ended.stderr, re.MULTILINE))
+    # The first two it lists, and does not know.
+    assert listed - {"discovery", "discovery-proxy"} == FLAGS.keys() - {"config-file", "transport"}
 
 
 @pytest.mark.parametrize("case", CASES)
