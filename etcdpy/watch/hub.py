@@ -22,6 +22,9 @@ from etcdpy.watch.scan import Rows
 from etcdpy.watch.teller import Teller
 from etcdpy.watch.watcher import State, Watcher
 
+#: Watchers of streams that have ended, removed in one turn of the loop: about a millisecond.
+REMOVED_PER_TURN = 1024
+
 
 class Hub:
     """
@@ -39,6 +42,8 @@ class Hub:
         self.store = store
         self.headers = headers
         self.backlog = Backlog()
+        self._loop = loop
+        self._leaving: list[Watcher] = []
         self._synced: Matcher[Watcher] = Matcher()
         self._teller = Teller(self._synced, store, headers, loop, self._fall_behind)
         self._catch_up = CatchUp(store, rows, headers, self.backlog, loop, self._caught_up)
@@ -91,6 +96,25 @@ class Hub:
         elif watcher.state is State.BEHIND:
             self._catch_up.remove(watcher)
         watcher.state = State.GONE
+
+    def remove_all(self, watchers: Iterable[Watcher]) -> None:
+        """
+        Feed watchers no more: all of a stream that has ended, who may be very many.
+
+        Some of them may still be fed for a few turns of the loop.
+        """
+        is_idle = not self._leaving
+        self._leaving += watchers
+        if is_idle:
+            self._remove_some()
+
+    def _remove_some(self) -> None:
+        leaving = self._leaving
+        for watcher in leaving[-REMOVED_PER_TURN:]:
+            self.remove(watcher)
+        del leaving[-REMOVED_PER_TURN:]
+        if leaving:
+            self._loop.call_soon(self._remove_some)
 
     def resume(self, watchers: Iterable[Watcher]) -> None:
         """Go on with watchers that are behind: their stream can take more."""

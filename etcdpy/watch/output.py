@@ -53,6 +53,7 @@ class Output:
 
     __slots__ = (
         "_backlog",
+        "_is_closed",
         "_on_room",
         "_queue",
         "_room",
@@ -71,7 +72,7 @@ class Output:
         on_room: Callable[[], None],
     ) -> None:
         self._writer = writer
-        self._try_write = writer.try_write
+        self._try_write: Callable[[bytes, bytes], bool] = writer.try_write
         self.flush = writer.flush
         self._backlog = backlog
         self._wake = wake
@@ -79,6 +80,7 @@ class Output:
         # None while nothing waits, as it is most of the time on most streams.
         self._queue: deque[tuple[bytes, bytes]] | None = None
         self._room: Future[None] | None = None
+        self._is_closed = False
         self.size = 0
 
     @property
@@ -93,7 +95,7 @@ class Output:
 
     def push(self, start: bytes, body: bytes = b"") -> None:
         """Send a response, or queue it."""
-        if self.try_write(start, body):
+        if self.try_write(start, body) or self._is_closed:
             return
         queue = self._queue
         if queue is None:
@@ -126,7 +128,9 @@ class Output:
             await self._room
 
     def close(self) -> None:
-        """Forget everything."""
+        """Forget everything, and all that comes."""
+        self._is_closed = True
+        self._try_write = _forget
         self._queue = None
         self._count(-self.size)
         if self._room is not None and not self._room.done():
@@ -142,3 +146,8 @@ class Output:
                 self._room.set_result(None)
             self._room = None
         self._on_room()
+
+
+def _forget(_start: bytes, _body: bytes) -> bool:
+    """Take a response that nobody is there for."""
+    return True

@@ -74,10 +74,10 @@ class WatchStream:
 
     def close(self) -> None:
         """End all watchers; nothing more is sent."""
-        for watcher in self.watchers.values():
-            self._forget(watcher)
-        self.watchers.clear()
         self.output.close()
+        self._behind = {}
+        watchers, self.watchers = self.watchers, {}
+        self._hub.remove_all(watchers.values())
 
     def _forget(self, watcher: Watcher) -> None:
         self._behind.pop(watcher, None)

@@ -157,3 +157,25 @@ async def test_a_change_that_very_many_watch_lets_others_run(large: Large) -> No
         await large.told()
     assert [len(sink.responses()) for sink in sinks] == [KEYS // 10] * 10
     assert probe.longest < BOUND
+
+
+async def test_very_many_watchers_leave_without_holding_others_up(large: Large) -> None:
+    sinks = [Sink(large.hub) for _ in range(10)]
+    for sink in sinks:
+        for number in range(KEYS // 10):
+            sink.watch(b"k%08d" % number, b"k%08d\0" % number)
+    stays = Sink(large.hub)
+    stays.watch(b"k00000000", b"k00000000\0")
+    before = [len(sink.sent) for sink in sinks]
+    batch = await large.delete(1)
+    with probed() as probe:
+        for sink in sinks:
+            sink.stream.close()
+        # Who is still there is told, and nobody else.
+        large.hub.publish(batch)
+        while len(large.hub._synced) > 1:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+    await large.told()
+    assert len(stays.responses()) == 1
+    assert [len(sink.sent) for sink in sinks] == before
+    assert probe.longest < BOUND
