@@ -96,9 +96,9 @@ _MEMBER_ROWS: _Rows = {
 }
 
 _CLUSTERING_ROWS: _Rows = {
-    "discovery-token": (Text(), "", "Discovery token. *Refused if given.*"),
-    "discovery-endpoints": (Text(), "", "Discovery endpoints. *Refused if given.*"),
-    "discovery-srv": (Text(), "", "DNS domain of a discovery. *Refused if given.*"),
+    "discovery-token": (Text(), "", "Discovery token."),
+    "discovery-endpoints": (Text(), "", "Discovery endpoints."),
+    "discovery-srv": (Text(), "", "DNS domain of a discovery."),
     "discovery-srv-name": (Text(), "", "Suffix of the service queried when discovering."),
     "discovery-dial-timeout": (Duration(), "2s", "Dial timeout of a discovery."),
     "discovery-request-timeout": (Duration(), "5s", "Request timeout of a discovery."),
@@ -171,7 +171,7 @@ _MONITORING_ROWS: _Rows = {
         "",
         "List of URLs to listen on for metrics and health. There are none yet.",
     ),
-    "enable-distributed-tracing": (Bool(), "false", "Distributed tracing. *Refused if given.*"),
+    "enable-distributed-tracing": (Bool(), "false", "Distributed tracing."),
     "distributed-tracing-address": (Text(), "localhost:4317", "Where traces are sent."),
     "distributed-tracing-service-name": (Text(), "etcd", "Name of this service in traces."),
     "distributed-tracing-instance-id": (Text(), "", "Name of this instance in traces."),
@@ -195,10 +195,18 @@ _SECTIONS = (
     (UNSAFE, _UNSAFE_ROWS),
 )
 
+#: Flags that nobody could do without the effect of: to be given is to be refused.
+_REFUSED = {
+    "discovery-token",
+    "discovery-endpoints",
+    "discovery-srv",
+    "enable-distributed-tracing",
+}
+
 #: Flag name to its row. None of these is a field of ``Config``.
 ACCEPTED: Mapping[str, Setting] = MappingProxyType(
     {
-        name: make_setting(section, *row, honoured=False)
+        name: make_setting(section, *row, honoured=False, refused=name in _REFUSED)
         for section, rows in _SECTIONS
         for name, row in rows.items()
     }

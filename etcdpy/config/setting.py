@@ -28,6 +28,7 @@ class Setting:
         shown: The default as the help shows it.
         help: What it does, a sentence or two.
         honoured: False if it is accepted, validated, and without effect here.
+        refused: Whether it is refused instead, if it is given in earnest.
 
     """
 
@@ -37,6 +38,14 @@ class Setting:
     shown: str
     help: str
     honoured: bool
+    refused: bool
+
+    @property
+    def remark(self) -> str:
+        """What is to be said of it besides its help, if anything."""
+        if self.refused:
+            return "Refused if given."
+        return "" if self.honoured else "Accepted, without effect."
 
 
 def make_setting(
@@ -47,8 +56,10 @@ def make_setting(
     *,
     shown: str | None = None,
     honoured: bool = True,
+    refused: bool = False,
 ) -> Setting:
     """Make a row; ``default`` is written as a user would write it."""
     urls = isinstance(kind, UrlList)
     value = (parse_urls(default) if default else ()) if urls else kind.parse(default)
-    return Setting(section, kind, value, default if shown is None else shown, help, honoured)
+    shown = default if shown is None else shown
+    return Setting(section, kind, value, shown, help, honoured, refused)

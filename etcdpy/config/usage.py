@@ -42,7 +42,7 @@ def flag_list() -> str:
 
 def _entry(name: str, row: Setting) -> str:
     lines = f"  --{name} '{row.shown}'\n    {row.help}\n"
-    return lines if row.honoured else f"{lines}    Accepted for compatibility, without effect.\n"
+    return f"{lines}    {row.remark}\n" if row.remark else lines
 
 
 def version_text() -> str:

@@ -147,6 +147,14 @@ def test_what_etcd_is_about_to_drop_is_warned_of(argument: str, text: str) -> No
     assert [level for level, message in notes if message.startswith(text)] == ["warn"]
 
 
+def test_each_flag_is_honoured_or_accepted_or_refused() -> None:
+    remarks = {name: row.remark for name, row in FLAGS.items()}
+    assert remarks["name"] == ""
+    assert remarks["wal-dir"] == "Accepted, without effect."
+    refused = {name for name, remark in remarks.items() if remark == "Refused if given."}
+    assert refused == REFUSED - {"discovery-fallback"}
+
+
 def test_harmless_values_of_refused_flags_are_taken() -> None:
     assert remarked("--discovery-fallback=exit", "--enable-distributed-tracing=false") == [
         "discovery-fallback",

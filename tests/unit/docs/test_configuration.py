@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
 
 
 def expected_line(name: str, row: Setting) -> str:
-    words = row.help if row.honoured else f"{row.help} *Accepted, without effect.*"
+    words = f"{row.help} *{row.remark}*" if row.remark else row.help
     shown = f"`{row.shown}`" if row.shown else ""
     return f"| `--{name}` | `{environment_name(name)}` | {shown} | {words} |"
 
