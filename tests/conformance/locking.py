@@ -166,8 +166,8 @@ class Locks(Leases):
         self._started.append(waiting)
         return waiting
 
-    def observe(self, name: bytes) -> Waiting:
-        waiting = Waiting(self.pair, Call(OBSERVE, elect.LeaderRequest(name=name)))
+    def observe(self, name: bytes, timeout: float | None = None) -> Waiting:
+        waiting = Waiting(self.pair, Call(OBSERVE, elect.LeaderRequest(name=name)), timeout)
         self._started.append(waiting)
         return waiting
 

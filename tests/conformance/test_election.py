@@ -21,6 +21,7 @@ LEASE_NOT_FOUND = ("UNKNOWN", "etcdserver: requested lease not found")
 NO_KEY = ("UNKNOWN", "etcdserver: key is not provided")
 NO_SPACE = ("UNKNOWN", "etcdserver: mvcc: database space exceeded")
 CORRUPT = ("UNKNOWN", "etcdserver: corrupt cluster")
+TOO_LARGE = ("UNKNOWN", "etcdserver: request is too large")
 
 
 @pytest.fixture
@@ -143,6 +144,15 @@ def test_candidate_without_a_lease_gets_one_of_a_minute(locks: Locks) -> None:
         return told.grantedTTL
 
     assert on_both(locks.pair, stand) == (60, 60)
+
+
+def test_value_may_be_as_long_as_a_request(locks: Locks) -> None:
+    long, too_long = b"v" * 1_500_000, b"v" * 1_600_000
+    refused = elect.CampaignRequest(name=b"E", lease=1, value=too_long)
+    assert locks.refused(refused) == TOO_LARGE
+    leader = locks.campaign(b"E", 1, long).leader
+    assert locks.refused(elect.ProclaimRequest(leader=leader, value=too_long)) == TOO_LARGE
+    assert locks.leader(b"E").kv.value == long
 
 
 # -------------------------------------------------------------- proclaiming
@@ -353,6 +363,13 @@ def test_observer_takes_a_key_for_the_leader_that_is_gone_already(locks: Locks) 
     # Its deletion came with it, so the observer misses that, and whoever leads next.
     locks.campaign(b"G", 1, b"v")
     assert observer.is_silent
+
+
+def test_observer_at_its_deadline(locks: Locks) -> None:
+    locks.campaign(b"E", 1, b"v")
+    observer = locks.observe(b"E", timeout=0.5)
+    observer.take()
+    assert observer.subject.outcome().code.name == "DEADLINE_EXCEEDED"
 
 
 def test_cancelled_observer(locks: Locks) -> None:

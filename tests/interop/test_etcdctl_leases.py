@@ -131,6 +131,25 @@ def test_lock_is_taken_and_released_by_a_signal(etcdctl: Etcdctl) -> None:
     assert etcdctl.keys(b"shop/") == []
 
 
+def test_lease_of_a_released_lock_stays(etcdctl: Etcdctl) -> None:
+    with etcdctl.running("lock", "left") as process:
+        lease = _line(process).removeprefix("left/")
+        assert _interrupted(process) == 0
+    told = etcdctl.run("lease", "timetolive", lease)
+    assert told.startswith(f"lease {lease:0>16} granted with TTL(10s)")
+    etcdctl.run("lease", "revoke", lease)
+
+
+def test_holder_whose_lease_is_lost_ends(etcdctl: Etcdctl) -> None:
+    with etcdctl.running("lock", "lost", "--ttl=2") as process:
+        lease = _line(process).removeprefix("lost/")
+        etcdctl.run("lease", "revoke", lease)
+        _, said = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 1
+    assert "session expired" in said
+    assert etcdctl.keys(b"lost/") == []
+
+
 def test_lock_runs_a_command(etcdctl: Etcdctl) -> None:
     printed = etcdctl.run("lock", "job", "--", "sh", "-c", "echo $ETCD_LOCK_KEY $ETCD_LOCK_REV")
     key, revision = printed.split()
