@@ -166,6 +166,10 @@ async def _stream(address: str) -> bool:
 #: Room for a store that clients do not take in unread, twice, and for the journal.
 DISK_BYTES = 128 << 20
 
+#: A put is refused once the disk is known to be full. One that finds it out waits for room.
+UNACKNOWLEDGED = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
+WAITING = 3.0
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
@@ -183,22 +187,22 @@ def server(small_disk: Path) -> Iterator[Server]:
 
 
 def _put_until_refused(client: Client, first: int) -> list[int]:
-    """Return the numbers of the puts that were not refused."""
+    """Return the numbers of the puts that were acknowledged before one was not."""
     acknowledged: list[int] = []
     for number in range(first, first + 2_000):
         try:
-            _put(client, number)
+            _put(client, number, timeout=WAITING)
         except grpc.RpcError as error:
-            if error.code() != grpc.StatusCode.RESOURCE_EXHAUSTED:
+            if error.code() not in UNACKNOWLEDGED:
                 raise
             return acknowledged
         acknowledged.append(number)
     raise AssertionError("the disk was never full")
 
 
-def _put(client: Client, number: int) -> None:
+def _put(client: Client, number: int, timeout: float = CALL_TIMEOUT) -> None:
     put = pb.PutRequest(key=b"large %05d" % number, value=bytes(100_000))
-    client.kv.Put(put, timeout=CALL_TIMEOUT)
+    client.kv.Put(put, timeout=timeout)
 
 
 def _numbers(client: Client) -> set[int]:
