@@ -250,7 +250,8 @@ class Scenario:
 
     def _random_start(self) -> int:
         newest = self._history.newest
-        lowest = self._low - self._margin
+        # Older etcds take a negative one for a past one.
+        lowest = max(1, self._low - self._margin)
         choices = (self._random.randint(lowest, newest + 5), newest, newest + 1)
         return max(lowest, self._random.choice(choices))
 
