@@ -128,11 +128,13 @@ def created_at(
     add = found.append
     for key in keys:
         history = histories[key]
-        # Fast path, as above.
+        # Fast paths, as above.
         if type(history) is int:
             add(history >> _SUB_BITS)
-        else:
-            add(history[last_at(history, revision) + 2])  # type: ignore[index,arg-type]
+            continue
+        assert isinstance(history, array)
+        offset = -STRIDE if history[-STRIDE] <= revision else last_at(history, revision)
+        add(history[offset + 2])
     return found
 
 
