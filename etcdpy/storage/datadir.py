@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
 
-_DATABASE = "data.mdb"
+DATABASE = "data.mdb"
 _READERS = "lock.mdb"
 _FILES = 2
 _COPY_PREFIX = "defrag-"
@@ -110,7 +110,7 @@ class DataDir:
             NotDurableError: If it is, and a power failure may bring the old one back.
 
         """
-        (copy / _DATABASE).replace(self.lmdb / _DATABASE)
+        (copy / DATABASE).replace(self.lmdb / DATABASE)
         try:
             (copy / _READERS).replace(self.lmdb / _READERS)
             sync_directory(self.lmdb)
