@@ -44,8 +44,8 @@ COMMANDS = {
     "interactive, a command": ("watch -i", "watch a --rev {r1} -- echo changed\n", 12),
 }
 
-#: What these print depends on which events come together: there, all do.
-AFTERWARDS = ("as JSON", "as fields", "a command", "a range and a command")
+#: What these print depends on which events come together: there, all are history.
+COMES_TOGETHER = ("as JSON", "as fields", "a command", "a range and a command")
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +127,11 @@ def _after(server: Server) -> None:
 def _printed(etcdctl: Path, server: Server, name: str) -> list[str]:
     command, read, count = COMMANDS[name]
     revisions = _before(server)
-    with _running(etcdctl, server, command.format(**revisions), read.format(**revisions)) as output:
+    if name in COMES_TOGETHER:
         _after(server)
+    with _running(etcdctl, server, command.format(**revisions), read.format(**revisions)) as output:
+        if name not in COMES_TOGETHER:
+            _after(server)
         lines = output.lines(count)
     # Of two watches of one stream either may be the first to be served.
     return sorted(lines) if "interactive" in name else lines
