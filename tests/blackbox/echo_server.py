@@ -17,7 +17,7 @@ import signal
 import ssl
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import grpc
@@ -211,7 +211,13 @@ def handlers() -> grpc.GenericRpcHandler:
     )
     methods["Repeat"] = grpc.unary_stream_rpc_method_handler(repeat)
     methods["Collect"] = grpc.stream_unary_rpc_method_handler(collect)
-    for name, function in {"Chat": chat, "Each": each, "Watch": watch, "Deaf": deaf}.items():
+    stream_methods: dict[str, Callable[..., Any]] = {
+        "Chat": chat,
+        "Each": each,
+        "Watch": watch,
+        "Deaf": deaf,
+    }
+    for name, function in stream_methods.items():
         methods[name] = grpc.stream_stream_rpc_method_handler(function)
     return grpc.method_handlers_generic_handler("echo.Echo", methods)
 
