@@ -54,8 +54,10 @@ SEGMENT_BYTES = 4 << 20
 SMALL_WRITE = 4 << 10
 #: How often a full disk is tried again.
 ROOM_CHECK_SECONDS = 1.0
-#: How much the latest write counts in ``Journal.pace``.
+#: How much the latest write counts in ``Journal.pace``, and the most it counts for, in
+#: seconds: one that took long among many quick ones says little of the next.
 PACE_SHARE = 1 / 8
+LONGEST_PACE = 0.004
 
 _MAGIC = b"etcdpyJ1"
 _HEADER = struct.Struct("<8sQQQII")
@@ -205,6 +207,7 @@ class Journal:
             self._note_pace(time.perf_counter() - start)
 
     def _note_pace(self, seconds: float) -> None:
+        seconds = min(seconds, LONGEST_PACE)
         if self.pace == math.inf:
             self.pace = seconds
         else:
