@@ -199,10 +199,10 @@ class Defragmenter:
         try:
             await worker.run(lambda: self._backend.directory.put_in_place(place))
         except NotDurableError as error:
-            # After a power failure the old file could be back, and the journal must not have
-            # gone on without it.
-            self._backend.replace(new)
+            # After a power failure the old file could be back: it has to stay as it is, and the
+            # journal must not go on without it.
             self._commits.fail(error)
+            new.close()
             raise
         except OSError:
             new.close()

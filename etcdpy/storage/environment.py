@@ -8,6 +8,7 @@ and the journal frame up to which it is complete. Not in a bucket: those are etc
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import struct
 import threading
@@ -17,7 +18,7 @@ from typing import NamedTuple
 import lmdb
 
 from etcdpy.storage.buckets import Bucket
-from etcdpy.storage.datadir import PRIVATE_FILE
+from etcdpy.storage.datadir import DATABASE, PRIVATE_FILE
 from etcdpy.storage.errors import StorageError
 from etcdpy.storage.pin import Pin
 from etcdpy.storage.transaction import WriteTransaction
@@ -28,6 +29,11 @@ log = logging.getLogger(__name__)
 LARGEST_MAP = 1 << 40
 #: Below this an environment is of no use; give up and say so.
 SMALLEST_MAP = 1 << 24
+
+#: What of a file without a name is freed at once, and the seconds to the next piece: freeing a
+#: gigabyte in one piece holds up those who write to the same disk (measured: for 40 ms).
+FREED_AT_ONCE = 32 << 20
+FREE_PAUSE = 0.02
 
 STATE_KEY = b"etcdpy"
 _STATE = struct.Struct("<QQ")
@@ -66,7 +72,7 @@ class Environment:
 
     """
 
-    def __init__(self, env: lmdb.Environment) -> None:
+    def __init__(self, env: lmdb.Environment, file: Path) -> None:
         self.lmdb = env
         self._main = env.open_db()
         with env.begin(write=True) as txn:
@@ -79,6 +85,9 @@ class Environment:
         self._pins: set[Pin] = set()
         self._is_retired = False
         self._closing: threading.Thread | None = None
+        self._hurry = threading.Event()
+        # Its file, whatever becomes of the name.
+        self._descriptor = os.open(file, os.O_RDWR)
 
     @classmethod
     def open(
@@ -93,7 +102,7 @@ class Environment:
         """
         env = open_lmdb(directory, map_size, sync=fsync, metasync=fsync)
         try:
-            return cls(env)
+            return cls(env, directory / DATABASE)
         except BaseException:
             env.close()
             raise
@@ -140,7 +149,11 @@ class Environment:
             raise StorageError(f"cannot enlarge the database to {size} bytes: {error}") from error
 
     def retire(self) -> None:
-        """Close it as soon as its last pin is closed; nothing else looks into it any more."""
+        """
+        Close it as soon as its last pin is closed; nothing else looks into it any more.
+
+        If its file has no name any more, for good, that is freed little by little.
+        """
         self._is_retired = True
         self._close_unpinned()
 
@@ -152,6 +165,7 @@ class Environment:
     def close(self) -> None:
         """Close it now, its pins included. Safe to call twice."""
         self._is_retired = True
+        self._hurry.set()
         self._close_pins()
         self._close_unpinned()
         if self._closing is not None:
@@ -171,10 +185,21 @@ class Environment:
 
     def _close_unpinned(self) -> None:
         if self._is_retired and not self._pins and self._closing is None:
-            # Unmapping takes a while, and if the file has no name any more the system frees
-            # its blocks as well (measured: 0.4 s for 1.3 GB).
-            self._closing = threading.Thread(target=self.lmdb.close, name="unmap")
+            # Unmapping takes a while, and freeing the blocks of a file a longer one (measured:
+            # 0.4 s for 1.3 GB).
+            self._closing = threading.Thread(target=self._close, name="unmap")
             self._closing.start()
+
+    def _close(self) -> None:
+        self.lmdb.close()
+        try:
+            status = os.fstat(self._descriptor)
+            if status.st_nlink == 0:
+                for size in range(status.st_size - FREED_AT_ONCE, 0, -FREED_AT_ONCE):
+                    os.ftruncate(self._descriptor, size)
+                    self._hurry.wait(FREE_PAUSE)
+        finally:
+            os.close(self._descriptor)
 
 
 def open_lmdb(directory: Path, map_size: int = LARGEST_MAP, **options: bool) -> lmdb.Environment:
