@@ -60,6 +60,8 @@ class Book:
     put: set[bytes] = field(default_factory=set)
     revision: int = 1
     is_over: bool = False
+    #: Who hears the events; it ends only when it fails.
+    listening: asyncio.Task[None] | None = None
 
     def hear(self, event: mvccpb.Event) -> None:
         """Take note of an event; each is to be told once, and in order."""

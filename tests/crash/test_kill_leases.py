@@ -33,7 +33,7 @@ async def test_leases_end_once_and_in_time_while_the_server_is_killed() -> None:
     ids = itertools.count(1)
     with etcdpy_server(args=(*reachable(), *TIMES)) as server:
         async with connected(server.address, 5) as (listener, *connections):
-            listening = asyncio.create_task(listen(listener, book))
+            book.listening = asyncio.create_task(listen(listener, book))
             holding = [
                 asyncio.create_task(
                     hold(connections[number % 4], book, ids, random.Random(chance.random()))
@@ -47,7 +47,7 @@ async def test_leases_end_once_and_in_time_while_the_server_is_killed() -> None:
             book.is_over = True
             await asyncio.gather(*holding)
             await _see_the_end(listener, book)
-            listening.cancel()
+            book.listening.cancel()
     ends = [book.ended(held) for held in book.leases.values()]
     print(f"{len(ends)} leases, {KILLS} kills, {len(book.deleted)} keys")
     assert len(ends) > HOLDERS
@@ -77,7 +77,9 @@ def _kill_and_start(server: Server) -> None:
 
 async def _wait_for_revision(book: Book, revision: int) -> None:
     async def wait() -> None:
-        while book.revision < revision:  # noqa: ASYNC110
+        while book.revision < revision:
+            if book.listening is not None and book.listening.done():
+                book.listening.result()  # raises what has ended it
             await asyncio.sleep(0.01)
 
     await asyncio.wait_for(wait(), 10)

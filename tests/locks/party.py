@@ -37,6 +37,16 @@ _OPTIONS = (
     ("grpc.enable_retries", 0),
 )
 
+#: What grpcio says of a connection that broke under a call; the last of a write to a stream.
+_RESET = (
+    "Stream removed",
+    "recvmsg",
+    "Connection reset",
+    "Socket closed",
+    "end of TCP",
+    "Internal error from Core",
+)
+
 # Generated service stubs carry no types.
 _rpc: Any = rpc_pb2_grpc
 _lock: Any = v3lock_pb2_grpc
@@ -133,9 +143,8 @@ class Connection:
 
 def is_away(error: grpc.aio.AioRpcError) -> bool:
     """Whether the server was killed, as opposed to having refused."""
-    reset = "Stream removed", "recvmsg", "Connection reset", "Socket closed", "end of TCP"
     return error.code() is grpc.StatusCode.UNAVAILABLE or any(
-        words in (error.details() or "") for words in reset
+        words in (error.details() or "") for words in _RESET
     )
 
 
