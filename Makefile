@@ -11,8 +11,8 @@ BIN := $(VENV)/bin
 #   make run ARGS="--listen-client-urls http://127.0.0.1:0 --advertise-client-urls http://a:1"
 ARGS ?=
 
-# A worker a core, a test file to each: much of a test is waiting for a server process.
-TEST_WORKERS ?= -n auto --maxprocesses=4 --dist=loadfile
+# A test file to each worker; tests/conftest.py says how many there are.
+TEST_WORKERS ?= -n auto --dist=loadfile
 
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev

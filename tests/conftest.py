@@ -1,1 +1,13 @@
 """Makes ``tests.support`` importable from every test, wherever it lies."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers a core, as half of a test's time is waiting for a server; four at most."""
+    return min(4, 2 * (os.cpu_count() or 1))

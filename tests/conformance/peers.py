@@ -140,7 +140,8 @@ Ask = Callable[[Call], Outcome]
 class Peer:
     """A connection to one of the two servers."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, timeout: float = CALL_TIMEOUT) -> None:
+        self._timeout = timeout
         # Any: the types of grpcio ask for serializers, which raw bytes do without.
         self._channel: Any = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
         self._callables: dict[str, Any] = {}
@@ -154,7 +155,7 @@ class Peer:
         path = call.method.path
         if path not in self._callables:
             self._callables[path] = self._channel.unary_stream(path)
-        stream = self._callables[path](call.payload, timeout=CALL_TIMEOUT)
+        stream = self._callables[path](call.payload, timeout=self._timeout)
         return lambda: _collect(call.method, stream)
 
     def watch(self, request: pb.WatchCreateRequest, responses: int) -> list[pb.WatchResponse]:

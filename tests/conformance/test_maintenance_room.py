@@ -105,7 +105,8 @@ def test_a_server_with_a_full_disk_goes_on_by_itself_and_can_be_stopped(small_di
     ballast = small_disk / "ballast"
     server.start()
     try:
-        peer = Peer(server.address)
+        # A write that needs room to become durable waits for it.
+        peer = Peer(server.address, timeout=2)
         acknowledged = [number for number in range(64) if _put(peer, number)]
         take_all_room(ballast)
         _put_until_refused(peer, acknowledged)
