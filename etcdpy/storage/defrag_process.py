@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -28,6 +29,8 @@ class CopyProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            # What a process that has died did not read is not kept, to fail once more in close.
+            bufsize=0,
             # Python looks for modules where it works, too: nobody else writes there.
             cwd=copy,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
@@ -45,11 +48,9 @@ class CopyProcess:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        try:
+        # What it says, or that it says nothing, tells why.
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(b"round\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # What it says, or that it says nothing, tells why.
         line = self._process.stdout.readline()
         if not line:
             raise StorageError("the process that copies the database has ended")
