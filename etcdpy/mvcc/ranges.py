@@ -30,6 +30,19 @@ class RangeResult(NamedTuple):
     total: int
 
 
+def names_newest_of_one(request: RangeRequest) -> bool:
+    """Tell whether a request asks for one key at the newest revision, and nothing else."""
+    return bool(request.key) and not (
+        request.range_end
+        or request.revision
+        or request.sort_order
+        or request.sort_target
+        or request.keys_only
+        or request.count_only
+        or _has_filters(request)
+    )
+
+
 def select(store: Store, request: RangeRequest, revision: int) -> Steps[RangeResult]:
     """Answer ``request`` from the state at ``revision``."""
     plain = _is_plain(request)

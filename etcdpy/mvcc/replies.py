@@ -71,12 +71,16 @@ def revision_only(revision: int) -> bytes:
     return delimited(1, number(3, revision))
 
 
+def one_key_reply(header: bytes, row: bytes | None) -> bytes:
+    """Encode the RangeResponse that tells of one key, or that it is missing."""
+    return header if row is None else b"%b%b%b\x20\x01" % (header, _KVS[len(row)], row)
+
+
 def range_reply(header: bytes, result: RangeResult) -> bytes:
     """Encode a RangeResponse around an encoded header field."""
     rows, more, total = result
-    if len(rows) == 1 and total == 1:  # one key: the most frequent reply of all
-        row = rows[0]
-        return b"%b%b%b\x20\x01" % (header, _KVS[len(row)], row)
+    if len(rows) == 1 and total == 1:
+        return one_key_reply(header, rows[0])
     prefixes = map(_KVS.__getitem__, map(len, rows))
     end = (_MORE if more else b"") + number(4, total)
     return b"".join((header, *chain.from_iterable(zip(prefixes, rows, strict=True)), end))

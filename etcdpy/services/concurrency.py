@@ -178,7 +178,7 @@ class Client:
 
     async def range(self, request: pb.RangeRequest, context: Any) -> pb.RangeResponse:
         """Read."""
-        return pb.RangeResponse.FromString(bytes(await self._kv.Range(request, context)))
+        return pb.RangeResponse.FromString(bytes(await self._kv.read(request)))
 
     async def delete(self, key: bytes, context: Any) -> pb.DeleteRangeResponse:
         """Delete one key."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 from asyncio import Future
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.keyrange import bounds
-from etcdpy.mvcc.ranges import select
+from etcdpy.mvcc.ranges import names_newest_of_one, select
 from etcdpy.mvcc.request import Txn as Transaction
 from etcdpy.mvcc.slices import Steps, T
 from etcdpy.mvcc.store import Store
@@ -30,8 +30,11 @@ from etcdpy.services.limits import put_cost, txn_cost
 from etcdpy.services.node import Node
 from etcdpy.transport import inline
 
+#: What goes out as it is.
+Reply = bytes | bytearray
+
 #: A reply, and what to wait for before it is sent, if anything.
-Written = tuple["bytes | bytearray", "Future[None] | None"]
+Written = tuple[Reply, "Future[None] | None"]
 
 #: The first chunk of a streamed range, in keys.
 FIRST_CHUNK = 10
@@ -48,8 +51,18 @@ class KVService(rpc_pb2_grpc.KVServicer):
         self._times_all = node.slow.is_close
 
     @inline
-    async def Range(self, request: pb.RangeRequest, context: Any) -> bytes | bytearray:
+    def Range(self, request: pb.RangeRequest, context: Any) -> Reply | Coroutine[Any, Any, Reply]:
         """Answer from the durable revision; a linearizable read needs no more."""
+        # The most frequent request of all, measured: less than half of the time of what
+        # could go in slices.
+        if names_newest_of_one(request) and not self._times_all:
+            newest = self._store.durable_revision
+            row = self._store.get(request.key, newest)
+            return replies.one_key_reply(self._headers.at(newest), row)
+        return self.read(request)
+
+    async def read(self, request: pb.RangeRequest) -> Reply:
+        """Do what Range does, in slices."""
         checks.check_range(request)
         store = self._store
         newest = store.durable_revision
@@ -114,7 +127,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         return reply
 
     @inline
-    async def DeleteRange(self, request: pb.DeleteRangeRequest, context: Any) -> bytes | bytearray:
+    async def DeleteRange(self, request: pb.DeleteRangeRequest, context: Any) -> Reply:
         """Delete keys; the reply waits for the disk."""
         node, store = self._node, self._store
         if store.busy is not None:
@@ -132,7 +145,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         return reply, changes.commit()
 
     @inline
-    async def Txn(self, request: Transaction, context: Any) -> bytes | bytearray:
+    async def Txn(self, request: Transaction, context: Any) -> Reply:
         """Apply a transaction, or answer one that only reads from the durable revision."""
         reply, durable = await self.apply(request)
         if durable is not None:
@@ -179,7 +192,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
             await done
         return header
 
-    async def _written(self, request: Any, steps: Steps[Written]) -> bytes | bytearray:
+    async def _written(self, request: Any, steps: Steps[Written]) -> Reply:
         """Run a write; return its reply when what that tells is durable."""
         reply, durable = await self._applied(request, steps)
         if durable is not None:
@@ -232,9 +245,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
                     return finished
 
 
-def _answer(
-    store: Store, request: pb.RangeRequest, revision: int, header: bytes
-) -> Steps[bytes | bytearray]:
+def _answer(store: Store, request: pb.RangeRequest, revision: int, header: bytes) -> Steps[Reply]:
     result = yield from select(store, request, revision)
     return (yield from replies.range_reply_steps(header, result))
 

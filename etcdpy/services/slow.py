@@ -29,7 +29,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.wire import varint
 from etcdpy.services.describe import describe
 from etcdpy.services.registration import Registry, encoded
-from etcdpy.transport import SlowCalls, inline, is_inline
+from etcdpy.transport import SlowCalls, inline, is_inline, outcome
 
 __all__ = ["SlowRequests", "TimedRegistry"]
 
@@ -270,7 +270,7 @@ class TimedRegistry:
             began = time.monotonic()
             response = None
             try:
-                response = await behavior(request, context)
+                response = await outcome(behavior(request, context))
                 return response
             finally:
                 took = time.monotonic() - began

@@ -11,7 +11,7 @@ from .context import Context
 from .http import HttpHandler, HttpRequest, HttpResponse
 from .limits import ServerOptions
 from .reference import ReferenceServer
-from .routes import answers_each, inline, is_inline
+from .routes import answers_each, inline, is_inline, outcome
 from .server import Server
 from .slow import SlowCalls
 from .status import Metadata, StatusError
@@ -30,4 +30,5 @@ __all__ = [
     "answers_each",
     "inline",
     "is_inline",
+    "outcome",
 ]

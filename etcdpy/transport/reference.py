@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import partial
-from inspect import iscoroutine
 from typing import Any
 
 import grpc
 import grpc.aio
 
 from .limits import MAX_HEADER_LIST, ServerOptions
-from .routes import is_answering_each
+from .routes import is_answering_each, outcome
 from .status import StatusError
 
 Behavior = Callable[[Any, Any], Any]
@@ -154,7 +153,7 @@ def _exactly_bytes(serializer: Callable[[Any], Any] | None) -> Callable[[Any], b
 def _unary(behavior: Behavior) -> Behavior:
     async def unary(request: Any, context: Any) -> Any:
         try:
-            return await behavior(request, context)
+            return await outcome(behavior(request, context))
         except (StatusError, NotImplementedError) as error:
             return await _abort(context, error)
 
@@ -181,8 +180,7 @@ def _stream(behavior: Behavior) -> Behavior:
 
 async def _answer_each(answer: Behavior, requests: AsyncIterable[Any], context: Any) -> None:
     async for request in requests:
-        response = answer(request, context)
-        await context.write(await response if iscoroutine(response) else response)
+        await context.write(await outcome(answer(request, context)))
 
 
 async def _abort(context: Any, error: StatusError | NotImplementedError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from inspect import iscoroutine
 from typing import Any, TypeVar
 
 import grpc
@@ -19,11 +20,13 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 def inline(handler: Handler) -> Handler:
     """
-    Mark a unary ``async def`` handler as one that needs no asyncio Task.
+    Mark a unary handler as one that needs no asyncio Task.
 
     It starts as soon as its request is complete, and its answer is written in the same turn
     of the loop if it does not wait. It may await futures, and many calls the same one;
     ``asyncio.sleep(0)`` too. It must not use ``current_task()``, timeouts or task groups.
+    It is an ``async def``, or a plain function that returns the response, or the coroutine of
+    one where it has to wait: :func:`outcome` serves who calls either.
     """
     setattr(handler, _INLINE, True)
     return handler
@@ -32,6 +35,11 @@ def inline(handler: Handler) -> Handler:
 def is_inline(handler: Callable[..., Any]) -> bool:
     """Tell whether a handler was marked with :func:`inline`."""
     return bool(getattr(handler, _INLINE, False))
+
+
+async def outcome(returned: Any) -> Any:
+    """Return the response of a handler, given what it returned: that, or a coroutine."""
+    return await returned if iscoroutine(returned) else returned
 
 
 def answers_each(handler: Handler) -> Handler:

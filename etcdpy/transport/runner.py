@@ -77,29 +77,35 @@ class Runner:
             self._fail(call, unreadable())
             return
         try:
-            coroutine = route.behavior(request, call)
-            waiting = coroutine.send(None)
-        except StopIteration as stop:
-            if stop.value is not None and call.extra is None:
-                try:
-                    body = route.serialize(stop.value)
-                except Exception as error:  # noqa: BLE001
-                    self._fail(call, error)
-                    return
-                call.connection.sender.reply(call, body)
+            response = route.behavior(request, call)
+            if type(response) is CoroutineType:
+                waiting = response.send(None)
+                coroutine = response
             else:
-                self._answer(call, stop.value)
-                self._ended(call)
+                coroutine = None
+        except StopIteration as stop:
+            coroutine, response = None, stop.value
         except (Exception, CancelledError) as error:  # noqa: BLE001 (a handler may do anything)
             self._fail(call, error)
             self._ended(call)
-        else:
+            return
+        if coroutine is not None:
             call.is_running = True
             call.request = request
             # A clock that was read anyway: what never waits pays nothing for being timed.
             call.started = call.connection.now
             self.watch(call)
             self._park(call, coroutine, waiting)
+        elif response is not None and call.extra is None:
+            try:
+                body = route.serialize(response)
+            except Exception as error:  # noqa: BLE001
+                self._fail(call, error)
+                return
+            call.connection.sender.reply(call, body)
+        else:
+            self._answer(call, response)
+            self._ended(call)
 
     def start_stream(self, call: Call) -> None:
         """Run the handler of a method that takes a stream of requests."""

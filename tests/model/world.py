@@ -26,6 +26,7 @@ from etcdpy.pb.rpc_pb2 import (
 )
 from etcdpy.services.kv import KVService
 from etcdpy.storage import Bucket
+from etcdpy.transport import outcome
 from tests.model.model import LEASES, Model
 from tests.model.requests import KEYS, Requests
 from tests.unit.mvcc.fake_log import Disk, FakeLog, turns
@@ -183,13 +184,15 @@ class World:
 
     def _call(
         self,
-        method: Callable[[Any, Any], Awaitable[Any]],
+        method: Callable[[Any, Any], Any],
         request: Message | Txn,
         apply: Callable[[], Message],
     ) -> None:
-        outcome = self._outcome(apply)
-        task = asyncio.ensure_future(method(request, None))
-        self._calls.append(_Call(method.__name__, request, outcome, task))
+        async def call() -> Any:
+            return await outcome(method(request, None))
+
+        task = asyncio.ensure_future(call())
+        self._calls.append(_Call(method.__name__, request, self._outcome(apply), task))
 
     def _outcome(self, apply: Callable[[], Message]) -> Outcome:
         try:

@@ -80,7 +80,7 @@ READS: dict[str, Callable[[], RangeRequest]] = {
 @pytest.mark.parametrize("name", READS)
 async def test_large_ranges_let_others_run(large: Large, name: str) -> None:
     with probed() as probe:
-        reply = await large.kv.Range(READS[name](), None)
+        reply = await large.kv.read(READS[name]())
     assert RangeResponse.FromString(bytes(reply)).count > KEYS // 3
     assert probe.longest < BOUND
 
@@ -111,7 +111,7 @@ async def test_large_deletion_lets_reads_run_and_writes_wait(large: Large) -> No
         reads = 0
         while store.busy is not None:
             page = RangeRequest(key=b"k0", range_end=b"l", limit=10)
-            reply = RangeResponse.FromString(bytes(await kv.Range(page, None)))
+            reply = RangeResponse.FromString(bytes(await kv.read(page)))
             assert (reply.header.revision, reply.count) == (revision, KEYS)
             assert [kv.key for kv in reply.kvs] == [b"k%08d" % n for n in range(10)]
             reads += 1
@@ -122,7 +122,7 @@ async def test_large_deletion_lets_reads_run_and_writes_wait(large: Large) -> No
     assert (deleted.deleted, len(deleted.prev_kvs)) == (KEYS // 2, KEYS // 2)
     assert deleted.header.revision == revision + 1
     await put
-    left = RangeResponse.FromString(bytes(await kv.Range(RangeRequest(key=b"k00000001"), None)))
+    left = RangeResponse.FromString(bytes(await kv.read(RangeRequest(key=b"k00000001"))))
     assert left.kvs[0].create_revision == revision + 2
 
 

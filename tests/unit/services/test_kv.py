@@ -29,6 +29,7 @@ from etcdpy.pb.rpc_pb2 import (
 )
 from etcdpy.services.kv import KVService
 from etcdpy.services.node import Node
+from etcdpy.transport import outcome
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, settle, worked_example
 from tests.unit.services.nodes import IDENTITY, make_node
@@ -66,7 +67,7 @@ class Service:
 
     async def range(self, key: bytes, range_end: bytes = b"", **fields: Any) -> RangeResponse:
         request = RangeRequest(key=key, range_end=range_end, **fields)
-        return RangeResponse.FromString(bytes(await self.kv.Range(request, None)))
+        return RangeResponse.FromString(bytes(await outcome(self.kv.Range(request, None))))
 
     async def stream(self, key: bytes, range_end: bytes, **fields: Any) -> list[RangeResponse]:
         request = RangeRequest(key=key, range_end=range_end, **fields)
@@ -259,6 +260,32 @@ async def test_only_writing_transactions_are_bounded_in_size() -> None:
         with pytest.raises(errors.RequestTooLargeError):
             await service.txn(RequestOp(request_txn=TxnRequest(success=[get])))
         assert (await service.range(huge)).count == 0
+
+
+@pytest.mark.parametrize("key", [b"a", b"nobody's"])
+async def test_one_key_is_read_at_once_and_as_any_others_are(key: bytes) -> None:
+    async with serving() as service:
+        request = RangeRequest(key=key)
+        at_once = service.kv.Range(request, None)
+        assert isinstance(at_once, bytes)
+        assert at_once == await service.kv.read(request)
+        assert RangeResponse.FromString(at_once).count == (key == b"a")
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"key": b""}, errors.EmptyKeyError),
+        ({"key": b"k", "sort_order": 7}, errors.InvalidSortOptionError),
+        ({"key": b"k", "sort_target": -1}, errors.InvalidSortOptionError),
+    ],
+)
+async def test_one_key_is_not_read_by_a_bad_request(
+    fields: dict[str, Any], error: type[Exception]
+) -> None:
+    async with serving() as service:
+        with pytest.raises(error):
+            await service.range(**fields)
 
 
 async def test_range_is_checked_before_its_revision() -> None:

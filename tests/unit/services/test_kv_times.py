@@ -15,6 +15,7 @@ from etcdpy.mvcc.request import Txn
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.kv import KVService
 from etcdpy.services.slow import CLOSE, SlowRequests
+from etcdpy.transport import outcome
 from tests.unit.mvcc.fake_log import FakeLog
 from tests.unit.mvcc.stores import new_store, settle, worked_example
 from tests.unit.services.nodes import make_node
@@ -51,14 +52,16 @@ async def test_every_request_is_timed_where_the_limit_is_low() -> None:
         await worked_example(store, log)
         times = Times(CLOSE / 2)
         kv = KVService(replace(make_node(store, log), slow=times))
-        calls: list[tuple[Callable[..., Coroutine[Any, Any, Any]], Any]] = [
+        calls: list[tuple[Callable[..., Any], Any]] = [
             (kv.Range, EVERYTHING),
             (kv.Txn, READ),
             (kv.Put, PUT),
             (kv.Txn, WRITE),
             (kv.DeleteRange, DELETE),
         ]
-        replies = [(request, await ended(log, method(request, None))) for method, request in calls]
+        replies = [
+            (request, await ended(log, outcome(method(request, None)))) for method, request in calls
+        ]
         assert times.found == replies
 
 
@@ -67,7 +70,7 @@ async def test_short_reads_and_puts_are_not_timed_otherwise() -> None:
         await worked_example(store, log)
         times = Times(CLOSE)
         kv = KVService(replace(make_node(store, log), slow=times))
-        await ended(log, kv.Range(EVERYTHING, None))
+        await ended(log, kv.read(EVERYTHING))
         await ended(log, kv.Txn(READ, None))
         await ended(log, kv.Put(PUT, None))
         assert not times.found
@@ -85,7 +88,7 @@ async def test_long_reads_are_timed_in_any_case(monkeypatch: pytest.MonkeyPatch)
             sort_target=pb.RangeRequest.VALUE,
             sort_order=pb.RangeRequest.DESCEND,
         )
-        reply = await ended(log, kv.Range(sorted_, None))
+        reply = await ended(log, kv.read(sorted_))
         assert times.found == [(sorted_, reply)]
 
 
@@ -95,5 +98,5 @@ async def test_what_is_refused_is_not_told_of() -> None:
         times = Times(-1)
         kv = KVService(replace(make_node(store, log), slow=times))
         with pytest.raises(errors.FutureRevisionError):
-            await kv.Range(pb.RangeRequest(key=b"a", revision=99), None)
+            await kv.read(pb.RangeRequest(key=b"a", revision=99))
         assert not times.found

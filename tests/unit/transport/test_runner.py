@@ -56,6 +56,28 @@ async def test_handler_that_does_not_wait_is_answered_in_the_same_turn() -> None
     assert peer.reply(peer.call(b"x")).status == (0, "")
 
 
+async def test_plain_function_answers_at_once_or_returns_who_waits() -> None:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def late(request: bytes) -> bytes:
+        return request + await future
+
+    @inline
+    def handler(request: bytes, context: Context) -> Any:
+        if request == b"refused":
+            raise StatusError(grpc.StatusCode.NOT_FOUND, "it is not there")
+        return late(request) if request == b"late" else request
+
+    peer = serving(handler)
+    assert peer.reply(peer.call(b"x")).body == message(b"x")
+    assert peer.reply(peer.call(b"refused")).status == (5, "it is not there")
+    stream = peer.call(b"late")
+    assert peer.reply(stream).blocks == []
+    future.set_result(b"!")
+    await turns()
+    assert peer.reply(stream).body == message(b"late!")
+
+
 async def test_unmarked_handler_has_a_task_of_its_own() -> None:
     tasks = []
 
