@@ -1,8 +1,8 @@
 """
-Watch streams for benchmarks: raw frames in, counted and not decoded.
+Watch streams for benchmarks: raw frames in, whose messages are counted and not decoded.
 
-One connection carries many streams, one stream many watches. Every small response is one
-message in one DATA frame, from either server, so frames can be counted instead.
+One connection carries many streams, one stream many watches. A DATA frame has a small
+response, or several of them, and never a part of one.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ WATCH = "/etcdserverpb.Watch/Watch"
 READ_SIZE = 1 << 18
 #: The setting, RFC 9113 6.5.2.
 INITIAL_WINDOW_SIZE = 4
+#: Whether it is compressed, and the length.
+MESSAGE_PREFIX = struct.Struct(">BI")
 #: Creates sent in one write; the replies to them are read before more are.
 CREATES_PER_WRITE = 200
 
@@ -80,10 +82,11 @@ class WatchConnection(Connection):
     def read(self) -> int:
         """Read once; return how many responses that completed."""
         of_stream, total = self.of_stream, 0
-        for kind, flags, stream, _, _ in self.frames(READ_SIZE):
+        for kind, flags, stream, start, end in self.frames(READ_SIZE):
             if kind == DATA:
-                of_stream[stream] += 1
-                total += 1
+                count = messages_in(self.buffer, start, end)
+                of_stream[stream] += count
+                total += count
             elif flags & END_STREAM:
                 raise LoadError("a watch ended")
         self.responses += total
@@ -114,6 +117,23 @@ class WatchConnection(Connection):
             yield bytes(memoryview(partial)[position + 5 : end])
             position = end
         del partial[:position]
+
+
+def messages_in(data: bytes, start: int, end: int) -> int:
+    """
+    Count the messages of a DATA frame.
+
+    Raises:
+        LoadError: The last one goes on in the next frame.
+
+    """
+    count = 0
+    while start < end:
+        start += MESSAGE_PREFIX.unpack_from(data, start)[1] + MESSAGE_PREFIX.size
+        count += 1
+    if start > end:
+        raise LoadError("a response is larger than a frame")
+    return count
 
 
 class Watches(Clients[WatchConnection]):

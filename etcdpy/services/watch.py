@@ -12,6 +12,7 @@ from etcdpy.mvcc.keyrange import bounds
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.services.node import Node
+from etcdpy.transport import join_messages
 from etcdpy.watch import Hub, Watcher, WatchStream
 
 EMPTY_RANGE = "mvcc: watcher range is empty"
@@ -146,11 +147,13 @@ class _WatchCall:
 class _NativeWriter:
     """Writes at once where there is room, without a task."""
 
-    __slots__ = ("_context", "flush", "room", "try_write")
+    __slots__ = ("_context", "flush", "room", "try_write", "try_write_joined")
+    joined = staticmethod(join_messages)
 
     def __init__(self, context: Any) -> None:
         self._context = context
         self.try_write = context.try_write
+        self.try_write_joined = context.try_write_joined
         self.flush = context.flush
         self.room = context.room
 
@@ -168,7 +171,13 @@ class _PlainWriter:
     def __init__(self, context: Any) -> None:
         self._write = context.write
 
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+        return b""
+
     def try_write(self, start: bytes, body: bytes) -> bool:
+        return False
+
+    def try_write_joined(self, joined: bytes) -> bool:
         return False
 
     def flush(self) -> None:

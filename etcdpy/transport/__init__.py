@@ -10,6 +10,7 @@ It knows nothing of what they do. The layers, from the wire up: :mod:`.frames` a
 from .context import Context
 from .http import HttpHandler, HttpRequest, HttpResponse
 from .limits import ServerOptions
+from .messages import join_messages
 from .reference import ReferenceServer
 from .routes import answers_each, inline, is_inline, outcome
 from .server import Server
@@ -30,5 +31,6 @@ __all__ = [
     "answers_each",
     "inline",
     "is_inline",
+    "join_messages",
     "outcome",
 ]

@@ -138,6 +138,21 @@ class Context(Call):
             self.connection.touch()
         return is_sent
 
+    def try_write_joined(self, joined: bytes) -> bool:
+        """
+        Send what :func:`join_messages` made of some responses, if all of it can go now.
+
+        Returns:
+            False if it cannot, or is compressed on this call: nothing was sent.
+
+        """
+        sender = self.connection.sender
+        is_first = not sender.out
+        is_sent = sender.try_joined(self, joined)
+        if is_first and is_sent:
+            self.connection.touch()
+        return is_sent
+
     def flush(self) -> None:
         """Have what was sent written now, and not only at the end of the loop's turn."""
         self.connection.write()

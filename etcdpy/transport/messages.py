@@ -7,6 +7,7 @@ gRPC messages in a stream of bytes (gRPC over HTTP/2, "Length-Prefixed-Message")
 """
 
 import zlib
+from collections.abc import Iterable
 from struct import Struct
 from typing import Final
 
@@ -18,6 +19,14 @@ PREFIX_SIZE: Final = 5
 
 _GZIP_WINDOW: Final = 31
 """zlib's wbits for the gzip format and no other."""
+
+
+def join_messages(messages: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return messages, each given in two parts and not compressed, as a stream has them."""
+    parts: list[bytes] = []
+    for start, body in messages:
+        parts += (PREFIX.pack(0, len(start) + len(body)), start, body)
+    return b"".join(parts)
 
 
 class MessageReader:

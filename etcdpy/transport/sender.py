@@ -220,23 +220,41 @@ class Sender:
             self.message(call, PREFIX.pack(0, length) + start, body)
         return True
 
-    def data(self, call: Call, prefix: bytes, body: bytes) -> None:
-        """Send or queue bytes of a stream whose headers were sent; never none."""
-        size = len(prefix) + len(body)
-        outgoing = call.outgoing
+    def try_joined(self, call: Call, joined: bytes) -> bool:
+        """Send messages that have their prefixes, if all of it can go now, in one frame."""
         if (
+            not call.is_opened
+            or call.is_closed
+            or call.is_answered
+            or call.head.is_gzip
+            or not self._is_free(call, len(joined))
+        ):
+            return False
+        self.data(call, b"", joined)
+        return True
+
+    def _is_free(self, call: Call, size: int) -> bool:
+        """Tell whether so many bytes of a stream can go now, in one frame."""
+        outgoing = call.outgoing
+        return (
             self._is_clear
             and (outgoing is None or not outgoing.queue)
             and self._floor <= self.window - size >= 0
             and size <= self.initial_window + call.credit
             and size <= MAX_FRAME_SIZE
-        ):
+        )
+
+    def data(self, call: Call, prefix: bytes, body: bytes) -> None:
+        """Send or queue bytes of a stream whose headers were sent; never none."""
+        size = len(prefix) + len(body)
+        if self._is_free(call, size):
             self.window -= size
             call.credit -= size
             self._policy.sent = True
             self.data_frames += 1
             self.out += (FRAME_HEAD.pack(size << 8, 0, call.stream_id), prefix, body)
             return
+        outgoing = call.outgoing
         if outgoing is None:
             outgoing = call.outgoing = Outgoing()
         outgoing.queue.append((prefix, body))

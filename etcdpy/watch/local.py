@@ -88,6 +88,14 @@ class LocalWatch:
         self._wake()
         return True
 
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+        """Return nothing: it has one watcher, and is sent one response at a time."""
+        return b""
+
+    def try_send_joined(self, joined: bytes) -> bool:
+        """Take nothing, as above."""
+        return False
+
     def flush(self) -> None:
         """Do nothing: events wait for their reader alone."""
 

@@ -29,6 +29,12 @@ class Writer(Protocol):
     def try_write(self, start: bytes, body: bytes) -> bool:
         """Send one response now, or return False if it has to wait for room."""
 
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+        """Return responses as ``try_write_joined`` takes them, on any stream of the kind."""
+
+    def try_write_joined(self, joined: bytes) -> bool:
+        """Send responses now, or none of them if one would have to wait for room."""
+
     def flush(self) -> None:
         """Let nothing that was sent wait for the end of the loop's turn."""
 
@@ -61,6 +67,7 @@ class Output:
         "_wake",
         "_writer",
         "flush",
+        "joined",
         "size",
     )
 
@@ -74,6 +81,7 @@ class Output:
         self._writer = writer
         self._try_write: Callable[[bytes, bytes], bool] = writer.try_write
         self.flush = writer.flush
+        self.joined = writer.joined
         self._backlog = backlog
         self._wake = wake
         self._on_room = on_room
@@ -92,6 +100,10 @@ class Output:
     def try_write(self, start: bytes, body: bytes) -> bool:
         """Send a response past the queue, if there is none; return whether that was done."""
         return self._queue is None and len(body) < LARGE and self._try_write(start, body)
+
+    def try_write_joined(self, joined: bytes) -> bool:
+        """Send what ``joined`` made past the queue, if there is none; return whether it was."""
+        return self._queue is None and self._writer.try_write_joined(joined)
 
     def push(self, start: bytes, body: bytes = b"") -> None:
         """Send a response, or queue it."""

@@ -131,6 +131,14 @@ class WatchStream:
             push(start + _FRAGMENT, piece)
         push(start, last)
 
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+        """Return responses as ``try_send_joined`` takes them, on any stream."""
+        return self.output.joined(responses)
+
+    def try_send_joined(self, joined: bytes) -> bool:
+        """Send responses, or none of them if there is no room for all now."""
+        return self.output.try_write_joined(joined)
+
     def flush(self) -> None:
         """Let nothing that was sent wait for the end of the loop's turn."""
         self.output.flush()

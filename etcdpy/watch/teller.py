@@ -27,6 +27,7 @@ from etcdpy.storage.batch import Batch
 from etcdpy.watch.body import Body
 from etcdpy.watch.events import Event, key_of, revision_of
 from etcdpy.watch.matcher import Group, Matcher
+from etcdpy.watch.together import Together
 from etcdpy.watch.watcher import State, Watcher
 
 #: What is done in one turn of the loop: rows looked at, events encoded, responses sent. About
@@ -206,9 +207,11 @@ class Teller:
         for group, events in wanted.values():
             everything = Body(events, self._store)
             filtered: dict[tuple[bool, bool], Body | None] = {}
-            sent = 0
             # Who joins the group from now on has no need of it.
-            for watcher in list(group):
+            members = list(group)
+            together = Together(header, everything, len(members))
+            sent = 0
+            for watcher in members:
                 body: Body | None = everything
                 if not (watcher.wants_puts and watcher.wants_deletes):
                     body = yield from self._filtered(everything, watcher, filtered)
@@ -218,14 +221,22 @@ class Teller:
                     yield from body.prepare(watcher.wants_previous)
                 if watcher.state is not State.SYNCED or watcher.next_revision > revision:
                     continue
-                if not watcher.stream.try_send(watcher, header, body):
-                    self._on_refused(watcher, revision)
+                if body is not everything or not together.add(watcher):
+                    self._send(watcher, header, body)
                 sent += 1
                 if sent % WORK_PER_STEP == 0:
+                    for left in together.send():
+                        self._send(left, header, everything)
                     yield WORK_PER_STEP
+            for left in together.send():
+                self._send(left, header, everything)
             for body in (everything, *filtered.values()):
                 if body is not None:
                     yield from body.dissolve()
+
+    def _send(self, watcher: Watcher, header: bytes, body: Body) -> None:
+        if not watcher.stream.try_send(watcher, header, body):
+            self._on_refused(watcher, body.events[0].main)
 
     def _filtered(
         self,

@@ -44,6 +44,12 @@ class Stream(Protocol):
 
         """
 
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+        """Return responses, given in two parts, as ``try_send_joined`` of any stream takes them."""
+
+    def try_send_joined(self, joined: bytes) -> bool:
+        """Take responses, or none of them if there is no room for all now."""
+
     def flush(self) -> None:
         """Let nothing that was taken wait for the end of the loop's turn."""
 

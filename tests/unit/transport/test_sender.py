@@ -6,6 +6,7 @@ from etcdpy.transport import frames
 from etcdpy.transport.call import Call
 from etcdpy.transport.frames import DATA, HEADERS
 from etcdpy.transport.limits import SEND_QUEUE, UNWRITTEN
+from etcdpy.transport.messages import join_messages
 
 from .peer import Peer, message
 
@@ -99,6 +100,52 @@ class TestWindows:
         peer.send(frames.window_update(call.stream_id, 2**31 - 1))
         peer.send(frames.settings([(frames.INITIAL_WINDOW_SIZE, 1)]))
         assert peer.goaway()[1] == frames.FLOW_CONTROL_ERROR
+
+
+class TestJoinedMessages:
+    JOINED = join_messages([(b"o", b"ne"), (b"", b""), (b"two", b"")])
+
+    def test_they_share_a_frame(self) -> None:
+        peer = joined()
+        (call,) = streams(peer, 1)
+        write(peer, call, b"first")
+        assert peer.connection.sender.try_joined(call, self.JOINED)
+        peer.read()
+        reply = peer.reply(call.stream_id)
+        assert reply.data == [message(b"first"), message(b"one") + message(b"") + message(b"two")]
+
+    def test_they_take_their_size_from_the_windows(self) -> None:
+        peer = joined(window=len(self.JOINED) + len(message(b"first")))
+        (call,) = streams(peer, 1)
+        write(peer, call, b"first")
+        assert peer.connection.sender.try_joined(call, self.JOINED)
+        assert not peer.connection.sender.try_joined(call, self.JOINED)
+        peer.send(frames.window_update(call.stream_id, len(self.JOINED)))
+        assert peer.connection.sender.try_joined(call, self.JOINED)
+
+    @pytest.mark.parametrize("window", [10, 10 + len(message(b"first"))])
+    def test_they_go_whole_or_not_at_all(self, window: int) -> None:
+        peer = joined(window=window)
+        (call,) = streams(peer, 1)
+        write(peer, call, b"first")
+        assert not peer.connection.sender.try_joined(call, self.JOINED)
+        peer.send(frames.window_update(call.stream_id, 1000))
+        assert peer.reply(call.stream_id).body == message(b"first")
+
+    def test_they_wait_for_the_headers_and_end_with_the_call(self) -> None:
+        peer = joined()
+        (call,) = streams(peer, 1)
+        assert not peer.connection.sender.try_joined(call, self.JOINED)
+        write(peer, call, b"first")
+        peer.connection.sender.status(call, 0, "")
+        assert not peer.connection.sender.try_joined(call, self.JOINED)
+
+    def test_what_is_larger_than_a_frame_does_not_go(self) -> None:
+        peer = joined(window=1 << 20)
+        (call,) = streams(peer, 1)
+        write(peer, call, b"first")
+        assert not peer.connection.sender.try_joined(call, bytes(16385))
+        assert peer.connection.sender.try_joined(call, join_messages([(bytes(16379), b"")]))
 
 
 class TestFrames:

@@ -43,6 +43,12 @@ class Sink:
         self.sent.append((start, body))
         return True
 
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+        return b""
+
+    def try_write_joined(self, joined: bytes) -> bool:
+        return False
+
     def flush(self) -> None:
         return
 

@@ -12,6 +12,8 @@ from etcdpy.mvcc.slices import finish
 from etcdpy.mvcc.store import Store
 from etcdpy.pb import kv_pb2
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.transport import join_messages
+from etcdpy.transport.messages import MessageReader
 from etcdpy.watch import Hub, Watcher, WatchStream
 from tests.unit.mvcc.fake_log import FakeLog, turns
 
@@ -93,6 +95,8 @@ class Client:
         self.reads = asyncio.Event()
         self.reads.set()
         self.responses: list[pb.WatchResponse] = []
+        #: The most responses that came joined.
+        self.most_joined = 0
         self.stream = WatchStream(hub, fragment_bytes, self, self._wake)
         self._draining: asyncio.Task[None] | None = None
 
@@ -102,6 +106,20 @@ class Client:
         if not self.reads.is_set():
             return False
         self.responses.append(pb.WatchResponse.FromString(start + body))
+        return True
+
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+        return join_messages(responses)
+
+    def try_write_joined(self, joined: bytes) -> bool:
+        if not self.reads.is_set():
+            return False
+        reader = MessageReader(len(joined), is_gzip=False)
+        reader.feed(joined)
+        before = len(self.responses)
+        while (message := reader.next()) is not None:
+            assert self.try_write(message, b"")
+        self.most_joined = max(self.most_joined, len(self.responses) - before)
         return True
 
     def flush(self) -> None:
