@@ -22,7 +22,8 @@ INTERESTS = [
     Interest(b"k/0", b"k/1"),
     Interest(b"k/05", b"k/23", (NOPUT,)),
     Interest(b"k/05", b"k/23", (NODELETE,), prev_kv=True),
-    Interest(b"k/20", b"l"),
+    # Of many, so that some streams have several, who are told together.
+    *[Interest(b"k/20", b"l")] * 8,
     Interest(MANY_KEYS[1]),
     Interest(b"many/", b"many0", (NOPUT,), prev_kv=True),
     Interest(b"\0", b"\0"),
