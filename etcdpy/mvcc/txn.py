@@ -193,13 +193,14 @@ def _decide(store: Store, request: Txn, revision: int) -> Steps[_Path]:
 def _check(
     store: Store, path: _Path, revision: int, compacted: int, lease_exists: LeaseExists
 ) -> None:
-    deleted = _Deleted()
+    deleted: _Deleted | None = None
     for kind, op in _flattened(path) if path.nested else path.ops:
         if kind == RANGE:
             _check_read_revision(op.revision, revision, compacted)
         elif kind == PUT:
             _check_put_after(store, op, deleted, lease_exists)
         elif kind == DELETE:
+            deleted = deleted or _Deleted()
             deleted.add(op)
 
 
@@ -225,11 +226,11 @@ def _check_read_revision(asked: int, revision: int, compacted: int) -> None:
 def _check_put_after(
     store: Store,
     request: PutRequest,
-    deleted: _Deleted,
+    deleted: _Deleted | None,
     lease_exists: LeaseExists,
 ) -> None:
     check_put(store, request, lease_exists)
-    if (request.ignore_value or request.ignore_lease) and request.key in deleted:
+    if deleted and (request.ignore_value or request.ignore_lease) and request.key in deleted:
         raise KeyNotFoundError
 
 
