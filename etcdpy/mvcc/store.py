@@ -176,12 +176,12 @@ class Changes:
     transaction found, afterwards its own changes too.
     """
 
-    __slots__ = ("_index", "_rows", "_store", "operations", "revision", "sub")
+    __slots__ = ("_batch", "_index", "_store", "operations", "revision", "sub")
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._index = store.index
-        self._rows = store.log.batch.rows
+        self._batch = store.log.batch
         self.revision = store.revision + 1
         #: The number of changes so far, and the sub revision of the next.
         self.sub = 0
@@ -205,7 +205,10 @@ class Changes:
             value=value,
             lease=lease,
         )
-        self._rows[row_key(main, sub)] = row.SerializeToString()
+        encoded = row.SerializeToString()
+        batch = self._batch
+        batch.rows[row_key(main, sub)] = encoded
+        batch.put_bytes += len(encoded)
         self.sub = sub + 1
         attachments = self._store.attachments
         if lease or attachments:
@@ -221,10 +224,10 @@ class Changes:
 
     def _delete(self, keys: list[bytes]) -> None:
         main, sub = self.revision, self.sub
-        attachments = self._store.attachments
+        rows, attachments = self._batch.rows, self._store.attachments
         for key in keys:
             self._index.delete(key, main, sub)
-            self._rows[tombstone_key(main, sub)] = KeyValue(key=key).SerializeToString()
+            rows[tombstone_key(main, sub)] = KeyValue(key=key).SerializeToString()
             attachments.detach(key)
             sub += 1
         self.sub = sub

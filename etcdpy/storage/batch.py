@@ -39,11 +39,13 @@ class Batch:
     Any number of calls may await it, and be cancelled.
     """
 
-    __slots__ = ("drops", "durable", "puts", "revision", "rows")
+    __slots__ = ("drops", "durable", "put_bytes", "puts", "revision", "rows")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         #: New rows of the key bucket: ascending row keys, above all earlier ones.
         self.rows: dict[bytes, bytes] = {}
+        #: Bytes of the rows that are no tombstones: what it will add to the database, about.
+        self.put_bytes = 0
         #: Changes to the other buckets; ``None`` deletes.
         self.puts: dict[tuple[Bucket, bytes], bytes | None] = {}
         #: Row keys that compaction takes out of the key bucket.

@@ -142,7 +142,7 @@ class GroupCommit(NewestView):
 
         What is on its way goes into pages that wait for reuse first.
         """
-        pending = self._waiting_size + self._checkpointer.size
+        pending = self.batch.put_bytes + self._waiting_size + self._checkpointer.size
         return max(self._backend.size(), self._backend.size_in_use() + pending)
 
     async def checkpoint(self) -> None:

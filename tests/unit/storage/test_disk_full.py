@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from etcdpy.mvcc.store import Store
 from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError, journal
 from etcdpy.storage.errors import DiskFullError
 from etcdpy.storage.transaction import WriteTransaction
@@ -132,5 +133,21 @@ async def test_the_size_counts_what_is_on_its_way(tmp_path: Path) -> None:
     assert before + 400_000 < log.size() < before + 600_000
     await log.checkpoint()
     assert log.size() == backend.size()
+    await log.close()
+    backend.close()
+
+
+async def test_the_size_counts_what_is_still_being_gathered(tmp_path: Path) -> None:
+    backend, log, _ = started(tmp_path, [])
+    changes = Store(log).begin()
+    before = log.size()
+    for number in range(50):
+        changes.put(b"%d" % number, b"v" * 10_000, 0)
+    gathered = log.size() - before
+    assert 400_000 < gathered < 600_000
+    durable = changes.commit()
+    assert durable is not None
+    await durable
+    assert log.size() - before == pytest.approx(gathered, rel=0.05)
     await log.close()
     backend.close()
