@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -134,6 +135,15 @@ def test_event_loop_of_the_standard_library_serves_too(tmp_path: Path) -> None:
         assert server.wait() == -signal.SIGTERM
 
 
+@pytest.fixture
+def _sighup_is_not_ignored() -> Iterator[None]:
+    """What a child is started with, also where the tests were started with ``nohup``."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_sighup_is_not_ignored")
 def test_sigusr1_is_ignored_and_sighup_kills(tmp_path: Path) -> None:
     with Process("--data-dir", tmp_path, *PORT_0) as server:
         (address,) = server.wait_ready()
