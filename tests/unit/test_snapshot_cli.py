@@ -13,6 +13,10 @@ from tests.unit.storage.material import row_key
 DEFAULT_MEMBER = b"8e9e05c52164694d"
 
 
+# The command says where logging goes.
+pytestmark = pytest.mark.usefixtures("root")
+
+
 def snapshot(*words: str | Path) -> int:
     return cli.main(["snapshot", *map(str, words)])
 
