@@ -93,6 +93,42 @@ class Connection:
 
     """
 
+    # More attributes than a class keeps in line, else: a third more time to look them up.
+    __slots__ = (
+        "_begun",
+        "_blocks",
+        "_buffer",
+        "_conduct",
+        "_direct_limit",
+        "_driver",
+        "_goodbye",
+        "_heads",
+        "_incomplete",
+        "_is_over",
+        "_is_plain",
+        "_is_receiving",
+        "_keepalive",
+        "_last_goodbye_id",
+        "_last_id",
+        "_needs_preface",
+        "_needs_settings",
+        "_new_call",
+        "_orphans",
+        "_policy",
+        "_room",
+        "_stalls",
+        "_uncredited",
+        "_waits_since",
+        "app",
+        "complete",
+        "now",
+        "options",
+        "peer",
+        "prompt",
+        "sender",
+        "streams",
+    )
+
     def __init__(
         self,
         app: App,

@@ -31,6 +31,17 @@ class Host(Protocol):
 class Http2Protocol(asyncio.Protocol):
     """One connection, from the first byte of its preface on."""
 
+    __slots__ = (
+        "_connection",
+        "_host",
+        "_is_closing",
+        "_is_paused",
+        "_is_scheduled",
+        "_loop",
+        "_stalled",
+        "_transport",
+    )
+
     def __init__(self, host: Host) -> None:
         self._host = host
         self._loop = asyncio.get_running_loop()
@@ -38,8 +49,6 @@ class Http2Protocol(asyncio.Protocol):
         self._is_closing = False
         self._is_paused = False
         self._stalled: tuple[int, float] | None = None
-        self._transport: asyncio.Transport
-        self._connection: Connection
 
     # What asyncio calls.
 
