@@ -9,6 +9,8 @@ writes wait for their turn, and what is gathered is not handed to the disk half 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from typing import Generic
 
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc.slices import Steps, T
@@ -17,13 +19,36 @@ from etcdpy.storage.batch import Durable
 from etcdpy.storage.errors import StorageError
 
 
-async def write(store: Store, steps: Steps[T]) -> T:
+@dataclass(frozen=True)
+class Unfinished(Generic[T]):
     """
-    Run a write transaction, from ``store.begin()`` to ``commit()``, and return its result.
+    A write that goes on in slices, to its end even if who waits for it is cancelled.
 
-    To be called while ``store.busy`` is None. It is run to its end even if the caller is
-    cancelled. It may raise an ``EtcdError`` as long as it has changed nothing; any other
-    failure leaves memory and disk apart, and so is the end of the store.
+    Attributes:
+        result: What it will return.
+
+    """
+
+    result: asyncio.Future[T]
+
+
+async def write(store: Store, steps: Steps[T]) -> T:
+    """Do as ``start_write`` does, and wait for the result."""
+    started = start_write(store, steps)
+    return await started.result if isinstance(started, Unfinished) else started
+
+
+def start_write(store: Store, steps: Steps[T]) -> T | Unfinished[T]:
+    """
+    Run a write transaction, from ``store.begin()`` to ``commit()``.
+
+    To be called while ``store.busy`` is None. It may raise an ``EtcdError`` as long as it has
+    changed nothing; any other failure leaves memory and disk apart, and so is the end of the
+    store.
+
+    Returns:
+        Its result, unless it takes more than a slice.
+
     """
     try:
         next(steps)
@@ -37,7 +62,7 @@ async def write(store: Store, steps: Steps[T]) -> T:
     store.busy = Durable(loop=asyncio.get_running_loop())
     store.log.hold()
     # The task keeps itself alive by what it waits for: the next turn of the loop.
-    return await asyncio.shield(asyncio.ensure_future(_rest(store, steps)))
+    return Unfinished(asyncio.shield(asyncio.ensure_future(_rest(store, steps))))
 
 
 async def _rest(store: Store, steps: Steps[T]) -> T:

@@ -25,10 +25,10 @@ from etcdpy.mvcc.request import Txn
 from etcdpy.mvcc.slices import SLICE
 from etcdpy.mvcc.store import Store
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.services.kv import KVService, Written
+from etcdpy.services.kv import KVService
 from etcdpy.services.lease import LeaseService
 from etcdpy.services.node import Node
-from etcdpy.transport import StatusError
+from etcdpy.transport import Later, StatusError, outcome
 from etcdpy.watch import Hub
 from etcdpy.watch.local import LocalWatch
 
@@ -137,12 +137,13 @@ class Client:
         if lease:
             return lease
         request = pb.LeaseGrantRequest(TTL=SESSION_TTL)
-        granted = await self._leases.LeaseGrant(request, context)
+        granted = await outcome(self._leases.LeaseGrant(request, context))
         return pb.LeaseGrantResponse.FromString(granted).ID
 
     async def txn(self, request: pb.TxnRequest, context: Any) -> pb.TxnResponse:
         """Run a transaction."""
-        return pb.TxnResponse.FromString(bytes(await self._kv.Txn(Txn.of(request), context)))
+        reply = await outcome(self._kv.Txn(Txn.of(request), context))
+        return pb.TxnResponse.FromString(bytes(reply))
 
     async def enter(self, key: bytes, request: pb.TxnRequest, context: Any) -> pb.TxnResponse:
         """
@@ -165,7 +166,7 @@ class Client:
             raise
         return pb.TxnResponse.FromString(bytes(reply))
 
-    async def _undo(self, key: bytes, entering: asyncio.Future[Written], context: Any) -> None:
+    async def _undo(self, key: bytes, entering: asyncio.Future[Later], context: Any) -> None:
         reply, _ = await entering
         entered = pb.TxnResponse.FromString(bytes(reply))
         if entered.succeeded:
@@ -183,9 +184,8 @@ class Client:
     async def delete(self, key: bytes, context: Any) -> pb.DeleteRangeResponse:
         """Delete one key."""
         request = pb.DeleteRangeRequest(key=key)
-        return pb.DeleteRangeResponse.FromString(
-            bytes(await self._kv.DeleteRange(request, context))
-        )
+        reply = await outcome(self._kv.DeleteRange(request, context))
+        return pb.DeleteRangeResponse.FromString(bytes(reply))
 
     def header(self, revision: int) -> pb.ResponseHeader:
         """Return the header of a reply that names ``revision``."""

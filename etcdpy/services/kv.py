@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from asyncio import Future
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from etcdpy.errors import EtcdError
@@ -20,7 +19,7 @@ from etcdpy.mvcc.ranges import names_newest_of_one, select
 from etcdpy.mvcc.request import Txn as Transaction
 from etcdpy.mvcc.slices import Steps, T
 from etcdpy.mvcc.store import Store
-from etcdpy.mvcc.writes import write
+from etcdpy.mvcc.writes import Unfinished, start_write
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.pb.kv_pb2 import KeyValue
@@ -28,13 +27,14 @@ from etcdpy.pb.wire import delimited
 from etcdpy.services import checks
 from etcdpy.services.limits import put_cost, txn_cost
 from etcdpy.services.node import Node
-from etcdpy.transport import inline
+from etcdpy.transport import Later, inline
 
 #: What goes out as it is.
 Reply = bytes | bytearray
 
-#: A reply, and what to wait for before it is sent, if anything.
-Written = tuple[Reply, "Future[None] | None"]
+#: What a handler returns: a reply, one to be held back until it is on the disk, or what leads
+#: to either.
+Answer = Reply | Later | Coroutine[Any, Any, Reply | Later]
 
 #: The first chunk of a streamed range, in keys.
 FIRST_CHUNK = 10
@@ -51,7 +51,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         self._times_all = node.slow.is_close
 
     @inline
-    def Range(self, request: pb.RangeRequest, context: Any) -> Reply | Coroutine[Any, Any, Reply]:
+    def Range(self, request: pb.RangeRequest, context: Any) -> Answer:
         """Answer from the durable revision; a linearizable read needs no more."""
         # The most frequent request of all, measured: less than half of the time of what
         # could go in slices.
@@ -101,20 +101,19 @@ class KVService(rpc_pb2_grpc.KVServicer):
             store.read_revision(revision, newest)  # compacted meanwhile?
 
     @inline
-    async def Put(self, request: pb.PutRequest, context: Any) -> bytes:
+    def Put(self, request: pb.PutRequest, context: Any) -> Answer:
         """Write one key; the reply waits for the disk."""
         node, store = self._node, self._store
         if store.busy is not None:
-            await store.idle()
+            return self._when_idle(self.Put, request)
         node.check_quota(put_cost(request))
         checks.check_put(request)
         node.request_limit.check(request.ByteSize())
         node.alarms.check_write(grows=True)
         try:
             txn.check_put(store, request, node.lease_exists)
-        except EtcdError:
-            await self._settled()
-            raise
+        except EtcdError as error:
+            return self._refused(error)
         began = time.monotonic() if self._times_all else 0.0
         changes = store.begin()
         previous = txn.put(store, changes, request)
@@ -122,59 +121,56 @@ class KVService(rpc_pb2_grpc.KVServicer):
         reply = replies.put_reply(self._headers.at(changes.revision), previous)
         if began:
             self._slow.applied(request, reply, time.monotonic() - began)
-        if durable is not None:
-            await durable
-        return reply
+        return Later(reply, durable)
 
     @inline
-    async def DeleteRange(self, request: pb.DeleteRangeRequest, context: Any) -> Reply:
+    def DeleteRange(self, request: pb.DeleteRangeRequest, context: Any) -> Answer:
         """Delete keys; the reply waits for the disk."""
         node, store = self._node, self._store
         if store.busy is not None:
-            await store.idle()
+            return self._when_idle(self.DeleteRange, request)
         checks.check_delete_range(request)
         node.request_limit.check(request.ByteSize())
         node.alarms.check_write(grows=False)
-        return await self._written(request, self._delete_range(request))
+        return self._written(request, self._delete_range(request))
 
-    def _delete_range(self, request: pb.DeleteRangeRequest) -> Steps[Written]:
+    def _delete_range(self, request: pb.DeleteRangeRequest) -> Steps[Later]:
         changes = self._store.begin()
         deleted = yield from txn.delete_range(self._store, changes, request)
         header = self._headers.at(changes.shown)
         reply = yield from replies.delete_reply(header, deleted.number, deleted.rows)
-        return reply, changes.commit()
+        return Later(reply, changes.commit())
 
     @inline
-    async def Txn(self, request: Transaction, context: Any) -> Reply:
+    def Txn(self, request: Transaction, context: Any) -> Answer:
         """Apply a transaction, or answer one that only reads from the durable revision."""
-        reply, durable = await self.apply(request)
-        if durable is not None:
-            await durable
-        return reply
-
-    async def apply(self, request: Transaction) -> Written:
-        """Do what Txn does, up to the waiting for the disk."""
         node, store = self._node, self._store
-        if store.busy is not None and not txn.is_read_only(request):
-            await store.idle()
+        is_read_only = txn.is_read_only(request)
+        if store.busy is not None and not is_read_only:
+            return self._when_idle(self.Txn, request)
         cost = txn_cost(request)
         node.check_quota(cost)
         checks.check_txn(request, node.max_txn_ops)
-        if txn.is_read_only(request):
+        if is_read_only:
             revision = store.durable_revision
             steps = txn.read_txn(store, request, revision, self._headers.at(revision))
             oldest = txn.oldest_read(request, revision)
-            return await self._in_slices(steps, oldest, request), None
+            return self._in_slices(steps, oldest, request)
         node.request_limit.check(request.size)
         node.alarms.check_write(grows=cost > 0)
-        return await self._applied(request, self._apply_txn(request))
+        return self._written(request, self._apply_txn(request))
 
-    def _apply_txn(self, request: Transaction) -> Steps[Written]:
+    async def apply(self, request: Transaction) -> Later:
+        """Do what Txn does, up to the waiting for the disk."""
+        written = await _begun(self.Txn(request, None))
+        return written if isinstance(written, Later) else Later(written, None)
+
+    def _apply_txn(self, request: Transaction) -> Steps[Later]:
         store = self._store
         changes = store.begin()
         exists = self._node.lease_exists
         reply = yield from txn.apply_txn(store, changes, request, exists, self._headers.at)
-        return reply, changes.commit()
+        return Later(reply, changes.commit())
 
     async def Compact(self, request: pb.CompactionRequest, context: Any) -> bytes:
         """Forget history; a physical compaction is answered when the rows are gone."""
@@ -192,23 +188,37 @@ class KVService(rpc_pb2_grpc.KVServicer):
             await done
         return header
 
-    async def _written(self, request: Any, steps: Steps[Written]) -> Reply:
-        """Run a write; return its reply when what that tells is durable."""
-        reply, durable = await self._applied(request, steps)
-        if durable is not None:
-            await durable
-        return reply
+    async def _when_idle(self, handler: Callable[..., Answer], request: Any) -> Reply | Later:
+        """Handle a write once the one that goes in slices is done."""
+        await self._store.idle()
+        return await _begun(handler(request, None))
 
-    async def _applied(self, request: Any, steps: Steps[Written]) -> Written:
+    def _written(self, request: Any, steps: Steps[Later]) -> Answer:
         """Run a write."""
         began = time.monotonic()
         try:
-            written = await write(self._store, steps)
+            started = start_write(self._store, steps)
+        except EtcdError as error:
+            return self._refused(error)
+        if isinstance(started, Unfinished):
+            return self._in_time(request, started, began)
+        self._slow.applied(request, started.response, time.monotonic() - began)
+        return started
+
+    async def _in_time(self, request: Any, started: Unfinished[Later], began: float) -> Later:
+        """Wait for a write that goes in slices."""
+        try:
+            written = await started.result
         except EtcdError:
             await self._settled()
             raise
-        self._slow.applied(request, written[0], time.monotonic() - began)
+        self._slow.applied(request, written.response, time.monotonic() - began)
         return written
+
+    async def _refused(self, error: EtcdError) -> Reply:
+        """Refuse a request when the state from which it was judged is durable."""
+        await self._settled()
+        raise error
 
     async def _settled(self) -> None:
         """Wait until the newest state, from which a request was judged, is durable."""
@@ -243,6 +253,11 @@ class KVService(rpc_pb2_grpc.KVServicer):
                     if request is not None:
                         self._slow.applied(request, finished, time.monotonic() - began)
                     return finished
+
+
+async def _begun(answer: Answer) -> Reply | Later:
+    """Wait for all but the disk."""
+    return await answer if isinstance(answer, Coroutine) else answer
 
 
 def _answer(store: Store, request: pb.RangeRequest, revision: int, header: bytes) -> Steps[Reply]:

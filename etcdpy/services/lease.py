@@ -13,7 +13,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.pb.wire import delimited, number
 from etcdpy.services.node import Node
-from etcdpy.transport import answers_each, inline
+from etcdpy.transport import Later, answers_each, inline
 
 #: What etcd's quota counts for a lease, in bytes.
 LEASE_COST = 64
@@ -29,25 +29,21 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
         self._headers = node.headers
 
     @inline
-    async def LeaseGrant(self, request: pb.LeaseGrantRequest, context: Any) -> bytes:
+    def LeaseGrant(self, request: pb.LeaseGrantRequest, context: Any) -> Later:
         """Create a lease; the reply waits for the disk."""
         node = self._node
         node.check_quota(LEASE_COST)
         node.alarms.check_write(grows=True)
         lease, durable = self._keeper.grant(request.ID, request.TTL)
-        reply = self._headers.at(node.store.revision) + lease.fields
-        await durable
-        return reply
+        return Later(self._headers.at(node.store.revision) + lease.fields, durable)
 
     @inline
-    async def LeaseRevoke(self, request: pb.LeaseRevokeRequest, context: Any) -> bytes:
+    async def LeaseRevoke(self, request: pb.LeaseRevokeRequest, context: Any) -> Later:
         """End a lease and delete its keys; the reply waits for the disk."""
         node = self._node
         node.alarms.check_write(grows=False)
         revision, durable = await self._keeper.revoke(request.ID)
-        reply = self._headers.at(revision)
-        await durable
-        return reply
+        return Later(self._headers.at(revision), durable)
 
     @answers_each
     def LeaseKeepAlive(

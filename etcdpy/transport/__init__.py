@@ -12,7 +12,7 @@ from .http import HttpHandler, HttpRequest, HttpResponse
 from .limits import ServerOptions
 from .messages import join_messages
 from .reference import ReferenceServer
-from .routes import answers_each, inline, is_inline, outcome
+from .routes import Later, answers_each, inline, is_inline, outcome
 from .server import Server
 from .slow import SlowCalls
 from .status import Metadata, StatusError
@@ -22,6 +22,7 @@ __all__ = [
     "HttpHandler",
     "HttpRequest",
     "HttpResponse",
+    "Later",
     "Metadata",
     "ReferenceServer",
     "Server",

@@ -94,6 +94,7 @@ class Call:
         incoming: What has arrived, unless it all came at once.
         outgoing: What waits to be sent, if anything ever had to.
         coroutine: The handler, if it waits without a task of its own.
+        held: The response, if nothing else waits.
         waiting: The future it waits for.
         task: The task it has.
         extra: What it set besides its answer.
@@ -102,6 +103,7 @@ class Call:
 
     """
 
+    held: Any
     request: Any
     started: float
 
@@ -114,6 +116,7 @@ class Call:
         "deadline",
         "extra",
         "head",
+        "held",
         "incoming",
         "is_answered",
         "is_closed",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import iscoroutine
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import grpc
 
@@ -18,6 +19,20 @@ _ANSWERS_EACH = "_transport_answers_each"
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
+class Later(NamedTuple):
+    """
+    What a handler marked with :func:`inline` returns whose response only has to be held back.
+
+    Attributes:
+        response: The response.
+        ready: Resolved when it may be sent, or failed with why the call fails; None for at once.
+
+    """
+
+    response: Any
+    ready: Future[None] | None
+
+
 def inline(handler: Handler) -> Handler:
     """
     Mark a unary handler as one that needs no asyncio Task.
@@ -25,8 +40,9 @@ def inline(handler: Handler) -> Handler:
     It starts as soon as its request is complete, and its answer is written in the same turn
     of the loop if it does not wait. It may await futures, and many calls the same one;
     ``asyncio.sleep(0)`` too. It must not use ``current_task()``, timeouts or task groups.
-    It is an ``async def``, or a plain function that returns the response, or the coroutine of
-    one where it has to wait: :func:`outcome` serves who calls either.
+    It is an ``async def``, or a plain function that returns the response, or a coroutine where
+    it has to wait. Either may give a :class:`Later`, which is the cheapest way to wait for one
+    future at the end. :func:`outcome` serves who calls any of them.
     """
     setattr(handler, _INLINE, True)
     return handler
@@ -38,8 +54,13 @@ def is_inline(handler: Callable[..., Any]) -> bool:
 
 
 async def outcome(returned: Any) -> Any:
-    """Return the response of a handler, given what it returned: that, or a coroutine."""
-    return await returned if iscoroutine(returned) else returned
+    """Return the response of a handler, given what it returned: that, or what leads to it."""
+    response = await returned if iscoroutine(returned) else returned
+    if type(response) is Later:
+        if response.ready is not None:
+            await response.ready
+        return response.response
+    return response
 
 
 def answers_each(handler: Handler) -> Handler:

@@ -1,9 +1,10 @@
 """
 Runs handlers: the marked ones step by step without a task, the others each in a task.
 
-A handler without a task that has to wait is parked on the future it waits for. Many park on
-the same future (a batch on its way to the disk), so a future gets one callback, which resumes
-all of them and has each connection written once.
+A handler without a task that has to wait is parked on the future it waits for, and so is a
+response that is held back until a future is resolved. Many park on the same future (a batch on
+its way to the disk), so a future gets one callback, which resumes all of them and has each
+connection written once.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .context import Context, RequestIterator, unreadable
 from .deadlines import Deadlines
 from .frames import INTERNAL_ERROR
 from .http import HttpHandler, HttpRequest, HttpResponse, plain_text
+from .routes import Later
 from .slow import SlowCalls
 from .status import (
     CANCELLED,
@@ -89,12 +91,14 @@ class Runner:
             self._fail(call, error)
             self._ended(call)
             return
+        if type(response) is Later:
+            response, future = response
+            if future is not None:
+                self._waits(call, request)
+                self._hold(call, response, future)
+                return
         if coroutine is not None:
-            call.is_running = True
-            call.request = request
-            # A clock that was read anyway: what never waits pays nothing for being timed.
-            call.started = call.connection.now
-            self.watch(call)
+            self._waits(call, request)
             self._park(call, coroutine, waiting)
         elif response is not None and call.extra is None:
             try:
@@ -139,6 +143,9 @@ class Runner:
             coroutine, call.coroutine = call.coroutine, None
             self._unpark(call)
             self._step(call, coroutine, CancelledError())
+        elif call.waiting is not None:
+            self._unpark(call)
+            self._ended(call)
         else:
             # A stream all of whose requests so far have their responses.
             call.connection.prompt.pop(call.stream_id, None)
@@ -221,6 +228,15 @@ class Runner:
 
     # Handlers without a task.
 
+    def _waits(self, call: Call, request: Any) -> None:
+        """Note that a call is not answered in the turn in which it arrived."""
+        call.is_running = True
+        call.request = request
+        # A clock that was read anyway: what never waits pays nothing for being timed.
+        call.started = call.connection.now
+        if call.deadline is not None:
+            self.watch(call)
+
     def _step(
         self, call: Call, coroutine: Coroutine[Any, Any, Any], error: BaseException | None = None
     ) -> None:
@@ -228,19 +244,19 @@ class Runner:
         try:
             waiting = coroutine.send(None) if error is None else coroutine.throw(error)
         except StopIteration as stop:
+            response = stop.value
             assert call.head.route is not None
             if call.head.route.answers_each:
-                self._answered(call, is_over=stop.value)
+                self._answered(call, is_over=response)
                 return
-            self._ended(call)
-            self._answer(call, stop.value)
-            if call.started < self._slow_before:
-                self._slow.ended(call, stop.value)
+            if type(response) is Later:
+                response, future = response
+                if future is not None:
+                    self._hold(call, response, future)
+                    return
+            self._end(call, response)
         except (Exception, CancelledError) as failure:  # noqa: BLE001
-            self._ended(call)
-            self._fail(call, failure)
-            if call.started < self._slow_before:
-                self._slow.ended(call, None)
+            self._end_badly(call, failure)
         else:
             self._park(call, coroutine, waiting)
 
@@ -257,11 +273,19 @@ class Runner:
             self._step(call, coroutine, RuntimeError(f"awaited {waiting!r}, which is no future"))
             return
         waiting._asyncio_future_blocking = False
-        call.waiting = waiting
-        calls = self._parked.get(waiting)
+        self._wait(call, waiting)
+
+    def _hold(self, call: Call, response: Any, future: Future[Any]) -> None:
+        """Answer once ``future`` is resolved."""
+        call.held = response
+        self._wait(call, future)
+
+    def _wait(self, call: Call, future: Future[Any]) -> None:
+        call.waiting = future
+        calls = self._parked.get(future)
         if calls is None:
-            self._parked[waiting] = [call]
-            waiting.add_done_callback(self._wake)
+            self._parked[future] = [call]
+            future.add_done_callback(self._wake)
         else:
             calls.append(call)
 
@@ -284,13 +308,40 @@ class Runner:
     def _resume(self, calls: list[Call], future: Future[Any] | None) -> None:
         self._slow_before = time.monotonic() - self._slow.limit
         for call in calls:
-            coroutine = call.coroutine
             # Cancelled meanwhile, it has ended or waits for something else.
-            if coroutine is not None and call.waiting is future:
+            if call.waiting is not future:
+                continue
+            coroutine = call.coroutine
+            if coroutine is not None:
                 call.coroutine = call.waiting = None
                 self._step(call, coroutine)
+            elif future is not None:
+                call.waiting = None
+                self._release(call, future)
         for connection in {call.connection for call in calls}:
             connection.write()
+
+    def _release(self, call: Call, future: Future[Any]) -> None:
+        """Answer what was held back."""
+        response, call.held = call.held, None
+        try:
+            future.result()
+        except (Exception, CancelledError) as error:  # noqa: BLE001
+            self._end_badly(call, error)
+        else:
+            self._end(call, response)
+
+    def _end(self, call: Call, response: Any) -> None:
+        self._ended(call)
+        self._answer(call, response)
+        if call.started < self._slow_before:
+            self._slow.ended(call, response)
+
+    def _end_badly(self, call: Call, error: BaseException) -> None:
+        self._ended(call)
+        self._fail(call, error)
+        if call.started < self._slow_before:
+            self._slow.ended(call, None)
 
     # Handlers in tasks.
 

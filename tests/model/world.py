@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -168,7 +168,7 @@ class World:
 
     async def _write(
         self,
-        method: Callable[[Any, Any], Awaitable[Any]],
+        method: Callable[[Any, Any], Any],
         request: Message | Txn,
         apply: Callable[[], Message],
     ) -> None:

@@ -32,6 +32,7 @@ from etcdpy.pb.rpc_pb2 import (
 )
 from etcdpy.services.kv import KVService
 from etcdpy.storage import GroupCommit
+from etcdpy.transport import outcome
 from tests.unit.mvcc.real_log import fill, opened_store
 from tests.unit.mvcc.stalls import probed
 from tests.unit.services.nodes import make_node
@@ -94,7 +95,7 @@ async def test_compares_over_large_ranges_let_others_run(large: Large, kind: str
     if kind == "writing":
         request.success.append(RequestOp(request_put=PutRequest(key=b"k", value=b"v")))
     with probed() as probe:
-        await large.kv.Txn(Txn.of(request), None)
+        await outcome(large.kv.Txn(Txn.of(request), None))
     assert probe.longest < BOUND
 
 
@@ -103,11 +104,15 @@ async def test_large_deletion_lets_reads_run_and_writes_wait(large: Large) -> No
     middle = b"k%08d" % (KEYS // 2)
     with probed() as probe:
         deletion = asyncio.ensure_future(
-            kv.DeleteRange(DeleteRangeRequest(key=b"k0", range_end=middle, prev_kv=True), None)
+            outcome(
+                kv.DeleteRange(DeleteRangeRequest(key=b"k0", range_end=middle, prev_kv=True), None)
+            )
         )
         await asyncio.sleep(0)
         revision = store.durable_revision
-        put = asyncio.ensure_future(kv.Put(PutRequest(key=b"k00000001", value=b"new"), None))
+        put = asyncio.ensure_future(
+            outcome(kv.Put(PutRequest(key=b"k00000001", value=b"new"), None))
+        )
         reads = 0
         while store.busy is not None:
             page = RangeRequest(key=b"k0", range_end=b"l", limit=10)

@@ -17,6 +17,7 @@ from etcdpy.services.election import ElectionService
 from etcdpy.services.kv import KVService
 from etcdpy.services.lease import LeaseService
 from etcdpy.services.lock import LockService
+from etcdpy.transport import outcome
 from etcdpy.watch import Hub
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.services.nodes import make_node
@@ -63,15 +64,15 @@ class House:
         await self.settle()
         await expiring
 
-    async def done(self, call: Coroutine[Any, Any, Any]) -> Any:
+    async def done(self, answer: Any) -> Any:
         """Return what a call that does not wait for others comes to."""
-        task = await self.begin(call)
+        task = await self.begin(answer)
         assert task.done(), "it waits"
         return task.result()
 
-    async def begin(self, call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    async def begin(self, answer: Any) -> asyncio.Task[Any]:
         """Start a call and let the disk have what it writes."""
-        task = asyncio.create_task(call)
+        task = asyncio.create_task(outcome(answer))
         await self.settle()
         return task
 

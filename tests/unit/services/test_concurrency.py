@@ -15,7 +15,7 @@ from etcdpy.services import concurrency
 from etcdpy.services.concurrency import own_key, queue_end, queue_prefix
 from etcdpy.services.election import ElectionService
 from etcdpy.services.lock import LockService
-from etcdpy.transport import StatusError, is_inline
+from etcdpy.transport import StatusError, is_inline, outcome
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.services.house import House, opened
 
@@ -83,7 +83,7 @@ async def test_call_cancelled_before_its_key_is_durable_leaves_the_queue(
 
 async def test_holder_that_locks_again_and_cancels_keeps_the_lock(house: House) -> None:
     await house.begin(house.lock(1))
-    other_write = asyncio.ensure_future(house.kv.Put(pb.PutRequest(key=b"x"), None))
+    other_write = asyncio.ensure_future(outcome(house.kv.Put(pb.PutRequest(key=b"x"), None)))
     await turns(2)
     again = asyncio.create_task(house.lock(1))  # its answer waits for the other write's disk
     await turns(3)
@@ -161,7 +161,7 @@ async def test_handing_over_reads_no_row_and_makes_no_task(
     read: list[object] = []
     monkeypatch.setattr(house.log, "row", read.append)
     monkeypatch.setattr(house.log, "rows", read.append)
-    deleting = asyncio.ensure_future(house.kv.DeleteRange(_delete(b"m/1"), None))
+    deleting = asyncio.ensure_future(outcome(house.kv.DeleteRange(_delete(b"m/1"), None)))
     before = asyncio.all_tasks()
     await house.settle()
     assert (await waiting).key == b"m/2"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -44,9 +44,9 @@ class Service:
         self.log = log
         self.kv = KVService(node)
 
-    async def ended(self, call: Coroutine[Any, Any, bytes | bytearray]) -> bytes:
+    async def ended(self, answer: Any) -> bytes:
         """Let the disk do what a call waits for; return its reply."""
-        task = asyncio.ensure_future(call)
+        task = asyncio.ensure_future(outcome(answer))
         for _ in range(1000):
             if task.done():
                 break
@@ -114,13 +114,13 @@ async def test_every_reply_names_the_server_and_its_revision() -> None:
 @pytest.mark.parametrize("kind", ["put", "delete", "txn", "compact"])
 async def test_write_is_acknowledged_once_it_is_durable(kind: str) -> None:
     async with serving() as service:
-        calls: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
+        calls: dict[str, Callable[[], Any]] = {
             "put": lambda: service.kv.Put(PutRequest(key=b"x"), None),
             "delete": lambda: service.kv.DeleteRange(DeleteRangeRequest(key=b"a"), None),
             "txn": lambda: service.kv.Txn(Txn.of(TxnRequest(success=[PUT])), None),
             "compact": lambda: service.kv.Compact(CompactionRequest(revision=5), None),
         }
-        call = asyncio.ensure_future(calls[kind]())
+        call = asyncio.ensure_future(outcome(calls[kind]()))
         await turns(10)
         assert not call.done()
         service.log.settle()
@@ -130,11 +130,13 @@ async def test_write_is_acknowledged_once_it_is_durable(kind: str) -> None:
 
 async def test_reads_see_what_is_durable_and_never_wait() -> None:
     async with serving() as service:
-        write = asyncio.ensure_future(service.kv.Put(PutRequest(key=b"a", value=b"new"), None))
+        write = asyncio.ensure_future(
+            outcome(service.kv.Put(PutRequest(key=b"a", value=b"new"), None))
+        )
         await turns()
         read = await service.range(b"a")
         assert (read.header.revision, read.kvs[0].value) == (5, b"9")
-        answer = await service.kv.Txn(Txn.of(TxnRequest(success=[GET])), None)
+        answer = await outcome(service.kv.Txn(Txn.of(TxnRequest(success=[GET])), None))
         assert TxnResponse.FromString(bytes(answer)).header.revision == 5
         with pytest.raises(errors.FutureRevisionError):
             await service.range(b"a", revision=6)
@@ -148,11 +150,11 @@ async def test_reads_see_what_is_durable_and_never_wait() -> None:
 async def test_reply_about_a_state_that_is_not_durable_waits_for_it(kind: str) -> None:
     async with serving() as service:
         deletion = DeleteRangeRequest(key=b"a", range_end=b"\0")
-        first = asyncio.ensure_future(service.kv.DeleteRange(deletion, None))
+        first = asyncio.ensure_future(outcome(service.kv.DeleteRange(deletion, None)))
         compaction = asyncio.ensure_future(service.kv.Compact(CompactionRequest(revision=4), None))
         await turns()
         keep = PutRequest(key=b"a", ignore_value=True)
-        calls: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
+        calls: dict[str, Callable[[], Any]] = {
             "put": lambda: service.kv.Put(keep, None),
             "txn": lambda: service.kv.Txn(
                 Txn.of(TxnRequest(success=[RequestOp(request_put=keep)])), None
@@ -160,7 +162,7 @@ async def test_reply_about_a_state_that_is_not_durable_waits_for_it(kind: str) -
             "deletion of nothing": lambda: service.kv.DeleteRange(deletion, None),
             "compact": lambda: service.kv.Compact(CompactionRequest(revision=4), None),
         }
-        call = asyncio.ensure_future(calls[kind]())
+        call = asyncio.ensure_future(outcome(calls[kind]()))
         await turns(10)
         assert not call.done()
         service.log.settle()

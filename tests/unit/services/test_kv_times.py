@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -40,8 +40,8 @@ class Times(SlowRequests):
         self.found.append((request, bytes(reply)))
 
 
-async def ended(log: FakeLog, call: Coroutine[Any, Any, bytes | bytearray]) -> bytes:
-    task = asyncio.ensure_future(call)
+async def ended(log: FakeLog, answer: Any) -> bytes:
+    task = asyncio.ensure_future(outcome(answer))
     while not task.done():
         await settle(log)
     return bytes(task.result())
@@ -59,9 +59,7 @@ async def test_every_request_is_timed_where_the_limit_is_low() -> None:
             (kv.Txn, WRITE),
             (kv.DeleteRange, DELETE),
         ]
-        replies = [
-            (request, await ended(log, outcome(method(request, None)))) for method, request in calls
-        ]
+        replies = [(request, await ended(log, method(request, None))) for method, request in calls]
         assert times.found == replies
 
 

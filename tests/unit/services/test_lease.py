@@ -11,6 +11,7 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.transport import outcome
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.mvcc.stalls import probed
 from tests.unit.services.house import TTL, House, opened
@@ -70,7 +71,7 @@ async def _listed(house: House) -> list[int]:
 
 async def test_grant_is_answered_when_the_lease_is_on_the_disk(house: House) -> None:
     request = pb.LeaseGrantRequest(ID=7, TTL=60)
-    granting = asyncio.create_task(house.leases.LeaseGrant(request, None))
+    granting = asyncio.create_task(outcome(house.leases.LeaseGrant(request, None)))
     await turns(10)
     assert not granting.done()
     await house.settle()
@@ -93,7 +94,9 @@ async def test_revocation_is_answered_when_it_is_on_the_disk_and_names_its_revis
 ) -> None:
     for key in (b"b", b"a"):
         await house.put(key, lease=1)
-    revoking = asyncio.create_task(house.leases.LeaseRevoke(pb.LeaseRevokeRequest(ID=1), None))
+    revoking = asyncio.create_task(
+        outcome(house.leases.LeaseRevoke(pb.LeaseRevokeRequest(ID=1), None))
+    )
     await turns(10)
     assert not revoking.done()
     assert house.keys() == []
@@ -127,7 +130,7 @@ async def test_lease_that_is_kept_alive_outlives_its_first_end(house: House) -> 
 
 async def test_keep_alive_is_answered_at_once_with_the_revision_of_before(house: House) -> None:
     await house.put(b"a")
-    putting = asyncio.create_task(house.kv.Put(pb.PutRequest(key=b"b"), None))
+    putting = asyncio.create_task(outcome(house.kv.Put(pb.PutRequest(key=b"b"), None)))
     await turns(3)
     reply = house.leases.LeaseKeepAlive(pb.LeaseKeepAliveRequest(ID=1), None)
     assert isinstance(reply, bytes)
@@ -152,7 +155,9 @@ async def test_keep_alive_of_a_lease_that_has_run_out_waits_for_its_end(house: H
 
 
 async def test_lease_is_not_called_gone_before_that_is_on_the_disk(house: House) -> None:
-    revoking = asyncio.create_task(house.leases.LeaseRevoke(pb.LeaseRevokeRequest(ID=1), None))
+    revoking = asyncio.create_task(
+        outcome(house.leases.LeaseRevoke(pb.LeaseRevokeRequest(ID=1), None))
+    )
     await turns(3)
     reply = house.leases.LeaseKeepAlive(pb.LeaseKeepAliveRequest(ID=1), None)
     assert not isinstance(reply, bytes)
@@ -194,7 +199,7 @@ async def test_keys_are_told_in_order_and_when_they_are_asked_for(house: House) 
 
 
 async def test_keys_are_told_once_they_are_on_the_disk(house: House) -> None:
-    putting = asyncio.create_task(house.kv.Put(pb.PutRequest(key=b"a", lease=1), None))
+    putting = asyncio.create_task(outcome(house.kv.Put(pb.PutRequest(key=b"a", lease=1), None)))
     await turns(3)
     request = pb.LeaseTimeToLiveRequest(ID=1, keys=True)
     looking = asyncio.create_task(house.leases.LeaseTimeToLive(request, None))

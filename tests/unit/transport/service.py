@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from etcdpy.transport import StatusError, answers_each, inline
+from etcdpy.transport import Later, StatusError, answers_each, inline
 
 UNARY = grpc.unary_unary_rpc_method_handler
 SERVER_STREAM = grpc.unary_stream_rpc_method_handler
@@ -25,6 +25,7 @@ class Service:
         started: Set when a handler that waits for ever has begun.
         cancelled: Set when it was cancelled.
         release: What ``Parked`` waits for.
+        permission: What the responses of ``Held`` wait for.
         contexts: Those of all calls of ``Inspect``.
         callbacks: What done callbacks saw: whether the call was cancelled.
         called_back: Set by the first of them.
@@ -35,6 +36,7 @@ class Service:
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.release: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.permission: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.peers: list[str] = []
         self.remaining: list[float | None] = []
         self.metadata: list[tuple[str, str | bytes]] = []
@@ -47,6 +49,7 @@ class Service:
             "Inline": UNARY(self.at_once),
             "Task": UNARY(self.task),
             "Parked": UNARY(self.parked),
+            "Held": UNARY(self.held),
             "Yields": UNARY(self.yields),
             "Fail": UNARY(self.fail),
             "Abort": UNARY(self.abort),
@@ -84,6 +87,11 @@ class Service:
     async def parked(self, request: bytes, context: Any) -> bytes:
         self.started.set()
         return request + await self.release
+
+    @inline
+    def held(self, request: bytes, context: Any) -> Later:
+        self.started.set()
+        return Later(request, self.permission)
 
     @inline
     async def yields(self, request: bytes, context: Any) -> bytes:

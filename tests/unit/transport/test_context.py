@@ -42,6 +42,20 @@ class TestUnary:
         service.release.set_result(b"!")
         assert await asyncio.gather(*calls) == [b"%d!" % n for n in range(50)]
 
+    async def test_responses_held_back(self, either: Channel, service: Service) -> None:
+        calls = [asyncio.ensure_future(unary(either, "Held")(b"%d" % n)) for n in range(50)]
+        await service.started.wait()
+        service.permission.set_result(None)
+        assert await asyncio.gather(*calls) == [b"%d" % n for n in range(50)]
+
+    async def test_error_of_what_a_response_waits_for(
+        self, either: Channel, service: Service
+    ) -> None:
+        call = asyncio.ensure_future(unary(either, "Held")(b""))
+        await service.started.wait()
+        service.permission.set_exception(RuntimeError("disk"))
+        assert "disk" in str((await failure(call)).details())
+
     async def test_error_of_the_awaited_future(self, either: Channel, service: Service) -> None:
         call = asyncio.ensure_future(unary(either, "Parked")(b""))
         await service.started.wait()

@@ -6,45 +6,19 @@ import asyncio
 import gc
 import math
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 import pytest
 
-from etcdpy.transport import ServerOptions, SlowCalls, StatusError, frames, inline
+from etcdpy.transport import StatusError, frames, inline
 from etcdpy.transport.call import Call
-from etcdpy.transport.connection import Connection
 from etcdpy.transport.context import Context
 from etcdpy.transport.heads import HeadMemory
-from etcdpy.transport.http import not_found
 from etcdpy.transport.routes import RouteTable
-from etcdpy.transport.runner import Runner
 
-from .peer import Peer, message
-
-Handler = Callable[[bytes, Context], Awaitable[bytes]]
-
-
-def serving(
-    handler: Handler, options: ServerOptions | None = None, slow: SlowCalls | None = None
-) -> Peer:
-    """Return a peer whose ``/test.Echo/Unary`` is a handler."""
-    table = RouteTable()
-    table.add_methods("test.Echo", {"Unary": grpc.unary_unary_rpc_method_handler(handler)})
-    peer = Peer(hello=False)
-    runner: Any = Runner(asyncio.get_running_loop(), not_found, slow)
-    peer.app = runner
-    peer.connection = Connection(
-        runner, HeadMemory(table), options or ServerOptions(), peer.now, driver=peer
-    )
-    peer.send(frames.PREFACE + frames.settings([]))
-    return peer
-
-
-async def turns(count: int = 3) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
+from .peer import message
+from .serving import Told, serving, turns
 
 
 async def test_handler_that_does_not_wait_is_answered_in_the_same_turn() -> None:
@@ -332,17 +306,6 @@ async def test_details_go_with_the_code(code: grpc.StatusCode) -> None:
     reply = peer.reply(peer.call(b"x"))
     assert reply.status == (code.value[0], "said")
     assert bool(reply.data) is (code is grpc.StatusCode.OK)
-
-
-class Told:
-    """What is said of slow calls."""
-
-    def __init__(self, limit: float) -> None:
-        self.calls: list[tuple[bytes, bytes | None, float]] = []
-        self.slow = SlowCalls(limit, self._note)
-
-    def _note(self, call: Call, request: bytes, response: bytes | None, took: float) -> None:
-        self.calls.append((request, response, took))
 
 
 @pytest.mark.parametrize(("limit", "is_told"), [(-1.0, True), (3600.0, False), (math.inf, False)])

@@ -1,0 +1,54 @@
+"""One handler, served on a connection in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from etcdpy.transport import ServerOptions, SlowCalls, frames
+from etcdpy.transport.call import Call
+from etcdpy.transport.connection import Connection
+from etcdpy.transport.context import Context
+from etcdpy.transport.heads import HeadMemory
+from etcdpy.transport.http import not_found
+from etcdpy.transport.routes import RouteTable
+from etcdpy.transport.runner import Runner
+
+from .peer import Peer
+
+Handler = Callable[[bytes, Context], Any]
+
+
+def serving(
+    handler: Handler, options: ServerOptions | None = None, slow: SlowCalls | None = None
+) -> Peer:
+    """Return a peer whose ``/test.Echo/Unary`` is a handler."""
+    table = RouteTable()
+    table.add_methods("test.Echo", {"Unary": grpc.unary_unary_rpc_method_handler(handler)})
+    peer = Peer(hello=False)
+    runner: Any = Runner(asyncio.get_running_loop(), not_found, slow)
+    peer.app = runner
+    peer.connection = Connection(
+        runner, HeadMemory(table), options or ServerOptions(), peer.now, driver=peer
+    )
+    peer.send(frames.PREFACE + frames.settings([]))
+    return peer
+
+
+async def turns(count: int = 3) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class Told:
+    """What is said of slow calls."""
+
+    def __init__(self, limit: float) -> None:
+        self.calls: list[tuple[bytes, bytes | None, float]] = []
+        self.slow = SlowCalls(limit, self._note)
+
+    def _note(self, call: Call, request: bytes, response: bytes | None, took: float) -> None:
+        self.calls.append((request, response, took))
