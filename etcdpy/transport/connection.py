@@ -93,7 +93,7 @@ class Connection:
 
     """
 
-    # More attributes than a class keeps in line, else: a third more time to look them up.
+    # More attributes than an instance keeps in line: else each look at one is a dict lookup.
     __slots__ = (
         "_begun",
         "_blocks",
