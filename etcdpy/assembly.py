@@ -105,7 +105,7 @@ async def build_services(config: Config, server: Registry, slow: SlowRequests) -
     store = Store(log)
     told.append(store.made_durable)
     unfinished = restore(store, log)
-    identity = await _start_up(config, log)
+    identity = await _start_up(config, log, store)
     hasher = Hasher(store, log)
     compactor = Compactor(
         store,
@@ -169,7 +169,7 @@ async def build_services(config: Config, server: Registry, slow: SlowRequests) -
     return Services(node, close, failed, client.abandon)
 
 
-async def _start_up(config: Config, log: GroupCommit) -> Identity:
+async def _start_up(config: Config, log: GroupCommit, store: Store) -> Identity:
     identity = membership.start_up(
         log,
         name=config.name,
@@ -177,6 +177,7 @@ async def _start_up(config: Config, log: GroupCommit) -> Identity:
         token=config.initial_cluster_token,
         client_urls=[str(url) for url in config.advertise_client_urls],
     )
+    store.note_start()
     # A term must not come twice: it is durable before the first reply names it.
     if pending := log.unsettled():
         await pending

@@ -31,6 +31,14 @@ from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.errors import StorageError
 
 CONSISTENT_INDEX = b"consistent_index"
+
+#: Entries of etcd's raft log after the first start: the member, the term, the member's
+#: attributes, and the version of the cluster.
+FIRST_ENTRIES = 4
+#: Entries that a start adds to what is there: the term and the member's attributes. (A store
+#: restored from a snapshot begins with the member.)
+RESTART_ENTRIES = 2
+
 _U64 = Struct(">Q")
 
 
@@ -77,7 +85,7 @@ class Store:
         self.durable_revision = 1
         #: Reads below this are refused; -1 if the store was never compacted.
         self.compact_revision = -1
-        #: Write transactions and compactions applied so far: etcd's raft index.
+        #: Starts, write transactions and compactions applied so far: etcd's raft index.
         self.applied_index = 0
         #: While a large write goes on in slices, what other writes await (see ``idle``)
         #: before they begin; None otherwise.
@@ -152,6 +160,11 @@ class Store:
         """Wait until a write may begin, which the caller then does at once."""
         while self.busy is not None:
             await shield(self.busy)
+
+    def note_start(self) -> None:
+        """Count what etcd would have put into its raft log by the time it serves."""
+        known = self.applied_index
+        self.applied_index = known + RESTART_ENTRIES if known else FIRST_ENTRIES
 
     def seal(self, batch: Batch) -> None:
         """Add to a batch, about to be written, how far it brings the store."""

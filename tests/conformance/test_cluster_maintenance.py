@@ -66,6 +66,23 @@ def test_the_status_of_its_own_disk_and_log_makes_sense(etcdpy: Peer) -> None:
     assert after.raftIndex > before.raftIndex
 
 
+def test_the_raft_index_counts_starts_and_writes(fresh: Pair) -> None:
+    _settled_status(fresh)
+    assert _raft_indexes(fresh) == (4, 4)
+    for request in (put(b"k"), get(b"k"), txn(delete(b"k")), pb.LeaseGrantRequest(ID=1, TTL=60)):
+        fresh.send(request)
+    assert _raft_indexes(fresh) == (7, 7)
+    for index in (9, 11):
+        fresh.restart()
+        _settled_status(fresh)
+        assert _raft_indexes(fresh) == (index, index)
+
+
+def _raft_indexes(pair: Pair) -> tuple[int, ...]:
+    status = Call.of(pb.StatusRequest())
+    return tuple(peer.send(status).reply.raftIndex for peer in pair.peers)
+
+
 def _settled_status(pair: Pair) -> pb.StatusResponse:
     """Wait until the reference has agreed with itself on a storage version."""
     deadline = time.monotonic() + 10

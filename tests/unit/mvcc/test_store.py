@@ -81,6 +81,15 @@ async def test_batch_says_how_far_it_brings_the_store() -> None:
         assert log.disk.get(Bucket.META, CONSISTENT_INDEX) == (2).to_bytes(8, "big")
 
 
+async def test_starts_count_as_etcds_raft_log_has_them() -> None:
+    async with new_store() as (store, _log):
+        store.note_start()
+        assert store.applied_index == 4
+        put(store, (b"a", b"1"))
+        store.note_start()
+        assert store.applied_index == 7
+
+
 async def test_leases_follow_puts_and_deletions() -> None:
     async with new_store() as (store, _):
         put(store, (b"a", b"1"), (b"b", b"1"), lease=7)
