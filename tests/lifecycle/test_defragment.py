@@ -94,7 +94,7 @@ def test_a_defragmentation_is_logged_in_etcds_words(tmp_path: Path) -> None:
 
 def test_a_start_gives_space_back_where_it_is_worth_it(tmp_path: Path) -> None:
     with serving(tmp_path) as (server, client):
-        fill(client, 60)
+        fill(client, 200)
         delete_all_but_one(client)
         end(server)
     size = file_of(tmp_path).stat().st_size

@@ -22,10 +22,14 @@ _stubs: Any = rpc_pb2_grpc
 
 
 class Client:
-    """One connection to the server at ``host:port``, with a stub for each service."""
+    """One connection to the server at ``host:port``, with a stub for each service.
 
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    Args:
+        options: More of grpcio's channel options.
+    """
+
+    def __init__(self, address: str, *options: tuple[str, Any]) -> None:
+        self.channel = grpc.insecure_channel(address, options=(*CHANNEL_OPTIONS, *options))
         self.kv = _stubs.KVStub(self.channel)
         self.watch = _stubs.WatchStub(self.channel)
         self.lease = _stubs.LeaseStub(self.channel)

@@ -13,11 +13,15 @@ import grpc
 import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb.wire import delimited
 from tests.support.client import Client
 from tests.support.servers import Server, etcdpy_server
 
 MIB = 1 << 20
-PATIENCE = 30.0
+PATIENCE = 60.0
+
+# A client's windows stay as small as they begin, so that it is soon in arrears.
+SMALL_WINDOWS = ("grpc.http2.bdp_probe", 0)
 
 
 @pytest.fixture
@@ -58,12 +62,17 @@ class _Flood:
             time.sleep(1.0)
 
 
+def _padded(request: pb.WatchRequest) -> pb.WatchRequest:
+    """Return a request with a field nobody knows, so that few of them fill what is in between."""
+    return pb.WatchRequest.FromString(request.SerializeToString() + delimited(15, bytes(500)))
+
+
 FLOODS = {
-    "refused creates": [_create(b"z", b"a")],
-    "progress": [pb.WatchRequest(progress_request=pb.WatchProgressRequest())],
+    "refused creates": [_padded(_create(b"z", b"a"))],
+    "progress": [_padded(pb.WatchRequest(progress_request=pb.WatchProgressRequest()))],
     "creates and cancels": [
-        _create(b"b", watch_id=7),
-        pb.WatchRequest(cancel_request=pb.WatchCancelRequest(watch_id=7)),
+        _padded(_create(b"b", watch_id=7)),
+        _padded(pb.WatchRequest(cancel_request=pb.WatchCancelRequest(watch_id=7))),
     ],
 }
 
@@ -71,7 +80,8 @@ FLOODS = {
 @pytest.mark.parametrize("kind", FLOODS)
 def test_who_floods_and_does_not_read_is_read_no_more(server: Server, kind: str) -> None:
     flood = _Flood(*FLOODS[kind])
-    with closing(Client(server.address)) as client, closing(Client(server.address)) as other:
+    flooding = Client(server.address, SMALL_WINDOWS)
+    with closing(flooding) as client, closing(Client(server.address)) as other:
         before = _anonymous_memory(server)
         call = client.watch.Watch(iter(flood))
         flood.wait_until_stuck()
