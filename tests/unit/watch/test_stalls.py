@@ -27,7 +27,7 @@ from tests.unit.mvcc.real_log import fill, opened_store
 from tests.unit.mvcc.stalls import probed
 
 KEYS = 60_000
-BOUND = 0.050
+BOUND = 0.025
 FRAGMENT_BYTES = 500_000
 
 
