@@ -1,9 +1,9 @@
-"""One handler, served on a connection in memory."""
+"""Handlers, served on a connection in memory."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
@@ -28,13 +28,23 @@ def serving(
     """Return a peer whose ``/test.Echo/Unary`` is a handler."""
     table = RouteTable()
     table.add_methods("test.Echo", {"Unary": grpc.unary_unary_rpc_method_handler(handler)})
+    return connected(table, options, slow)
+
+
+def connected(
+    table: RouteTable,
+    options: ServerOptions | None = None,
+    slow: SlowCalls | None = None,
+    settings: Sequence[tuple[int, int]] = (),
+) -> Peer:
+    """Return a peer, which has sent these settings, of a connection with these routes."""
     peer = Peer(hello=False)
     runner: Any = Runner(asyncio.get_running_loop(), not_found, slow)
     peer.app = runner
     peer.connection = Connection(
         runner, HeadMemory(table), options or ServerOptions(), peer.now, driver=peer
     )
-    peer.send(frames.PREFACE + frames.settings([]))
+    peer.send(frames.PREFACE + frames.settings(settings))
     return peer
 
 

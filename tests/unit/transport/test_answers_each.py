@@ -12,17 +12,14 @@ from typing import Any
 import grpc
 import pytest
 
-from etcdpy.transport import ServerOptions, StatusError, answers_each, frames
-from etcdpy.transport.connection import Connection
+from etcdpy.transport import StatusError, answers_each, frames
 from etcdpy.transport.context import Context
 from etcdpy.transport.frames import END_STREAM, frame
-from etcdpy.transport.heads import HeadMemory
-from etcdpy.transport.http import not_found
 from etcdpy.transport.limits import INITIAL_STREAM_WINDOW, SEND_QUEUE
 from etcdpy.transport.routes import RouteTable
-from etcdpy.transport.runner import Runner
 
 from .peer import Peer, message
+from .serving import connected, turns
 
 Answer = Callable[[bytes, Context], "bytes | Coroutine[Any, Any, bytes]"]
 
@@ -35,18 +32,9 @@ def serving(
     marked: Any = answers_each(handler)
     method: Any = grpc.stream_stream_rpc_method_handler(marked, deserializer)
     table.add_methods("test.Echo", {"Stream": method})
-    peer = Peer(hello=False)
-    runner: Any = Runner(asyncio.get_running_loop(), not_found)
-    peer.app = runner
-    peer.connection = Connection(runner, HeadMemory(table), ServerOptions(), peer.now, driver=peer)
-    peer.send(frames.PREFACE + frames.settings(settings))
+    peer = connected(table, settings=settings)
     peer.take(frames.SETTINGS)
     return peer
-
-
-async def turns(count: int = 3) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 def echo(request: bytes, context: Context) -> bytes:
