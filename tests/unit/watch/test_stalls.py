@@ -8,7 +8,7 @@ two busy cores: 1 to 5 ms.)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from tests.unit.mvcc.stalls import probed
 
 KEYS = 60_000
 BOUND = 0.025
+TRIES = 3
 FRAGMENT_BYTES = 500_000
 
 
@@ -103,14 +104,31 @@ class Large:
 
 
 @pytest_asyncio.fixture
-async def large(tmp_path: Path) -> AsyncIterator[Large]:
-    batches: list[Batch] = []
-    async with opened_store(tmp_path, batches.append) as (store, log):
-        hub = Hub(store, log, Headers(1, 2, 3), asyncio.get_running_loop())
-        await fill(store, KEYS)
-        await log.checkpoint()
-        yield Large(store, hub, batches)
-        await hub.close()
+async def stores(tmp_path: Path) -> AsyncIterator[AsyncIterator[Large]]:
+    """
+    Yield new stores, a few: for another try.
+
+    What holds the loop up by itself does so on each of them; a host that takes the processor
+    away for a while, which counts as time of ours, does not.
+    """
+    found = _larges(tmp_path)
+    yield found
+    await found.aclose()
+
+
+async def _larges(folder: Path) -> AsyncGenerator[Large, None]:
+    for number in range(TRIES):
+        batches: list[Batch] = []
+        path = folder / str(number)
+        path.mkdir()
+        async with opened_store(path, batches.append) as (store, log):
+            hub = Hub(store, log, Headers(1, 2, 3), asyncio.get_running_loop())
+            await fill(store, KEYS)
+            await log.checkpoint()
+            try:
+                yield Large(store, hub, batches)
+            finally:
+                await hub.close()
 
 
 WATCHES: dict[str, Callable[[Sink], Watcher]] = {
@@ -124,64 +142,82 @@ WATCHES: dict[str, Callable[[Sink], Watcher]] = {
 
 
 @pytest.mark.parametrize("kind", WATCHES)
-async def test_telling_of_a_large_revision_lets_others_run(large: Large, kind: str) -> None:
-    sink = Sink(large.hub)
-    WATCHES[kind](sink)
-    batch = await large.delete(KEYS)
-    with probed() as probe:
-        large.hub.publish(batch)
-        await large.told()
-    expected = {"some other key": 0, "a range": KEYS // 2}.get(kind, KEYS)
-    told = sink.responses()
-    assert sum(len(response.events) for response in told) == expected
-    assert len(told) == (3 if kind == "in fragments" else 1 if expected else 0)
+async def test_telling_of_a_large_revision_lets_others_run(
+    stores: AsyncIterator[Large], kind: str
+) -> None:
+    async for large in stores:
+        sink = Sink(large.hub)
+        WATCHES[kind](sink)
+        batch = await large.delete(KEYS)
+        with probed() as probe:
+            large.hub.publish(batch)
+            await large.told()
+        expected = {"some other key": 0, "a range": KEYS // 2}.get(kind, KEYS)
+        told = sink.responses()
+        assert sum(len(response.events) for response in told) == expected
+        assert len(told) == (3 if kind == "in fragments" else 1 if expected else 0)
+        if probe.longest < BOUND:
+            break
     assert probe.longest < BOUND
 
 
 @pytest.mark.parametrize("kind", WATCHES)
-async def test_catching_up_on_a_large_revision_lets_others_run(large: Large, kind: str) -> None:
-    sink = Sink(large.hub)
-    batch = await large.delete(KEYS)
-    with probed() as probe:
-        watcher = WATCHES[kind](sink)
-        large.hub.remove(watcher)
-        watcher.state, watcher.next_revision = State.BEHIND, batch.revision
-        large.hub.resume((watcher,))
-        await large.told()
-    assert sum(len(it.events) for it in sink.responses()) in (0, KEYS // 2, KEYS)
+async def test_catching_up_on_a_large_revision_lets_others_run(
+    stores: AsyncIterator[Large], kind: str
+) -> None:
+    async for large in stores:
+        sink = Sink(large.hub)
+        batch = await large.delete(KEYS)
+        with probed() as probe:
+            watcher = WATCHES[kind](sink)
+            large.hub.remove(watcher)
+            watcher.state, watcher.next_revision = State.BEHIND, batch.revision
+            large.hub.resume((watcher,))
+            await large.told()
+        assert sum(len(it.events) for it in sink.responses()) in (0, KEYS // 2, KEYS)
+        if probe.longest < BOUND:
+            break
     assert probe.longest < BOUND
 
 
-async def test_a_change_that_very_many_watch_lets_others_run(large: Large) -> None:
-    sinks = [Sink(large.hub) for _ in range(10)]
-    for sink in sinks:
-        for _ in range(KEYS // 10):
-            sink.watch(b"k00000000", b"k00000000\0")
-    batch = await large.delete(1)
-    with probed() as probe:
-        large.hub.publish(batch)
-        await large.told()
-    assert [len(sink.responses()) for sink in sinks] == [KEYS // 10] * 10
-    assert probe.longest < BOUND
-
-
-async def test_very_many_watchers_leave_without_holding_others_up(large: Large) -> None:
-    sinks = [Sink(large.hub) for _ in range(10)]
-    for sink in sinks:
-        for number in range(KEYS // 10):
-            sink.watch(b"k%08d" % number, b"k%08d\0" % number)
-    stays = Sink(large.hub)
-    stays.watch(b"k00000000", b"k00000000\0")
-    before = [len(sink.sent) for sink in sinks]
-    batch = await large.delete(1)
-    with probed() as probe:
+async def test_a_change_that_very_many_watch_lets_others_run(stores: AsyncIterator[Large]) -> None:
+    async for large in stores:
+        sinks = [Sink(large.hub) for _ in range(10)]
         for sink in sinks:
-            sink.stream.close()
-        # Who is still there is told, and nobody else.
-        large.hub.publish(batch)
-        while len(large.hub._synced) > 1:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0)
-    await large.told()
-    assert len(stays.responses()) == 1
-    assert [len(sink.sent) for sink in sinks] == before
+            for _ in range(KEYS // 10):
+                sink.watch(b"k00000000", b"k00000000\0")
+        batch = await large.delete(1)
+        with probed() as probe:
+            large.hub.publish(batch)
+            await large.told()
+        assert [len(sink.responses()) for sink in sinks] == [KEYS // 10] * 10
+        if probe.longest < BOUND:
+            break
+    assert probe.longest < BOUND
+
+
+async def test_very_many_watchers_leave_without_holding_others_up(
+    stores: AsyncIterator[Large],
+) -> None:
+    async for large in stores:
+        sinks = [Sink(large.hub) for _ in range(10)]
+        for sink in sinks:
+            for number in range(KEYS // 10):
+                sink.watch(b"k%08d" % number, b"k%08d\0" % number)
+        stays = Sink(large.hub)
+        stays.watch(b"k00000000", b"k00000000\0")
+        before = [len(sink.sent) for sink in sinks]
+        batch = await large.delete(1)
+        with probed() as probe:
+            for sink in sinks:
+                sink.stream.close()
+            # Who is still there is told, and nobody else.
+            large.hub.publish(batch)
+            while len(large.hub._synced) > 1:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+        await large.told()
+        assert len(stays.responses()) == 1
+        assert [len(sink.sent) for sink in sinks] == before
+        if probe.longest < BOUND:
+            break
     assert probe.longest < BOUND
