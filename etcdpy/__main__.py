@@ -1,6 +1,6 @@
 """``python -m etcdpy``."""
 
-from etcdpy.cli import main
+from etcdpy.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

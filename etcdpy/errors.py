@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from grpc import StatusCode
 
-from etcdpy.transport.status import StatusError
+from etcdpy.transport.grpc.status import StatusError
 
 
 class EtcdError(StatusError):

@@ -36,7 +36,7 @@ from etcdpy.config.values import (
     Uint,
     UrlList,
 )
-from etcdpy.durations import go_duration
+from etcdpy.gostd.durations import go_duration
 
 __all__ = ["ACCEPTED", "IGNORED_FLAGS", "check_accepted"]
 

@@ -25,7 +25,7 @@ from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.writes import write
 from etcdpy.storage.buckets import Bucket
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: Seconds between two looks for leases that have run out (etcd: revokes every 500 ms).
 SCAN_INTERVAL = 0.5
@@ -207,7 +207,7 @@ class LeaseKeeper:
                     await asyncio.sleep(0)
             except Exception:
                 # Whatever it was, the next lease to run out is not to live for ever.
-                log.exception("failed to revoke or checkpoint leases")
+                logger.exception("failed to revoke or checkpoint leases")
 
     async def expire(self) -> None:
         """

@@ -19,9 +19,9 @@ from collections.abc import Iterable
 from etcdpy.config.rotation import Rotation
 from etcdpy.logs.formats import ConsoleFormatter, JsonFormatter, timestamp
 from etcdpy.logs.handler import LineHandler
-from etcdpy.logs.journal import JournalError
 from etcdpy.logs.outputs import OutputError, open_outputs
 from etcdpy.logs.sampling import Sampler
+from etcdpy.logs.systemd import JournalError
 
 __all__ = ["JournalError", "OutputError", "configure", "flush", "timestamp"]
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from etcdpy.config.rotation import Rotation
-from etcdpy.logs.journal import Journal
 from etcdpy.logs.rotation import RotatedFile
+from etcdpy.logs.systemd import Journal
 
 __all__ = ["Descriptor", "Line", "Output", "OutputError", "open_outputs"]
 

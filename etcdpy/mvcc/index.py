@@ -7,7 +7,7 @@ deleted but not yet compacted away.
 
 Reads run a little behind the newest revision (at the newest *durable* one), and pages of
 a long walk further behind, while writers add and remove keys. What has moved since is in
-``Moves``, which makes a page, and the count of its whole range, cost what the page costs,
+``LivenessLog``, which makes a page, and the count of its whole range, cost what the page costs,
 however many keys the range holds. Where that does not reach, every key is looked at: those
 alive, those dead, and what each was at the revision asked for.
 """
@@ -36,7 +36,7 @@ from etcdpy.mvcc.history import (
     row_keys_at,
     shrunk,
 )
-from etcdpy.mvcc.moves import Moves
+from etcdpy.mvcc.liveness import LivenessLog
 from etcdpy.mvcc.revision import RowKey, row_key, tombstone_key
 
 #: Keys looked at in one scan, dead or alive, where there is no quicker way.
@@ -63,7 +63,7 @@ class Index:
         self._histories: dict[bytes, int | array[int]] = {}
         self._live: SortedList[bytes] = SortedList()
         self._dead: SortedList[bytes] = SortedList()
-        self._moves = Moves()
+        self._moves = LivenessLog()
 
     def __len__(self) -> int:
         """Return the number of keys alive at the newest revision."""
@@ -318,4 +318,4 @@ class Index:
         live = [key for key in self._histories if key not in gone] if gone else self._histories
         self._live = SortedList(live)
         self._dead = SortedList(dead)
-        self._moves = Moves(revision)
+        self._moves = LivenessLog(revision)

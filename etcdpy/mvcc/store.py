@@ -151,10 +151,10 @@ class Store:
 
     # ------------------------------------------------------------------ writing
 
-    def begin(self) -> Changes:
+    def begin(self) -> WriteTxn:
         """Start a write transaction; no other one may begin until it is done."""
         assert self.busy is None, "a write has to wait for its turn"
-        return Changes(self)
+        return WriteTxn(self)
 
     async def idle(self) -> None:
         """Wait until a write may begin, which the caller then does at once."""
@@ -181,7 +181,7 @@ class Store:
         return self.log.unsettled()
 
 
-class Changes:
+class WriteTxn:
     """
     One write transaction: every change in it shares one main revision.
 

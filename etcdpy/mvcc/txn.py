@@ -22,9 +22,9 @@ from etcdpy.mvcc import replies
 from etcdpy.mvcc.compare import holds
 from etcdpy.mvcc.keyrange import Ranges, bounds
 from etcdpy.mvcc.ranges import RangeResult, keys_at, rows_at, select
-from etcdpy.mvcc.request import DELETE, PUT, RANGE, TXN, Op, Txn
 from etcdpy.mvcc.slices import SLICE, Steps
-from etcdpy.mvcc.store import Changes, Store
+from etcdpy.mvcc.store import Store, WriteTxn
+from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Txn
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
 from etcdpy.pb.wire import delimited
@@ -86,7 +86,7 @@ def check_put(store: Store, request: PutRequest, lease_exists: LeaseExists) -> N
         raise KeyNotFoundError
 
 
-def put(store: Store, changes: Changes, request: PutRequest) -> bytes | None:
+def put(store: Store, changes: WriteTxn, request: PutRequest) -> bytes | None:
     """Apply a checked put; return the encoded previous KeyValue if it was asked for."""
     key = request.key
     previous = None
@@ -102,7 +102,7 @@ def put(store: Store, changes: Changes, request: PutRequest) -> bytes | None:
     return previous if request.prev_kv else None
 
 
-def delete_range(store: Store, changes: Changes, request: DeleteRangeRequest) -> Steps[Deleted]:
+def delete_range(store: Store, changes: WriteTxn, request: DeleteRangeRequest) -> Steps[Deleted]:
     """Apply a deletion."""
     revision = changes.revision
     if request.range_end:
@@ -147,7 +147,7 @@ def read_txn(store: Store, request: Txn, revision: int, header: bytes) -> Steps[
 
 def apply_txn(
     store: Store,
-    changes: Changes,
+    changes: WriteTxn,
     request: Txn,
     lease_exists: LeaseExists,
     header_at: Callable[[int], bytes],
@@ -234,7 +234,7 @@ def _check_put_after(
         raise KeyNotFoundError
 
 
-def _run(store: Store, changes: Changes, path: _Path) -> Steps[list[bytes]]:
+def _run(store: Store, changes: WriteTxn, path: _Path) -> Steps[list[bytes]]:
     responses: list[bytes] = []
     for i, op in enumerate(path.ops):
         responses.append((yield from _run_op(store, changes, op, path.nested.get(i))))
@@ -244,7 +244,7 @@ def _run(store: Store, changes: Changes, path: _Path) -> Steps[list[bytes]]:
     return responses
 
 
-def _run_op(store: Store, changes: Changes, op: Op, nested: _Path | None) -> Steps[bytes]:
+def _run_op(store: Store, changes: WriteTxn, op: Op, nested: _Path | None) -> Steps[bytes]:
     kind, request = op
     if kind == RANGE:
         newest = changes.revision

@@ -14,10 +14,10 @@ from etcdpy.errors import (
     TooFewStartedMembersError,
     TooManyLearnersError,
 )
-from etcdpy.membership import Identity
+from etcdpy.node.membership import Identity
+from etcdpy.node.state import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
-from etcdpy.services.node import Node
 from etcdpy.transport import inline
 
 

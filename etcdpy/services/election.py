@@ -6,11 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from etcdpy.errors import EtcdError
-from etcdpy.pb import rpc_pb2 as rpc
-from etcdpy.pb import v3election_pb2 as pb
-from etcdpy.pb import v3election_pb2_grpc
-from etcdpy.services.concurrency import (
+from etcdpy.concurrency.client import (
     Client,
     as_client,
     client_error,
@@ -21,6 +17,10 @@ from etcdpy.services.concurrency import (
     queue_end,
     queue_prefix,
 )
+from etcdpy.errors import EtcdError
+from etcdpy.pb import rpc_pb2 as rpc
+from etcdpy.pb import v3election_pb2 as pb
+from etcdpy.pb import v3election_pb2_grpc
 from etcdpy.transport import inline
 
 NO_LEADER = "election: no leader"

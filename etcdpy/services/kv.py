@@ -16,25 +16,25 @@ from etcdpy.errors import EtcdError
 from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.ranges import names_newest_of_one, select
-from etcdpy.mvcc.request import Txn as Transaction
 from etcdpy.mvcc.slices import Steps, T
 from etcdpy.mvcc.store import Store
+from etcdpy.mvcc.txn_request import Txn as Transaction
 from etcdpy.mvcc.writes import Unfinished, start_write
+from etcdpy.node import checks
+from etcdpy.node.quota import put_cost, txn_cost
+from etcdpy.node.state import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.wire import delimited
-from etcdpy.services import checks
-from etcdpy.services.limits import put_cost, txn_cost
-from etcdpy.services.node import Node
-from etcdpy.transport import Later, inline
+from etcdpy.transport import DeferredReply, inline
 
 #: What goes out as it is.
 Reply = bytes | bytearray
 
 #: What a handler returns: a reply, one to be held back until it is on the disk, or what leads
 #: to either.
-Answer = Reply | Later | Coroutine[Any, Any, Reply | Later]
+Answer = Reply | DeferredReply | Coroutine[Any, Any, Reply | DeferredReply]
 
 #: The first chunk of a streamed range, in keys.
 FIRST_CHUNK = 10
@@ -121,7 +121,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
         reply = replies.put_reply(self._headers.at(changes.revision), previous)
         if began:
             self._slow.applied(request, reply, time.monotonic() - began)
-        return Later(reply, durable)
+        return DeferredReply(reply, durable)
 
     @inline
     def DeleteRange(self, request: pb.DeleteRangeRequest, context: Any) -> Answer:
@@ -134,12 +134,12 @@ class KVService(rpc_pb2_grpc.KVServicer):
         node.alarms.check_write(grows=False)
         return self._written(request, self._delete_range(request))
 
-    def _delete_range(self, request: pb.DeleteRangeRequest) -> Steps[Later]:
+    def _delete_range(self, request: pb.DeleteRangeRequest) -> Steps[DeferredReply]:
         changes = self._store.begin()
         deleted = yield from txn.delete_range(self._store, changes, request)
         header = self._headers.at(changes.shown)
         reply = yield from replies.delete_reply(header, deleted.number, deleted.rows)
-        return Later(reply, changes.commit())
+        return DeferredReply(reply, changes.commit())
 
     @inline
     def Txn(self, request: Transaction, context: Any) -> Answer:
@@ -160,17 +160,17 @@ class KVService(rpc_pb2_grpc.KVServicer):
         node.alarms.check_write(grows=cost > 0)
         return self._written(request, self._apply_txn(request))
 
-    async def apply(self, request: Transaction) -> Later:
+    async def apply(self, request: Transaction) -> DeferredReply:
         """Do what Txn does, up to the waiting for the disk."""
         written = await _begun(self.Txn(request, None))
-        return written if isinstance(written, Later) else Later(written, None)
+        return written if isinstance(written, DeferredReply) else DeferredReply(written, None)
 
-    def _apply_txn(self, request: Transaction) -> Steps[Later]:
+    def _apply_txn(self, request: Transaction) -> Steps[DeferredReply]:
         store = self._store
         changes = store.begin()
         exists = self._node.lease_exists
         reply = yield from txn.apply_txn(store, changes, request, exists, self._headers.at)
-        return Later(reply, changes.commit())
+        return DeferredReply(reply, changes.commit())
 
     async def Compact(self, request: pb.CompactionRequest, context: Any) -> bytes:
         """Forget history; a physical compaction is answered when the rows are gone."""
@@ -188,12 +188,14 @@ class KVService(rpc_pb2_grpc.KVServicer):
             await done
         return header
 
-    async def _when_idle(self, handler: Callable[..., Answer], request: Any) -> Reply | Later:
+    async def _when_idle(
+        self, handler: Callable[..., Answer], request: Any
+    ) -> Reply | DeferredReply:
         """Handle a write once the one that goes in slices is done."""
         await self._store.idle()
         return await _begun(handler(request, None))
 
-    def _written(self, request: Any, steps: Steps[Later]) -> Answer:
+    def _written(self, request: Any, steps: Steps[DeferredReply]) -> Answer:
         """Run a write."""
         began = time.monotonic()
         try:
@@ -205,7 +207,9 @@ class KVService(rpc_pb2_grpc.KVServicer):
         self._slow.applied(request, started.response, time.monotonic() - began)
         return started
 
-    async def _in_time(self, request: Any, started: Unfinished[Later], began: float) -> Later:
+    async def _in_time(
+        self, request: Any, started: Unfinished[DeferredReply], began: float
+    ) -> DeferredReply:
         """Wait for a write that goes in slices."""
         try:
             written = await started.result
@@ -255,7 +259,7 @@ class KVService(rpc_pb2_grpc.KVServicer):
                     return finished
 
 
-async def _begun(answer: Answer) -> Reply | Later:
+async def _begun(answer: Answer) -> Reply | DeferredReply:
     """Wait for all but the disk."""
     return await answer if isinstance(answer, Coroutine) else answer
 

@@ -9,11 +9,11 @@ from typing import Any
 from etcdpy.lease import Lease, LeaseKeeper
 from etcdpy.mvcc import slices
 from etcdpy.mvcc.slices import Steps, T
+from etcdpy.node.state import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.pb.wire import delimited, number
-from etcdpy.services.node import Node
-from etcdpy.transport import Later, answers_each, inline
+from etcdpy.transport import DeferredReply, inline, one_reply_per_request
 
 #: What etcd's quota counts for a lease, in bytes.
 LEASE_COST = 64
@@ -29,23 +29,23 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
         self._headers = node.headers
 
     @inline
-    def LeaseGrant(self, request: pb.LeaseGrantRequest, context: Any) -> Later:
+    def LeaseGrant(self, request: pb.LeaseGrantRequest, context: Any) -> DeferredReply:
         """Create a lease; the reply waits for the disk."""
         node = self._node
         node.check_quota(LEASE_COST)
         node.alarms.check_write(grows=True)
         lease, durable = self._keeper.grant(request.ID, request.TTL)
-        return Later(self._headers.at(node.store.revision) + lease.fields, durable)
+        return DeferredReply(self._headers.at(node.store.revision) + lease.fields, durable)
 
     @inline
-    async def LeaseRevoke(self, request: pb.LeaseRevokeRequest, context: Any) -> Later:
+    async def LeaseRevoke(self, request: pb.LeaseRevokeRequest, context: Any) -> DeferredReply:
         """End a lease and delete its keys; the reply waits for the disk."""
         node = self._node
         node.alarms.check_write(grows=False)
         revision, durable = await self._keeper.revoke(request.ID)
-        return Later(self._headers.at(revision), durable)
+        return DeferredReply(self._headers.at(revision), durable)
 
-    @answers_each
+    @one_reply_per_request
     def LeaseKeepAlive(
         self, request: pb.LeaseKeepAliveRequest, context: Any
     ) -> bytes | Coroutine[Any, Any, bytes]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.pb import v3lock_pb2, v3lock_pb2_grpc
-from etcdpy.services.concurrency import (
+from etcdpy.concurrency.client import (
     Client,
     as_client,
     client_error,
@@ -17,6 +15,8 @@ from etcdpy.services.concurrency import (
     put_op,
     queue_prefix,
 )
+from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb import v3lock_pb2, v3lock_pb2_grpc
 from etcdpy.transport import inline
 
 SESSION_EXPIRED = "mutex: session is expired"

@@ -11,9 +11,9 @@ from etcdpy.errors import (
     InvalidAlarmActionError,
     UnknownMethodError,
 )
+from etcdpy.node.state import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
-from etcdpy.services.node import Node
 from etcdpy.services.snapshot import send_snapshot
 from etcdpy.storage.defrag import DefragmentError
 from etcdpy.transport import StatusError, inline

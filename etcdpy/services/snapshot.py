@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 
 from grpc import StatusCode
 
-from etcdpy.durations import go_duration
 from etcdpy.errors import EtcdError
+from etcdpy.gostd.durations import go_duration
+from etcdpy.gostd.sizes import human_size
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.sizes import human_size
 from etcdpy.storage.pin import TooManyPinsError
 from etcdpy.storage.snapshot import Snapshot
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class TooManySnapshotsError(EtcdError):
@@ -56,7 +56,7 @@ async def send_snapshot(
             "size": human_size(snapshot.size),
             "storage-version": version,
         }
-        log.info("sending database snapshot to client", fields)
+        logger.info("sending database snapshot to client", fields)
         remaining = snapshot.size
         async for blob in snapshot.chunks():
             remaining = max(remaining - len(blob), 0)
@@ -65,4 +65,4 @@ async def send_snapshot(
     finally:
         snapshot.close()
     fields["took"] = go_duration(time.monotonic() - began)
-    log.info("successfully sent database snapshot to client", fields)
+    logger.info("successfully sent database snapshot to client", fields)

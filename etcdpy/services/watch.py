@@ -9,9 +9,9 @@ from typing import Any
 
 from etcdpy.errors import CompactedError
 from etcdpy.mvcc.keyrange import bounds
+from etcdpy.node.state import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
-from etcdpy.services.node import Node
 from etcdpy.transport import join_messages
 from etcdpy.watch import Hub, Watcher, WatchStream
 

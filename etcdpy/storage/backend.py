@@ -24,9 +24,9 @@ from etcdpy.storage.errors import DataDirError, RowMissingError, StorageError
 from etcdpy.storage.journal import SEGMENT_BYTES, Journal
 from etcdpy.storage.pin import Pin
 from etcdpy.storage.record import Record, decode
-from etcdpy.storage.transaction import Changes, MapFullError, WriteTransaction
+from etcdpy.storage.transaction import MapFullError, WriteSet, WriteTransaction
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: Most of the journal to bring in with one transaction.
 REPLAY_BYTES = 4 << 20
@@ -121,9 +121,9 @@ class Backend:
             self.write(records, sequence)
         self.journal.clear()
         if sequence:
-            log.info("replayed the journal up to frame %d", sequence)
+            logger.info("replayed the journal up to frame %d", sequence)
 
-    def write(self, batches: Sequence[Changes], sequence: int) -> None:
+    def write(self, batches: Sequence[WriteSet], sequence: int) -> None:
         """
         Apply batches up to journal frame ``sequence`` at once, on this thread alone.
 

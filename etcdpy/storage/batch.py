@@ -31,7 +31,7 @@ class Durable(asyncio.Future[None]):
 
 class Batch:
     """
-    Changes gathered on the loop, in the order in which they were made.
+    WriteSet gathered on the loop, in the order in which they were made.
 
     The store fills the fields directly; the committer only reads them, and
     only once the batch was handed over. ``durable`` is resolved on the loop
@@ -46,7 +46,7 @@ class Batch:
         self.rows: dict[bytes, bytes] = {}
         #: Bytes of the rows that are no tombstones: what it will add to the database, about.
         self.put_bytes = 0
-        #: Changes to the other buckets; ``None`` deletes.
+        #: WriteSet to the other buckets; ``None`` deletes.
         self.puts: dict[tuple[Bucket, bytes], bytes | None] = {}
         #: Row keys that compaction takes out of the key bucket.
         self.drops: list[bytes] = []

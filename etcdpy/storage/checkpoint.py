@@ -43,7 +43,7 @@ class Group(NamedTuple):
 
 class Checkpointer:
     """
-    Moves groups into LMDB, oldest first, while the loop serves.
+    LivenessLog groups into LMDB, oldest first, while the loop serves.
 
     Args:
         backend: Where they go.

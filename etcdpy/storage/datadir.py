@@ -22,7 +22,7 @@ from pathlib import Path
 
 from etcdpy.storage.errors import DataDirError, DataDirLocked, StorageError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
@@ -146,7 +146,7 @@ def _make_private(path: Path) -> None:
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         # etcd: warns and leaves the mode alone.
-        log.warning(
+        logger.warning(
             "check file permission: directory %s exists with mode %03o, should be 700", path, mode
         )
 

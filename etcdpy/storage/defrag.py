@@ -31,9 +31,9 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from etcdpy.durations import go_duration
 from etcdpy.errors import StoppedError
-from etcdpy.sizes import human_size
+from etcdpy.gostd.durations import go_duration
+from etcdpy.gostd.sizes import human_size
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.commit import GroupCommit
 from etcdpy.storage.datadir import NotDurableError
@@ -41,7 +41,7 @@ from etcdpy.storage.defrag_copy import ROOM_LEFT
 from etcdpy.storage.defrag_process import CopyProcess
 from etcdpy.storage.errors import DiskFullError, StorageError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: After a round this short, in seconds, the next is the final one: what is written during it
 #: fits into the journal.
@@ -130,22 +130,22 @@ class Defragmenter:
         error = task.exception()
         if error is not None and not isinstance(error, (DefragmentError, StoppedError)):
             # Whoever asked may be gone.
-            log.error("failed to defragment", exc_info=error)
+            logger.error("failed to defragment", exc_info=error)
 
     async def _run(self) -> None:
-        log.info("starting defragment")
+        logger.info("starting defragment")
         thread = ThreadPoolExecutor(1, "defragment")
         try:
             with _reported(self._backend) as fields:
                 await self._move(_Worker(thread), fields)
         except (StorageError, OSError) as error:
             why = self._given_up or str(error)
-            log.warning("failed to defragment", {"error": why})
+            logger.warning("failed to defragment", {"error": why})
             raise (StoppedError() if self._is_closed else DefragmentError(why)) from error
         finally:
             # Not waited for: while the old file is unmapped no thread can end (measured: 80 ms).
             thread.shutdown(wait=False)
-        log.info("finished defragment")
+        logger.info("finished defragment")
 
     async def _move(self, worker: _Worker, fields: dict[str, object]) -> None:
         directory = self._backend.directory
@@ -238,7 +238,7 @@ def defragment_at_start(backend: Backend, threshold: int) -> None:
         fields = _sizes(backend)
         fields["bootstrap-defrag-threshold-bytes"] = threshold
         fields["bootstrap-defrag-threshold"] = human_size(threshold)
-        log.info("Skipping defragmentation", fields)
+        logger.info("Skipping defragmentation", fields)
         return
     place = backend.directory.place_for_copy()
     try:
@@ -251,7 +251,7 @@ def defragment_at_start(backend: Backend, threshold: int) -> None:
     except NotDurableError:
         raise
     except (StorageError, OSError) as error:
-        log.warning("failed to defragment", {"error": str(error)})
+        logger.warning("failed to defragment", {"error": str(error)})
     finally:
         backend.directory.discard(place)
 
@@ -277,14 +277,14 @@ def _reported(backend: Backend) -> Iterator[dict[str, object]]:
     began = time.monotonic()
     size, in_use = backend.size(), backend.size_in_use()
     path = str(backend.directory.lmdb)
-    log.info("defragmenting", {"path": path, **_sizes(backend)})
+    logger.info("defragmenting", {"path": path, **_sizes(backend)})
     more: dict[str, object] = {}
     yield more
     fields: dict[str, object] = {"path": path, **_sizes(backend)}
     fields["current-db-size-bytes-diff"] = backend.size() - size
     fields["current-db-size-in-use-bytes-diff"] = backend.size_in_use() - in_use
     fields["took"] = go_duration(time.monotonic() - began)
-    log.info("finished defragmenting directory", fields | more)
+    logger.info("finished defragmenting directory", fields | more)
 
 
 def _sizes(backend: Backend) -> dict[str, object]:

@@ -23,7 +23,7 @@ from etcdpy.storage.errors import StorageError
 from etcdpy.storage.pin import Pin
 from etcdpy.storage.transaction import WriteTransaction
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: Address space, not memory: reserved so generously that no user meets the limit.
 LARGEST_MAP = 1 << 40
@@ -141,7 +141,7 @@ class Environment:
 
         """
         size = 2 * self.lmdb.info()["map_size"]
-        log.warning("the database has outgrown its map: enlarging to %d bytes", size)
+        logger.warning("the database has outgrown its map: enlarging to %d bytes", size)
         self._close_pins()
         try:
             self.lmdb.set_mapsize(size)

@@ -42,7 +42,7 @@ Progress = Callable[[int], None]
 
 
 class _Load(NamedTuple):
-    """Changes to commit at once."""
+    """WriteSet to commit at once."""
 
     rows: dict[bytes, bytes]
     puts: dict[tuple[Bucket, bytes], bytes | None]

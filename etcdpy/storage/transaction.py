@@ -30,7 +30,7 @@ SLICE_ROWS = 500
 SLICE_BYTES = 256 << 10
 
 
-class Changes(Protocol):
+class WriteSet(Protocol):
     """What a batch and a journal record have in common."""
 
     @property
@@ -65,7 +65,7 @@ class WriteTransaction:
         with _translated():
             self._txn = env.begin(write=True, db=databases[Bucket.KEY])
 
-    def fill(self, batches: Iterable[Changes], sequence: int) -> Iterator[None]:
+    def fill(self, batches: Iterable[WriteSet], sequence: int) -> Iterator[None]:
         """
         Apply batches up to journal frame ``sequence``, one slice for each item asked for.
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .hpack import Field, encode_list, encode_status
+from etcdpy.transport.http2.hpack import Field, encode_list, encode_status
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from . import frames
+from etcdpy.transport.http2 import frames
 
 INITIAL_STREAM_WINDOW: Final = 1 << 20
 """Bytes of requests a stream may have unread: most messages pass without a second grant."""

@@ -1,7 +1,7 @@
 """
 The hub: every durable change to every watcher that watches it.
 
-A watcher is SYNCED, and then fed from here, or BEHIND, and then fed by ``CatchUp`` from the
+A watcher is SYNCED, and then fed from here, or UNSYNCED, and then fed by ``Syncer`` from the
 history in the store. It starts behind if it asks for the past, and falls behind when its
 stream cannot take what it is sent; either way it comes back here once it has read all there
 is, in the same step of the loop, so that nothing is missed or told twice.
@@ -16,10 +16,10 @@ from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.storage.batch import Batch
 from etcdpy.watch.backlog import Backlog
-from etcdpy.watch.catchup import CatchUp
 from etcdpy.watch.matcher import Matcher
+from etcdpy.watch.notifier import Notifier
 from etcdpy.watch.scan import Rows
-from etcdpy.watch.teller import Teller
+from etcdpy.watch.syncer import Syncer
 from etcdpy.watch.watcher import State, Watcher
 
 #: Watchers of streams that have ended, removed in one turn of the loop: about a millisecond.
@@ -45,18 +45,18 @@ class Hub:
         self._loop = loop
         self._leaving: list[Watcher] = []
         self._synced: Matcher[Watcher] = Matcher()
-        self._teller = Teller(self._synced, store, headers, loop, self._fall_behind)
-        self._catch_up = CatchUp(store, rows, headers, self.backlog, loop, self._caught_up)
+        self._notifier = Notifier(self._synced, store, headers, loop, self._fall_unsynced)
+        self._syncer = Syncer(store, rows, headers, self.backlog, loop, self._synced_again)
 
     async def close(self) -> None:
         """Tell nobody anything more."""
-        self._teller.close()
-        await self._catch_up.close()
+        self._notifier.close()
+        await self._syncer.close()
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody reads history; who waits for room does not."""
-        return self._catch_up.is_idle
+        return self._syncer.is_idle
 
     @property
     def is_unwatched(self) -> bool:
@@ -66,16 +66,16 @@ class Hub:
     @property
     def told_revision(self) -> int:
         """The revision up to which all who are synced were told of everything."""
-        return self._teller.revision
+        return self._notifier.revision
 
     def passed(self) -> Future[None] | None:
         """Return what resolves when they were told of all that is durable now; None if so."""
-        return self._teller.passed()
+        return self._notifier.passed()
 
     def publish(self, batch: Batch) -> None:
         """Tell the watchers of a batch that has just become durable, or begin to."""
         if not self.is_unwatched:
-            self._teller.tell(batch)
+            self._notifier.tell(batch)
 
     # ---------------------------------------------------------------- watchers
 
@@ -85,16 +85,16 @@ class Hub:
         if watcher.start_revision == 0:
             watcher.next_revision = current + 1
         if watcher.next_revision > current:
-            self._caught_up(watcher)
+            self._synced_again(watcher)
         else:
-            self._catch_up.add((watcher,))
+            self._syncer.add((watcher,))
 
     def remove(self, watcher: Watcher) -> None:
         """Feed a watcher no more."""
         if watcher.state is State.SYNCED:
             self._synced.remove(watcher.start, watcher.stop, watcher)
-        elif watcher.state is State.BEHIND:
-            self._catch_up.remove(watcher)
+        elif watcher.state is State.UNSYNCED:
+            self._syncer.remove(watcher)
         watcher.state = State.GONE
 
     def remove_all(self, watchers: Iterable[Watcher]) -> None:
@@ -118,14 +118,14 @@ class Hub:
 
     def resume(self, watchers: Iterable[Watcher]) -> None:
         """Go on with watchers that are behind: their stream can take more."""
-        self._catch_up.add(watchers)
+        self._syncer.add(watchers)
 
-    def _caught_up(self, watcher: Watcher) -> None:
+    def _synced_again(self, watcher: Watcher) -> None:
         watcher.state = State.SYNCED
         self._synced.add(watcher.start, watcher.stop, watcher)
 
-    def _fall_behind(self, watcher: Watcher, revision: int) -> None:
+    def _fall_unsynced(self, watcher: Watcher, revision: int) -> None:
         self._synced.remove(watcher.start, watcher.stop, watcher)
-        watcher.state = State.BEHIND
+        watcher.state = State.UNSYNCED
         watcher.next_revision = revision
-        watcher.stream.note_behind(watcher)
+        watcher.stream.note_unsynced(watcher)

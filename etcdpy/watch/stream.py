@@ -39,7 +39,7 @@ class WatchStream:
     ) -> None:
         self._hub = hub
         self._fragment_bytes = fragment_bytes
-        self._behind: dict[Watcher, None] = {}
+        self._unsynced: dict[Watcher, None] = {}
         self._next_id = 0
         self.watchers: dict[int, Watcher] = {}
         self.output = Output(writer, hub.backlog, wake, self._resume)
@@ -75,12 +75,12 @@ class WatchStream:
     def close(self) -> None:
         """End all watchers; nothing more is sent."""
         self.output.close()
-        self._behind = {}
+        self._unsynced = {}
         watchers, self.watchers = self.watchers, {}
         self._hub.remove_all(watchers.values())
 
     def _forget(self, watcher: Watcher) -> None:
-        self._behind.pop(watcher, None)
+        self._unsynced.pop(watcher, None)
         self._hub.remove(watcher)
 
     # ----------------------------------------------------- what the hub asks of it
@@ -90,13 +90,13 @@ class WatchStream:
         """Whether it takes no events now."""
         return self.output.is_full
 
-    def note_behind(self, watcher: Watcher) -> None:
+    def note_unsynced(self, watcher: Watcher) -> None:
         """Note a watcher that goes on once there is room."""
-        self._behind[watcher] = None
+        self._unsynced[watcher] = None
 
     def _resume(self) -> None:
-        if self._behind:
-            behind, self._behind = self._behind, {}
+        if self._unsynced:
+            behind, self._unsynced = self._unsynced, {}
             self._hub.resume(behind)
 
     def try_send(self, watcher: Watcher, header: bytes, body: Body) -> bool:

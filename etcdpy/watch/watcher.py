@@ -15,13 +15,13 @@ class State(Enum):
     Where a watcher gets its events from.
 
     SYNCED: from the hub, as changes become durable.
-    BEHIND: from the history in the store, until it has caught up.
+    UNSYNCED: from the history in the store, until it has caught up.
     COMPACTED: from nowhere; its history was compacted away, and its stream was told.
     GONE: from nowhere; it was cancelled.
     """
 
     SYNCED = 1
-    BEHIND = 2
+    UNSYNCED = 2
     COMPACTED = 3
     GONE = 4
 
@@ -56,7 +56,7 @@ class Stream(Protocol):
     def send_compacted(self, watcher: Watcher, revision: int) -> None:
         """Take the news that a watcher's history was compacted away."""
 
-    def note_behind(self, watcher: Watcher) -> None:
+    def note_unsynced(self, watcher: Watcher) -> None:
         """Note a watcher to hand to ``Hub.resume`` once there is room, which there is not."""
 
 
@@ -115,7 +115,7 @@ class Watcher:
         self.stop = stop
         self.start_revision = start_revision
         self.next_revision = start_revision
-        self.state = State.BEHIND
+        self.state = State.UNSYNCED
         self.wants_puts = self.wants_deletes = True
         self.wants_previous = self.wants_progress = self.fragments = False
         self.was_told = False

@@ -30,8 +30,8 @@ from etcdpy.transport import (
     Server,
     ServerOptions,
     StatusError,
-    answers_each,
     inline,
+    one_reply_per_request,
 )
 
 COUNTS: Counter[str] = Counter()
@@ -156,7 +156,7 @@ async def chat(requests: AsyncIterator[bytes], context: Context) -> AsyncIterato
             yield request
 
 
-@answers_each
+@one_reply_per_request
 def each(request: bytes, context: Context) -> bytes | Coroutine[Any, Any, bytes]:
     """Echo each message, those that begin with a "w" a little later."""
     return task(request, context) if request.startswith(b"w") else request

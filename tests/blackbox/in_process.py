@@ -1,10 +1,10 @@
 """A connection in this process: no socket, and no clock but the test's."""
 
-from etcdpy.transport.call import Call
-from etcdpy.transport.connection import Connection
-from etcdpy.transport.heads import HeadMemory
+from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.grpc.connection import Connection
+from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
+from etcdpy.transport.grpc.routes import Route, RouteTable
 from etcdpy.transport.limits import ServerOptions
-from etcdpy.transport.routes import Route, RouteTable
 
 from .bent import METHODS
 from .h2client import Frame
@@ -67,7 +67,7 @@ def routes() -> RouteTable:
 
 def connect() -> Connection:
     """Return a connection that began at 100 s."""
-    return Connection(Answerer(), HeadMemory(routes()), ServerOptions(), now=100.0)
+    return Connection(Answerer(), RequestHeadCache(routes()), ServerOptions(), now=100.0)
 
 
 def written(connection: Connection) -> bytes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from etcdpy.transport.connection import Connection
+from etcdpy.transport.grpc.connection import Connection
 
 from .h2client import (
     ACK,

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable
 
-from etcdpy.transport.connection import Connection
+from etcdpy.transport.grpc.connection import Connection
 
 from .bent import bend, conversation
 from .h2client import GOAWAY, PREFACE, SETTINGS, frame

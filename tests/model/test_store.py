@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from etcdpy.mvcc import compaction, compare, index, moves, ranges, replies, slices, store, txn
+from etcdpy.mvcc import compaction, compare, index, liveness, ranges, replies, slices, store, txn
 from tests.model.world import World
 
 SEEDS = [int(os.environ.get("ETCDPY_MODEL_SEED", "20260101")) + n for n in range(6)]
@@ -44,8 +44,8 @@ def _limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(module, "SLICE", size)
         monkeypatch.setattr(module, "SLICE_BYTES", 100 * size, raising=False)
     monkeypatch.setattr(index, "MOST_LOOKED_AT", 2 * size)
-    monkeypatch.setattr(moves, "LOG_LENGTH", 4 * size)
-    monkeypatch.setattr(moves, "BLOCK", size)
+    monkeypatch.setattr(liveness, "LOG_LENGTH", 4 * size)
+    monkeypatch.setattr(liveness, "BLOCK", size)
     monkeypatch.setattr(compaction, "KEYS_PER_SLICE", size)
     monkeypatch.setattr(compaction, "ROWS_PER_BATCH", 2 * size)
 

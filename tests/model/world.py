@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 from etcdpy.errors import CompactedError, EtcdError
 from etcdpy.mvcc.check import verify_source
 from etcdpy.mvcc.compaction import Compactor
-from etcdpy.mvcc.request import Txn
 from etcdpy.mvcc.restore import SCHEDULED_COMPACTION, restore
 from etcdpy.mvcc.store import Store
+from etcdpy.mvcc.txn_request import Txn
 from etcdpy.pb.rpc_pb2 import (
     CompactionRequest,
     CompactionResponse,

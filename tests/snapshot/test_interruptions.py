@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from etcdpy.cli.snapshot_save import Endpoint, SaveError, save
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.kv_pb2 import KeyValue
-from etcdpy.snapshot_save import Endpoint, SaveError, save
 from tests.snapshot.stores import TIMEOUT, etcdpy
 from tests.support.client import Client
 from tests.support.servers import etcdpy_server

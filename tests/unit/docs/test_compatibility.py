@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
-from etcdpy.services import register_all
+from etcdpy.services.everything import register_all
 
 PAGE = Path(__file__).parents[3] / "docs" / "compatibility.md"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etcdpy.mvcc import index as index_module
-from etcdpy.mvcc import moves
+from etcdpy.mvcc import liveness
 from etcdpy.mvcc.history import Version
 from etcdpy.mvcc.index import Index
 from etcdpy.mvcc.revision import RowKey, row_key, tombstone_key
@@ -97,8 +97,8 @@ def test_deaths_on_their_way_are_seen_by_nobody_yet(limit: int) -> None:
 
 
 def test_below_the_floor_ranges_are_walked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moves, "LOG_LENGTH", 1)
-    monkeypatch.setattr(moves, "BLOCK", 1)
+    monkeypatch.setattr(liveness, "LOG_LENGTH", 1)
+    monkeypatch.setattr(liveness, "BLOCK", 1)
     monkeypatch.setattr(index_module, "MOST_LOOKED_AT", 2)
     index = worked_example()
     index.made_durable(6)

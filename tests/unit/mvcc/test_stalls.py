@@ -17,8 +17,8 @@ import pytest
 import pytest_asyncio
 
 from etcdpy.mvcc.compaction import Compactor
-from etcdpy.mvcc.request import Txn
 from etcdpy.mvcc.store import Store
+from etcdpy.mvcc.txn_request import Txn
 from etcdpy.pb.rpc_pb2 import (
     CompactionRequest,
     Compare,

@@ -8,10 +8,10 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.mvcc import replies
-from etcdpy.mvcc.request import Txn
 from etcdpy.mvcc.slices import finish
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn import apply_txn, delete_range, is_read_only, oldest_read, put, read_txn
+from etcdpy.mvcc.txn_request import Txn
 from etcdpy.pb.rpc_pb2 import (
     Compare,
     DeleteRangeRequest,

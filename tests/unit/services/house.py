@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from etcdpy.concurrency.client import Client
 from etcdpy.lease import LeaseKeeper, LeaseRules
 from etcdpy.mvcc.store import Store
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import v3election_pb2 as elect
 from etcdpy.pb import v3lock_pb2 as lock
-from etcdpy.services.concurrency import Client
 from etcdpy.services.election import ElectionService
 from etcdpy.services.kv import KVService
 from etcdpy.services.lease import LeaseService

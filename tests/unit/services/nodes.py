@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from etcdpy.alarms import Alarms
-from etcdpy.downgrade import Versions
 from etcdpy.lease import Lessor
-from etcdpy.membership import Identity, Membership
 from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
-from etcdpy.services.limits import RequestLimit
-from etcdpy.services.node import Node
+from etcdpy.node.alarms import Alarms
+from etcdpy.node.membership import Identity, Membership
+from etcdpy.node.quota import RequestLimit
+from etcdpy.node.state import Node
+from etcdpy.node.versions import Versions
 from etcdpy.storage import GroupCommit
 from etcdpy.storage.snapshot import Snapshot
 from tests.unit.mvcc.fake_log import FakeLog

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from etcdpy import errors
-from etcdpy.mvcc.request import Txn
+from etcdpy.mvcc.txn_request import Txn
+from etcdpy.node.state import Node
 from etcdpy.pb.rpc_pb2 import (
     CORRUPT,
     NOSPACE,
@@ -28,7 +29,6 @@ from etcdpy.pb.rpc_pb2 import (
     TxnResponse,
 )
 from etcdpy.services.kv import KVService
-from etcdpy.services.node import Node
 from etcdpy.transport import outcome
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, settle, worked_example

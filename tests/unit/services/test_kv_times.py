@@ -11,10 +11,10 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.mvcc import slices
-from etcdpy.mvcc.request import Txn
+from etcdpy.mvcc.txn_request import Txn
+from etcdpy.node.slow_requests import CLOSE, SlowRequests
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.kv import KVService
-from etcdpy.services.slow import CLOSE, SlowRequests
 from etcdpy.transport import outcome
 from tests.unit.mvcc.fake_log import FakeLog
 from tests.unit.mvcc.stores import new_store, settle, worked_example

@@ -10,9 +10,9 @@ import pytest
 from grpc import StatusCode
 
 from etcdpy import errors
+from etcdpy.node.state import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.maintenance import MaintenanceService
-from etcdpy.services.node import Node
 from etcdpy.storage.defrag import DefragmentError
 from etcdpy.transport import StatusError
 from tests.unit.mvcc.fake_log import FakeLog, turns

@@ -9,13 +9,14 @@ from typing import NamedTuple
 import grpc
 import hpack
 
-from etcdpy.transport import ServerOptions, frames
-from etcdpy.transport.call import Call
-from etcdpy.transport.connection import Connection
-from etcdpy.transport.context import Context
-from etcdpy.transport.frames import END_HEADERS, END_STREAM, frame
-from etcdpy.transport.heads import HeadMemory
-from etcdpy.transport.routes import RouteTable
+from etcdpy.transport import ServerOptions
+from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.grpc.connection import Connection
+from etcdpy.transport.grpc.context import Context
+from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
+from etcdpy.transport.grpc.routes import RouteTable
+from etcdpy.transport.http2 import frames
+from etcdpy.transport.http2.frames import END_HEADERS, END_STREAM, frame
 
 Fields = list[tuple[str, str]]
 
@@ -37,7 +38,7 @@ def routes() -> RouteTable:
     return table
 
 
-class App:
+class CallHandler:
     """Notes what is asked of it; tests answer in its place."""
 
     call_type: type[Call] = Context
@@ -140,9 +141,9 @@ class Peer:
         hello: bool = True,
     ) -> None:
         self.now = 1000.0
-        self.app = App()
+        self.call_handler = CallHandler()
         self.connection = Connection(
-            self.app, HeadMemory(routes()), options or ServerOptions(), self.now
+            self.call_handler, RequestHeadCache(routes()), options or ServerOptions(), self.now
         )
         self.encoder = hpack.Encoder()
         self.decoder = hpack.Decoder()

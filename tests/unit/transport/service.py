@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from etcdpy.transport import Later, StatusError, answers_each, inline
+from etcdpy.transport import DeferredReply, StatusError, inline, one_reply_per_request
 
 UNARY = grpc.unary_unary_rpc_method_handler
 SERVER_STREAM = grpc.unary_stream_rpc_method_handler
@@ -89,9 +89,9 @@ class Service:
         return request + await self.release
 
     @inline
-    def held(self, request: bytes, context: Any) -> Later:
+    def held(self, request: bytes, context: Any) -> DeferredReply:
         self.started.set()
-        return Later(request, self.permission)
+        return DeferredReply(request, self.permission)
 
     @inline
     async def yields(self, request: bytes, context: Any) -> bytes:
@@ -203,7 +203,7 @@ class Service:
         while (request := await context.read()) is not grpc.aio.EOF:
             await context.write(request)
 
-    @answers_each
+    @one_reply_per_request
     def each(self, request: bytes, context: Any) -> bytes | Coroutine[Any, Any, bytes]:
         if request == b"fail":
             raise StatusError(grpc.StatusCode.DATA_LOSS, "asked for")

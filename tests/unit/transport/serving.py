@@ -8,14 +8,15 @@ from typing import Any
 
 import grpc
 
-from etcdpy.transport import ServerOptions, SlowCalls, frames
-from etcdpy.transport.call import Call
-from etcdpy.transport.connection import Connection
-from etcdpy.transport.context import Context
-from etcdpy.transport.heads import HeadMemory
+from etcdpy.transport import ServerOptions, SlowCalls
+from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.grpc.connection import Connection
+from etcdpy.transport.grpc.context import Context
+from etcdpy.transport.grpc.dispatcher import Dispatcher
+from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
+from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.http import not_found
-from etcdpy.transport.routes import RouteTable
-from etcdpy.transport.runner import Runner
+from etcdpy.transport.http2 import frames
 
 from .peer import Peer
 
@@ -39,10 +40,10 @@ def connected(
 ) -> Peer:
     """Return a peer, which has sent these settings, of a connection with these routes."""
     peer = Peer(hello=False)
-    runner: Any = Runner(asyncio.get_running_loop(), not_found, slow)
-    peer.app = runner
+    dispatcher: Any = Dispatcher(asyncio.get_running_loop(), not_found, slow)
+    peer.call_handler = dispatcher
     peer.connection = Connection(
-        runner, HeadMemory(table), options or ServerOptions(), peer.now, driver=peer
+        dispatcher, RequestHeadCache(table), options or ServerOptions(), peer.now, driver=peer
     )
     peer.send(frames.PREFACE + frames.settings(settings))
     return peer

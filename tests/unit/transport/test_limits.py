@@ -1,6 +1,7 @@
 """Allowances, on a clock of numbers."""
 
-from etcdpy.transport import ServerOptions, frames
+from etcdpy.transport import ServerOptions
+from etcdpy.transport.http2 import frames
 from etcdpy.transport.limits import RateBucket, UselessFrames
 
 from .peer import parse

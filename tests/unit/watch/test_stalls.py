@@ -171,7 +171,7 @@ async def test_catching_up_on_a_large_revision_lets_others_run(
         with probed() as probe:
             watcher = WATCHES[kind](sink)
             large.hub.remove(watcher)
-            watcher.state, watcher.next_revision = State.BEHIND, batch.revision
+            watcher.state, watcher.next_revision = State.UNSYNCED, batch.revision
             large.hub.resume((watcher,))
             await large.told()
         assert sum(len(it.events) for it in sink.responses()) in (0, KEYS // 2, KEYS)

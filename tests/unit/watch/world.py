@@ -13,7 +13,7 @@ from etcdpy.mvcc.store import Store
 from etcdpy.pb import kv_pb2
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.transport import join_messages
-from etcdpy.transport.messages import MessageReader
+from etcdpy.transport.grpc.messages import MessageReader
 from etcdpy.watch import Hub, Watcher, WatchStream
 from tests.unit.mvcc.fake_log import FakeLog, turns
 

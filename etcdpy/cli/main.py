@@ -1,0 +1,144 @@
+"""The command ``etcdpy``: from words to a running server, and from its end to an exit status."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from etcdpy import config as settings
+from etcdpy import logs
+
+__all__ = ["main"]
+
+logger = logging.getLogger(__name__)
+
+#: etcd's exit statuses: settings that cannot be used, a command line that does not parse, and a
+#: mistake in the program.
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_PANIC = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the server that the command line asks for and return the exit status.
+
+    After SIGTERM or SIGINT it does not return: the process ends by that signal.
+
+    """
+    # Until serving starts Ctrl-C just ends the process, without Python's traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    logs.configure(logging.INFO)
+    try:
+        return _main(sys.argv[1:] if arguments is None else arguments)
+    finally:
+        logs.flush()
+
+
+def _main(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] == "snapshot":
+        from etcdpy.cli import snapshot as snapshot_cli
+
+        return snapshot_cli.main(arguments[1:])
+    if arguments and arguments[0] in ("gateway", "grpc-proxy"):
+        return _refuse(f"etcdpy has no {arguments[0]}; etcd's own works in front of it")
+    try:
+        config = _load(arguments)
+    except settings.HelpRequested:
+        return _help()
+    except settings.VersionRequested:
+        return _version()
+    except settings.UsageError as error:
+        return _wrong_usage(error)
+    except settings.UnusableFileError as error:
+        return _refuse(str(error))
+    except settings.UnknownLogLevelError as error:
+        # etcd panics here, and this is the first line of it.
+        _refuse(f"panic: {error}")
+        return EXIT_PANIC
+    except settings.ShadowedVariableError as error:
+        logger.critical(str(error), {"environment-variable": error.variable})
+        return EXIT_REFUSED
+    except settings.InvalidConfigError as error:
+        logger.info("Running: ", {"args": sys.argv})
+        logger.warning("failed to verify flags", {"error": str(error)})
+        return EXIT_REFUSED
+    logger.info("Running: ", {"args": sys.argv})
+    return _serve(settings.with_data_dir(config, _note))
+
+
+def _load(arguments: Sequence[str]) -> settings.Config:
+    """Load the settings and set up logging by them, before anything of note is logged."""
+    notes: list[tuple[Literal["info", "warn"], str, Mapping[str, object]]] = []
+    try:
+        config = settings.load(arguments, os.environ, lambda *note: notes.append(note))
+        _configure_logs(config)
+    finally:
+        for note in notes:
+            _note(*note)
+    return config
+
+
+def _configure_logs(config: settings.Config) -> None:
+    level = settings.parse_level(config.log_level)
+    try:
+        logs.configure(level, config.log_format, config.log_outputs, config.log_rotation)
+    except (logs.OutputError, logs.JournalError) as error:
+        raise settings.InvalidConfigError(str(error)) from None
+
+
+def _serve(config: settings.Config) -> int:
+    # Everything a server needs is imported only now: --help and a mistyped flag answer at once.
+    # What modules are made of stays for good; looking through it for garbage costs a tenth of
+    # the time it takes to import them.
+    gc.disable()
+    from etcdpy.server import lifecycle as server
+
+    gc.enable()
+    try:
+        return server.run(config)
+    except server.FatalError as error:
+        logger.critical(error.message, error.fields)
+        return EXIT_REFUSED
+    except Exception:  # a mistake of ours: its trace belongs in the log, whole
+        logger.critical("panic", exc_info=True)
+        return EXIT_PANIC
+
+
+def _note(level: Literal["info", "warn"], message: str, fields: Mapping[str, object]) -> None:
+    number = logging.INFO if level == "info" else logging.WARNING
+    logger.log(number, message, *filter(None, (fields,)), stacklevel=2)
+
+
+def _help() -> int:
+    from etcdpy.config.usage import USAGE, flag_list
+
+    # As Go's flag package has it, the usage is a diagnostic; the list is what was asked for.
+    sys.stderr.write(USAGE)
+    sys.stdout.write(f"\n{flag_list()}")
+    return 0
+
+
+def _version() -> int:
+    from etcdpy.config.usage import version_text
+
+    sys.stdout.write(version_text())
+    return 0
+
+
+def _wrong_usage(error: settings.UsageError) -> int:
+    from etcdpy.config.usage import USAGE
+
+    _refuse(str(error))
+    sys.stderr.write(USAGE)
+    return EXIT_USAGE
+
+
+def _refuse(message: str) -> int:
+    sys.stderr.write(f"{message}\n")
+    return EXIT_REFUSED

@@ -1,0 +1,202 @@
+"""``etcdpy snapshot save|status|restore``: etcdctl's and etcdutl's commands of these names."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from etcdpy import config as settings
+from etcdpy.cli.snapshot_output import FORMATS, Progress
+from etcdpy.node.cluster_ids import member_id
+from etcdpy.storage.bolt_read import BoltReader
+from etcdpy.storage.errors import StorageError
+from etcdpy.storage.snapshot_file import check_checksum, open_snapshot
+
+__all__ = ["main"]
+
+#: etcdutl's exit statuses.
+EXIT_OK = 0
+EXIT_ERROR = 1
+EXIT_BAD_ARGUMENTS = 128
+#: What a shell makes of a program that SIGINT ends.
+EXIT_INTERRUPTED = 130
+
+
+class _Refused(Exception):  # noqa: N818 - reads as what happened
+    """The command cannot be done; the text says why."""
+
+    def __init__(self, message: str, status: int = EXIT_ERROR) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ``etcdpy snapshot`` with the words behind it and return the exit status."""
+    # What is half done is cleaned up.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        options = _parser().parse_args(_go_booleans(arguments))
+        if not options.command:
+            raise _Refused("snapshot needs a command: save, status or restore")
+        run: Callable[[argparse.Namespace], None] = options.run
+        run(options)
+    except _Refused as refused:
+        return _fail(str(refused), refused.status)
+    except (StorageError, OSError, settings.UsageError, settings.InvalidConfigError) as error:
+        return _fail(str(error), EXIT_ERROR)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return EXIT_OK
+
+
+def _save(options: argparse.Namespace) -> None:
+    # grpc takes longer to import than the other commands take to run.
+    from etcdpy.cli.snapshot_save import Endpoint, save
+
+    endpoints = [text for text in options.endpoints.split(",") if text]
+    if len(endpoints) != 1:
+        listed = " ".join(endpoints)
+        raise _Refused(
+            f"snapshot must be requested to one selected node, not multiple [{listed}]",
+            EXIT_BAD_ARGUMENTS,
+        )
+    progress = Progress("saving snapshot", sys.stderr, time.monotonic)
+    certificates = (options.cacert, options.cert, options.key)
+    version = save(
+        Endpoint(endpoints[0], certificates, options.user),
+        options.filename,
+        lambda done, left: progress.show(done, done + left),
+    )
+    print(f"Snapshot saved at {options.filename}")
+    if version:
+        print(f"Server version {version}")
+
+
+def _status(options: argparse.Namespace) -> None:
+    from etcdpy.storage.snapshot_status import read_status
+
+    with open_snapshot(options.filename) as data:
+        status = read_status(BoltReader(data))
+    print(FORMATS[options.write_out](status))
+
+
+def _restore(options: argparse.Namespace) -> None:
+    from etcdpy.storage.snapshot_restore import restore_snapshot
+
+    if (options.bump_revision > 0) != options.mark_compacted:
+        raise _Refused("--mark-compacted required if --revision-bump > 0")
+    config = settings.load(_founding_flags(options), {}, lambda *_: None)
+    # A server left at the default takes its own name into it; here it has to be there.
+    config = replace(config, initial_cluster=options.initial_cluster)
+    settings.check_bootstrap(config)
+    data_dir = options.data_dir or Path(f"{options.name}.etcd")
+    peer_urls = [str(url) for url in config.initial_advertise_peer_urls]
+    own_id = member_id(peer_urls, options.initial_cluster_token)
+    member = {"id": own_id, "peerURLs": peer_urls, "name": options.name}
+    with open_snapshot(options.filename) as data:
+        if not options.skip_hash_check:
+            check_checksum(data)
+        reader = BoltReader(data)
+        progress = Progress("restoring snapshot", sys.stderr, time.monotonic)
+        restore_snapshot(
+            reader,
+            data_dir,
+            {b"%016x" % own_id: json.dumps(member, separators=(",", ":")).encode()},
+            bump_revision=options.bump_revision,
+            progress=lambda done: progress.show(done, reader.size),
+        )
+    print(f"Snapshot restored into {data_dir}")
+
+
+def _founding_flags(options: argparse.Namespace) -> list[str]:
+    """Return the server's flags that say who the member is, to be read as a server does."""
+    names = ("name", "initial-cluster", "initial-cluster-token", "initial-advertise-peer-urls")
+    return [f"--{name}={getattr(options, name.replace('-', '_'))}" for name in names]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _Refused(f"{message}\n{self.format_usage().rstrip()}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser("etcdpy snapshot", description="Move between etcdpy and etcd.")
+    # Required only by hand: what argparse says when it is missing names no command.
+    commands = parser.add_subparsers(dest="command", metavar="command", parser_class=_Parser)
+    for add in (_add_save, _add_status, _add_restore):
+        command = add(commands)
+        command.allow_abbrev = False
+        command.add_argument("filename", type=Path)
+    return parser
+
+
+def _add_save(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
+    save = commands.add_parser("save", help="stream a running server's snapshot into a file")
+    save.set_defaults(run=_save)
+    save.add_argument("--endpoints", default="127.0.0.1:2379", help="the one server to ask")
+    save.add_argument("--cacert", default="", help="file of the CA's certificate")
+    save.add_argument("--cert", default="", help="file of the client's certificate")
+    save.add_argument("--key", default="", help="file of the client's key")
+    save.add_argument("--user", default="", help="name:password")
+    return save
+
+
+def _add_status(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
+    status = commands.add_parser("status", help="check a file and sum it up")
+    status.set_defaults(run=_status)
+    status.add_argument("-w", "--write-out", choices=sorted(FORMATS), default="simple")
+    return status
+
+
+def _add_restore(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
+    restore = commands.add_parser("restore", help="make a data directory of a file")
+    restore.set_defaults(run=_restore)
+    restore.add_argument("--data-dir", type=Path, help="to make; default: NAME.etcd")
+    restore.add_argument("--name", default="default", help="of this member")
+    url = "http://localhost:2380"
+    restore.add_argument("--initial-cluster", default=f"default={url}", help="this member alone")
+    restore.add_argument("--initial-cluster-token", default="etcd-cluster")
+    restore.add_argument("--initial-advertise-peer-urls", default=url)
+    restore.add_argument(
+        "--skip-hash-check",
+        action="store_true",
+        help="needed for the file of a data directory (member/snap/db)",
+    )
+    restore.add_argument(
+        "--bump-revision", type=_count, default=0, help="go on this many revisions above the newest"
+    )
+    restore.add_argument(
+        "--mark-compacted", action="store_true", help="compact all before; with --bump-revision"
+    )
+    return restore
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 1 << 63:
+        raise ValueError
+    return number
+
+
+def _go_booleans(arguments: Sequence[str]) -> list[str]:
+    """Take ``--flag=true`` and ``--flag=false`` for flags that are there or not."""
+    plain = []
+    for word in arguments:
+        name, _, value = word.partition("=")
+        if name not in ("--skip-hash-check", "--mark-compacted") or value in ("", "true"):
+            plain.append(name if value == "true" else word)
+        elif value != "false":
+            plain.append(word)
+    return plain
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"Error: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,87 @@
+"""What the snapshot commands print: a file's summary as etcdutl prints it, and progress."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+from etcdpy.gostd.sizes import human_size
+
+if TYPE_CHECKING:  # the rest of it takes long to import
+    from etcdpy.storage.snapshot_status import Status
+
+__all__ = ["FORMATS", "Progress", "human_size"]
+
+#: Seconds between two lines of progress; what is done sooner says nothing.
+PROGRESS_INTERVAL = 2.0
+
+
+class Progress:
+    """
+    Tells now and then how far a long run is.
+
+    Args:
+        what: What is being done.
+        out: Where to write a line.
+        clock: Returns monotonic seconds.
+
+    """
+
+    def __init__(self, what: str, out: TextIO, clock: Callable[[], float]) -> None:
+        self._what = what
+        self._out = out
+        self._clock = clock
+        self._told = clock()
+
+    def show(self, done: int, total: int) -> None:
+        """Write a line, if the last one is long enough ago; both in bytes."""
+        now = self._clock()
+        if now - self._told >= PROGRESS_INTERVAL:
+            self._told = now
+            line = f"{self._what}: {human_size(done)} of {human_size(total)}"
+            print(line, file=self._out, flush=True)
+
+
+def _simple(status: Status) -> str:
+    return ", ".join(_cells(status))
+
+
+def _fields(status: Status) -> str:
+    names = ("Hash", "Revision", "Keys", "Size", "Version")
+    return "\n".join(f'"{name}" : {value}' for name, value in zip(names, status, strict=True))
+
+
+def _json(status: Status) -> str:
+    names = ("hash", "revision", "totalKey", "totalSize", "version")
+    return json.dumps(dict(zip(names, status, strict=True)), separators=(",", ":"))
+
+
+def _table(status: Status) -> str:
+    heads = ("HASH", "REVISION", "TOTAL KEYS", "TOTAL SIZE", "VERSION")
+    cells = _cells(status)
+    widths = [max(map(len, column)) for column in zip(heads, cells, strict=True)]
+    rules = ["─" * (width + 2) for width in widths]
+    head = (f" {text:^{width}} " for text, width in zip(heads, widths, strict=True))
+    body = (f" {text:>{width}} " for text, width in zip(cells, widths, strict=True))
+    lines = (
+        f"┌{'┬'.join(rules)}┐",
+        f"│{'│'.join(head)}│",
+        f"├{'┼'.join(rules)}┤",
+        f"│{'│'.join(body)}│",
+        f"└{'┴'.join(rules)}┘",
+    )
+    return "\n".join(lines)
+
+
+def _cells(status: Status) -> list[str]:
+    numbers = [f"{status.hash:x}", str(status.revision), str(status.total_key)]
+    return [*numbers, human_size(status.total_size), status.version]
+
+
+FORMATS: dict[str, Callable[[Status], str]] = {
+    "fields": _fields,
+    "json": _json,
+    "simple": _simple,
+    "table": _table,
+}

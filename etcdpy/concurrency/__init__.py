@@ -1,0 +1,1 @@
+"""Queues of keys: what locks and elections are made of."""

@@ -1,0 +1,109 @@
+"""A watch from inside the server: for services that wait for keys to change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import TracebackType
+
+from etcdpy.errors import CompactedError
+from etcdpy.watch.body import Body
+from etcdpy.watch.events import Event
+from etcdpy.watch.hub import Hub
+from etcdpy.watch.watcher import Watcher
+
+#: Events that may wait to be looked at before the watcher has to read history again.
+QUEUE_LENGTH = 256
+
+
+class LocalWatch:
+    """
+    Yields the events of some keys, in order, from a revision on.
+
+    Use it as a context manager, so that the watcher goes when its user does. Cancelling a
+    wait for the next event loses none.
+
+    Args:
+        hub: Feeds it.
+        start: The first key watched.
+        stop: Where the keys watched end, None if they do not.
+        revision: The first revision of interest.
+
+    """
+
+    def __init__(self, hub: Hub, start: bytes, stop: bytes | None, revision: int) -> None:
+        self._hub = hub
+        self._events: deque[Event] = deque()
+        self._watcher = Watcher(self, 0, start, stop, revision)
+        self._arrived: asyncio.Future[None] | None = None
+        self._is_compacted = False
+        self._is_unsynced = False
+
+    def __enter__(self) -> LocalWatch:
+        self._hub.add(self._watcher)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._hub.remove(self._watcher)
+
+    async def next(self) -> Event:
+        """
+        Wait for the next event.
+
+        Raises:
+            CompactedError: If it was compacted away before it could be read.
+
+        """
+        while not self._events:
+            if self._is_compacted:
+                raise CompactedError
+            if self._is_unsynced:
+                self._is_unsynced = False
+                self._hub.resume((self._watcher,))
+            self._arrived = asyncio.get_running_loop().create_future()
+            await self._arrived
+        return self._events.popleft()
+
+    # What the hub asks of a stream.
+
+    @property
+    def is_full(self) -> bool:
+        """Whether events must wait."""
+        return len(self._events) >= QUEUE_LENGTH
+
+    def note_unsynced(self, watcher: Watcher) -> None:
+        """Note that the watcher goes on once there is room."""
+        self._is_unsynced = True
+
+    def try_send(self, watcher: Watcher, header: bytes, body: Body) -> bool:
+        """Take events that belong together, if there is room."""
+        if self.is_full:
+            return False
+        self._events.extend(body.events)
+        self._wake()
+        return True
+
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+        """Return nothing: it has one watcher, and is sent one response at a time."""
+        return b""
+
+    def try_send_joined(self, joined: bytes) -> bool:
+        """Take nothing, as above."""
+        return False
+
+    def flush(self) -> None:
+        """Do nothing: events wait for their reader alone."""
+
+    def send_compacted(self, watcher: Watcher, revision: int) -> None:
+        """Take the news that history was compacted away."""
+        self._is_compacted = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)

@@ -1,0 +1,144 @@
+"""
+The log of births and deaths: which keys have come and gone of late.
+
+The keys alive at revision r are the keys alive now, corrected by what moved after r. Reads
+run a little behind the newest revision, and pages of a long walk further behind, so that is
+asked all the time, also while one transaction of 100,000 deletions is on its way to the disk.
+
+Entries gather in ``tail``; when there are enough they become a block, whose keys are sorted
+as well, so that those of a range are counted by bisection::
+
+    blocks                                     tail
+    [2..9]  born: a c f   died: b              (12, d, +1) (14, a, -1)
+    [9..12] born: g       died: c f k m ...
+
+Below ``floor`` the log is forgotten.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from heapq import merge
+from itertools import groupby, islice
+
+#: Entries remembered beyond the durable revision: the price is 100 bytes each, the gain that
+#: a walk pinned to a revision stays cheap while this many keys come and go.
+LOG_LENGTH = 8192
+#: Entries of a block: what one answer may have to look at one by one.
+BLOCK = 256
+#: Blocks forgotten in one go, for freeing the traces of 100,000 deletions takes time.
+BLOCKS_FORGOTTEN = 16
+
+_Entry = tuple[int, bytes, int]
+
+
+class _Block:
+    """Entries that are complete, oldest first; read only."""
+
+    __slots__ = ("born", "died", "entries", "first", "last")
+
+    def __init__(self, entries: list[_Entry]) -> None:
+        self.entries = entries
+        self.first = entries[0][0]
+        self.last = entries[-1][0]
+        self.born = sorted([key for _, key, change in entries if change > 0])
+        self.died = sorted([key for _, key, change in entries if change < 0])
+
+
+class LivenessLog:
+    """
+    What moved, newest last.
+
+    Attributes:
+        newest: The revision of the last entry: a reader at it or above need not ask.
+        floor: The lowest revision that can be asked about.
+
+    """
+
+    __slots__ = ("_blocks", "_length", "_tail", "floor", "newest")
+
+    def __init__(self, floor: int = 0) -> None:
+        self._blocks: deque[_Block] = deque()
+        self._tail: list[_Entry] = []
+        self._length = 0
+        self.newest = floor
+        self.floor = floor
+
+    def add(self, main: int, key: bytes, change: int) -> None:
+        """Note that ``key`` was born (1) or died (-1) at revision ``main``."""
+        self.newest = main
+        tail = self._tail
+        tail.append((main, key, change))
+        if len(tail) >= BLOCK:
+            self._blocks.append(_Block(tail))
+            self._length += len(tail)
+            self._tail = []
+
+    def net(self, start: bytes, stop: bytes | None, revision: int) -> int:
+        """Return births less deaths in [start, stop) after ``revision``."""
+        total = 0
+        for block in self._blocks_after(revision):
+            total += _number(block.born, start, stop) - _number(block.died, start, stop)
+        for _, key, change in self._singles_after(revision):
+            if start <= key and (stop is None or key < stop):
+                total += change
+        return total
+
+    def keys(self, start: bytes, stop: bytes | None, revision: int, most: int) -> list[bytes]:
+        """Return the first ``most`` keys of [start, stop), in order, that moved after it."""
+        runs = [_inside(block.born, start, stop) for block in self._blocks_after(revision)]
+        runs += [_inside(block.died, start, stop) for block in self._blocks_after(revision)]
+        runs = [run for run in runs if run]
+        singles = {
+            key
+            for _, key, _ in self._singles_after(revision)
+            if start <= key and (stop is None or key < stop)
+        }
+        if not runs:
+            return sorted(singles)[:most]
+        runs.append(sorted(singles))
+        return list(islice((key for key, _ in groupby(merge(*runs))), most))
+
+    def forget(self, durable: int) -> None:
+        """Shorten the log, which nobody needs below ``durable`` but for speed."""
+        blocks = self._blocks
+        for _ in range(BLOCKS_FORGOTTEN):
+            if self._length <= LOG_LENGTH or blocks[0].last > durable:
+                return
+            oldest = blocks.popleft()
+            self._length -= len(oldest.entries)
+            self.floor = oldest.last
+
+    def _blocks_after(self, revision: int) -> list[_Block]:
+        """Return the blocks that are after ``revision`` as a whole."""
+        found: list[_Block] = []
+        for block in reversed(self._blocks):
+            if block.first <= revision:
+                break
+            found.append(block)
+        return found
+
+    def _singles_after(self, revision: int) -> list[_Entry]:
+        """Return the entries after ``revision`` of the tail, and of the block it lies in."""
+        found: list[_Entry] = []
+        for entry in reversed(self._tail):
+            if entry[0] <= revision:
+                return found
+            found.append(entry)
+        for block in reversed(self._blocks):
+            if block.first <= revision:
+                found += [entry for entry in block.entries if entry[0] > revision]
+                break
+        return found
+
+
+def _inside(keys: list[bytes], start: bytes, stop: bytes | None) -> list[bytes]:
+    first = bisect_left(keys, start)
+    last = len(keys) if stop is None else bisect_left(keys, stop, first)
+    return keys if last - first == len(keys) else keys[first:last]
+
+
+def _number(keys: list[bytes], start: bytes, stop: bytes | None) -> int:
+    first = bisect_left(keys, start)
+    return (len(keys) if stop is None else bisect_left(keys, stop, first)) - first

@@ -1,0 +1,1 @@
+"""What a one-node etcd does, without any wire."""

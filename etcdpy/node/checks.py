@@ -1,0 +1,195 @@
+"""
+What can be told from a request alone: is it well formed?
+
+Every check is made in etcd's order, so that of two mistakes the client hears of the same
+one from either server.
+"""
+
+from __future__ import annotations
+
+from etcdpy.errors import (
+    CustomSortUnsupportedError,
+    DuplicateKeyError,
+    EmptyKeyError,
+    InvalidSortOptionError,
+    KeyNotFoundError,
+    LeaseProvidedError,
+    RevisionFilterUnsupportedError,
+    TooManyOpsError,
+    ValueProvidedError,
+)
+from etcdpy.mvcc.keyrange import Ranges
+from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Txn
+from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest, RangeRequest
+
+_SORT_ORDERS = frozenset(RangeRequest.SortOrder.values())
+_SORT_TARGETS = frozenset(RangeRequest.SortTarget.values())
+
+
+def check_range(request: RangeRequest) -> None:
+    """
+    Check a Range.
+
+    Raises:
+        EmptyKeyError: If it names no key.
+        InvalidSortOptionError: If the sort order or target does not exist.
+
+    """
+    if not request.key:
+        raise EmptyKeyError
+    if request.sort_order not in _SORT_ORDERS or request.sort_target not in _SORT_TARGETS:
+        raise InvalidSortOptionError
+
+
+def check_range_stream(request: RangeRequest) -> None:
+    """
+    Check a RangeStream: a Range whose result can be sent while it is being read.
+
+    Raises:
+        CustomSortUnsupportedError: If it asks for an order other than by key.
+        RevisionFilterUnsupportedError: If it filters by revision.
+
+    """
+    check_range(request)
+    if request.sort_order != RangeRequest.NONE and (
+        request.sort_order != RangeRequest.ASCEND or request.sort_target != RangeRequest.KEY
+    ):
+        raise CustomSortUnsupportedError
+    if (
+        request.min_mod_revision
+        or request.max_mod_revision
+        or request.min_create_revision
+        or request.max_create_revision
+    ):
+        raise RevisionFilterUnsupportedError
+
+
+def check_put(request: PutRequest) -> None:
+    """
+    Check a Put.
+
+    Raises:
+        EmptyKeyError: If it names no key.
+        ValueProvidedError: If it gives a value and asks to keep the old one.
+        LeaseProvidedError: If it gives a lease and asks to keep the old one.
+
+    """
+    if not request.key:
+        raise EmptyKeyError
+    if request.ignore_value and request.value:
+        raise ValueProvidedError
+    if request.ignore_lease and request.lease:
+        raise LeaseProvidedError
+
+
+def check_delete_range(request: DeleteRangeRequest) -> None:
+    """
+    Check a DeleteRange.
+
+    Raises:
+        EmptyKeyError: If it names no key.
+
+    """
+    if not request.key:
+        raise EmptyKeyError
+
+
+def check_txn(request: Txn, max_ops: int) -> None:
+    """
+    Check a Txn, those nested in it and all their operations, in both branches.
+
+    Args:
+        max_ops: What the longest list of each level, summed along any way down, may be.
+
+    Raises:
+        EtcdError: Whatever is wrong first.
+
+    """
+    _check_ops(request, max_ops)
+    for ops in (request.success, request.failure):
+        # One operation is in nobody's way, unless there are more inside it.
+        if len(ops) > 1 or (ops and ops[0][0] == TXN):
+            _written(ops)
+
+
+def _check_ops(request: Txn, allowance: int) -> None:
+    longest = max(len(request.compare), len(request.success), len(request.failure))
+    if longest > allowance:
+        raise TooManyOpsError
+    for compare in request.compare:
+        if not compare.key:
+            raise EmptyKeyError
+    for kind, op in (*request.success, *request.failure):
+        if kind == RANGE:
+            check_range(op)
+        elif kind == PUT:
+            check_put(op)
+        elif kind == DELETE:
+            check_delete_range(op)
+        elif kind == TXN:
+            _check_ops(op, allowance - longest)
+        else:
+            raise KeyNotFoundError
+
+
+class _Writes:
+    """The keys that a list of operations puts, and the ranges that it deletes."""
+
+    __slots__ = ("deletes", "puts")
+
+    def __init__(self) -> None:
+        self.puts: set[bytes] = set()
+        self.deletes = Ranges()
+
+    def add_put(self, key: bytes) -> None:
+        """
+        Add a key that is put.
+
+        Raises:
+            DuplicateKeyError: If it is put, or deleted, by what was added before.
+
+        """
+        if key in self.puts or key in self.deletes:
+            raise DuplicateKeyError
+        self.puts.add(key)
+
+    def add_delete(self, key: bytes, range_end: bytes) -> None:
+        """Add a deletion."""
+        # etcd takes range_end as it stands here: one that means "all keys from here on" (a
+        # single zero byte) is below every key, so nothing conflicts with it.
+        self.deletes.add(key, range_end or key + b"\0")
+
+
+def _written(ops: list[Op]) -> _Writes | None:
+    """
+    Return what one branch writes; None if nothing.
+
+    Raises:
+        DuplicateKeyError: If it could put a key twice, or put one that it deletes.
+
+    """
+    writing = [op for op in ops if op[0] != RANGE]
+    if not writing:
+        return None
+    writes = _Writes()
+    for kind, op in writing:
+        if kind == DELETE:
+            writes.add_delete(op.key, op.range_end)
+    for kind, op in writing:
+        if kind == TXN:
+            _add_nested(writes, op)
+    for kind, op in writing:
+        if kind == PUT:
+            writes.add_put(op.key)
+    return writes
+
+
+def _add_nested(writes: _Writes, nested: Txn) -> None:
+    branches = [_written(nested.success), _written(nested.failure)]
+    # Only one branch of the nested transaction runs, so both may put the same key.
+    for key in set().union(*(branch.puts for branch in branches if branch)):
+        writes.add_put(key)
+    for branch in branches:
+        if branch:
+            for start, stop in branch.deletes:
+                writes.deletes.add(start, stop)

@@ -1,0 +1,283 @@
+"""
+Warnings of requests that take longer than an operator wants them to.
+
+``--warning-apply-duration`` is about the work of a KV request: reading, or changing the store;
+``--warning-unary-request-duration`` about all the time a client waits, the disk included. The
+lines are etcd's, but for the raft header that a request has there.
+
+The shortest requests must not pay for the longest. Work goes in slices of half a millisecond,
+so only what takes more than one is timed; and what waits is timed by the clock that was read
+when its bytes arrived. Only where a limit is so low that this would miss something, or the log
+shows every request, is each one timed for itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from etcdpy.gostd.durations import go_duration
+from etcdpy.logs import timestamp
+from etcdpy.mvcc.txn import is_read_only
+from etcdpy.mvcc.txn_request import TXN, Op, Txn
+from etcdpy.node.describe import describe
+from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb.wire import varint
+from etcdpy.services.registration import Registry, encoded
+from etcdpy.transport import SlowCalls, inline, is_inline, outcome
+
+__all__ = ["SlowRequests", "TimedRegistry"]
+
+logger = logging.getLogger(__name__)
+
+#: Below this many seconds a limit needs every request to be timed: ten slices.
+CLOSE = 0.005
+
+#: A reply up to this size is decoded to be described; a larger one would hold up the loop.
+DECODED_BYTES = 1 << 20
+
+
+class SlowRequests:
+    """
+    Judges how long requests took.
+
+    Args:
+        apply_limit: Seconds that the work of a KV request may take.
+        request_limit: Seconds that a unary request may take.
+
+    Attributes:
+        is_close: Whether every request has to be timed.
+
+    """
+
+    def __init__(self, apply_limit: float = math.inf, request_limit: float = math.inf) -> None:
+        self._apply_limit = apply_limit
+        self._request_limit = request_limit
+        self._is_verbose = logger.isEnabledFor(logging.DEBUG)
+        self.is_close = self._is_verbose or min(apply_limit, request_limit) < CLOSE
+
+    def calls(self) -> SlowCalls:
+        """Return what the transport is to look for by itself."""
+        limit = math.inf if self.is_close else self._request_limit
+        return SlowCalls(limit, self._ended_call)
+
+    def _ended_call(self, call: Any, request: Any, response: Any, took: float) -> None:
+        self.ended(call.head.path, call.peer(), request, response, took)
+
+    def applied(self, request: Message | Txn, reply: object, took: float) -> None:
+        """
+        Warn of a KV request whose work took long.
+
+        Args:
+            request: As its handler has it.
+            reply: The encoded reply.
+            took: Seconds, without the time it waited for its turn or for the disk.
+
+        """
+        if took <= self._apply_limit or not isinstance(reply, (bytes, bytearray)):
+            return
+        prefix, form = _kind(request)
+        fields = {
+            "took": go_duration(took),
+            "expected-duration": go_duration(self._apply_limit),
+            "prefix": prefix,
+            "request": form.format(describe(request)),
+            "response": _response(request, reply),
+        }
+        logger.warning("apply request took too long", fields)
+
+    def ended(self, method: str, peer: str, request: Any, response: Any, took: float) -> None:
+        """
+        Log how long a unary request took: a warning if that was too long, else for debugging.
+
+        Args:
+            method: Its full name, ``/etcdserverpb.KV/Put``.
+            peer: Who asked, as gRPC writes it.
+            request: As its handler had it.
+            response: What it returned, None if it failed.
+            took: Seconds from its arrival.
+
+        """
+        is_slow = took > self._request_limit
+        if not (is_slow or self._is_verbose):
+            return
+        fields: dict[str, object] = {
+            "start time": timestamp(time.time() - took),
+            "time spent": go_duration(took),
+            "remote": _remote(peer),
+            "response type": method,
+            **_sizes(request, None if response is None else encoded(response)),
+        }
+        # etcd: at debug level every line is a debug line.
+        logger.log(logging.DEBUG if self._is_verbose else logging.WARNING, "request stats", fields)
+
+
+def _remote(peer: str) -> str:
+    """Return a client's address as etcd logs it; a client's unix socket has no name."""
+    kind, _, address = peer.partition(":")
+    return "@" if kind == "unix" else address
+
+
+#: What etcd shows of each kind of request that goes through its raft, next to its header.
+_FORMS = {
+    pb.PutRequest: "put:<{}>",
+    pb.DeleteRangeRequest: "delete_range:{{{}}}",
+    Txn: "txn:<{}>",
+}
+
+
+def _kind(request: Message | Txn) -> tuple[str, str]:
+    """Return the prefix of a request in etcd's line, and the form its text has there."""
+    if isinstance(request, pb.RangeRequest):
+        return "read-only range ", "{}"
+    if isinstance(request, Txn) and is_read_only(request):
+        return "read-only txn ", "{}"
+    return "", _FORMS[type(request)]
+
+
+def _response(request: Message | Txn, reply: bytes | bytearray) -> str:
+    # As etcd's is at that moment: its header has only the revision yet.
+    header = reply[2 : _after_header(reply)]
+    revision = pb.ResponseHeader.FromString(bytes(header)).revision
+    size = f"size:{len(reply) - len(header) + pb.ResponseHeader(revision=revision).ByteSize()}"
+    if len(reply) > DECODED_BYTES:
+        return size
+    if isinstance(request, pb.RangeRequest):
+        return f"range_response_count:{len(pb.RangeResponse.FromString(bytes(reply)).kvs)} {size}"
+    if isinstance(request, Txn) and is_read_only(request):
+        responses = pb.TxnResponse.FromString(bytes(reply)).responses
+        counts = [
+            f"range_response_count:{len(response.response_range.kvs)}"
+            for response in responses
+            if response.WhichOneof("response") == "response_range"
+        ]
+        return f"responses:<{' '.join(counts)}> {size}"
+    return size
+
+
+def _sizes(request: Any, reply: bytes | bytearray | None) -> dict[str, object]:
+    """Return what etcd tells of a KV request and its reply; of others it tells nothing."""
+    size = 0 if reply is None else len(reply)
+    if isinstance(request, pb.PutRequest):
+        numbers = 1, request.ByteSize(), 0, size
+    elif isinstance(request, (pb.RangeRequest, pb.DeleteRangeRequest)):
+        numbers = 0, request.ByteSize(), _count(request, reply), size
+    elif not isinstance(request, Txn):
+        numbers = -1, -1, -1, -1
+    elif reply is None:
+        numbers = 0, 0, 0, 0
+    else:
+        branch = request.success if _field_2(reply) else request.failure
+        numbers = len(branch), sum(map(_op_size, branch)), 0, size
+    is_told = numbers[0] >= 0 and not (isinstance(request, Txn) and reply is None)
+    names = ("request count", "request size", "response count", "response size")
+    return {
+        **dict(zip(names, numbers, strict=True)),
+        "request content": describe(request) if is_told else "",
+    }
+
+
+def _op_size(op: Op) -> int:
+    kind, request = op
+    if kind is None:
+        return 0
+    return _field_size(_txn_size(request) if kind == TXN else request.ByteSize())
+
+
+def _txn_size(request: Txn) -> int:
+    compares = sum(_field_size(compare.ByteSize()) for compare in request.compare)
+    ops = (_field_size(_op_size(op)) for op in (*request.success, *request.failure))
+    return compares + sum(ops)
+
+
+def _field_size(size: int) -> int:
+    return 1 + len(varint(size)) + size
+
+
+def _count(request: Message, reply: bytes | bytearray | None) -> int:
+    """Return the count that a reply carries, without decoding its rows."""
+    if reply is None:
+        return 0
+    if isinstance(request, pb.DeleteRangeRequest):
+        return _field_2(reply)
+    # RangeResponse.count is the last field, and left out if it is 0. (0x20: field 4, a varint)
+    start = len(reply) - 1
+    while start > 0 and reply[start - 1] & 0x80:
+        start -= 1
+    return _varint(reply, start) if _after_header(reply) < start and reply[start - 1] == 0x20 else 0
+
+
+def _field_2(reply: bytes | bytearray) -> int:
+    """Return the number that follows the header of a reply, 0 if none does."""
+    start = _after_header(reply)
+    return _varint(reply, start + 1) if reply[start : start + 1] == b"\x10" else 0
+
+
+def _after_header(reply: bytes | bytearray) -> int:
+    # A header is far shorter than 128 bytes: its length is one byte.
+    return 2 + reply[1]
+
+
+def _varint(data: bytes | bytearray, start: int) -> int:
+    value = shift = 0
+    for byte in data[start : start + 10]:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if not byte & 0x80:
+            break
+    return value
+
+
+class TimedRegistry:
+    """
+    Registers handlers so that the time of each call is taken, where nobody else takes it.
+
+    The native transport times inline handlers by itself, as ``SlowRequests.calls`` asks it to.
+
+    Args:
+        server: Where the handlers go.
+        slow: Is told of each call.
+        every: Time inline handlers, too.
+
+    """
+
+    def __init__(self, server: Registry, slow: SlowRequests, *, every: bool) -> None:
+        self._server = server
+        self._slow = slow
+        self._every = every
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: dict[str, Any]
+    ) -> None:
+        """Serve these methods of a service."""
+        timed = {
+            name: self._timed(f"/{service_name}/{name}", handler)
+            for name, handler in method_handlers.items()
+        }
+        self._server.add_registered_method_handlers(service_name, timed)
+
+    def _timed(self, method: str, handler: Any) -> Any:
+        behavior, slow = handler.unary_unary, self._slow
+        if behavior is None or (is_inline(behavior) and not self._every):
+            return handler
+
+        async def timed(request: Any, context: Any) -> Any:
+            began = time.monotonic()
+            response = None
+            try:
+                response = await outcome(behavior(request, context))
+                return response
+            finally:
+                took = time.monotonic() - began
+                slow.ended(method, context.peer(), request, response, took)
+
+        return grpc.unary_unary_rpc_method_handler(
+            inline(timed) if is_inline(behavior) else timed,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )

@@ -1,0 +1,161 @@
+"""
+The life of a server: bind, open, serve, drain, close.
+
+What can go wrong is found in the order of cost: settings, then ports, then the data directory.
+On the way down the order turns round, so that nothing is acknowledged after the store is closed.
+
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+from etcdpy import logs
+from etcdpy.config import Config, InvalidConfigError, check_bootstrap, check_learners
+from etcdpy.node.slow_requests import SlowRequests
+from etcdpy.server import signals, startup, startup_log
+from etcdpy.server.assembly import Services, build_services
+from etcdpy.server.listeners import ListenError, address_of, bind_all
+from etcdpy.server.transports import Transport, accept, make_transport
+from etcdpy.storage import StorageError
+
+__all__ = ["FatalError", "run"]
+
+logger = logging.getLogger(__name__)
+
+
+class FatalError(Exception):
+    """
+    The server cannot serve, or cannot go on: to be logged, and the process to end with 1.
+
+    Attributes:
+        message: The line's ``msg``, in etcd's words where etcd has any.
+        fields: The line's other fields.
+
+    """
+
+    def __init__(self, message: str, fields: dict[str, object]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = fields
+
+
+def run(config: Config) -> int:
+    """
+    Serve until SIGTERM or SIGINT, then end the process by that signal.
+
+    Returns:
+        The exit status, where the signal cannot end the process.
+
+    Raises:
+        FatalError: The server could not start, or its store failed.
+
+    """
+    loop = _new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        number = loop.run_until_complete(serve(config))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    logs.flush()
+    return signals.end_by(number)
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+async def serve(config: Config) -> signal.Signals:
+    """
+    Serve until a signal asks to stop; return it once everything is closed.
+
+    Raises:
+        FatalError: As in ``run``.
+
+    """
+    try:
+        initialized = startup.is_initialized(Path(config.data_dir))
+    except startup.DataDirUnreadableError as error:
+        fields: dict[str, object] = {"dir": config.data_dir, "error": str(error)}
+        raise FatalError("failed to list data directory", fields) from error
+    try:
+        return await _serve_on_listeners(config, initialized)
+    except (ListenError, InvalidConfigError, StorageError) as error:
+        # etcd's words for whatever keeps it from starting.
+        raise FatalError("discovery failed", {"error": str(error)}) from error
+
+
+async def _serve_on_listeners(config: Config, initialized: bool) -> signal.Signals:
+    urls = startup_log.texts(config.listen_client_urls)
+    logger.info("configuring client listeners", {"listen-client-urls": urls})
+    reuse_port = config.socket_reuse_port
+    with bind_all(config.listen_client_urls, reuse_port=reuse_port) as listeners:
+        startup_log.log_settings(config, initialized)
+        slow = SlowRequests(config.warning_apply_duration, config.slow_request_seconds)
+        transport = make_transport(config, slow.calls())
+        services = await _bootstrap(config, initialized, transport, slow)
+        startup_log.log_member(config, services.node, initialized)
+        try:
+            return await _serve_until_signal(config, transport, listeners, services)
+        finally:
+            await services.close()
+            logger.info("closed etcd server", startup_log.identity(config))
+
+
+async def _bootstrap(
+    config: Config, initialized: bool, transport: Transport, slow: SlowRequests
+) -> Services:
+    try:
+        check_learners(config)
+        if not initialized:
+            check_bootstrap(config)
+        return await build_services(config, transport, slow)
+    except (InvalidConfigError, StorageError) as error:
+        logger.error("bootstrap failed", {"error": str(error)})
+        raise
+
+
+async def _serve_until_signal(
+    config: Config,
+    transport: Transport,
+    listeners: list[socket.socket],
+    services: Services,
+) -> signal.Signals:
+    arrived = signals.first_signal()
+    addresses = [address_of(listener) for listener in listeners]
+    await accept(transport, listeners)
+    startup_log.log_serving(config, services.node, addresses)
+    startup.notify_ready()
+    failed = services.failed
+    futures: set[asyncio.Future[Any]] = {arrived, failed}
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    if failed.done():
+        # Nobody may be told that a write is safe any more, so there is no draining either.
+        services.abandon()
+        await transport.stop(0)
+        raise FatalError("cannot write to the store", {"error": str(failed.exception())})
+    number = arrived.result()
+    await _drain(config, transport, services, number)
+    return number
+
+
+async def _drain(
+    config: Config, transport: Transport, services: Services, number: signal.Signals
+) -> None:
+    logger.info("received signal; shutting down", {"signal": signals.NAMES[number]})
+    logger.info("closing etcd server", startup_log.identity(config))
+    startup.notify_stopping()
+    # Running calls may take that long to finish; what waits even then is cut off.
+    asyncio.get_running_loop().call_later(config.request_timeout, services.abandon)
+    await transport.stop(config.request_timeout)

@@ -1,0 +1,82 @@
+"""
+Choosing what carries gRPC, and giving it the sockets that were bound.
+
+The native transport is the one to use. grpcio's server hosts the same services and is what the
+native one is checked against.
+
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+from etcdpy.config import Config
+from etcdpy.errors import StoppedError
+from etcdpy.server.listeners import ListenError
+from etcdpy.transport import ReferenceServer, Server, ServerOptions, SlowCalls
+
+__all__ = ["Transport", "accept", "make_transport", "options_of"]
+
+Transport = Server | ReferenceServer
+
+#: The pause between a client's pings that grpc-go enforces by itself, where etcd sets none.
+GRPC_GO_MIN_TIME = 300.0
+
+_UNLIMITED_STREAMS = 2**32 - 1
+
+
+def make_transport(config: Config, slow: SlowCalls | None = None) -> Transport:
+    """
+    Return the transport that the settings name, listening nowhere yet.
+
+    Args:
+        slow: Is told of slow calls; by the native transport, and of handlers without a task.
+
+    """
+    options = options_of(config)
+    return Server(options, slow=slow) if config.transport == "native" else ReferenceServer(options)
+
+
+def options_of(config: Config) -> ServerOptions:
+    """Return the settings that are the transport's, with etcd's special values resolved."""
+    streams = config.max_concurrent_streams
+    keepalive = bool(config.grpc_keepalive_interval and config.grpc_keepalive_timeout)
+    min_time = config.grpc_keepalive_min_time
+    return ServerOptions(
+        max_receive_message=config.max_message_bytes,
+        # grpc-go takes 0 for no limit as well.
+        max_concurrent_streams=None if streams in (0, _UNLIMITED_STREAMS) else streams,
+        keepalive_interval=config.grpc_keepalive_interval if keepalive else 0.0,
+        keepalive_timeout=config.grpc_keepalive_timeout,
+        keepalive_min_time=min_time if min_time > 0 else GRPC_GO_MIN_TIME,
+        stopped_message=StoppedError.TEXT,
+    )
+
+
+async def accept(transport: Transport, listeners: Sequence[socket.socket]) -> None:
+    """
+    Have ``transport`` serve the connections that arrive at ``listeners``.
+
+    Raises:
+        ListenError: grpcio cannot listen there.
+
+    """
+    for listener in listeners:
+        if isinstance(transport, Server):
+            await transport.listen_socket(listener)
+        else:
+            await _listen_again(transport, listener)
+
+
+async def _listen_again(transport: ReferenceServer, listener: socket.socket) -> None:
+    """Listen where ``listener`` does: grpcio binds addresses, it does not take sockets."""
+    name = listener.getsockname()
+    listener.close()
+    try:
+        if isinstance(name, str):
+            await transport.listen_unix(name)
+        else:
+            await transport.listen_tcp(name[0], name[1])
+    except RuntimeError as error:
+        raise ListenError(str(error)) from error

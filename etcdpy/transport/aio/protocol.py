@@ -1,0 +1,183 @@
+"""The asyncio shell of an HTTP/2 connection: it reads the clock, writes, and closes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import Final, Protocol, cast
+
+from etcdpy.transport.grpc.connection import Connection
+from etcdpy.transport.grpc.dispatcher import Dispatcher
+from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
+from etcdpy.transport.limits import LINGER_SECONDS, STALLED_WRITE_SECONDS, ServerOptions
+
+_WRITE_BUFFER: Final = 256 << 10
+"""Bytes that TCP has not taken before we stop: reading, too, as each request means output."""
+
+
+class Host(Protocol):
+    """The server, as its connections see it."""
+
+    options: ServerOptions
+    dispatcher: Dispatcher
+    memory: RequestHeadCache
+    connections: set[Http2Protocol]
+
+    def forget(self, connection: Http2Protocol) -> None:
+        """Note that a connection is gone."""
+
+
+class Http2Protocol(asyncio.Protocol):
+    """One connection, from the first byte of its preface on."""
+
+    __slots__ = (
+        "_connection",
+        "_host",
+        "_is_closing",
+        "_is_paused",
+        "_is_scheduled",
+        "_loop",
+        "_stalled",
+        "_transport",
+    )
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._is_scheduled = False
+        self._is_closing = False
+        self._is_paused = False
+        self._stalled: tuple[int, float] | None = None
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_BUFFER)
+        host = self._host
+        self._connection = Connection(
+            host.dispatcher,
+            host.memory,
+            host.options,
+            time.monotonic(),
+            peer=peer_name(transport),
+            driver=self,
+        )
+        _set_user_timeout(transport, host.options)
+        host.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_closing:
+            return
+        self._connection.receive(data, time.monotonic())
+        self.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_closing = True
+        self._host.forget(self)
+        self._connection.lost()
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+        self._connection.sender.pause()
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._stalled = None
+        self._connection.resume()
+        self._transport.resume_reading()
+        self.schedule()
+
+    # What the connection and the server call.
+
+    def flush(self) -> None:
+        """Write what there is, in one go, and close if that was all."""
+        self._is_scheduled = False
+        sender = self._connection.sender
+        while sender.out and not self._transport.is_closing():
+            self._transport.write(sender.take())
+        if self._connection.is_finished and not self._is_closing:
+            self._close()
+
+    def tick(self, now: float) -> None:
+        """Look at the clock, about once a second."""
+        if self._is_closing:
+            return
+        self._connection.tick(now)
+        self.flush()
+        if self._is_paused:
+            self._check_progress(now)
+
+    def shut_down(self) -> None:
+        """Let the client finish what it has begun and then close."""
+        self._connection.shut_down(time.monotonic())
+        self.flush()
+
+    def stop(self) -> None:
+        """End every call now and close."""
+        self._connection.stop()
+        self.flush()
+
+    def abort(self) -> None:
+        """Close without another word."""
+        self._transport.abort()
+
+    def schedule(self) -> None:
+        """Write in the next turn of the loop, with all that comes until then."""
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def _check_progress(self, now: float) -> None:
+        """Give up a peer that takes no byte of what is to be written."""
+        waiting = self._transport.get_write_buffer_size()
+        if self._stalled is None or self._stalled[0] != waiting:
+            self._stalled = (waiting, now)
+        elif now - self._stalled[1] >= STALLED_WRITE_SECONDS:
+            self._transport.abort()
+
+    def _close(self) -> None:
+        """Close, but read on for a moment: unread input makes TCP drop our last words."""
+        self._is_closing = True
+        # Handlers learn now, not when the peer pleases.
+        self._connection.lost()
+        if self._is_paused:
+            self._transport.resume_reading()
+        close_gently(self._transport, self._loop)
+
+
+def close_gently(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    """Say that no more will come, and drop what still arrives until the peer closes, too."""
+    try:
+        if transport.is_closing() or not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+    except OSError:  # the peer is gone already
+        transport.abort()
+        return
+    loop.call_later(LINGER_SECONDS, transport.abort)
+
+
+def peer_name(transport: asyncio.BaseTransport) -> str:
+    """Return the address of the other side as gRPC writes it."""
+    name = transport.get_extra_info("peername")
+    if isinstance(name, tuple) and len(name) == 2:
+        return f"ipv4:{name[0]}:{name[1]}"
+    if isinstance(name, tuple):
+        return f"ipv6:[{name[0]}]:{name[1]}"
+    # A client's unix socket has no name of its own.
+    return f"unix:{transport.get_extra_info('sockname') or ''}"
+
+
+def _set_user_timeout(transport: asyncio.BaseTransport, options: ServerOptions) -> None:
+    """Have the kernel notice a dead peer as fast as the keepalive would, where it can."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    peer = transport.get_extra_info("socket")
+    if option is None or peer is None or not options.keepalive_interval:
+        return
+    if peer.family in (socket.AF_INET, socket.AF_INET6):
+        milliseconds = int(options.keepalive_timeout * 1000)
+        peer.setsockopt(socket.IPPROTO_TCP, option, milliseconds)

@@ -1,0 +1,191 @@
+"""A gRPC server on asyncio, with the registration surface of ``grpc.aio.Server``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import grpc
+
+from etcdpy.transport.aio.protocol import Http2Protocol
+from etcdpy.transport.aio.sniffer import NotFoundOverHttp1, ProtocolFactory, Sniffer
+from etcdpy.transport.grpc.dispatcher import Dispatcher
+from etcdpy.transport.grpc.observer import SlowCalls
+from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
+from etcdpy.transport.grpc.routes import RouteTable
+from etcdpy.transport.http import HttpHandler, not_found
+from etcdpy.transport.limits import FIRST_FRAMES_SECONDS, LINGER_SECONDS, ServerOptions
+
+_TICK_SECONDS: Final = 1.0
+_BACKLOG: Final = 4096
+"""Connections that may wait to be accepted: a thousand clients may come at once."""
+
+
+class Server:
+    """
+    Serves registered handlers on any number of addresses.
+
+    Must be used on one event loop's thread. Register first, then listen, then stop, once.
+
+    Attributes:
+        options: As given.
+
+    """
+
+    dispatcher: Dispatcher
+
+    def __init__(
+        self,
+        options: ServerOptions | None = None,
+        *,
+        http: HttpHandler = not_found,
+        http1: ProtocolFactory = NotFoundOverHttp1,
+        slow: SlowCalls | None = None,
+    ) -> None:
+        """
+        Make a server that listens nowhere yet.
+
+        Args:
+            options: Bounds and times.
+            http: Answers requests over HTTP/2 that are not gRPC.
+            http1: Makes the protocol of each HTTP/1.1 connection, which is told of the
+                connection and its first bytes as asyncio would.
+            slow: Is told of the slow calls among those that have no task.
+
+        """
+        self.options = options or ServerOptions()
+        self.connections: set[Http2Protocol] = set()
+        self._routes = RouteTable()
+        self.memory = RequestHeadCache(self._routes)
+        self._http = http
+        self._http1 = http1
+        self._slow = slow
+        self._sniffers: set[Sniffer] = set()
+        self._listeners: list[asyncio.Server] = []
+        self._unix_paths: list[str] = []
+        self._emptied = asyncio.Event()
+        self._ticker: asyncio.TimerHandle | None = None
+
+    def add_generic_rpc_handlers(
+        self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]
+    ) -> None:
+        """Register handlers that are asked for each path that has no registered method."""
+        self._routes.add_generic(generic_rpc_handlers)
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        """Register the methods of a service."""
+        self._routes.add_methods(service_name, method_handlers)
+
+    async def listen_tcp(
+        self, host: str, port: int, *, ssl_context: ssl.SSLContext | None = None
+    ) -> int:
+        """
+        Accept connections on a TCP port and return which it is; port 0 picks a free one.
+
+        Raises:
+            OSError: The address is in use or not ours.
+
+        """
+        loop = self._start()
+        listener = await loop.create_server(
+            self._sniffer, host, port, backlog=_BACKLOG, **_tls(ssl_context)
+        )
+        self._listeners.append(listener)
+        return int(listener.sockets[0].getsockname()[1])
+
+    async def listen_unix(self, path: str, *, ssl_context: ssl.SSLContext | None = None) -> None:
+        """
+        Accept connections on a unix socket; one left behind by a dead server is replaced.
+
+        Raises:
+            OSError: It cannot be made there.
+
+        """
+        loop = self._start()
+        listener = await loop.create_unix_server(
+            self._sniffer, path, backlog=_BACKLOG, **_tls(ssl_context)
+        )
+        self._listeners.append(listener)
+        self._unix_paths.append(path)
+
+    async def listen_socket(self, bound: socket.socket) -> None:
+        """Accept connections on a socket that is bound already; ``stop`` closes it."""
+        loop = self._start()
+        create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
+        self._listeners.append(await create(self._sniffer, sock=bound, backlog=_BACKLOG))
+
+    async def stop(self, grace: float | None = None) -> None:
+        """
+        Stop listening, let calls end, and close all connections.
+
+        Args:
+            grace: Seconds after which the remaining calls end with UNAVAILABLE; None is 0.
+
+        """
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        for path in self._unix_paths:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        self._unix_paths.clear()
+        for sniffer in list(self._sniffers):
+            sniffer.close()
+        if grace:
+            for connection in list(self.connections):
+                connection.shut_down()
+            await self._all_closed(grace)
+        for connection in list(self.connections):
+            connection.stop()
+        await self._all_closed(2 * LINGER_SECONDS)
+        for connection in list(self.connections):
+            connection.abort()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+            await self.dispatcher.close()
+
+    def _sniffer(self) -> Sniffer:
+        return Sniffer(partial(Http2Protocol, self), self._http1, self._sniffers)
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if self._ticker is None:
+            self.dispatcher = Dispatcher(loop, self._http, self._slow)
+            self._ticker = loop.call_later(_TICK_SECONDS, self._tick, loop)
+        return loop
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = time.monotonic()
+        for connection in list(self.connections):
+            connection.tick(now)
+        self._ticker = loop.call_later(_TICK_SECONDS, self._tick, loop)
+
+    def forget(self, connection: Http2Protocol) -> None:
+        """Note that a connection is gone."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._emptied.set()
+
+    async def _all_closed(self, seconds: float) -> None:
+        """Wait for the connections to be gone, but no longer than that."""
+        if self.connections:
+            self._emptied.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), seconds)
+
+
+def _tls(context: ssl.SSLContext | None) -> dict[str, Any]:
+    """Return what asyncio's listeners take for TLS; a handshake is among the first frames."""
+    if context is None:
+        return {}
+    return {"ssl": context, "ssl_handshake_timeout": FIRST_FRAMES_SECONDS}

@@ -1,0 +1,117 @@
+"""
+Tells by the first bytes what a client speaks, and hands the connection to who speaks it, too.
+
+One port serves HTTP/2 and HTTP/1.1. A connection never changes from one to the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Final, cast
+
+from etcdpy.transport.aio.protocol import close_gently
+from etcdpy.transport.http import NOT_FOUND_BODY
+from etcdpy.transport.http2.frames import PREFACE
+from etcdpy.transport.limits import FIRST_FRAMES_SECONDS
+
+ProtocolFactory = Callable[[], asyncio.Protocol]
+
+_MAX_REQUEST_LINE: Final = 4096
+_IS_REQUEST_LINE: Final = re.compile(rb"[!-~]+ [!-~\x80-\xff]+ HTTP/1\.[0-9]\r?").fullmatch
+_MAY_BECOME_ONE: Final = re.compile(rb"[!-~]+( [!-~\x80-\xff]*( [HTP/1.0-9]{0,8}\r?)?)?").fullmatch
+
+
+class Sniffer(asyncio.Protocol):
+    """The first protocol of each connection, until it is known what comes."""
+
+    def __init__(
+        self, http2: ProtocolFactory, http1: ProtocolFactory, sniffers: set[Sniffer]
+    ) -> None:
+        self._http2 = http2
+        self._http1 = http1
+        self._sniffers = sniffers
+        self._buffer = b""
+        self._transport: asyncio.Transport
+        self._timer: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._sniffers.add(self)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(FIRST_FRAMES_SECONDS, self._transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        factory = self._decide()
+        if factory is not None:
+            self._done()
+            protocol = factory()
+            self._transport.set_protocol(protocol)
+            protocol.connection_made(self._transport)
+            protocol.data_received(self._buffer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._done()
+
+    def close(self) -> None:
+        """Close a connection that has not said what it wants."""
+        self._transport.close()
+
+    def _decide(self) -> ProtocolFactory | None:
+        """Return who goes on, or None to wait or if the connection was closed."""
+        if self._buffer.startswith(PREFACE):
+            return self._http2
+        if PREFACE.startswith(self._buffer):
+            return None
+        line, newline, _ = self._buffer.partition(b"\n")
+        if newline and len(line) <= _MAX_REQUEST_LINE and _IS_REQUEST_LINE(line):
+            return self._http1
+        if newline or len(line) > _MAX_REQUEST_LINE or not _MAY_BECOME_ONE(line):
+            self._transport.close()
+        return None
+
+    def _done(self) -> None:
+        self._timer.cancel()
+        self._sniffers.discard(self)
+
+
+_ANSWER: Final = (
+    b"HTTP/1.1 404 Not Found\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\n"
+    b"X-Content-Type-Options: nosniff\r\n"
+    b"Connection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(NOT_FOUND_BODY), NOT_FOUND_BODY)
+)
+
+
+class NotFoundOverHttp1(asyncio.Protocol):
+    """Answers HTTP/1.1 when nobody else does: nothing is here."""
+
+    _MAX_HEAD: Final = 16384
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._is_answered = False
+        self._transport: asyncio.Transport
+        self._timer: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(FIRST_FRAMES_SECONDS, self._transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_answered:
+            return
+        self._buffer += data
+        if b"\r\n\r\n" in self._buffer or len(self._buffer) > self._MAX_HEAD:
+            self._is_answered = True
+            self._timer.cancel()
+            self._transport.write(_ANSWER)
+            # Reading on keeps TCP from dropping the answer when a body is under way.
+            close_gently(self._transport, asyncio.get_running_loop())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()

@@ -1,0 +1,754 @@
+"""
+The receiving half of an HTTP/2 connection, and the rules between both halves. Does no I/O.
+
+Whoever drives a connection hands it what arrived, with the time, then writes what
+``sender.take()`` returns, until it is empty, and closes once ``is_finished``. Calls go to an
+:class:`CallHandler` as they become complete; it answers through ``sender``, at once or later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from struct import Struct
+from typing import Final, Protocol
+
+from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.grpc.call_handler import CallHandler
+from etcdpy.transport.grpc.messages import PREFIX, PREFIX_SIZE
+from etcdpy.transport.grpc.request_head import (
+    METADATA,
+    MalformedRequest,
+    RequestHead,
+    check_trailers,
+)
+from etcdpy.transport.grpc.request_head_cache import RequestHeadCache, RequestHeadReader, Timed
+from etcdpy.transport.grpc.sender import Sender
+from etcdpy.transport.grpc.stalls import Stalls
+from etcdpy.transport.grpc.status import NUMBER_OF, UNAVAILABLE
+from etcdpy.transport.http2 import frames
+from etcdpy.transport.http2.blocks import Block, BlockReader
+from etcdpy.transport.http2.faults import (
+    AbuseGuard,
+    ConnectionFault,
+    compression_fault,
+    illegal_stream,
+    require_connection,
+    require_size,
+    require_stream,
+    stream_in,
+    strip_padding,
+)
+from etcdpy.transport.http2.frames import (
+    END_HEADERS,
+    END_STREAM,
+    FRAME_HEAD,
+    HEADER_SIZE,
+    HEADERS,
+    MAX_FRAME_SIZE,
+    MAX_STREAM_ID,
+    PADDED,
+)
+from etcdpy.transport.http2.goaway import GracefulShutdown, Stage
+from etcdpy.transport.http2.hpack import HeaderListTooLarge, HpackError
+from etcdpy.transport.http2.keepalive import Keepalive, PingPolicy
+from etcdpy.transport.http2.settings import obey
+from etcdpy.transport.limits import (
+    CONNECTION_WINDOW,
+    FIRST_FRAMES_SECONDS,
+    FREE_ORPHANS,
+    INITIAL_STREAM_WINDOW,
+    MAX_BUFFERED,
+    ServerOptions,
+)
+
+_logger: Final = logging.getLogger(__name__)
+
+_DATA_AND_PREFIX: Final = Struct(">IBIBI")
+"""The head of a DATA frame and the prefix of the message it begins with."""
+_DATA_AND_PREFIX_SIZE: Final = 14
+
+
+class Driver(Protocol):
+    """Who writes what a connection has to send."""
+
+    def schedule(self) -> None:
+        """Write in the next turn of the loop, with all that comes until then."""
+
+    def flush(self) -> None:
+        """Write now."""
+
+
+class Connection:
+    """
+    One client's connection.
+
+    Attributes:
+        app: Who runs the handlers.
+        options: The server's.
+        sender: The sending half.
+        streams: The open streams.
+        complete: Calls whose request became complete, to be started when all that arrived
+            together has been looked at: an END_STREAM in a frame of its own often follows.
+            They stay here while the client does not read what it has asked for.
+        prompt: Streams each of whose requests gets a response, and has got it: the next one
+            goes straight to the handler.
+        peer: The client's address as gRPC writes it.
+        now: When what was read last had arrived, in monotonic seconds.
+
+    """
+
+    # More attributes than an instance keeps in line: else each look at one is a dict lookup.
+    __slots__ = (
+        "_abuse",
+        "_begun",
+        "_blocks",
+        "_buffer",
+        "_direct_limit",
+        "_driver",
+        "_heads",
+        "_incomplete",
+        "_is_over",
+        "_is_plain",
+        "_is_receiving",
+        "_keepalive",
+        "_last_goaway_id",
+        "_last_id",
+        "_needs_preface",
+        "_needs_settings",
+        "_new_call",
+        "_orphans",
+        "_policy",
+        "_room",
+        "_shutdown",
+        "_stalls",
+        "_uncredited",
+        "_waits_since",
+        "awaiting_next",
+        "call_handler",
+        "complete",
+        "now",
+        "options",
+        "peer",
+        "sender",
+        "streams",
+    )
+
+    def __init__(
+        self,
+        app: CallHandler,
+        memory: RequestHeadCache,
+        options: ServerOptions,
+        now: float,
+        *,
+        peer: str = "",
+        driver: Driver | None = None,
+    ) -> None:
+        self.call_handler = app
+        self.options = options
+        self.peer = peer
+        self._driver = driver
+        self._incomplete: list[Call] = []
+        self._new_call = app.call_type
+        self.streams: dict[int, Call] = {}
+        self.complete: deque[Call] = deque()
+        self.awaiting_next: dict[int, Call] = {}
+        self._policy = PingPolicy(options.keepalive_min_time)
+        self.sender = Sender(self.streams, self._policy)
+        self._keepalive = Keepalive(options.keepalive_interval, options.keepalive_timeout, now)
+        self._heads = RequestHeadReader(memory)
+        self._shutdown = GracefulShutdown()
+        self._abuse = AbuseGuard()
+        self.now = now
+        self._buffer = b""
+        self._is_receiving = False
+        self._is_over = False
+        self._needs_preface = True
+        self._needs_settings = True
+        self._waits_since: float | None = now
+        self._last_id = 0
+        self._last_goaway_id = frames.MAX_STREAM_ID
+        self._begun = 0
+        self._orphans = 0
+        self._room = options.live_streams
+        self._uncredited = 0
+        self._direct_limit = min(options.max_receive_message, MAX_FRAME_SIZE - PREFIX_SIZE)
+        self._blocks = BlockReader()
+        self._is_plain = False
+        self._stalls = Stalls()
+
+    # What the driver calls.
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take what arrived, in pieces of any size."""
+        if self._is_over:
+            return
+        self.now = self._keepalive.last_read = now
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        self._is_receiving = True
+        try:
+            if self._needs_preface:
+                data = self._read_preface(data)
+            start = self._read_awaiting_next(data) if self.awaiting_next else 0
+            if start < len(data):
+                self._read_frames(data, now, start)
+                self._start_complete()
+                self._watch_incomplete()
+        except ConnectionFault as fault:
+            self._end(fault.code, fault.debug)
+        except Exception:
+            # A fault of ours must not become a riddle to the client.
+            _logger.exception("connection of %s failed", self.peer)
+            self._end(frames.INTERNAL_ERROR)
+        finally:
+            self._is_receiving = False
+
+    def tick(self, now: float) -> None:
+        """Look at the clock, about once a second."""
+        if self._is_over:
+            return
+        if self._waits_since is not None and now - self._waits_since >= FIRST_FRAMES_SECONDS:
+            self._end(frames.PROTOCOL_ERROR, "handshake or header block took too long")
+        elif self._keepalive.is_dead(now):
+            self._is_over = True
+        elif self._keepalive.needs_ping(now):
+            self.sender.out.append(frames.ping(bytes(8)))
+        if self._shutdown.is_overdue(now):
+            self._drain()
+        for call in self._stalls.find(self.streams.values(), now):
+            self.sender.reset(call, frames.CANCEL)
+        self._start_complete()
+
+    def resume(self) -> None:
+        """Note that the transport takes output again, after ``sender.pause()``."""
+        self.sender.resume()
+        self._start_complete()
+
+    def shut_down(self, now: float) -> None:
+        """Ask the client to go elsewhere; serve what it has begun, then be finished."""
+        if self._needs_preface:
+            self._is_over = True
+        elif not self._is_over:
+            self.sender.out.append(self._shutdown.announce(now))
+
+    def stop(self) -> None:
+        """End every call, and then the connection, at once."""
+        for call in list(self.streams.values()):
+            self.sender.cut(call, UNAVAILABLE, self.options.stopped_message)
+            self.call_handler.cancel(call)
+        if not self._is_over and not self._needs_preface:
+            self._end(frames.NO_ERROR)
+        self._is_over = True
+
+    def lost(self) -> None:
+        """Note that the transport is gone: nothing can be answered any more."""
+        self._is_over = True
+        for call in list(self.streams.values()):
+            self._gone(call)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether to close the transport once the output is written."""
+        if self._is_over:
+            return True
+        return self._shutdown.stage is Stage.DRAINING and not self.streams
+
+    def touch(self) -> None:
+        """Have output written before long that did not come of :meth:`receive`."""
+        if self._driver is not None and not self._is_receiving:
+            self._driver.schedule()
+
+    def write(self) -> None:
+        """Have it written now: for who has given answers to many calls at once."""
+        if self._driver is not None and not self._is_receiving:
+            self._driver.flush()
+
+    # What calls and handlers report.
+
+    def fault(self, call: Call, code: int) -> None:
+        """Reset a stream for what the peer did on it."""
+        self._abuse.count_fault()
+        call.is_answered = True
+        self.sender.reset(call, code)
+        self.call_handler.cancel(call)
+
+    def expect(self, call: Call) -> None:
+        """Let the next request of a stream go straight to its handler, which waits for it."""
+        if not call.buffered and call.head.content_length < 0:
+            self.awaiting_next[call.stream_id] = call
+
+    def orphaned(self, call: Call) -> None:
+        """Note a handler that goes on without its stream; it still counts as a live one."""
+        call.is_orphan = True
+        self._orphans += 1
+        self._update_room()
+
+    def orphan_ended(self) -> None:
+        """Note that such a handler has ended."""
+        self._orphans -= 1
+        self._update_room()
+
+    # Frames.
+
+    def _read_preface(self, data: bytes) -> bytes:
+        head = data[: len(frames.PREFACE)]
+        if not frames.PREFACE.startswith(head):
+            self._is_over = True
+            return b""
+        if len(head) < len(frames.PREFACE):
+            self._buffer = data
+            return b""
+        self._needs_preface = False
+        self.sender.out.append(self.options.first_frames())
+        return data[len(head) :]
+
+    def _read_awaiting_next(self, data: bytes) -> int:
+        """
+        Have requests answered by handlers that wait for them; return where other bytes begin.
+
+        Fast path: a read mostly holds one such request, and nothing else.
+        """
+        if not self._is_plain:
+            return 0
+        unpack, prompt, limit = _DATA_AND_PREFIX.unpack_from, self.awaiting_next, self._direct_limit
+        pos = 0
+        while len(data) - pos >= _DATA_AND_PREFIX_SIZE:
+            word, flags, stream_id, is_compressed, length = unpack(data, pos)
+            call = prompt.get(stream_id)
+            size = length + PREFIX_SIZE
+            end = pos + HEADER_SIZE + size
+            if (
+                call is None
+                or word != size << 8  # DATA, and exactly this message
+                or flags
+                or is_compressed
+                or length > limit
+                or end > len(data)
+            ):
+                break
+            self._uncredited += size
+            call.bypassed += size
+            if call.bypassed >= _ACCOUNT_AT:
+                call.account()
+            self.call_handler.answer_one(call, data[pos + _DATA_AND_PREFIX_SIZE : end])
+            pos = end
+        if self._uncredited >= _CREDIT_AT:
+            self._credit()
+        return pos
+
+    def _read_frames(self, data: bytes, now: float, pos: int) -> None:
+        """
+        Read all whole frames from ``pos`` on and keep the rest.
+
+        The loop is the hot path of the server: a call of a known kind whose request is one
+        HEADERS and one DATA frame, both here, goes from bytes to handler without a detour.
+        """
+        unpack = FRAME_HEAD.unpack_from
+        unpack_data = _DATA_AND_PREFIX.unpack_from
+        known = self._heads.known
+        new_call = self._new_call
+        start_unary = self.call_handler.start_unary
+        streams = self.streams
+        end = len(data)
+        while end - pos >= HEADER_SIZE:
+            word, flags, stream_id = unpack(data, pos)
+            start = pos + HEADER_SIZE
+            pos = start + (word >> 8)
+            if pos > end:
+                if word >> 8 > MAX_FRAME_SIZE:
+                    raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+                pos = start - HEADER_SIZE
+                break
+            if (
+                word & 0xFF == HEADERS
+                and flags == END_HEADERS
+                and word <= _MAX_HEADERS_WORD
+                and self._last_id < stream_id <= MAX_STREAM_ID
+                and stream_id & 1
+                and self._is_plain
+            ):
+                self._last_id = stream_id
+                self._begun += 1
+                block = data[start:pos]
+                timed = known.get(block) or self._read_request(stream_id, block)
+                if timed is None:
+                    continue
+                head, timeout = timed
+                if (
+                    head.direct
+                    and end - pos >= _DATA_AND_PREFIX_SIZE
+                    and len(streams) < self._room
+                    and not self.sender.is_congested
+                ):
+                    word, flags, data_stream_id, is_compressed, length = unpack_data(data, pos)
+                    start = pos + _DATA_AND_PREFIX_SIZE
+                    if (
+                        word == (length + PREFIX_SIZE) << 8  # DATA, and exactly this message
+                        and flags == END_STREAM
+                        and data_stream_id == stream_id
+                        and not is_compressed
+                        and length <= self._direct_limit
+                        and start + length <= end
+                        and head.content_length in (-1, length + PREFIX_SIZE)
+                    ):
+                        pos = start + length
+                        self._uncredited += length + PREFIX_SIZE
+                        if self._uncredited >= _CREDIT_AT:
+                            self._credit()
+                        deadline = None if timeout is None else now + timeout
+                        call = new_call(self, stream_id, head, deadline, True)
+                        start_unary(call, data[start:pos])
+                        if not call.is_closed:
+                            streams[stream_id] = call
+                        continue
+                self._begin(stream_id, head, timeout, is_ended=False)
+                continue
+            kind = word & 0xFF
+            if self._blocks.is_open and kind != frames.CONTINUATION:
+                raise ConnectionFault(frames.PROTOCOL_ERROR, "a header block is not complete")
+            if self._needs_settings and (kind != frames.SETTINGS or flags & frames.ACK):
+                raise ConnectionFault(frames.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+            if word >> 8 > MAX_FRAME_SIZE:
+                raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+            if kind < len(_HANDLERS):
+                _HANDLERS[kind](self, flags, stream_id & MAX_STREAM_ID, data[start:pos])
+            else:
+                self._count_useless()  # RFC 9113 4.1: ignored
+        if pos < end:
+            self._buffer = data[pos:]
+
+    def _start_complete(self) -> None:
+        """Start what is complete, unless so much output waits that more must not be made."""
+        while self.complete and not self.sender.is_congested:
+            call = self.complete.popleft()
+            if call.is_answered:
+                continue
+            if call.head.http_fields is not None:
+                self.call_handler.start_http(call, call.take_body())
+            else:
+                assert call.incoming is not None
+                message, call.incoming.message = call.incoming.message, None
+                assert message is not None
+                self._start_unary(call, message)
+
+    def _watch_incomplete(self) -> None:
+        """Watch the deadlines of calls whose request did not follow at once."""
+        for call in self._incomplete:
+            if not (call.is_running or call.is_answered):
+                self.call_handler.watch(call)
+        self._incomplete.clear()
+
+    def _start_unary(self, call: Call, message: bytes) -> None:
+        # Watched while the request was incomplete; a handler is only if it has to wait.
+        if call.tick:
+            self.call_handler.unwatch(call)
+        self.call_handler.start_unary(call, message)
+
+    # Requests.
+
+    def _read_request(self, stream_id: int, block: bytes) -> Timed | None:
+        """Return what a block asks for; None if that is refused, which has been said."""
+        try:
+            return self._heads.read(block)
+        except HpackError as error:
+            raise compression_fault(error) from None
+        except HeaderListTooLarge:
+            self._refuse(stream_id, frames.FRAME_SIZE_ERROR)
+        except MalformedRequest:
+            self._refuse(stream_id, frames.PROTOCOL_ERROR)
+        return None
+
+    def _refuse(self, stream_id: int, code: int) -> None:
+        """Reset a stream that never came to be."""
+        if code == frames.REFUSED_STREAM:
+            # Before our SETTINGS are read this is no fault, but it costs us.
+            self._abuse.count_reset(self.now)
+        else:
+            self._abuse.count_fault()
+        self.sender.out.append(frames.rst_stream(stream_id, code))
+        self.sender.remember(stream_id)
+
+    def _begin(
+        self, stream_id: int, head: RequestHead, timeout: float | None, *, is_ended: bool
+    ) -> None:
+        """Open the stream of a request; its block has been read."""
+        if self._shutdown.stage is Stage.DRAINING:
+            # The second GOAWAY has told the client that this one is not served.
+            self.sender.remember(stream_id)
+            return
+        refusal = head.refusal
+        is_late_refusal = refusal is None or refusal.rank > METADATA
+        if is_late_refusal and len(self.streams) >= self._room:
+            self._refuse(stream_id, frames.REFUSED_STREAM)
+            return
+        deadline = None if timeout is None else self.now + timeout
+        call = self._new_call(self, stream_id, head, deadline, is_ended)
+        self.streams[stream_id] = call
+        if refusal is not None:
+            error = refusal.error
+            code = NUMBER_OF[error.code]
+            self.sender.status(call, code, error.details, http_status=refusal.http_status)
+            return
+        if head.route is not None and head.route.request_streaming:
+            self.call_handler.start_stream(call)
+        elif deadline is not None:
+            self._incomplete.append(call)
+        if is_ended:
+            call.half_close()
+
+    def _read_block(self, block: Block) -> None:
+        """Act on a header block that did not take the short way."""
+        stream_id = block.stream_id
+        if stream_id <= self._last_id:
+            self._read_trailers(block)
+            return
+        if not stream_id & 1:
+            raise illegal_stream(stream_id)
+        self._last_id = stream_id
+        self._begun += 1
+        timed = self._heads.known.get(block.data) or self._read_request(stream_id, block.data)
+        if timed is None:
+            return
+        if block.is_own_parent:
+            self._refuse(stream_id, frames.PROTOCOL_ERROR)
+        else:
+            self._begin(stream_id, *timed, is_ended=block.is_ended)
+
+    def _read_trailers(self, block: Block) -> None:
+        """Read a second block of a stream, which has nothing to say but that it ends."""
+        call = self.streams.get(block.stream_id)
+        if call is None and block.stream_id not in self.sender.ended_by_us:
+            raise illegal_stream(block.stream_id)
+        is_good = block.is_ended
+        try:
+            check_trailers(self._heads.fields(block.data))
+        except HpackError as error:
+            raise compression_fault(error) from None
+        except (HeaderListTooLarge, MalformedRequest):
+            is_good = False
+        if call is None:
+            self._count_useless()
+            return
+        if call.remote_closed:
+            self.fault(call, frames.STREAM_CLOSED)
+        elif not is_good:
+            self.fault(call, frames.PROTOCOL_ERROR)
+        else:
+            call.half_close()
+
+    # One method for each type of frame; all return nothing and raise ConnectionFault.
+
+    def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
+        size = len(payload)
+        self._uncredited += size
+        if self._uncredited >= _CREDIT_AT:
+            self._credit()
+        if flags & PADDED:
+            payload = strip_padding(payload, 0)
+        call = self.streams.get(stream_id)
+        if call is None:
+            self._check_not_idle(stream_id)
+            if stream_id not in self.sender.ended_by_us:
+                self._refuse(stream_id, frames.STREAM_CLOSED)
+            elif not payload:
+                self._count_useless()
+            return
+        if call.remote_closed:
+            self.fault(call, frames.STREAM_CLOSED)
+            return
+        is_ended = bool(flags & END_STREAM)
+        if (
+            is_ended
+            and call.incoming is None
+            and not self.sender.is_congested
+            and self._is_whole(call.head, payload)
+        ):
+            # Fast path: a WINDOW_UPDATE of its stream came between HEADERS and this, as
+            # C-core has it.
+            call.remote_closed = True
+            self._start_unary(call, payload[PREFIX_SIZE:])
+            return
+        if not payload and not is_ended:
+            self._count_useless()
+        if size:
+            call.receive(payload, size)
+        if is_ended and not call.is_closed:
+            call.half_close()
+
+    def _is_whole(self, head: RequestHead, payload: bytes) -> bool:
+        """Return whether a payload is all of a plain unary request."""
+        if not head.direct or len(payload) < PREFIX_SIZE:
+            return False
+        is_compressed, length = PREFIX.unpack_from(payload)
+        return (
+            not is_compressed
+            and length == len(payload) - PREFIX_SIZE
+            and length <= self._direct_limit
+            and head.content_length in (-1, len(payload))
+        )
+
+    def _on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
+        block = self._blocks.start(flags, stream_id, payload)
+        if block is not None:
+            self._read_block(block)
+        else:
+            self._waits_since = self.now
+            self._update_plain()
+
+    def _on_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
+        block = self._blocks.go_on(flags, stream_id, payload)
+        if block is not None:
+            self._waits_since = None
+            self._update_plain()
+            self._read_block(block)
+
+    def _on_priority(self, flags: int, stream_id: int, payload: bytes) -> None:
+        require_stream(stream_id)
+        self._count_useless()
+        if len(payload) != 5:
+            self._reset_any(stream_id, frames.FRAME_SIZE_ERROR)
+        elif stream_in(payload) == stream_id:
+            self._reset_any(stream_id, frames.PROTOCOL_ERROR)
+
+    def _on_rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
+        require_size(payload, 4)
+        self._check_not_idle(stream_id)
+        call = self.streams.get(stream_id)
+        if call is None:
+            self._count_useless()
+            return
+        if not call.is_answered:
+            self._abuse.count_reset(self.now)
+        self._gone(call)
+
+    def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
+        require_connection(stream_id)
+        if flags & frames.ACK:
+            require_size(payload, 0)
+            self._count_useless()
+            return
+        if self._needs_settings:
+            self._needs_settings = False
+            self._waits_since = None
+            self._update_plain()
+        else:
+            self._count_useless()
+        obey(payload, self.sender)
+
+    def _on_push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
+        raise ConnectionFault(frames.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
+
+    def _on_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
+        require_connection(stream_id)
+        require_size(payload, 8)
+        if flags & frames.ACK:
+            if self._shutdown.is_acknowledged_by(payload):
+                self._drain()
+            else:
+                self._count_useless()
+            return
+        self.sender.out.append(frames.ping(payload, ack=True))
+        if self._policy.is_too_many(self.now, open_streams=bool(self.streams)):
+            # grpc clients look for this very text and ping less from then on.
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too_many_pings")
+
+    def _on_goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
+        require_connection(stream_id)
+        if len(payload) < 8:
+            raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+        self._count_useless()
+
+    def _on_window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
+        require_size(payload, 4)
+        self._count_useless()
+        increment = stream_in(payload)
+        if stream_id == 0:
+            if not increment:
+                raise ConnectionFault(frames.PROTOCOL_ERROR)
+            if not self.sender.connection_window_grew(increment):
+                raise ConnectionFault(frames.FLOW_CONTROL_ERROR)
+            return
+        self._check_not_idle(stream_id)
+        call = self.streams.get(stream_id)
+        if call is None:
+            return  # it has not heard yet that the stream is over
+        if not increment:
+            self.fault(call, frames.PROTOCOL_ERROR)
+        elif not self.sender.stream_window_grew(call, increment):
+            self.fault(call, frames.FLOW_CONTROL_ERROR)
+
+    # Helpers.
+
+    def _gone(self, call: Call) -> None:
+        """The client has given up a stream."""
+        self.streams.pop(call.stream_id, None)
+        call.remote_closed = call.is_closed = call.is_answered = True
+        self.sender.drop(call)
+        self.call_handler.cancel(call)
+
+    def _reset_any(self, stream_id: int, code: int) -> None:
+        """Reset a stream in whatever state it is."""
+        call = self.streams.get(stream_id)
+        if call is None:
+            self._refuse(stream_id, code)
+        else:
+            self.fault(call, code)
+
+    def _check_not_idle(self, stream_id: int) -> None:
+        """RFC 9113 5.1: most frames on a stream that was never opened are a fault."""
+        if stream_id == 0 or not stream_id & 1 or stream_id > self._last_id:
+            raise ConnectionFault(frames.PROTOCOL_ERROR, f"frame on idle stream {stream_id}")
+
+    def _count_useless(self) -> None:
+        self._abuse.count_useless(self.now, self._begun + self.sender.data_frames)
+
+    def _credit(self) -> None:
+        """Give the connection's window back: one slow stream must not hold up the others."""
+        self.sender.grant(0, self._uncredited)
+        self._uncredited = 0
+        # Looked at once in a while, so that it need not be counted with each frame.
+        buffered = sum(call.buffered for call in self.streams.values())
+        while buffered > MAX_BUFFERED:
+            largest = max(self.streams.values(), key=lambda call: call.buffered)
+            buffered -= largest.buffered
+            self.fault(largest, frames.ENHANCE_YOUR_CALM)
+
+    def _update_plain(self) -> None:
+        self._is_plain = not (self._needs_settings or self._blocks.is_open)
+
+    def _update_room(self) -> None:
+        is_draining = self._shutdown.stage is Stage.DRAINING
+        orphans = max(0, self._orphans - FREE_ORPHANS)
+        self._room = 0 if is_draining else self.options.live_streams - orphans
+
+    def _drain(self) -> None:
+        self.sender.out.append(self._shutdown.drain(self._last_id))
+        self._last_goaway_id = self._last_id
+        self._update_room()
+
+    def _end(self, code: int, debug: str = "") -> None:
+        """Send the last GOAWAY and be over; handlers learn of it through :meth:`lost`."""
+        last = min(self._last_id, self._last_goaway_id)
+        self.sender.out.append(frames.goaway(last, code, debug.encode()))
+        self._is_over = True
+
+
+_ACCOUNT_AT: Final = INITIAL_STREAM_WINDOW // 4
+_CREDIT_AT: Final = CONNECTION_WINDOW // 4
+_MAX_HEADERS_WORD: Final = MAX_FRAME_SIZE << 8 | HEADERS
+
+# Indexed by frame type.
+_HANDLERS: Final = (
+    Connection._on_data,
+    Connection._on_headers,
+    Connection._on_priority,
+    Connection._on_rst_stream,
+    Connection._on_settings,
+    Connection._on_push_promise,
+    Connection._on_ping,
+    Connection._on_goaway,
+    Connection._on_window_update,
+    Connection._on_continuation,
+)

@@ -1,0 +1,258 @@
+"""What a handler sees of its call: the parts of ``grpc.aio.ServicerContext`` servicers use."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+import grpc
+import grpc.aio
+
+from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.grpc.metadata import Metadatum
+from etcdpy.transport.grpc.status import (
+    CODE_OF,
+    INTERNAL,
+    NUMBER_OF,
+    OK,
+    Metadata,
+    ProtocolStatus,
+    StatusError,
+)
+
+EOF: Final[object] = grpc.aio.EOF
+"""What :meth:`Context.read` returns after the last request: grpcio's own."""
+
+
+def unreadable() -> ProtocolStatus:
+    """Return the status for a request that is not the message it should be."""
+    # grpc-go's words; the space after the colon does not break.
+    reason = "proto:\u00a0cannot parse invalid wire-format data"
+    return ProtocolStatus(INTERNAL, f"grpc: error unmarshalling request: {reason}")
+
+
+class Context(Call):
+    """
+    A call, as its handler sees it. One object for both: a call has no time for a second.
+
+    All methods must be called on the loop's thread. After the call has ended, setters are
+    harmless and :meth:`write` raises.
+    """
+
+    __slots__ = ()
+
+    # About the request.
+
+    def invocation_metadata(self) -> tuple[Metadatum, ...]:
+        """Return the client's custom metadata, in the order in which it was sent."""
+        return self.head.metadata
+
+    def peer(self) -> str:
+        """Return the client's address, such as ``ipv4:10.0.0.1:5000``."""
+        return self.connection.peer
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds to the deadline, at least 0, or None without one."""
+        if self.deadline is None:
+            return None
+        return max(0.0, self.deadline - time.monotonic())
+
+    async def read(self) -> Any:
+        """
+        Return the next request of a stream, or ``grpc.aio.EOF`` after the last.
+
+        Cancelling it loses nothing.
+
+        Raises:
+            StatusError: The stream is broken; to let it pass ends the call rightly.
+
+        """
+        while (message := self.next_message()) is None:
+            if self.remote_closed:
+                return EOF
+            assert self.incoming is not None
+            waiter = asyncio.get_running_loop().create_future()
+            self.incoming.waiters.append(waiter)
+            self.connection.touch()
+            await waiter
+        self.connection.touch()
+        return self.deserialize(message)
+
+    def deserialize(self, message: bytes) -> Any:
+        """
+        Return the request in a message.
+
+        Raises:
+            ProtocolStatus: It is none.
+
+        """
+        assert self.head.route is not None
+        try:
+            return self.head.route.deserialize(message)
+        except Exception:  # noqa: BLE001 (whatever a deserializer raises)
+            raise unreadable() from None
+
+    # About the response.
+
+    async def send_initial_metadata(self, initial_metadata: Metadata) -> None:
+        """
+        Send the response headers now.
+
+        Raises:
+            ValueError: They cannot be sent.
+            RuntimeError: They have been.
+
+        """
+        if self.is_opened or self.is_answered:
+            raise RuntimeError("the response headers have been sent")
+        self.settings().initial_metadata = initial_metadata
+        self.connection.sender.open(self, initial_metadata)
+        self.connection.touch()
+
+    async def write(self, message: Any) -> None:
+        """
+        Send one response of a stream.
+
+        Returns once it is queued, after waiting while too much is. Cancelling it while it
+        waits means that it is not sent.
+
+        Raises:
+            RuntimeError: The call has ended.
+
+        """
+        assert self.head.route is not None
+        if not self.connection.sender.has_room(self):
+            await self.room()
+        if self.is_answered:
+            raise RuntimeError("the call has ended")
+        self.connection.sender.message(self, *self.encode(self.head.route.serialize(message)))
+        self.connection.touch()
+
+    def try_write(self, start: bytes, body: bytes) -> bool:
+        """
+        Send one response of a stream, given in two parts and encoded already, if it can go now.
+
+        Returns:
+            False if it would have to wait for room, or the call has ended: nothing was sent.
+
+        """
+        sender = self.connection.sender
+        # Whoever put out what is there already has seen to it that it will be written.
+        is_first = not sender.out
+        is_sent = sender.try_message(self, start, body)
+        if is_first and sender.out:
+            self.connection.touch()
+        return is_sent
+
+    def try_write_joined(self, joined: bytes) -> bool:
+        """
+        Send what :func:`join_messages` made of some responses, if all of it can go now.
+
+        Returns:
+            False if it cannot, or is compressed on this call: nothing was sent.
+
+        """
+        sender = self.connection.sender
+        is_first = not sender.out
+        is_sent = sender.try_joined(self, joined)
+        if is_first and is_sent:
+            self.connection.touch()
+        return is_sent
+
+    def flush(self) -> None:
+        """Have what was sent written now, and not only at the end of the loop's turn."""
+        self.connection.write()
+
+    async def abort(
+        self,
+        code: grpc.StatusCode,
+        details: str = "",
+        trailing_metadata: Metadata = (),
+    ) -> NoReturn:
+        """
+        End the call with a status, which stays even if the exception is caught.
+
+        Raises:
+            StatusError: Always.
+
+        """
+        if code is grpc.StatusCode.OK:
+            code, details = grpc.StatusCode.UNKNOWN, "abort() called with status code OK"
+        settings = self.settings()
+        settings.code = NUMBER_OF[code]
+        settings.details = details
+        settings.trailing_metadata = trailing_metadata or settings.trailing_metadata
+        settings.is_aborted = True
+        raise StatusError(code, details, settings.trailing_metadata)
+
+    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        """
+        End the call with a status object.
+
+        Raises:
+            StatusError: Always.
+
+        """
+        await self.abort(status.code, status.details, status.trailing_metadata or ())
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        """Choose the code that the call ends with."""
+        self.settings().code = NUMBER_OF[code]
+
+    def set_details(self, details: str) -> None:
+        """Choose the details that go with the code."""
+        self.settings().details = details
+
+    def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:
+        """Choose what goes with the status."""
+        self.settings().trailing_metadata = trailing_metadata
+
+    def code(self) -> grpc.StatusCode:
+        """Return the code that was set, or OK."""
+        return CODE_OF[OK if self.response_options is None else self.response_options.code]
+
+    def details(self) -> str:
+        """Return the details that were set, or none."""
+        return "" if self.response_options is None else self.response_options.details
+
+    def set_compression(self, compression: grpc.Compression) -> None:
+        """Choose whether to compress, before the response headers; the client must have begun."""
+        self.settings().is_uncompressed = compression is not grpc.Compression.Gzip
+
+    def disable_next_message_compression(self) -> None:
+        """Do not compress the next message; here, nor those after it."""
+        self.settings().is_uncompressed = True
+
+    # About the end.
+
+    def done(self) -> bool:
+        """Return whether the call has ended."""
+        return self.is_answered
+
+    def cancelled(self) -> bool:
+        """Return whether it ended before its handler did."""
+        return self.is_orphan
+
+    def add_done_callback(self, callback: Callable[[Context], None]) -> None:
+        """Have ``callback`` called with this context once the handler has ended."""
+        self.settings().callbacks.append(callback)
+
+
+class RequestIterator:
+    """The requests of a stream, for ``async for``."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __aiter__(self) -> RequestIterator:
+        return self
+
+    async def __anext__(self) -> Any:
+        request = await self._context.read()
+        if request is EOF:
+            raise StopAsyncIteration
+        return request

@@ -1,0 +1,162 @@
+"""
+gRPC messages in a stream of bytes (gRPC over HTTP/2, "Length-Prefixed-Message").
+
+    +----------------+-------------------+---------+
+    | compressed (8) | length (32)       | message |
+    +----------------+-------------------+---------+
+"""
+
+import zlib
+from collections.abc import Iterable
+from struct import Struct
+from typing import Final
+
+from etcdpy.transport.grpc.status import INTERNAL, RESOURCE_EXHAUSTED, ProtocolStatus
+from etcdpy.transport.limits import MAX_GZIP_MEMBERS
+
+PREFIX: Final = Struct(">BI")
+PREFIX_SIZE: Final = 5
+
+_GZIP_WINDOW: Final = 31
+"""zlib's wbits for the gzip format and no other."""
+
+
+def join_messages(messages: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return messages, each given in two parts and not compressed, as a stream has them."""
+    parts: list[bytes] = []
+    for start, body in messages:
+        parts += (PREFIX.pack(0, len(start) + len(body)), start, body)
+    return b"".join(parts)
+
+
+class MessageReader:
+    """
+    Cuts messages out of what arrives. Bytes are kept until they are asked for as messages,
+    so that many tiny messages cost no more than their bytes.
+    """
+
+    __slots__ = ("_buffer", "_is_gzip", "_limit")
+
+    def __init__(self, limit: int, *, is_gzip: bool) -> None:
+        self._buffer = bytearray()
+        self._limit = limit
+        self._is_gzip = is_gzip
+
+    @property
+    def buffered(self) -> int:
+        """The bytes not yet returned."""
+        return len(self._buffer)
+
+    @property
+    def missing(self) -> int:
+        """How many bytes the first message still lacks, 0 if not even its length is here."""
+        if len(self._buffer) < PREFIX_SIZE:
+            return 0
+        return max(0, PREFIX_SIZE + int(PREFIX.unpack_from(self._buffer)[1]) - len(self._buffer))
+
+    def feed(self, data: bytes) -> None:
+        """Take the payload of a DATA frame."""
+        self._buffer += data
+
+    def take_all(self) -> bytes:
+        """Return everything as it is, and remove it."""
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return data
+
+    def discard(self) -> int:
+        """Drop everything and return how many bytes that was."""
+        dropped = len(self._buffer)
+        self._buffer.clear()
+        return dropped
+
+    def next(self) -> bytes | None:
+        """
+        Return the first message and remove it, or None if it is not complete.
+
+        Raises:
+            ProtocolStatus: It cannot be accepted. The reader must not be used again.
+
+        """
+        buffer = self._buffer
+        if len(buffer) < PREFIX_SIZE:
+            return None
+        flag, length = PREFIX.unpack_from(buffer)
+        check_prefix(flag, length, self._limit, is_gzip=self._is_gzip)
+        end = PREFIX_SIZE + length
+        if len(buffer) < end:
+            return None
+        with memoryview(buffer) as view:
+            message = bytes(view[PREFIX_SIZE:end])
+        del buffer[:end]
+        return decompress(message, self._limit) if flag else message
+
+
+def check_prefix(flag: int, length: int, limit: int, *, is_gzip: bool) -> None:
+    """
+    Check what a message says of itself, before any of it is here.
+
+    Raises:
+        ProtocolStatus: In grpc-go's words and order.
+
+    """
+    if length > limit:
+        raise ProtocolStatus(
+            RESOURCE_EXHAUSTED,
+            f"grpc: received message larger than max ({length} vs. {limit})",
+        )
+    if flag == 1 and not is_gzip:
+        raise ProtocolStatus(INTERNAL, "grpc: compressed flag set with identity or empty encoding")
+    if flag > 1:
+        raise ProtocolStatus(INTERNAL, f"grpc: received unexpected payload format {flag}")
+
+
+def decompress(message: bytes, limit: int) -> bytes:
+    """
+    Inflate a gzip'd message, never beyond one byte more than ``limit``.
+
+    Raises:
+        ProtocolStatus: Not gzip, cut short, or too big.
+
+    """
+    inflated = bytearray()
+    rest = message
+    # A gzip file is one or more members; so Go reads it.
+    for _ in range(MAX_GZIP_MEMBERS):
+        inflater = zlib.decompressobj(wbits=_GZIP_WINDOW)
+        try:
+            inflated += inflater.decompress(rest, limit + 1 - len(inflated))
+        except zlib.error as error:
+            raise _failed(_go_reason(rest, error)) from None
+        if len(inflated) > limit:
+            size = len(inflated)
+            raise ProtocolStatus(
+                RESOURCE_EXHAUSTED,
+                f"grpc: message after decompression larger than max ({size} vs. {limit})",
+            )
+        if not inflater.eof:
+            raise _failed("unexpected EOF")
+        rest = inflater.unused_data
+        if not rest:
+            return bytes(inflated)
+    raise _failed("too many gzip members")
+
+
+def _failed(reason: str) -> ProtocolStatus:
+    return ProtocolStatus(INTERNAL, f"grpc: failed to decompress the message: {reason}")
+
+
+def _go_reason(data: bytes, error: zlib.error) -> str:
+    if data[:2] != b"\x1f\x8b"[: len(data)]:
+        return "gzip: invalid header"
+    text = str(error)
+    return "gzip: invalid checksum" if "check" in text else f"flate: corrupt input ({text})"
+
+
+def compress(message: bytes) -> tuple[bytes, bytes]:
+    """Return the prefix and body of a message on a stream that uses gzip."""
+    if not message:  # grpc-go leaves an empty message as it is
+        return PREFIX.pack(0, 0), message
+    deflater = zlib.compressobj(wbits=_GZIP_WINDOW)
+    body = deflater.compress(message) + deflater.flush()
+    return PREFIX.pack(1, len(body)), body

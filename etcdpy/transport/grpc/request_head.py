@@ -1,0 +1,255 @@
+"""
+From the fields of a header block to a request that is known to be good, or why it is not.
+
+The order of the checks is grpc-go's, so that a request with two faults gets the same answer.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from etcdpy.gostd.quoting import go_quote
+from etcdpy.transport.grpc.metadata import Metadatum, parse_timeout, read_metadata
+from etcdpy.transport.grpc.response_head import GRPC, ResponseHead, response_head
+from etcdpy.transport.grpc.routes import Route, RouteTable
+from etcdpy.transport.grpc.status import (
+    DEADLINE_EXCEEDED,
+    INTERNAL,
+    INVALID_ARGUMENT,
+    UNIMPLEMENTED,
+    ProtocolStatus,
+    StatusError,
+)
+from etcdpy.transport.http2 import frames
+from etcdpy.transport.http2.hpack import Field
+
+
+class Refusal:
+    """
+    An answer that needs no handler.
+
+    Attributes:
+        rank: The place of the failed check in the order of checks.
+        http_status: For ``:status``.
+        error: For grpc-status and grpc-message.
+
+    """
+
+    __slots__ = ("error", "http_status", "rank")
+
+    def __init__(self, rank: int, http_status: int, error: StatusError) -> None:
+        self.rank = rank
+        self.http_status = http_status
+        self.error = error
+
+
+# Ranks of checks. A refusal for too many streams comes between METADATA and METHOD.
+HOST, CONTENT_TYPE, TIMEOUT, METADATA, METHOD, DEADLINE, PATH, ENCODING = range(8)
+
+
+class RequestHead:
+    """
+    One request's headers, checked; shared by all calls that send the same, so immutable.
+
+    Attributes:
+        refusal: Set if the call is to be refused.
+        route: Set unless refused or not gRPC.
+        direct: Whether it can be answered by the shortest path: unary and not compressed.
+        content_length: The length announced for all DATA, or -1.
+        metadata: The custom metadata.
+        response: The response headers.
+        is_gzip: Whether messages may be compressed; then answers are.
+        method: ``:method``, in text.
+        path: ``:path``, in text.
+        http_fields: The regular fields of a request that is not gRPC, else None.
+
+    """
+
+    __slots__ = (
+        "authority",
+        "content_length",
+        "direct",
+        "http_fields",
+        "is_gzip",
+        "metadata",
+        "method",
+        "path",
+        "refusal",
+        "response",
+        "route",
+    )
+
+    def __init__(self) -> None:
+        self.refusal: Refusal | None = None
+        self.route: Route | None = None
+        self.direct = False
+        self.content_length = -1
+        self.metadata: tuple[Metadatum, ...] = ()
+        self.response: ResponseHead = response_head(GRPC)
+        self.is_gzip = False
+        self.method = ""
+        self.path = ""
+        self.authority = ""
+        self.http_fields: list[Field] | None = None
+
+
+class MalformedRequest(Exception):  # noqa: N818
+    """RFC 9113 8.1.1: the stream is reset with PROTOCOL_ERROR."""
+
+    code: Final = frames.PROTOCOL_ERROR
+
+
+def read_head(fields: Sequence[Field], routes: RouteTable) -> RequestHead:
+    """
+    Check the fields of a request, all but grpc-timeout, which :func:`time_out` sees to.
+
+    Raises:
+        MalformedRequest: It is not HTTP/2.
+        HeaderListTooLarge: It has too much metadata.
+
+    """
+    pseudo, regular = _split(fields)
+    head = RequestHead()
+    hosts = [value for name, value in regular if name == b"host"]
+    content_type = b""
+    for name, value in regular:
+        if name in _CONNECTION_SPECIFIC or (name == b"te" and value != b"trailers"):
+            raise MalformedRequest(name.decode("ascii"))
+        if name == b"content-length":
+            head.content_length = _content_length(value, head.content_length)
+        elif name == b"content-type" and not content_type:
+            content_type = value
+    head.method = pseudo[b":method"].decode("latin-1")
+    head.path = pseudo[b":path"].decode("utf-8", "replace")
+    head.authority = pseudo.get(b":authority", hosts[0] if hosts else b"").decode("latin-1")
+    if GRPC not in content_type:
+        head.http_fields = regular
+        return head
+    head.refusal = _check_grpc(head, pseudo, regular, len(hosts), content_type, routes)
+    route = head.route
+    head.direct = (
+        head.refusal is None
+        and route is not None
+        and not route.request_streaming
+        and not route.response_streaming
+        and not head.is_gzip
+    )
+    return head
+
+
+def _check_grpc(
+    head: RequestHead,
+    pseudo: dict[bytes, bytes],
+    regular: list[Field],
+    hosts: int,
+    content_type: bytes,
+    routes: RouteTable,
+) -> Refusal | None:
+    """Fill in ``head`` up to the first fault and return the answer to that."""
+    if hosts > 1:
+        text = (
+            f"num values of :authority: {int(b':authority' in pseudo)}, num values of host: "
+            f"{hosts}, both must only have 1 value as per HTTP/2 spec"
+        )
+        return Refusal(HOST, 400, ProtocolStatus(INTERNAL, text))
+    if content_type != GRPC and not content_type.startswith((GRPC + b"+", GRPC + b";")):
+        text = f"invalid gRPC request content-type {go_quote(content_type)}"
+        return Refusal(CONTENT_TYPE, 415, ProtocolStatus(INVALID_ARGUMENT, text))
+    try:
+        head.metadata = read_metadata(regular)
+    except ProtocolStatus as error:
+        return Refusal(METADATA, 400, error)
+    if pseudo[b":method"] != b"POST":
+        text = (
+            f"Received a HEADERS frame with :method {go_quote(pseudo[b':method'])} "
+            "which should be POST"
+        )
+        return Refusal(METHOD, 405, ProtocolStatus(INTERNAL, text))
+    try:
+        head.route = routes.find(pseudo[b":path"])
+    except ProtocolStatus as error:
+        return Refusal(PATH, 200, error)
+    encoding = next((value for name, value in regular if name == b"grpc-encoding"), b"identity")
+    if encoding not in (b"identity", b"gzip", b""):
+        text = f"grpc: Decompressor is not installed for grpc-encoding {go_quote(encoding)}"
+        return Refusal(ENCODING, 200, ProtocolStatus(UNIMPLEMENTED, text))
+    head.is_gzip = encoding == b"gzip"
+    # A subtype is echoed, parameters are not (RFC 9110 leaves no room for grpc-go's echo).
+    echoed = content_type.partition(b";")[0]
+    head.response = response_head(echoed, b"gzip" if head.is_gzip else None)
+    return None
+
+
+_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
+_FORBIDDEN_IN_VALUE: Final = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
+_PSEUDO: Final = frozenset((b":method", b":scheme", b":path", b":authority"))
+_CONNECTION_SPECIFIC: Final = frozenset(
+    (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")
+)
+
+
+def _split(fields: Sequence[Field]) -> tuple[dict[bytes, bytes], list[Field]]:
+    """Return pseudo-header fields and the others (RFC 9113 8.2, 8.3)."""
+    pseudo: dict[bytes, bytes] = {}
+    regular: list[Field] = []
+    for name, value in fields:
+        if len(value.translate(None, _FORBIDDEN_IN_VALUE)) != len(value):
+            raise MalformedRequest("value")
+        if name.startswith(b":"):
+            if regular or name in pseudo or name not in _PSEUDO:
+                raise MalformedRequest("pseudo-header fields")
+            pseudo[name] = value
+        elif _NAME(name) is None:
+            raise MalformedRequest("name")
+        else:
+            regular.append((name, value))
+    if not (pseudo.get(b":method") and pseudo.get(b":scheme") and pseudo.get(b":path")):
+        raise MalformedRequest("missing pseudo-header field")
+    return pseudo, regular
+
+
+def _content_length(value: bytes, before: int) -> int:
+    if not value.isdigit() or len(value) > 19 or before not in (-1, int(value)):
+        raise MalformedRequest("content-length")
+    return int(value)
+
+
+def check_trailers(fields: Sequence[Field]) -> None:
+    """
+    Check the fields that a client sends after its messages; gRPC has no use for them.
+
+    Raises:
+        MalformedRequest: They are not trailers.
+
+    """
+    for name, _ in fields:
+        if name.startswith(b":") or _NAME(name) is None:
+            raise MalformedRequest("trailers")
+
+
+def time_out(head: RequestHead, value: bytes) -> tuple[RequestHead, float | None]:
+    """
+    Return what the head of a request becomes with a grpc-timeout, and the seconds.
+
+    The seconds are None for ever. A timeout that is malformed or over at once makes it a
+    refusal, unless an earlier check failed.
+    """
+    if head.http_fields is not None:
+        return head, None
+    try:
+        seconds = parse_timeout(value)
+    except ProtocolStatus as error:
+        return _refuse(head, Refusal(TIMEOUT, 400, error)), None
+    if seconds is not None and seconds <= 0:
+        over = ProtocolStatus(DEADLINE_EXCEEDED, "context deadline exceeded")
+        return _refuse(head, Refusal(DEADLINE, 200, over)), None
+    return head, seconds
+
+
+def _refuse(head: RequestHead, refusal: Refusal) -> RequestHead:
+    if head.refusal is not None and head.refusal.rank < refusal.rank:
+        return head
+    refused = RequestHead()
+    refused.refusal = refusal
+    refused.content_length = head.content_length
+    return refused

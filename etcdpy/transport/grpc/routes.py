@@ -1,0 +1,201 @@
+"""Which handler a path leads to."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from inspect import iscoroutine
+from typing import Any, NamedTuple, TypeVar
+
+import grpc
+
+from etcdpy.gostd.quoting import go_quote, go_text
+from etcdpy.transport.grpc.status import UNIMPLEMENTED, ProtocolStatus
+
+_INLINE = "_transport_inline"
+_ONE_REPLY_PER_REQUEST = "_transport_one_reply_per_request"
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+class DeferredReply(NamedTuple):
+    """
+    What a handler marked with :func:`inline` returns whose response only has to be held back.
+
+    Attributes:
+        response: The response.
+        ready: Resolved when it may be sent, or failed with why the call fails; None for at once.
+
+    """
+
+    response: Any
+    ready: Future[None] | None
+
+
+def inline(handler: Handler) -> Handler:
+    """
+    Mark a unary handler as one that needs no asyncio Task.
+
+    It starts as soon as its request is complete, and its answer is written in the same turn
+    of the loop if it does not wait. It may await futures, and many calls the same one;
+    ``asyncio.sleep(0)`` too. It must not use ``current_task()``, timeouts or task groups.
+    It is an ``async def``, or a plain function that returns the response, or a coroutine where
+    it has to wait. Either may give a :class:`DeferredReply`, which is the cheapest way to wait
+    for one future at the end. :func:`outcome` serves who calls any of them.
+    """
+    setattr(handler, _INLINE, True)
+    return handler
+
+
+def is_inline(handler: Callable[..., Any]) -> bool:
+    """Tell whether a handler was marked with :func:`inline`."""
+    return bool(getattr(handler, _INLINE, False))
+
+
+async def outcome(returned: Any) -> Any:
+    """Return the response of a handler, given what it returned: that, or what leads to it."""
+    response = await returned if iscoroutine(returned) else returned
+    if type(response) is DeferredReply:
+        if response.ready is not None:
+            await response.ready
+        return response.response
+    return response
+
+
+def one_reply_per_request(handler: Handler) -> Handler:
+    """
+    Mark the handler of a stream of requests each of which gets one response.
+
+    It is a plain function of one request and the context, called as soon as that is complete.
+    What it returns is the response, written in the same turn of the loop; or a coroutine that
+    returns it, if it has to wait, of which :func:`inline` says what it may do. The requests of
+    a stream are taken one after the other; after the last the stream ends with success.
+    """
+    setattr(handler, _ONE_REPLY_PER_REQUEST, True)
+    return handler
+
+
+def is_one_reply_per_request(handler: Callable[..., Any]) -> bool:
+    """Tell whether a handler was marked with :func:`one_reply_per_request`."""
+    return bool(getattr(handler, _ONE_REPLY_PER_REQUEST, False))
+
+
+def _identity(message: Any) -> Any:
+    return message
+
+
+@dataclass(frozen=True)
+class Route:
+    """
+    One method of one service.
+
+    Attributes:
+        behavior: The handler: of a request, or of a request iterator, and a context.
+        request_streaming: Whether requests are a stream.
+        response_streaming: Whether responses are.
+        deserialize: Bytes to request.
+        serialize: Response to bytes.
+        inline: Whether ``behavior`` was marked with :func:`inline`.
+        one_reply_per_request: Whether it was with :func:`one_reply_per_request`.
+
+    """
+
+    behavior: Callable[..., Any]
+    request_streaming: bool
+    response_streaming: bool
+    deserialize: Callable[[bytes], Any]
+    serialize: Callable[[Any], bytes]
+    inline: bool
+    one_reply_per_request: bool = False
+
+    @classmethod
+    def of(cls, handler: grpc.RpcMethodHandler[Any, Any]) -> Route:
+        """Return the route to what generated code registers."""
+        streaming = bool(handler.request_streaming), bool(handler.response_streaming)
+        behavior: Callable[..., Any] | None = {
+            (False, False): handler.unary_unary,
+            (False, True): handler.unary_stream,
+            (True, False): handler.stream_unary,
+            (True, True): handler.stream_stream,
+        }[streaming]
+        if behavior is None:
+            raise ValueError("a method handler without the behavior it names")
+        return cls(
+            behavior,
+            *streaming,
+            handler.request_deserializer or _identity,
+            handler.response_serializer or _identity,
+            streaming == (False, False) and is_inline(behavior),
+            streaming == (True, True) and is_one_reply_per_request(behavior),
+        )
+
+
+@dataclass(frozen=True)
+class _CallDetails:
+    """What a generic handler is asked about."""
+
+    method: str
+    invocation_metadata: tuple[()] = ()
+
+
+class RouteTable:
+    """
+    Every route of a server, with the registration surface of ``grpc.aio.Server``.
+
+    Attributes:
+        version: Rises with each registration, so that results may be kept meanwhile.
+
+    """
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._routes: dict[str, Route] = {}
+        self._services: set[str] = set()
+        self._generic: list[grpc.GenericRpcHandler] = []
+
+    def add_generic(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        """Add handlers that are asked for each path that no registered method has."""
+        for handler in handlers:
+            if isinstance(handler, grpc.ServiceRpcHandler):
+                self._services.add(handler.service_name())
+            self._generic.append(handler)
+        self.version += 1
+
+    def add_methods(
+        self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        """Add the methods of a service by name."""
+        self._services.add(service)
+        for method, handler in handlers.items():
+            self._routes[f"/{service}/{method}"] = Route.of(handler)
+        self.version += 1
+
+    def find(self, path: bytes) -> Route:
+        """
+        Return the route of a ``:path``; a query string counts as part of the method's name.
+
+        Raises:
+            ProtocolStatus: UNIMPLEMENTED, in grpc-go's words.
+
+        """
+        service, slash, method = path[1:].rpartition(b"/")
+        if path[:1] != b"/" or not slash:
+            raise ProtocolStatus(UNIMPLEMENTED, f"malformed method name: {go_quote(path)}")
+        name = go_text(path)
+        route = self._routes.get(name) or self._ask(name)
+        if route is not None:
+            return route
+        if go_text(service) not in self._services:
+            raise ProtocolStatus(UNIMPLEMENTED, f"unknown service {go_text(service)}")
+        raise ProtocolStatus(
+            UNIMPLEMENTED, f"unknown method {go_text(method)} for service {go_text(service)}"
+        )
+
+    def _ask(self, path: str) -> Route | None:
+        details: Any = _CallDetails(path)
+        for generic in self._generic:
+            handler = generic.service(details)
+            if handler is not None:
+                return Route.of(handler)
+        return None

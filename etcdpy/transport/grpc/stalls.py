@@ -1,0 +1,41 @@
+"""Answers that the client asked for but does not let out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.limits import STALLED_STREAM_SECONDS
+
+
+class Stalls:
+    """
+    Finds answered calls whose output has not moved for too long.
+
+    A call whose handler still runs is none of them: a reader may be slow (a watch that nobody
+    looks at), and its queue is bounded.
+    """
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        # What each had sent when it was first seen at that, and when that was.
+        self._seen: dict[Call, tuple[int, float]] = {}
+
+    def find(self, calls: Iterable[Call], now: float) -> list[Call]:
+        """Look at all open calls, about once a second, and return those to cut."""
+        seen: dict[Call, tuple[int, float]] = {}
+        stalled: list[Call] = []
+        for call in calls:
+            outgoing = call.outgoing
+            if outgoing is None or not outgoing.queue or outgoing.trailers is None:
+                continue
+            sent, since = self._seen.get(call, (-1, now))
+            if sent != outgoing.sent:
+                since = now
+            if now - since >= STALLED_STREAM_SECONDS:
+                stalled.append(call)
+            else:
+                seen[call] = (outgoing.sent, since)
+        self._seen = seen
+        return stalled

@@ -1,0 +1,95 @@
+"""What a peer can do wrong on a connection, and the checks that more than one frame needs."""
+
+from __future__ import annotations
+
+from etcdpy.transport.http2 import frames
+from etcdpy.transport.http2.hpack import HeaderListBomb, HpackError
+from etcdpy.transport.limits import MAX_FAULT_RESETS, UselessFrames, reset_bucket
+
+
+class ConnectionFault(Exception):  # noqa: N818
+    """The peer broke the rules of the connection, which ends with this GOAWAY."""
+
+    def __init__(self, code: int, debug: str = "") -> None:
+        super().__init__(code, debug)
+        self.code = code
+        self.debug = debug
+
+
+class AbuseGuard:
+    """
+    Counts what is no fault once but an attack a thousand times.
+
+    Every method raises :class:`ConnectionFault` with ENHANCE_YOUR_CALM when it is too much.
+    """
+
+    __slots__ = ("_faults", "_resets", "_useless")
+
+    def __init__(self) -> None:
+        self._faults = 0
+        self._resets = reset_bucket()
+        self._useless = UselessFrames()
+
+    def count_fault(self) -> None:
+        """Count a fault that we answer with a reset of the stream."""
+        self._faults += 1
+        if self._faults > MAX_FAULT_RESETS:
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many faults")
+
+    def count_reset(self, now: float) -> None:
+        """Count a call that was begun for nothing: given up by the peer, or refused."""
+        if not self._resets.take(now):
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many resets")
+
+    def count_useless(self, now: float, progress: int) -> None:
+        """Count a frame that carries nothing on; see :meth:`.UselessFrames.is_flood`."""
+        if self._useless.is_flood(now, progress):
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many useless frames")
+
+
+def strip_padding(payload: bytes, skip: int) -> bytes:
+    """Return a padded payload without its padding and without ``skip`` bytes after its length."""
+    if not payload:
+        raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+    end = len(payload) - payload[0]
+    # RFC 9113 6.1: padding as long as the payload, or longer.
+    if end < 1 + skip:
+        raise ConnectionFault(frames.PROTOCOL_ERROR, "padding too long")
+    return payload[1 + skip : end]
+
+
+def stream_in(payload: bytes) -> int:
+    """Return the 31 bits at the start of a payload."""
+    return int.from_bytes(payload[:4], "big") & frames.MAX_STREAM_ID
+
+
+def require_size(payload: bytes, size: int) -> None:
+    """Check the length of a payload that has but one."""
+    if len(payload) != size:
+        raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+
+
+def require_stream(stream_id: int) -> None:
+    """Check a frame that belongs on a stream."""
+    if stream_id == 0:
+        raise ConnectionFault(frames.PROTOCOL_ERROR, "stream 0")
+
+
+def require_connection(stream_id: int) -> None:
+    """Check a frame that belongs on no stream."""
+    if stream_id != 0:
+        raise ConnectionFault(frames.PROTOCOL_ERROR, f"stream {stream_id}")
+
+
+def compression_fault(error: HpackError) -> ConnectionFault:
+    """Return the fault for a block that cannot be decoded."""
+    is_bomb = isinstance(error, HeaderListBomb)
+    code = frames.ENHANCE_YOUR_CALM if is_bomb else frames.COMPRESSION_ERROR
+    return ConnectionFault(code, str(error))
+
+
+def illegal_stream(stream_id: int) -> ConnectionFault:
+    """Return the fault for HEADERS on a stream that cannot be opened, in grpc-go's words."""
+    return ConnectionFault(
+        frames.PROTOCOL_ERROR, f"received an illegal stream id: {stream_id}. headers frame: "
+    )

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from etcdpy.cli.snapshot_output import FORMATS, Progress, human_size
+from etcdpy.storage.snapshot_status import Status
+
+STATUS = Status(
+    hash=0xB02226D5, revision=200001, total_key=200000, total_size=52060160, version="3.7.0"
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (9, "9 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (9949, "9.9 kB"),
+        (9950, "10 kB"),
+        (12288, "12 kB"),
+        (52060160, "52 MB"),
+        (2_500_000_000, "2.5 GB"),
+    ],
+)
+def test_sizes_are_rounded_as_etcdutl_rounds_them(size: int, text: str) -> None:
+    assert human_size(size) == text
+
+
+def test_formats_are_etcdutls() -> None:
+    assert FORMATS["simple"](STATUS) == "b02226d5, 200001, 200000, 52 MB, 3.7.0"
+    assert FORMATS["json"](STATUS) == (
+        '{"hash":2955028181,"revision":200001,"totalKey":200000,'
+        '"totalSize":52060160,"version":"3.7.0"}'
+    )
+    assert FORMATS["fields"](STATUS).splitlines() == [
+        '"Hash" : 2955028181',
+        '"Revision" : 200001',
+        '"Keys" : 200000',
+        '"Size" : 52060160',
+        '"Version" : 3.7.0',
+    ]
+    assert FORMATS["table"](STATUS).splitlines() == [
+        "┌──────────┬──────────┬────────────┬────────────┬─────────┐",
+        "│   HASH   │ REVISION │ TOTAL KEYS │ TOTAL SIZE │ VERSION │",
+        "├──────────┼──────────┼────────────┼────────────┼─────────┤",
+        "│ b02226d5 │   200001 │     200000 │      52 MB │   3.7.0 │",
+        "└──────────┴──────────┴────────────┴────────────┴─────────┘",
+    ]
+
+
+def test_progress_is_told_every_two_seconds() -> None:
+    out = io.StringIO()
+    now = 10.0
+    progress = Progress("restoring", out, lambda: now)
+    for now, done in ((11.9, 1), (12.0, 2_000_000), (13.9, 3), (14.1, 4_000_000)):  # noqa: B007
+        progress.show(done, 9_000_000)
+    assert out.getvalue().splitlines() == [
+        "restoring: 2.0 MB of 9.0 MB",
+        "restoring: 4.0 MB of 9.0 MB",
+    ]

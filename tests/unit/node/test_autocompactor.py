@@ -1,0 +1,101 @@
+"""Compacting when the policy says so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from etcdpy.mvcc.compaction import Compactor
+from etcdpy.mvcc.store import Store
+from etcdpy.node.alarms import Alarms
+from etcdpy.node.autocompact import RevisionPolicy
+from etcdpy.node.autocompactor import AutoCompactor
+from etcdpy.pb.rpc_pb2 import CORRUPT
+from tests.unit.mvcc.fake_log import FakeLog
+
+
+class World:
+    """A store of ten revisions of which five are to be kept."""
+
+    def __init__(self) -> None:
+        self.log = FakeLog()
+        self.store = Store(self.log)
+        self.log.serve(self.store)
+        for _ in range(9):
+            changes = self.store.begin()
+            changes.put(b"a", b"", 0)
+            changes.commit()
+        self.log.flush()
+        self.log.settle()
+        self.alarms = Alarms(self.log, [])
+        self.compactor = Compactor(self.store)
+        self.automatic = AutoCompactor(
+            RevisionPolicy(5), self.store, self.compactor, self.alarms, clock=lambda: 0.0
+        )
+
+    async def look(self) -> None:
+        await self.settling(asyncio.ensure_future(self.automatic.look()))
+
+    async def settle(self) -> None:
+        """Let compactions that have begun come to their end."""
+        await self.settling(self.compactor.resume(0))
+
+    async def settling(self, work: asyncio.Future[None]) -> None:
+        """Wait for ``work`` with a disk that writes whatever it gets."""
+        while not work.done():
+            await asyncio.sleep(0)
+            self.log.flush()
+            self.log.settle()
+        work.result()
+
+
+async def test_a_compaction_is_told_of_before_and_after(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    world = World()
+    await world.look()
+    assert world.store.compact_revision == 5
+    assert [record.msg for record in caplog.records] == [
+        "starting auto revision compaction",
+        "completed auto revision compaction",
+    ]
+    assert caplog.records[1].args == {
+        "revision": 5,
+        "revision-compaction-retention": 5,
+        "took": "0s",
+    }
+    await world.look()
+    assert len(caplog.records) == 2
+    await world.settle()
+
+
+async def test_one_that_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    world = World()
+    world.alarms.activate(1, CORRUPT)
+    await world.look()
+    assert world.store.compact_revision == -1
+    assert caplog.records[-1].msg == "failed auto revision compaction"
+    assert caplog.records[-1].args == {
+        "revision": 5,
+        "revision-compaction-retention": 5,
+        "retry-interval": "5m0s",
+        "error": "etcdserver: corrupt cluster",
+    }
+    world.alarms.deactivate(1, CORRUPT)
+    await world.look()
+    assert world.store.compact_revision == 5
+    await world.settle()
+
+
+async def test_what_somebody_else_compacted_counts_as_done(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    world = World()
+    world.compactor.schedule(7)
+    await world.look()
+    await world.settle()
+    assert world.store.compact_revision == 7
+    assert caplog.records[-1].msg == "completed auto revision compaction"

@@ -1,0 +1,209 @@
+"""Requests are refused in etcd's order and for etcd's reasons."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from etcdpy import errors
+from etcdpy.mvcc.txn_request import Txn
+from etcdpy.node import checks
+from etcdpy.pb.rpc_pb2 import (
+    Compare,
+    DeleteRangeRequest,
+    PutRequest,
+    RangeRequest,
+    RequestOp,
+    TxnRequest,
+)
+
+
+def put(key: bytes, **fields: Any) -> RequestOp:
+    return RequestOp(request_put=PutRequest(key=key, **fields))
+
+
+def remove(key: bytes, range_end: bytes = b"") -> RequestOp:
+    return RequestOp(request_delete_range=DeleteRangeRequest(key=key, range_end=range_end))
+
+
+def get(key: bytes, **fields: Any) -> RequestOp:
+    return RequestOp(request_range=RangeRequest(key=key, **fields))
+
+
+def nested(*success: RequestOp, failure: list[RequestOp] | None = None) -> RequestOp:
+    return RequestOp(request_txn=TxnRequest(success=success, failure=failure or []))
+
+
+def check_txn(*success: RequestOp, **fields: Any) -> None:
+    checks.check_txn(Txn.of(TxnRequest(success=success, **fields)), 128)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({}, errors.EmptyKeyError),
+        ({"sort_order": 7}, errors.EmptyKeyError),
+        ({"key": b"a", "sort_order": 7}, errors.InvalidSortOptionError),
+        ({"key": b"a", "sort_order": -1}, errors.InvalidSortOptionError),
+        ({"key": b"a", "sort_target": 5}, errors.InvalidSortOptionError),
+    ],
+)
+def test_range_is_refused(fields: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        checks.check_range(RangeRequest(**fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"sort_order": RangeRequest.DESCEND}, errors.EmptyKeyError),
+        ({"key": b"a", "sort_order": RangeRequest.DESCEND}, errors.CustomSortUnsupportedError),
+        (
+            {"key": b"a", "sort_order": RangeRequest.ASCEND, "sort_target": RangeRequest.MOD},
+            errors.CustomSortUnsupportedError,
+        ),
+        ({"key": b"a", "min_mod_revision": 1}, errors.RevisionFilterUnsupportedError),
+        ({"key": b"a", "max_create_revision": -1}, errors.RevisionFilterUnsupportedError),
+    ],
+)
+def test_range_stream_is_refused(fields: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        checks.check_range_stream(RangeRequest(**fields))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"key": b"a"},
+        {"key": b"a", "sort_target": RangeRequest.VALUE},
+        {"key": b"a", "sort_order": RangeRequest.ASCEND},
+    ],
+)
+def test_range_stream_in_key_order_passes(fields: dict[str, Any]) -> None:
+    checks.check_range_stream(RangeRequest(**fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"value": b"v", "ignore_value": True}, errors.EmptyKeyError),
+        (
+            {"key": b"a", "value": b"v", "ignore_value": True, "lease": 1, "ignore_lease": True},
+            errors.ValueProvidedError,
+        ),
+        ({"key": b"a", "lease": 1, "ignore_lease": True}, errors.LeaseProvidedError),
+    ],
+)
+def test_put_is_refused(fields: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        checks.check_put(PutRequest(**fields))
+
+
+def test_deletion_needs_a_key() -> None:
+    with pytest.raises(errors.EmptyKeyError):
+        checks.check_delete_range(DeleteRangeRequest(range_end=b"\0"))
+
+
+def test_operations_are_counted_before_they_are_looked_at() -> None:
+    check_txn(*[put(b"%d" % number) for number in range(128)])
+    with pytest.raises(errors.TooManyOpsError):
+        check_txn(*[put(b"")] * 129)
+    with pytest.raises(errors.EmptyKeyError):
+        check_txn(*[put(b"")] * 128)
+
+
+def test_longest_list_of_a_level_counts() -> None:
+    compares = [Compare(key=b"a")] * 129
+    with pytest.raises(errors.TooManyOpsError):
+        check_txn(compare=compares)
+
+
+@pytest.mark.parametrize(("operations", "passes"), [(127, True), (128, False)])
+def test_levels_share_one_allowance(operations: int, passes: bool) -> None:
+    inner = nested(*[get(b"a")] * operations)
+    if passes:
+        check_txn(inner)
+    else:
+        with pytest.raises(errors.TooManyOpsError):
+            check_txn(inner)
+
+
+def test_allowance_is_for_each_way_down() -> None:
+    check_txn(*[nested(*[get(b"a")] * 64)] * 64)
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (TxnRequest(compare=[Compare()], success=[RequestOp()]), errors.EmptyKeyError),
+        (TxnRequest(success=[RequestOp()]), errors.KeyNotFoundError),
+        (TxnRequest(failure=[RequestOp()]), errors.KeyNotFoundError),
+        (TxnRequest(success=[get(b"a", sort_order=7)]), errors.InvalidSortOptionError),
+        (TxnRequest(failure=[remove(b"")]), errors.EmptyKeyError),
+        (TxnRequest(success=[nested(put(b""))]), errors.EmptyKeyError),
+        (TxnRequest(success=[put(b"a"), put(b"a"), put(b"")]), errors.EmptyKeyError),
+        (TxnRequest(success=[put(b"a"), put(b"a")], failure=[put(b"")]), errors.EmptyKeyError),
+    ],
+)
+def test_operations_are_checked_in_both_branches(
+    request_: TxnRequest, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        checks.check_txn(Txn.of(request_), 128)
+
+
+DUPLICATE = [
+    [put(b"k"), put(b"k")],
+    [put(b"k"), remove(b"k")],
+    [remove(b"k"), put(b"k")],
+    [put(b"k"), remove(b"a", b"z")],
+    [remove(b"a", b"z"), put(b"k")],
+    [nested(remove(b"k")), nested(put(b"k"))],
+    [nested(remove(b"k")), put(b"k")],
+    [nested(put(b"k")), put(b"k")],
+    [nested(put(b"k")), nested(put(b"k"))],
+    [nested(put(b"k")), remove(b"k")],
+    [remove(b"k"), nested(put(b"k"))],
+    [nested(failure=[put(b"k")]), put(b"k")],
+    [nested(nested(put(b"k"))), put(b"k")],
+]
+
+DISTINCT = [
+    [put(b"k"), put(b"l")],
+    [put(b"k"), remove(b"j", b"k")],
+    [put(b"k"), remove(b"k\0", b"z")],
+    [put(b"k"), remove(b"j", b"\0")],
+    [put(b"k"), remove(b"z", b"a")],
+    [remove(b"a", b"z"), remove(b"a", b"z"), remove(b"k")],
+    [put(b"k"), get(b"k"), get(b"a", range_end=b"z")],
+    [nested(put(b"k")), nested(remove(b"k"))],
+    [nested(put(b"k"), failure=[put(b"k")])],
+    [nested(put(b"k"), failure=[remove(b"k")])],
+]
+
+
+@pytest.mark.parametrize("ops", DUPLICATE)
+def test_key_written_twice_is_refused_in_either_branch(ops: list[RequestOp]) -> None:
+    with pytest.raises(errors.DuplicateKeyError):
+        check_txn(*ops)
+    with pytest.raises(errors.DuplicateKeyError):
+        check_txn(failure=ops)
+
+
+@pytest.mark.parametrize("ops", DISTINCT)
+def test_keys_written_once_pass(ops: list[RequestOp]) -> None:
+    check_txn(*ops, failure=ops)
+
+
+def test_puts_beside_many_deletions_are_looked_up_quickly() -> None:
+    ops: list[RequestOp] = []
+    for group in range(64):
+        keys = [b"%02d%02d" % (group, number) for number in range(64)]
+        ops.append(nested(*[remove(key) if i % 2 else put(key) for i, key in enumerate(keys)]))
+    request = Txn.of(TxnRequest(success=[nested(*ops)]))
+    started = time.thread_time()
+    checks.check_txn(request, 256)
+    # One by one, 2,048 puts against as many deletions take ten times as long.
+    assert time.thread_time() - started < 0.1

@@ -1,0 +1,49 @@
+"""The transport gets its limits from the settings, with etcd's special values."""
+
+from typing import Any
+
+import pytest
+
+from etcdpy.config import Config
+from etcdpy.server.transports import make_transport, options_of
+from etcdpy.transport import ReferenceServer, Server, ServerOptions
+
+
+def options(**settings: Any) -> ServerOptions:
+    return options_of(Config(**settings))
+
+
+def test_settings_name_the_transport() -> None:
+    assert type(make_transport(Config())) is Server
+    assert type(make_transport(Config(transport="grpcio"))) is ReferenceServer
+
+
+def test_defaults_are_etcds() -> None:
+    assert options() == ServerOptions(
+        max_receive_message=1572864 + 524288,
+        max_concurrent_streams=None,
+        keepalive_interval=7200,
+        keepalive_timeout=20,
+        keepalive_min_time=5,
+        stopped_message="etcdserver: server stopped",
+    )
+
+
+def test_largest_message_leaves_room_around_the_largest_request() -> None:
+    assert options(max_request_bytes=0).max_receive_message == 524288
+
+
+@pytest.mark.parametrize(("setting", "limit"), [(0, None), (2**32 - 1, None), (1, 1), (500, 500)])
+def test_concurrent_streams(setting: int, limit: int | None) -> None:
+    assert options(max_concurrent_streams=setting).max_concurrent_streams == limit
+
+
+@pytest.mark.parametrize(("interval", "timeout"), [(0, 20), (10, 0), (0, 0)])
+def test_either_keepalive_zero_disables_pings(interval: float, timeout: float) -> None:
+    chosen = options(grpc_keepalive_interval=interval, grpc_keepalive_timeout=timeout)
+    assert chosen.keepalive_interval == 0
+
+
+@pytest.mark.parametrize("setting", [0, -1])
+def test_no_minimum_time_leaves_grpc_gos(setting: float) -> None:
+    assert options(grpc_keepalive_min_time=setting).keepalive_min_time == 300

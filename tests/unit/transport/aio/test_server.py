@@ -1,0 +1,366 @@
+"""A listening server: addresses, loops, HTTP, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+import uvloop
+
+from etcdpy.transport import (
+    HttpRequest,
+    HttpResponse,
+    ReferenceServer,
+    Server,
+    ServerOptions,
+)
+from etcdpy.transport.grpc.connection import Connection
+from etcdpy.transport.http2 import frames
+
+from ..conftest import OPTIONS, connect
+from ..peer import Peer, parse, request_fields
+from ..service import Service
+
+ECHO = "/test.Service/Inline"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """Return a certificate for localhost and a server's context with it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here")
+    folder = tmp_path_factory.mktemp("tls")
+    key, path = folder / "key.pem", folder / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path, key)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return path, context
+
+
+class TestAddresses:
+    async def test_port_0_is_a_free_port(self, server: Server) -> None:
+        first = await server.listen_tcp("127.0.0.1", 0)
+        second = await server.listen_tcp("127.0.0.1", 0)
+        for port in {first, second}:
+            async with connect(f"127.0.0.1:{port}") as channel:
+                assert await channel.unary_unary(ECHO)(b"x") == b"x"
+        assert first != second
+
+    async def test_port_in_use(self, server: Server) -> None:
+        port = await server.listen_tcp("127.0.0.1", 0)
+        with pytest.raises(OSError, match="in use"):
+            await server.listen_tcp("127.0.0.1", port)
+
+    async def test_ipv6_peer(self, server: Server, service: Service) -> None:
+        try:
+            port = await server.listen_tcp("::1", 0)
+        except OSError:
+            pytest.skip("no IPv6 here")
+        async with connect(f"[::1]:{port}") as channel:
+            await channel.unary_unary("/test.Service/Inspect")(b"")
+        assert service.peers[0].startswith("ipv6:[::1]:")
+
+    @pytest.mark.parametrize("kind", [Server, ReferenceServer])
+    async def test_unix_socket(self, kind: Any, service: Service, tmp_path: Path) -> None:
+        running = kind(OPTIONS)
+        service.register(running)
+        path = str(tmp_path / "socket")
+        await running.listen_unix(path)
+        async with connect(f"unix:{path}") as channel:
+            await channel.unary_unary("/test.Service/Inspect")(b"")
+        await running.stop()
+        assert service.peers[0].startswith("unix:")
+        assert not os.path.exists(path)  # noqa: ASYNC240 (after the end)
+
+    async def test_socket_left_behind_is_replaced(self, server: Server, tmp_path: Path) -> None:
+        path = str(tmp_path / "socket")
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(path)
+        await server.listen_unix(path)
+        async with connect(f"unix:{path}") as channel:
+            assert await channel.unary_unary(ECHO)(b"x") == b"x"
+
+    async def test_tls(self, server: Server, certificate: tuple[Path, ssl.SSLContext]) -> None:
+        path, context = certificate
+        port = await server.listen_tcp("127.0.0.1", 0, ssl_context=context)
+        credentials = grpc.ssl_channel_credentials(path.read_bytes())
+        async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
+            echo: Any = channel.unary_unary(ECHO)
+            assert await echo(bytes(100_000)) == bytes(100_000)
+
+    async def test_tls_client_that_names_no_protocol(
+        self, server: Server, certificate: tuple[Path, ssl.SSLContext]
+    ) -> None:
+        path, context = certificate
+        port = await server.listen_tcp("127.0.0.1", 0, ssl_context=context)
+        trusting = ssl.create_default_context(cafile=str(path))
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=trusting, server_hostname="localhost"
+        )
+        writer.write(frames.PREFACE + frames.settings([]))
+        first = await reader.readexactly(9)
+        writer.close()
+        assert first[3] == frames.SETTINGS
+
+
+def test_uvloop() -> None:
+    async def scenario() -> None:
+        service, server = Service(), Server(OPTIONS)
+        service.register(server)
+        port = await server.listen_tcp("127.0.0.1", 0)
+        async with connect(f"127.0.0.1:{port}") as channel:
+            assert await channel.unary_unary(ECHO)(b"x") == b"x"
+            parked = asyncio.ensure_future(channel.unary_unary("/test.Service/Parked")(b"p"))
+            await service.started.wait()
+            service.release.set_result(b"!")
+            assert await parked == b"p!"
+            write: Any = channel.unary_stream("/test.Service/Write")
+            assert [len(m) async for m in write(b"30 100000")] == [100_000] * 30
+        await server.stop(1)
+
+    loop = uvloop.new_event_loop()
+    try:
+        loop.run_until_complete(scenario())
+    finally:
+        loop.close()
+
+
+@contextlib.asynccontextmanager
+async def opened(port: int, first: bytes = b"") -> AsyncIterator[tuple[Any, Any]]:
+    """Connect and send some bytes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(first)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+class TestSniffing:
+    @pytest.mark.parametrize("size", [1, 7, 10_000])
+    async def test_http_1_in_pieces(self, server: Server, size: int) -> None:
+        port = await server.listen_tcp("127.0.0.1", 0)
+        request = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
+        async with opened(port) as (reader, writer):
+            for start in range(0, len(request), size):
+                writer.write(request[start : start + size])
+                await asyncio.sleep(0)
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
+        assert answer.endswith(b"\r\n\r\n404 page not found\n")
+
+    @pytest.mark.parametrize(
+        "first",
+        [
+            b"\x16\x03\x01\x02\x00\x01\x00\x01",
+            b"hello\r\n",
+            b"GET / HTTP/2.0\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+            b"GET /" + bytes(5000),
+            b"G" * 5000,
+        ],
+    )
+    async def test_anything_else_is_closed_without_a_word(
+        self, server: Server, first: bytes
+    ) -> None:
+        port = await server.listen_tcp("127.0.0.1", 0)
+        async with opened(port, first) as (reader, _):
+            assert await reader.read() == b""
+
+    async def test_preface_in_pieces(self, server: Server) -> None:
+        port = await server.listen_tcp("127.0.0.1", 0)
+        async with opened(port) as (reader, writer):
+            for byte in frames.PREFACE + frames.settings([]):
+                writer.write(bytes((byte,)))
+                await asyncio.sleep(0)
+            first = await reader.readexactly(9)
+        assert first[3] == frames.SETTINGS
+
+    async def test_hook_gets_the_first_bytes(self) -> None:
+        class Upper(asyncio.Protocol):
+            def connection_made(self, transport: Any) -> None:
+                self.transport = transport
+
+            def data_received(self, data: bytes) -> None:
+                self.transport.write(data.upper())
+                self.transport.close()
+
+        server = Server(http1=Upper)
+        port = await server.listen_tcp("127.0.0.1", 0)
+        async with opened(port, b"get / HTTP/1.1\r\n") as (reader, _):
+            assert await reader.read() == b"GET / HTTP/1.1\r\n"
+        await server.stop()
+
+
+class Http2Client:
+    """Just enough to send requests that are not gRPC."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        self.peer = Peer()
+
+    async def request(
+        self, method: str, path: str, body: bytes = b""
+    ) -> tuple[dict[str, str], bytes]:
+        fields = [(":method", method), *request_fields(path)[1:4]]
+        stream, opening = self.peer.headers(fields=fields, end=not body)
+        self.writer.write(opening)
+        if body:
+            self.writer.write(frames.frame(frames.DATA, frames.END_STREAM, stream, body))
+        reply = self.peer.reply(stream)
+        while not reply.is_ended:
+            head = await self.reader.readexactly(9)
+            payload = await self.reader.readexactly(int.from_bytes(head[:3], "big"))
+            for arrived in parse(head + payload):
+                self.peer._note(arrived)
+        return reply.blocks[0], reply.body
+
+
+@contextlib.asynccontextmanager
+async def http2(server: Server) -> AsyncIterator[Http2Client]:
+    port = await server.listen_tcp("127.0.0.1", 0)
+    start = frames.PREFACE + frames.settings([(frames.INITIAL_WINDOW_SIZE, 1 << 24)])
+    async with opened(port, start) as (reader, writer):
+        yield Http2Client(reader, writer)
+    await server.stop()
+
+
+class TestHttp:
+    async def test_nobody_else_answers(self) -> None:
+        async with http2(Server()) as client:
+            headers, body = await client.request("GET", "/health")
+        assert headers[":status"] == "404"
+        assert body == b"404 page not found\n"
+
+    async def test_hook_gets_the_whole_request(self) -> None:
+        async def hook(request: HttpRequest) -> HttpResponse:
+            seen = [request.method, request.path, request.authority, len(request.body)]
+            return HttpResponse(201, [(b"x-a", b"b")], json.dumps(seen).encode())
+
+        async with http2(Server(http=hook)) as client:
+            headers, body = await client.request("PUT", "/v?x=1", bytes(5000))
+        assert (headers[":status"], headers["x-a"]) == ("201", "b")
+        assert json.loads(body) == ["PUT", "/v?x=1", "127.0.0.1:2379", 5000]
+
+    async def test_body_in_pieces(self) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            for n in range(5):
+                yield b"%d" % n
+                yield b""
+
+        async def hook(request: HttpRequest) -> HttpResponse:
+            return HttpResponse(200, (), pieces())
+
+        async with http2(Server(http=hook)) as client:
+            _, body = await client.request("GET", "/")
+        assert body == b"01234"
+
+    async def test_head_and_empty_bodies(self) -> None:
+        async def hook(request: HttpRequest) -> HttpResponse:
+            return HttpResponse(200, (), b"body" if request.method == "HEAD" else b"")
+
+        async with http2(Server(http=hook)) as client:
+            assert (await client.request("HEAD", "/"))[1] == b""
+            assert (await client.request("GET", "/"))[1] == b""
+
+    async def test_body_too_long(self) -> None:
+        async with http2(Server(ServerOptions(max_http_body=10))) as client:
+            headers, _ = await client.request("POST", "/", bytes(11))
+        assert headers[":status"] == "413"
+
+    async def test_failing_hook_resets_the_stream(self, caplog: Any) -> None:
+        async def hook(request: HttpRequest) -> HttpResponse:
+            raise ValueError("oops")
+
+        server = Server(http=hook)
+        port = await server.listen_tcp("127.0.0.1", 0)
+        async with opened(port, frames.PREFACE + frames.settings([])) as (reader, writer):
+            client = Http2Client(reader, writer)
+            _, opening = client.peer.headers(fields=request_fields("/")[:4], end=True)
+            writer.write(opening)
+            while True:
+                head = await reader.readexactly(9)
+                payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
+                if head[3] == frames.RST_STREAM:
+                    break
+        await server.stop()
+        assert frames.parse_u32(payload) == frames.INTERNAL_ERROR
+        assert "oops" in caplog.text
+
+
+class TestStop:
+    async def test_running_call_may_end(self, server: Server, service: Service) -> None:
+        port = await server.listen_tcp("127.0.0.1", 0)
+        async with connect(f"127.0.0.1:{port}") as channel:
+            call = asyncio.ensure_future(channel.unary_unary("/test.Service/Parked")(b"p"))
+            await service.started.wait()
+            stopping = asyncio.ensure_future(server.stop(5))
+            await asyncio.sleep(0)
+            service.release.set_result(b"!")
+            assert await call == b"p!"
+            await asyncio.wait_for(stopping, 5)
+
+    async def test_call_that_does_not_end_is_unavailable(self, service: Service) -> None:
+        server = Server(ServerOptions(stopped_message="etcdserver: server stopped"))
+        service.register(server)
+        port = await server.listen_tcp("127.0.0.1", 0)
+        async with connect(f"127.0.0.1:{port}") as channel:
+            stream: Any = channel.unary_stream("/test.Service/StreamForever")
+            call = stream(b"")
+            assert await call.read() == b"first"
+            await server.stop(0.1)
+            assert await call.code() is grpc.StatusCode.UNAVAILABLE
+            assert await call.details() == "etcdserver: server stopped"
+        assert service.cancelled.is_set()
+
+    async def test_idle_clients_do_not_delay_it(self, server: Server) -> None:
+        port = await server.listen_tcp("127.0.0.1", 0)
+        async with connect(f"127.0.0.1:{port}") as channel, opened(port, b"PRI"):
+            await channel.unary_unary(ECHO)(b"x")
+            await asyncio.wait_for(server.stop(30), 5)
+
+    async def test_nobody_listens_afterwards(self, server: Server) -> None:
+        port = await server.listen_tcp("127.0.0.1", 0)
+        await server.stop()
+        with pytest.raises(OSError, match=r"[Cc]onnect"):
+            await asyncio.open_connection("127.0.0.1", port)
+
+    async def test_stopping_twice_or_unstarted_is_harmless(self) -> None:
+        server = Server()
+        await server.stop()
+        await server.listen_tcp("127.0.0.1", 0)
+        await server.stop(1)
+        await server.stop(1)
+
+    async def test_nothing_is_left_of_calls_and_connections(
+        self, server: Server, service: Service
+    ) -> None:
+        port = await server.listen_tcp("127.0.0.1", 0)
+        for _ in range(3):
+            async with connect(f"127.0.0.1:{port}") as channel:
+                await channel.unary_unary(ECHO)(b"x")
+                await channel.unary_unary("/test.Service/Task")(b"x")
+        await server.stop()
+        assert not server.connections
+        gc.collect()
+        kept = [o for o in gc.get_objects() if isinstance(o, Connection)]
+        assert [o for o in kept if o.call_handler is server.dispatcher] == []

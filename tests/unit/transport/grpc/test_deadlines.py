@@ -1,0 +1,82 @@
+"""Deadlines by tick."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from etcdpy.transport.grpc.deadlines import Deadlines
+
+
+class Waiting(SimpleNamespace):
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __eq__ = object.__eq__
+
+
+def call(deadline: float) -> Any:
+    return Waiting(deadline=deadline, tick=0)
+
+
+def test_calls_expire_in_the_tick_after_their_deadline() -> None:
+    deadlines = Deadlines()
+    early, late = call(1.0), call(2.0)
+    deadlines.add(late)
+    deadlines.add(early)
+    assert deadlines.expire(1.0) == []
+    assert deadlines.expire(1.01) == [early]
+    assert deadlines.expire(3.0) == [late]
+    assert len(deadlines) == 0
+
+
+def test_add_tells_when_the_next_wake_up_moves() -> None:
+    deadlines = Deadlines()
+    assert deadlines.add(call(5.0))
+    assert not deadlines.add(call(5.0))
+    assert not deadlines.add(call(9.0))
+    assert deadlines.add(call(1.0))
+
+
+def test_answered_calls_do_not_expire() -> None:
+    deadlines = Deadlines()
+    answered, waiting = call(1.0), call(1.0)
+    deadlines.add(answered)
+    deadlines.add(waiting)
+    deadlines.discard(answered)
+    assert deadlines.expire(2.0) == [waiting]
+
+
+def test_discarding_twice_is_harmless() -> None:
+    deadlines = Deadlines()
+    once = call(1.0)
+    deadlines.add(once)
+    deadlines.discard(once)
+    deadlines.discard(once)
+    assert deadlines.next() is None
+
+
+def test_next_skips_ticks_that_all_calls_have_left() -> None:
+    deadlines = Deadlines()
+    gone = call(1.0)
+    deadlines.add(gone)
+    deadlines.add(call(2.0))
+    deadlines.discard(gone)
+    earliest = deadlines.next()
+    assert earliest is not None
+    assert 2.0 <= earliest <= 2.02
+
+
+def test_far_deadlines_of_answered_calls_do_not_pile_up() -> None:
+    deadlines = Deadlines()
+    for n in range(10_000):
+        answered = call(1e6 + n)
+        deadlines.add(answered)
+        deadlines.discard(answered)
+    assert len(deadlines._ticks) <= 102
+
+
+def test_call_may_come_back_to_a_tick_that_was_empty() -> None:
+    deadlines = Deadlines()
+    first, second = call(1.0), call(1.0)
+    deadlines.add(first)
+    deadlines.discard(first)
+    deadlines.add(second)
+    assert deadlines.expire(2.0) == [second]
+    assert deadlines.expire(3.0) == []

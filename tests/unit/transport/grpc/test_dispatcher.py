@@ -1,0 +1,360 @@
+"""Handlers run on a connection in memory and a real loop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import time
+from typing import Any
+
+import grpc
+import pytest
+
+from etcdpy.transport import StatusError, inline
+from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.grpc.context import Context
+from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
+from etcdpy.transport.grpc.routes import RouteTable
+from etcdpy.transport.http2 import frames
+
+from ..peer import message
+from ..serving import Told, serving, turns
+
+
+async def test_handler_that_does_not_wait_is_answered_in_the_same_turn() -> None:
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        return request
+
+    peer = serving(handler)
+    assert peer.reply(peer.call(b"x")).status == (0, "")
+
+
+async def test_plain_function_answers_at_once_or_returns_who_waits() -> None:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def late(request: bytes) -> bytes:
+        return request + await future
+
+    @inline
+    def handler(request: bytes, context: Context) -> Any:
+        if request == b"refused":
+            raise StatusError(grpc.StatusCode.NOT_FOUND, "it is not there")
+        return late(request) if request == b"late" else request
+
+    peer = serving(handler)
+    assert peer.reply(peer.call(b"x")).body == message(b"x")
+    assert peer.reply(peer.call(b"refused")).status == (5, "it is not there")
+    stream = peer.call(b"late")
+    assert peer.reply(stream).blocks == []
+    future.set_result(b"!")
+    await turns()
+    assert peer.reply(stream).body == message(b"late!")
+
+
+async def test_unmarked_handler_has_a_task_of_its_own() -> None:
+    tasks = []
+
+    async def handler(request: bytes, context: Context) -> bytes:
+        tasks.append(asyncio.current_task())
+        return request
+
+    peer = serving(handler)
+    stream = peer.call(b"x")
+    await turns()
+    assert peer.reply(stream).status == (0, "")
+    assert tasks[0] is not asyncio.current_task()
+
+
+async def test_one_future_resumes_all_who_wait_for_it_with_one_callback() -> None:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        return request + await future
+
+    peer = serving(handler)
+    calls = [peer.call(b"%d" % n) for n in range(20)]
+    assert len(future._callbacks) == 1
+    future.set_result(b"!")
+    await turns()
+    assert [peer.reply(s).body for s in calls] == [message(b"%d!" % n) for n in range(20)]
+
+
+async def test_one_of_them_cancelled_leaves_the_others_and_the_future() -> None:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    ended = []
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        try:
+            return await future
+        except asyncio.CancelledError:
+            ended.append(request)
+            raise
+
+    peer = serving(handler)
+    first, second = peer.call(b"1"), peer.call(b"2")
+    peer.send(frames.rst_stream(first, frames.CANCEL))
+    assert ended == [b"1"]
+    future.set_result(b"ok")
+    await turns()
+    assert peer.reply(first).blocks == []
+    assert peer.reply(second).body == message(b"ok")
+
+
+async def test_cancelled_call_leaves_nothing_with_a_future_that_never_ends() -> None:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        return await future
+
+    peer = serving(handler)
+    dispatcher: Any = peer.call_handler
+    peer.send(frames.rst_stream(peer.call(b""), frames.CANCEL))
+    assert dispatcher._parked == {}
+    assert dispatcher._wake not in [callback for callback, *_ in future._callbacks]
+
+
+async def test_error_that_nobody_waits_for_any_more_is_not_reported(caplog: Any) -> None:
+    futures: list[asyncio.Future[bytes]] = [asyncio.get_running_loop().create_future()]
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        return await futures[0]
+
+    peer = serving(handler)
+    peer.send(frames.rst_stream(peer.call(b""), frames.CANCEL))
+    futures.pop().set_exception(RuntimeError("disk"))
+    await turns()
+    gc.collect()
+    assert not caplog.records
+
+
+async def test_waiting_on_several_futures_in_turn() -> None:
+    futures = [asyncio.get_running_loop().create_future() for _ in range(3)]
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        parts = []
+        for future in futures:
+            parts.append(await future)  # noqa: PERF401 (one by one)
+        return b"".join(parts)
+
+    peer = serving(handler)
+    stream = peer.call(b"")
+    for number, future in enumerate(futures):
+        assert peer.reply(stream).blocks == []
+        future.set_result(b"%d" % number)
+        await turns()
+    assert peer.reply(stream).body == message(b"012")
+
+
+async def test_handler_that_waits_again_while_it_is_cancelled_is_let_end() -> None:
+    loop = asyncio.get_running_loop()
+    first, second = loop.create_future(), loop.create_future()
+    steps = []
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        try:
+            await first
+        finally:
+            steps.append("cleaning")
+            await second
+            steps.append("clean")
+        return b""
+
+    peer = serving(handler)
+    stream = peer.call(b"")
+    call = peer.connection.streams[stream]
+    peer.send(frames.rst_stream(stream, frames.CANCEL))
+    assert steps == ["cleaning"]
+    assert call.is_orphan
+    first.set_result(None)
+    await turns()
+    assert steps == ["cleaning"]
+    second.set_result(None)
+    await turns()
+    assert steps == ["cleaning", "clean"]
+    assert peer.connection._orphans == 0
+
+
+async def test_awaiting_what_is_no_future_fails_the_call(caplog: Any) -> None:
+    class Odd:
+        def __await__(self) -> Any:
+            yield "odd"
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        await Odd()
+        return b""
+
+    peer = serving(handler)
+    code, details = peer.reply(peer.call(b"")).status
+    assert code == 2
+    assert "no future" in details
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_done_callback_of_a_handler_that_does_not_wait(fails: bool) -> None:
+    called: list[Context] = []
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        context.add_done_callback(called.append)
+        if fails:
+            raise StatusError(grpc.StatusCode.ABORTED, "told")
+        return request
+
+    peer = serving(handler)
+    peer.call(b"x")
+    await turns()
+    assert [context.done() for context in called] == [True]
+
+
+async def test_deadline_of_a_parked_call() -> None:
+    cancelled = asyncio.Event()
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        try:
+            await asyncio.get_running_loop().create_future()
+            return b""
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    peer = serving(handler)
+    # Deadlines are on the loop's clock, and the peer's is far behind it.
+    peer.now = 0.0
+    stream = peer.call(b"", ("grpc-timeout", "10m"))
+    await asyncio.wait_for(cancelled.wait(), 5)
+    assert peer.reply(stream).status == (4, "context deadline exceeded")
+
+
+async def test_answered_calls_are_watched_no_more() -> None:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        return await future
+
+    peer = serving(handler)
+    dispatcher: Any = peer.call_handler
+    peer.now = asyncio.get_running_loop().time() + 1000
+    for _ in range(10):
+        peer.call(b"", ("grpc-timeout", "5S"))
+    assert len(dispatcher._deadlines) == 10
+    future.set_result(b"")
+    await turns()
+    assert len(dispatcher._deadlines) == 0
+
+
+async def test_unreadable_request() -> None:
+    def refuse(data: bytes) -> bytes:
+        raise ValueError("no message")
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        return request
+
+    async def task(request: bytes, context: Context) -> bytes:
+        return request
+
+    for behavior in (handler, task):
+        peer = serving(behavior)
+        table = RouteTable()
+        method: Any = grpc.unary_unary_rpc_method_handler(behavior, refuse)
+        table.add_methods("test.Echo", {"Unary": method})
+        peer.connection._heads._memory = RequestHeadCache(table)
+        stream = peer.call(b"x")
+        await turns()
+        assert peer.reply(stream).status == (
+            13,
+            "grpc: error unmarshalling request: proto:%C2%A0cannot parse invalid wire-format data",
+        )
+
+
+async def test_call_refers_to_its_handler_only_while_that_runs() -> None:
+    contexts: list[Call] = []
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        contexts.append(context)
+        await asyncio.sleep(0)
+        return request
+
+    peer = serving(handler)
+    peer.call(b"x")
+    assert contexts[0].coroutine is not None
+    await turns()
+    assert contexts[0].coroutine is None
+    assert not contexts[0].is_running
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.OK, grpc.StatusCode.ABORTED])
+async def test_details_go_with_the_code(code: grpc.StatusCode) -> None:
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        context.set_code(code)
+        context.set_details("said")
+        return request
+
+    peer = serving(handler)
+    reply = peer.reply(peer.call(b"x"))
+    assert reply.status == (code.value[0], "said")
+    assert bool(reply.data) is (code is grpc.StatusCode.OK)
+
+
+@pytest.mark.parametrize(("limit", "is_told"), [(-1.0, True), (3600.0, False), (math.inf, False)])
+async def test_call_that_waited_longer_than_the_limit_is_told_of(
+    limit: float, is_told: bool
+) -> None:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        await asyncio.sleep(0)
+        return request + await future
+
+    told = Told(limit)
+    peer = serving(handler, slow=told.slow)
+    peer.now = time.monotonic()  # what else is on the dispatcher's clock
+    stream = peer.call(b"x")
+    await turns()
+    assert not told.calls
+    future.set_result(b"!")
+    await turns()
+    assert peer.reply(stream).body == message(b"x!")
+    assert [call[:2] for call in told.calls] == [(b"x", b"x!")] * is_told
+    assert all(0 <= took < 60 for *_, took in told.calls)
+
+
+async def test_call_that_waited_and_failed_is_told_of_without_a_response() -> None:
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        await asyncio.sleep(0)
+        raise StatusError(grpc.StatusCode.NOT_FOUND, "gone")
+
+    told = Told(limit=-1.0)
+    peer = serving(handler, slow=told.slow)
+    peer.now = time.monotonic()
+    stream = peer.call(b"x")
+    await turns()
+    assert peer.reply(stream).status == (5, "gone")
+    assert [call[:2] for call in told.calls] == [(b"x", None)]
+
+
+async def test_call_that_never_waits_is_not_told_of() -> None:
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        return request
+
+    told = Told(limit=-1.0)
+    peer = serving(handler, slow=told.slow)
+    assert peer.reply(peer.call(b"x")).status == (0, "")
+    await turns()
+    assert not told.calls

@@ -1,0 +1,132 @@
+"""Messages in a stream of bytes, fed in three ways, and their compression."""
+
+import contextlib
+import gzip
+import random
+
+import pytest
+
+from etcdpy.transport.grpc.messages import MessageReader, compress, decompress
+from etcdpy.transport.grpc.status import NUMBER_OF, ProtocolStatus
+
+from ..peer import message
+
+
+def reader(*, limit: int = 1000, is_gzip: bool = False) -> MessageReader:
+    return MessageReader(limit, is_gzip=is_gzip)
+
+
+def read_all(source: MessageReader) -> list[bytes]:
+    return list(iter(source.next, None))
+
+
+def failure(source: MessageReader) -> tuple[int, str]:
+    with pytest.raises(ProtocolStatus) as caught:
+        source.next()
+    return NUMBER_OF[caught.value.code], caught.value.details
+
+
+class TestReading:
+    def test_several_at_once(self) -> None:
+        source = reader()
+        source.feed(message(b"one") + message(b"") + message(b"three"))
+        assert read_all(source) == [b"one", b"", b"three"]
+
+    def test_byte_by_byte(self) -> None:
+        source = reader()
+        found = []
+        for byte in message(b"one") + message(b"two"):
+            source.feed(bytes((byte,)))
+            found += read_all(source)
+        assert found == [b"one", b"two"]
+
+    def test_trailing_bytes_wait_for_the_rest(self) -> None:
+        source = reader()
+        source.feed(message(b"one") + message(b"two")[:6])
+        assert read_all(source) == [b"one"]
+        assert (source.buffered, source.missing) == (6, 2)
+
+    def test_missing_is_unknown_before_the_length_is_here(self) -> None:
+        source = reader()
+        source.feed(message(b"one")[:4])
+        assert source.missing == 0
+
+    def test_noise_raises_nothing_but_statuses(self) -> None:
+        for seed in range(200):
+            source = reader(is_gzip=seed % 2 == 0)
+            source.feed(random.Random(seed).randbytes(50))
+            with contextlib.suppress(ProtocolStatus):
+                read_all(source)
+
+
+class TestRefusing:
+    def test_too_long_as_soon_as_the_length_is_here(self) -> None:
+        source = reader()
+        source.feed(b"\0\xff\xff\xff\xff")
+        text = "grpc: received message larger than max (4294967295 vs. 1000)"
+        assert failure(source) == (8, text)
+
+    def test_longest_that_fits_is_fine(self) -> None:
+        source = reader()
+        source.feed(message(bytes(1000)))
+        assert read_all(source) == [bytes(1000)]
+
+    def test_length_is_checked_before_the_flag(self) -> None:
+        source = reader()
+        source.feed(b"\7\xff\xff\xff\xff")
+        assert failure(source)[0] == 8
+
+    def test_compressed_without_an_encoding(self) -> None:
+        source = reader()
+        source.feed(message(b"x", flag=1))
+        text = "grpc: compressed flag set with identity or empty encoding"
+        assert failure(source) == (13, text)
+
+    def test_unknown_flag(self) -> None:
+        source = reader(is_gzip=True)
+        source.feed(message(b"x", flag=2))
+        assert failure(source) == (13, "grpc: received unexpected payload format 2")
+
+
+class TestGzip:
+    def test_compressed_and_plain_messages_mix(self) -> None:
+        source = reader(is_gzip=True)
+        source.feed(message(gzip.compress(b"one"), flag=1) + message(b"two"))
+        assert read_all(source) == [b"one", b"two"]
+
+    def test_what_we_compress_is_gzip(self) -> None:
+        prefix, body = compress(b"hello" * 100)
+        assert prefix == b"\1" + len(body).to_bytes(4, "big")
+        assert gzip.decompress(body) == b"hello" * 100
+
+    def test_empty_message_is_left_as_it_is(self) -> None:
+        assert compress(b"") == (bytes(5), b"")
+
+    def test_members_are_joined(self) -> None:
+        assert decompress(gzip.compress(b"a") + gzip.compress(b"b"), 10) == b"ab"
+
+    def test_exactly_the_limit_is_fine(self) -> None:
+        assert decompress(gzip.compress(bytes(1000)), 1000) == bytes(1000)
+
+    def test_bomb_is_inflated_only_past_the_limit(self) -> None:
+        source = reader(is_gzip=True)
+        source.feed(message(gzip.compress(bytes(500_000)), flag=1))
+        text = "grpc: message after decompression larger than max (1001 vs. 1000)"
+        assert failure(source) == (8, text)
+
+    @pytest.mark.parametrize(
+        ("body", "reason"),
+        [
+            (gzip.compress(b"hello")[:-3], "unexpected EOF"),
+            (b"", "unexpected EOF"),
+            (b"plain text", "gzip: invalid header"),
+            (gzip.compress(b"hello")[:-8] + bytes(8), "gzip: invalid checksum"),
+            (gzip.compress(b"") * 17, "too many gzip members"),
+        ],
+        ids=["cut short", "nothing", "no gzip", "wrong checksum", "many members"],
+    )
+    def test_bad_gzip_is_described(self, body: bytes, reason: str) -> None:
+        source = reader(is_gzip=True)
+        source.feed(message(body, flag=1))
+        code, text = failure(source)
+        assert (code, text) == (13, f"grpc: failed to decompress the message: {reason}")

@@ -1,0 +1,285 @@
+"""What goes out, in which order, and within which windows."""
+
+import pytest
+
+from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.grpc.messages import join_messages
+from etcdpy.transport.http2 import frames
+from etcdpy.transport.http2.frames import DATA, HEADERS
+from etcdpy.transport.limits import SEND_QUEUE, UNWRITTEN
+
+from ..peer import Peer, message
+
+STREAM = "/test.Echo/Stream"
+
+
+def joined(window: int = 65535, connection: int | None = None) -> Peer:
+    """Return a peer with that initial window and room on the connection for more."""
+    peer = Peer()
+    if connection is None:
+        connection = 1 << 24
+    peer.send(
+        frames.settings([(frames.INITIAL_WINDOW_SIZE, window)])
+        + frames.window_update(0, connection)
+    )
+    peer.frames.clear()
+    return peer
+
+
+def streams(peer: Peer, count: int) -> list[Call]:
+    for _ in range(count):
+        peer.open(STREAM)
+    return peer.call_handler.streams[-count:]
+
+
+def write(peer: Peer, call: Call, body: bytes) -> None:
+    peer.connection.sender.message(call, *call.encode(body))
+
+
+class TestWindows:
+    def test_message_waits_for_the_window_and_headers_do_not(self) -> None:
+        peer = joined(window=0)
+        (call,) = streams(peer, 1)
+        write(peer, call, b"hello")
+        peer.read()
+        reply = peer.reply(call.stream_id)
+        assert (len(reply.blocks), reply.data) == (1, [])
+        peer.send(frames.window_update(call.stream_id, 7))
+        assert reply.body == message(b"hello")[:7]
+        peer.send(frames.window_update(call.stream_id, 100))
+        assert reply.body == message(b"hello")
+
+    def test_setting_moves_the_window_of_open_streams(self) -> None:
+        peer = joined(window=0)
+        (call,) = streams(peer, 1)
+        write(peer, call, bytes(100))
+        reply = peer.reply(call.stream_id)
+        for window, sent in ((5, 5), (10, 10), (3, 10), (10, 10), (12, 12), (65535, 105)):
+            peer.send(frames.settings([(frames.INITIAL_WINDOW_SIZE, window)]))
+            assert len(reply.body) == sent
+
+    def test_refusal_comes_through_a_window_of_0(self) -> None:
+        peer = joined(window=0)
+        assert peer.reply(peer.open("/no.Such/Method")).status[0] == 12
+
+    def test_trailers_follow_the_data(self) -> None:
+        peer = joined(window=0)
+        call_id = peer.call(b"hello")
+        call, body = peer.call_handler.unary[0]
+        peer.connection.sender.reply(call, body)
+        peer.read()
+        assert len(peer.reply(call_id).blocks) == 1
+        peer.send(frames.window_update(call_id, 100))
+        reply = peer.reply(call_id)
+        assert (reply.body, reply.status, reply.is_ended) == (message(b"hello"), (0, ""), True)
+
+    def test_status_of_another_stream_passes_an_exhausted_connection(self) -> None:
+        peer = joined(window=1 << 20, connection=1)
+        greedy, modest = streams(peer, 2)
+        write(peer, greedy, bytes(100_000))
+        peer.read()
+        assert len(peer.reply(greedy.stream_id).body) == 65536
+        peer.connection.sender.status(modest, 5, "not found")
+        peer.read()
+        assert peer.reply(modest.stream_id).status == (5, "not found")
+
+    def test_reset_spends_no_window_on_what_was_queued(self) -> None:
+        peer = joined(window=1 << 24, connection=1)
+        first, second = streams(peer, 2)
+        write(peer, first, bytes(1 << 20))
+        peer.read()
+        peer.send(frames.rst_stream(first.stream_id, frames.CANCEL))
+        write(peer, second, b"small")
+        peer.send(frames.window_update(0, 100))
+        assert peer.reply(second.stream_id).body == message(b"small")
+        assert peer.connection.sender.queued == 0
+
+    def test_window_past_its_limit_by_a_setting(self) -> None:
+        peer = joined(window=0)
+        (call,) = streams(peer, 1)
+        peer.send(frames.window_update(call.stream_id, 2**31 - 1))
+        peer.send(frames.settings([(frames.INITIAL_WINDOW_SIZE, 1)]))
+        assert peer.goaway()[1] == frames.FLOW_CONTROL_ERROR
+
+
+class TestJoinedMessages:
+    JOINED = join_messages([(b"o", b"ne"), (b"", b""), (b"two", b"")])
+
+    def test_they_share_a_frame(self) -> None:
+        peer = joined()
+        (call,) = streams(peer, 1)
+        write(peer, call, b"first")
+        assert peer.connection.sender.try_joined(call, self.JOINED)
+        peer.read()
+        reply = peer.reply(call.stream_id)
+        assert reply.data == [message(b"first"), message(b"one") + message(b"") + message(b"two")]
+
+    def test_they_take_their_size_from_the_windows(self) -> None:
+        peer = joined(window=len(self.JOINED) + len(message(b"first")))
+        (call,) = streams(peer, 1)
+        write(peer, call, b"first")
+        assert peer.connection.sender.try_joined(call, self.JOINED)
+        assert not peer.connection.sender.try_joined(call, self.JOINED)
+        peer.send(frames.window_update(call.stream_id, len(self.JOINED)))
+        assert peer.connection.sender.try_joined(call, self.JOINED)
+
+    @pytest.mark.parametrize("window", [10, 10 + len(message(b"first"))])
+    def test_they_go_whole_or_not_at_all(self, window: int) -> None:
+        peer = joined(window=window)
+        (call,) = streams(peer, 1)
+        write(peer, call, b"first")
+        assert not peer.connection.sender.try_joined(call, self.JOINED)
+        peer.send(frames.window_update(call.stream_id, 1000))
+        assert peer.reply(call.stream_id).body == message(b"first")
+
+    def test_they_wait_for_the_headers_and_end_with_the_call(self) -> None:
+        peer = joined()
+        (call,) = streams(peer, 1)
+        assert not peer.connection.sender.try_joined(call, self.JOINED)
+        write(peer, call, b"first")
+        peer.connection.sender.status(call, 0, "")
+        assert not peer.connection.sender.try_joined(call, self.JOINED)
+
+    def test_what_is_larger_than_a_frame_does_not_go(self) -> None:
+        peer = joined(window=1 << 20)
+        (call,) = streams(peer, 1)
+        write(peer, call, b"first")
+        assert not peer.connection.sender.try_joined(call, bytes(16385))
+        assert peer.connection.sender.try_joined(call, join_messages([(bytes(16379), b"")]))
+
+
+class TestFrames:
+    def test_prefix_and_body_share_a_frame_and_messages_do_not(self) -> None:
+        peer = joined()
+        (call,) = streams(peer, 1)
+        for body in (b"one", b"", b"three"):
+            write(peer, call, body)
+        peer.read()
+        assert peer.reply(call.stream_id).data == [message(b"one"), message(b""), message(b"three")]
+
+    def test_queued_messages_share_none_either(self) -> None:
+        peer = joined(window=0)
+        (call,) = streams(peer, 1)
+        for body in (b"one", b"two"):
+            write(peer, call, body)
+        peer.send(frames.window_update(call.stream_id, 1000))
+        assert peer.reply(call.stream_id).data == [message(b"one"), message(b"two")]
+
+    def test_long_message_is_cut(self) -> None:
+        peer = joined(window=1 << 20)
+        (call,) = streams(peer, 1)
+        write(peer, call, bytes(40_000))
+        peer.read()
+        sizes = [len(piece) for piece in peer.reply(call.stream_id).data]
+        assert sizes == [16384, 16384, 40_005 - 2 * 16384]
+
+    def test_streams_take_turns(self) -> None:
+        peer = joined(window=1 << 20)
+        first, second = streams(peer, 2)
+        write(peer, first, bytes(60_000))
+        write(peer, second, bytes(60_000))
+        peer.connection.sender.pause()
+        peer.read()
+        order = [f.stream_id for f in peer.frames if f.kind == DATA]
+        assert sorted(order[:2]) in ([1, 1], [1, 3])
+        peer.connection.sender.resume()
+        peer.read()
+        order = [f.stream_id for f in peer.frames if f.kind == DATA]
+        assert order[-2:] == [3, 3] or order[-2:] == [1, 3]
+
+    def test_table_size_update_opens_the_next_block_only(self) -> None:
+        peer = joined()
+        peer.call_handler.echoes = True
+        peer.send(frames.settings([(frames.HEADER_TABLE_SIZE, 0)]))
+        peer.frames.clear()
+        peer.call(b"x")
+        peer.call(b"x")
+        blocks = [f.payload for f in peer.frames if f.kind == HEADERS]
+        assert [block[:1] == b"\x20" for block in blocks] == [True, False, False, False]
+
+
+class TestRoom:
+    def test_producer_waits_above_the_queues_limit(self) -> None:
+        peer = joined(window=0)
+        (call,) = streams(peer, 1)
+        sender = peer.connection.sender
+        while sender.has_room(call):
+            write(peer, call, bytes(1000))
+        assert SEND_QUEUE <= sender.queued < SEND_QUEUE + 2000
+        peer.send(frames.window_update(call.stream_id, 10_000))
+        assert sender.has_room(call)
+
+    def test_one_large_message_is_always_taken(self) -> None:
+        peer = joined(window=0)
+        (call,) = streams(peer, 1)
+        assert peer.connection.sender.has_room(call)
+        write(peer, call, bytes(1 << 20))
+        assert not peer.connection.sender.has_room(call)
+
+    def test_output_between_two_writes_is_bounded(self) -> None:
+        peer = joined(window=(1 << 31) - 1)
+        peer.send(frames.window_update(0, 1 << 30))
+        (call,) = streams(peer, 1)
+        for _ in range(1000):
+            write(peer, call, bytes(16_000))
+        output = peer.connection.sender.take()
+        assert UNWRITTEN // 2 < len(output) < UNWRITTEN + 20_000
+
+    def test_nothing_is_sent_while_tcp_is_full(self) -> None:
+        peer = joined()
+        (call,) = streams(peer, 1)
+        peer.connection.sender.pause()
+        write(peer, call, b"hello")
+        peer.read()
+        assert peer.reply(call.stream_id).data == []
+        peer.connection.resume()
+        peer.read()
+        assert peer.reply(call.stream_id).data == [message(b"hello")]
+
+
+class TestEnds:
+    def test_stop_between_messages_leaves_a_status(self) -> None:
+        peer = joined(window=0)
+        (call,) = streams(peer, 1)
+        write(peer, call, b"never sent")
+        peer.connection.sender.cut(call, 4, "context deadline exceeded")
+        peer.read()
+        assert peer.reply(call.stream_id).status == (4, "context deadline exceeded")
+
+    def test_stop_within_a_message_resets(self) -> None:
+        peer = joined(window=3)
+        (call,) = streams(peer, 1)
+        write(peer, call, b"partly sent")
+        peer.connection.sender.cut(call, 4, "context deadline exceeded")
+        peer.read()
+        assert peer.reply(call.stream_id).reset == frames.CANCEL
+
+    def test_status_is_decided_once(self) -> None:
+        peer = joined()
+        (call,) = streams(peer, 1)
+        sender = peer.connection.sender
+        sender.status(call, 5, "first")
+        sender.status(call, 6, "second")
+        write(peer, call, b"late")
+        peer.read()
+        reply = peer.reply(call.stream_id)
+        assert (reply.status, len(reply.blocks), reply.data) == ((5, "first"), 1, [])
+
+    def test_status_that_the_peer_would_not_take_is_a_reset(self) -> None:
+        peer = Peer(settings=[(frames.MAX_HEADER_LIST_SIZE, 50)])
+        stream = peer.open("/no.Such/Method")
+        assert peer.reply(stream).reset == frames.INTERNAL_ERROR
+
+    def test_metadata_that_cannot_be_sent_does_not_cost_the_status(self) -> None:
+        peer = joined()
+        (call,) = streams(peer, 1)
+        peer.connection.sender.status(call, 5, "told", [("BAD KEY", "x")])
+        peer.read()
+        assert peer.reply(call.stream_id).status == (5, "told")
+
+    @pytest.mark.parametrize("count", [10, 1500])
+    def test_streams_ended_by_us_are_remembered_for_a_while(self, count: int) -> None:
+        peer = joined()
+        for _ in range(count):
+            peer.open("/no.Such/Method")
+        assert len(peer.connection.sender.ended_by_us) == min(count, 1000)

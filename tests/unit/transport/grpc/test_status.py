@@ -1,0 +1,45 @@
+"""Statuses and their messages on the wire."""
+
+from urllib.parse import unquote
+
+import grpc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etcdpy.transport import StatusError
+from etcdpy.transport.grpc.status import CODE_OF, NUMBER_OF, encode_message
+
+
+@pytest.mark.parametrize(
+    ("details", "encoded"),
+    [
+        ("", b""),
+        ("etcdserver: key is not provided", b"etcdserver: key is not provided"),
+        ("100%", b"100%25"),
+        ("a\nb\x7f", b"a%0Ab%7F"),
+        ("é", b"%C3%A9"),
+        ("proto:\u00a0bad", b"proto:%C2%A0bad"),
+        ("\ud800", b"%EF%BF%BD%EF%BF%BD%EF%BF%BD"),
+    ],
+)
+def test_message_is_percent_encoded_utf8(details: str, encoded: bytes) -> None:
+    assert encode_message(details) == encoded
+
+
+@given(st.text())
+def test_encoded_message_is_printable_and_reads_back(details: str) -> None:
+    encoded = encode_message(details)
+    assert all(0x20 <= byte <= 0x7E for byte in encoded)
+    assert unquote(encoded.decode()) == details
+
+
+def test_every_code_has_its_number() -> None:
+    assert NUMBER_OF[grpc.StatusCode.UNAUTHENTICATED] == 16
+    assert {CODE_OF[number] for number in range(17)} == set(grpc.StatusCode)
+
+
+def test_status_error_shows_its_code_and_details() -> None:
+    error = StatusError(grpc.StatusCode.NOT_FOUND, "no lease")
+    assert "NOT_FOUND" in str(error)
+    assert "no lease" in str(error)

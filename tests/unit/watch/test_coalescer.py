@@ -1,0 +1,110 @@
+"""Many watchers of one event: those of a stream are told in one write, and miss nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from etcdpy.watch import notifier
+from etcdpy.watch.coalescer import LARGEST_WRITE
+from tests.unit.mvcc.fake_log import turns
+from tests.unit.watch.world import Client, World
+
+STREAMS = 5
+WATCHERS = 32
+
+
+@pytest.fixture
+async def world() -> World:
+    return World()
+
+
+def opened(world: World) -> list[Client]:
+    """Return clients, each with watchers of one key that are confirmed."""
+    clients = [world.open() for _ in range(STREAMS)]
+    for client in clients:
+        for _ in range(WATCHERS):
+            client.watch(b"a")
+        client.take()
+    return clients
+
+
+async def told(clients: list[Client]) -> list[list[tuple[int, int]]]:
+    """Return the watch ids and revisions that each client was told of, sorted."""
+    await turns(5)
+    return [
+        sorted((r.watch_id, event.kv.mod_revision) for r in client.take() for event in r.events)
+        for client in clients
+    ]
+
+
+def everyone(revision: int) -> list[list[tuple[int, int]]]:
+    return [[(watch_id, revision) for watch_id in range(WATCHERS)]] * STREAMS
+
+
+async def test_each_watcher_is_told_once(world: World) -> None:
+    clients = opened(world)
+    world.put(b"a")
+    assert await told(clients) == everyone(2)
+    assert {client.most_joined for client in clients} == {WATCHERS}
+
+
+async def test_steps_do_not_matter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifier, "WORK_PER_STEP", 7)
+    clients = opened(world)
+    world.put(b"a")
+    assert await told(clients) == everyone(2)
+    assert {client.most_joined for client in clients} == {7}
+
+
+async def test_those_with_wishes_are_told_by_themselves(world: World) -> None:
+    clients = opened(world)
+    previous = clients[0].watch(b"a", wants_previous=True)
+    deletes = clients[1].watch(b"a", wants_puts=False)
+    for client in clients:
+        client.take()
+    world.put(b"a")
+    world.put(b"a")
+    await turns(5)
+    changes = [
+        (r.events[0].kv.mod_revision, r.events[0].prev_kv.mod_revision)
+        for r in clients[0].take()
+        if r.watch_id == previous.watch_id
+    ]
+    assert changes == [(2, 0), (3, 2)]
+    assert deletes.watch_id not in {r.watch_id for r in clients[1].take()}
+
+
+async def test_what_is_too_large_to_be_joined_comes_one_by_one(world: World) -> None:
+    clients = opened(world)
+    world.put(b"a", value=b"v" * LARGEST_WRITE)
+    assert await told(clients) == everyone(2)
+    assert {client.most_joined for client in clients} == {0}
+
+
+async def test_more_than_fits_in_one_write_comes_all_the_same(world: World) -> None:
+    clients = opened(world)
+    world.put(b"a", value=b"v" * (LARGEST_WRITE // 10))
+    assert await told(clients) == everyone(2)
+    assert {client.most_joined for client in clients} == {9}
+
+
+async def test_who_does_not_read_is_told_later(world: World) -> None:
+    clients = opened(world)
+    clients[3].reads.clear()
+    world.put(b"a")
+    expected = everyone(2)
+    expected[3] = []
+    assert await told(clients) == expected
+    clients[3].reads.set()
+    assert (await told(clients))[3] == everyone(2)[3]
+
+
+async def test_streams_whose_ids_differ_are_told_of_their_own(world: World) -> None:
+    clients = opened(world)
+    for client in clients[:2]:
+        client.stream.cancel(0)
+        client.take()
+    world.put(b"a")
+    expected = everyone(2)
+    expected[:2] = [everyone(2)[0][1:]] * 2
+    assert await told(clients) == expected
