@@ -17,10 +17,9 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from grpc import StatusCode
-
 from etcdpy.concurrency.local_watch import LocalWatch
-from etcdpy.errors import EtcdError
+from etcdpy.cooperative import DeferredReply, outcome
+from etcdpy.errors import EmbeddedClientError, EtcdError
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.slices import SLICE
 from etcdpy.mvcc.store import Store
@@ -29,7 +28,6 @@ from etcdpy.node.state import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.kv import KVService
 from etcdpy.services.lease import LeaseService
-from etcdpy.transport import DeferredReply, StatusError, outcome
 from etcdpy.watch import Hub
 
 #: Seconds that a lease lives which a client leaves to the server (etcd: defaultSessionTTL).
@@ -37,11 +35,6 @@ SESSION_TTL = 60
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def client_error(text: str) -> StatusError:
-    """Return an error as the embedded client's arrive: without a code of its own."""
-    return StatusError(StatusCode.UNKNOWN, text)
 
 
 def as_client(
@@ -54,7 +47,7 @@ def as_client(
         try:
             return await method(*args, **kwargs)
         except EtcdError as error:
-            raise client_error(error.details) from None
+            raise EmbeddedClientError(error) from None
 
     return run
 

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from struct import Struct
 
+from etcdpy.cooperative import Steps
 from etcdpy.errors import EtcdError, LeaseNotFoundError
 from etcdpy.lease.checkpoints import Checkpoints
 from etcdpy.lease.lessor import Lease, Lessor
 from etcdpy.mvcc import slices
-from etcdpy.mvcc.slices import Steps
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.writes import write
 from etcdpy.storage.buckets import Bucket

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from etcdpy.cooperative import Steps
 from etcdpy.mvcc.keyrange import bounds
-from etcdpy.mvcc.slices import SLICE, Steps
+from etcdpy.mvcc.slices import SLICE
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import Compare

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from etcdpy.cooperative import Steps
 from etcdpy.mvcc.index import Found
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.revision import row_key
-from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, Steps, chunks, sort
+from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, chunks, sort
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import chain
 
+from etcdpy.cooperative import Steps
 from etcdpy.mvcc.ranges import RangeResult
-from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, Steps, chunks
+from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, chunks
 from etcdpy.pb.wire import delimited, number, varint
 
 _MORE = b"\x18\x01"  # RangeResponse.more = 3

@@ -7,28 +7,17 @@ write transaction) runs straight through with ``finish``. Short work never yield
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from heapq import merge
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
+
+from etcdpy.cooperative import Steps, T
 
 #: Keys handled between two yields: about half a millisecond of work.
 SLICE = 512
 #: Bytes of rows copied between two yields: about as much.
 SLICE_BYTES = 1 << 20
-
-T = TypeVar("T")
-Steps = Generator[None, None, T]
-
-
-def finish(steps: Steps[T]) -> T:
-    """Run steps to their end without a pause and return their result."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            result: T = done.value
-            return result
 
 
 def chunks(items: list[T], size: int | None = None) -> Iterator[list[T]]:

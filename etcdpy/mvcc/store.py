@@ -20,11 +20,12 @@ from contextlib import contextmanager
 from struct import Struct
 from typing import Protocol
 
+from etcdpy.cooperative import Steps
 from etcdpy.errors import CompactedError, FutureRevisionError
 from etcdpy.mvcc.attachments import Attachments
 from etcdpy.mvcc.index import Index
 from etcdpy.mvcc.revision import row_key, tombstone_key
-from etcdpy.mvcc.slices import SLICE, Steps, chunks
+from etcdpy.mvcc.slices import SLICE, chunks
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket

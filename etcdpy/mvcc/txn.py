@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from etcdpy.cooperative import Steps
 from etcdpy.errors import (
     CompactedError,
     FutureRevisionError,
@@ -22,7 +23,7 @@ from etcdpy.mvcc import replies
 from etcdpy.mvcc.compare import holds
 from etcdpy.mvcc.keyrange import Ranges, bounds
 from etcdpy.mvcc.ranges import RangeResult, keys_at, rows_at, select
-from etcdpy.mvcc.slices import SLICE, Steps
+from etcdpy.mvcc.slices import SLICE
 from etcdpy.mvcc.store import Store, WriteTxn
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Txn
 from etcdpy.pb.kv_pb2 import KeyValue

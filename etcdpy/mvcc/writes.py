@@ -12,8 +12,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Generic
 
+from etcdpy.cooperative import Steps, T
 from etcdpy.errors import EtcdError
-from etcdpy.mvcc.slices import Steps, T
 from etcdpy.mvcc.store import Store
 from etcdpy.storage.batch import Durable
 from etcdpy.storage.errors import StorageError

@@ -52,7 +52,7 @@ class AutoCompactor:
             await self._compact(revision)
         except EtcdError as error:
             fields["retry-interval"] = go_duration(policy.interval)
-            logger.warning(f"failed {kind}", fields | {"error": error.details})
+            logger.warning(f"failed {kind}", fields | {"error": str(error)})
             return
         now = self._clock()
         policy.succeeded(revision, now)

@@ -21,6 +21,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from etcdpy.cooperative import outcome
 from etcdpy.gostd.durations import go_duration
 from etcdpy.logs import timestamp
 from etcdpy.mvcc.txn import is_read_only
@@ -29,7 +30,7 @@ from etcdpy.node.describe import describe
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.wire import varint
 from etcdpy.services.registration import Registry, encoded
-from etcdpy.transport import SlowCalls, inline, is_inline, outcome
+from etcdpy.transport import SlowCalls, inline, is_inline
 
 __all__ = ["SlowRequests", "TimedRegistry"]
 

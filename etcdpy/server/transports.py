@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from etcdpy.config import Config
 from etcdpy.errors import StoppedError
 from etcdpy.server.listeners import ListenError
+from etcdpy.services.codes import CODES, status_of
 from etcdpy.transport import ReferenceServer, Server, ServerOptions, SlowCalls
 
 __all__ = ["Transport", "accept", "make_transport", "options_of"]
@@ -35,7 +36,9 @@ def make_transport(config: Config, slow: SlowCalls | None = None) -> Transport:
 
     """
     options = options_of(config)
-    return Server(options, slow=slow) if config.transport == "native" else ReferenceServer(options)
+    if config.transport == "native":
+        return Server(options, slow=slow, translate=status_of)
+    return ReferenceServer(options, translate=status_of)
 
 
 def options_of(config: Config) -> ServerOptions:
@@ -50,7 +53,7 @@ def options_of(config: Config) -> ServerOptions:
         keepalive_interval=config.grpc_keepalive_interval if keepalive else 0.0,
         keepalive_timeout=config.grpc_keepalive_timeout,
         keepalive_min_time=min_time if min_time > 0 else GRPC_GO_MIN_TIME,
-        stopped_message=StoppedError.TEXT,
+        stopped_message=CODES[StoppedError].text or "",
     )
 
 

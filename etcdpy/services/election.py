@@ -9,7 +9,6 @@ from typing import Any
 from etcdpy.concurrency.client import (
     Client,
     as_client,
-    client_error,
     created_at,
     get_op,
     own_key,
@@ -17,15 +16,11 @@ from etcdpy.concurrency.client import (
     queue_end,
     queue_prefix,
 )
-from etcdpy.errors import EtcdError
+from etcdpy.errors import EtcdError, LeaderMissingError, NoLeaderError, NotLeaderError
 from etcdpy.pb import rpc_pb2 as rpc
 from etcdpy.pb import v3election_pb2 as pb
 from etcdpy.pb import v3election_pb2_grpc
 from etcdpy.transport import inline
-
-NO_LEADER = "election: no leader"
-NOT_LEADER = "election: not leader"
-LEADER_MISSING = '"leader" field must be provided'
 
 
 class ElectionService(v3election_pb2_grpc.ElectionServicer):
@@ -88,7 +83,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         """Tell who leads."""
         oldest = await self._client.oldest(queue_prefix(request.name), context)
         if not oldest.kvs:
-            raise client_error(NO_LEADER)
+            raise NoLeaderError
         return pb.LeaderResponse(header=oldest.header, kv=oldest.kvs[0])
 
     async def Observe(
@@ -139,11 +134,11 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         )
         response = await self._client.txn(request, context)
         if not response.succeeded:
-            raise client_error(NOT_LEADER)
+            raise NotLeaderError
         return response.header
 
 
 def _leader(request: pb.ProclaimRequest | pb.ResignRequest) -> pb.LeaderKey:
     if not request.HasField("leader"):
-        raise client_error(LEADER_MISSING)
+        raise LeaderMissingError
     return request.leader

@@ -12,11 +12,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+from etcdpy.cooperative import DeferredReply, Steps, T
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.ranges import names_newest_of_one, select
-from etcdpy.mvcc.slices import Steps, T
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import Txn as Transaction
 from etcdpy.mvcc.writes import Unfinished, start_write
@@ -27,7 +27,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.wire import delimited
-from etcdpy.transport import DeferredReply, inline
+from etcdpy.transport import inline
 
 #: What goes out as it is.
 Reply = bytes | bytearray

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from etcdpy.cooperative import DeferredReply, Steps, T
 from etcdpy.lease import Lease, LeaseKeeper
 from etcdpy.mvcc import slices
-from etcdpy.mvcc.slices import Steps, T
 from etcdpy.node.state import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.pb.wire import delimited, number
-from etcdpy.transport import DeferredReply, inline, one_reply_per_request
+from etcdpy.transport import inline, one_reply_per_request
 
 #: What etcd's quota counts for a lease, in bytes.
 LEASE_COST = 64

@@ -7,7 +7,6 @@ from typing import Any
 from etcdpy.concurrency.client import (
     Client,
     as_client,
-    client_error,
     created_at,
     get_op,
     oldest_request,
@@ -15,11 +14,10 @@ from etcdpy.concurrency.client import (
     put_op,
     queue_prefix,
 )
+from etcdpy.errors import SessionExpiredError
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import v3lock_pb2, v3lock_pb2_grpc
 from etcdpy.transport import inline
-
-SESSION_EXPIRED = "mutex: session is expired"
 
 
 class LockService(v3lock_pb2_grpc.LockServicer):
@@ -61,7 +59,7 @@ class LockService(v3lock_pb2_grpc.LockServicer):
             client.leave(key, revision, context)
             raise
         if not client.exists(key, now):
-            raise client_error(SESSION_EXPIRED)
+            raise SessionExpiredError
         return v3lock_pb2.LockResponse(header=client.header(now), key=key)
 
     @inline

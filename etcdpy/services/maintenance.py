@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from grpc import StatusCode
-
 from etcdpy.errors import (
     BadLeaderTransfereeError,
     InvalidAlarmActionError,
@@ -15,8 +13,7 @@ from etcdpy.node.state import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.services.snapshot import send_snapshot
-from etcdpy.storage.defrag import DefragmentError
-from etcdpy.transport import StatusError, inline
+from etcdpy.transport import inline
 from etcdpy.version import ETCD_VERSION
 
 
@@ -89,10 +86,7 @@ class MaintenanceService(rpc_pb2_grpc.MaintenanceServicer):
         self, request: pb.DefragmentRequest, context: Any
     ) -> pb.DefragmentResponse:
         """Give space that is not used to the disk again; the reply has no header."""
-        try:
-            await self._node.defragment()
-        except DefragmentError as error:
-            raise StatusError(StatusCode.UNKNOWN, str(error)) from error
+        await self._node.defragment()
         return pb.DefragmentResponse()
 
     @inline

@@ -6,9 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from grpc import StatusCode
-
-from etcdpy.errors import EtcdError
+from etcdpy.errors import TooManySnapshotsError
 from etcdpy.gostd.durations import go_duration
 from etcdpy.gostd.sizes import human_size
 from etcdpy.pb import rpc_pb2 as pb
@@ -16,13 +14,6 @@ from etcdpy.storage.pin import TooManyPinsError
 from etcdpy.storage.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
-
-
-class TooManySnapshotsError(EtcdError):
-    """More than a dozen are being sent; etcd has no limit, and no text for it."""
-
-    CODE = StatusCode.RESOURCE_EXHAUSTED
-    TEXT = "etcdserver: too many snapshots are being sent"
 
 
 async def send_snapshot(

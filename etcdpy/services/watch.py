@@ -7,16 +7,14 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any
 
-from etcdpy.errors import CompactedError
+from etcdpy.errors import CompactedError, DuplicateWatchIdError, EmptyWatchRangeError
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.node.state import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
+from etcdpy.services.codes import text_of
 from etcdpy.transport import join_messages
 from etcdpy.watch import Hub, Watcher, WatchStream
-
-EMPTY_RANGE = "mvcc: watcher range is empty"
-DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream"
 
 #: How much longer than the interval a stream's progress ticks may be apart, as a share of it:
 #: drawn once for each stream, so that not all of them tick together.
@@ -90,14 +88,14 @@ class _WatchCall:
         # The order of the checks is etcd's.
         stream = self.stream
         if request.start_revision < 0:
-            stream.reject(CompactedError.TEXT)
+            stream.reject(text_of(CompactedError()))
             return
         start, stop = bounds(request.key or b"\0", request.range_end)
         if stop is not None and stop <= start:
-            stream.reject(EMPTY_RANGE)
+            stream.reject(text_of(EmptyWatchRangeError()))
             return
         if request.watch_id in stream.watchers and request.watch_id:
-            stream.reject(DUPLICATE_ID)
+            stream.reject(text_of(DuplicateWatchIdError()))
             return
         watch_id = request.watch_id or stream.free_id()
         watcher = Watcher(stream, watch_id, start, stop, request.start_revision)

@@ -31,7 +31,7 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from etcdpy.errors import StoppedError
+from etcdpy.errors import DefragmentError, StoppedError
 from etcdpy.gostd.durations import go_duration
 from etcdpy.gostd.sizes import human_size
 from etcdpy.storage.backend import Backend
@@ -53,10 +53,6 @@ MOST_ROUNDS = 30
 LONGEST_HOLD = 5.0
 
 _T = TypeVar("_T")
-
-
-class DefragmentError(Exception):
-    """The database stays where it is; the text says why."""
 
 
 class Defragmenter:

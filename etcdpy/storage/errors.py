@@ -15,8 +15,7 @@ class StorageError(StoppedError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__()
-        self.args = (message,)
+        super().__init__(message)
 
 
 class DiskFullError(StorageError):

@@ -13,11 +13,9 @@ from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import join_messages
 from etcdpy.transport.grpc.observer import SlowCalls
 from etcdpy.transport.grpc.routes import (
-    DeferredReply,
     inline,
     is_inline,
     one_reply_per_request,
-    outcome,
 )
 from etcdpy.transport.grpc.status import Metadata, StatusError
 from etcdpy.transport.http import HttpHandler, HttpRequest, HttpResponse
@@ -25,7 +23,6 @@ from etcdpy.transport.limits import ServerOptions
 
 __all__ = [
     "Context",
-    "DeferredReply",
     "HttpHandler",
     "HttpRequest",
     "HttpResponse",
@@ -39,5 +36,4 @@ __all__ = [
     "is_inline",
     "join_messages",
     "one_reply_per_request",
-    "outcome",
 ]

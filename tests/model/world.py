@@ -10,6 +10,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from etcdpy.cooperative import outcome
 from etcdpy.errors import CompactedError, EtcdError
 from etcdpy.mvcc.check import verify_source
 from etcdpy.mvcc.compaction import Compactor
@@ -26,7 +27,6 @@ from etcdpy.pb.rpc_pb2 import (
 )
 from etcdpy.services.kv import KVService
 from etcdpy.storage import Bucket
-from etcdpy.transport import outcome
 from tests.model.model import LEASES, Model
 from tests.model.requests import KEYS, Requests
 from tests.unit.mvcc.fake_log import Disk, FakeLog, turns

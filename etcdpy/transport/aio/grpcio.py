@@ -10,8 +10,9 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from etcdpy.transport.grpc.routes import is_one_reply_per_request, outcome
-from etcdpy.transport.grpc.status import StatusError
+from etcdpy.cooperative import outcome
+from etcdpy.transport.grpc.routes import is_one_reply_per_request
+from etcdpy.transport.grpc.status import StatusError, Translate, untranslated
 from etcdpy.transport.limits import MAX_HEADER_LIST, ServerOptions
 
 Behavior = Callable[[Any, Any], Any]
@@ -23,8 +24,11 @@ class ReferenceServer:
     for what never reaches a handler. A port takes no other traffic.
     """
 
-    def __init__(self, options: ServerOptions | None = None) -> None:
+    def __init__(
+        self, options: ServerOptions | None = None, *, translate: Translate = untranslated
+    ) -> None:
         self.options = options or ServerOptions()
+        self._translate = translate
         self._generic: list[grpc.GenericRpcHandler] = []
         self._methods: list[tuple[str, Mapping[str, grpc.RpcMethodHandler[Any, Any]]]] = []
         self._servers: list[Any] = []
@@ -33,13 +37,15 @@ class ReferenceServer:
         self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]
     ) -> None:
         """Register handlers that are asked for each path that has no registered method."""
-        self._generic += [_Generic(handler) for handler in generic_rpc_handlers]
+        self._generic += [_Generic(handler, self._translate) for handler in generic_rpc_handlers]
 
     def add_registered_method_handlers(
         self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
     ) -> None:
         """Register the methods of a service."""
-        adapted = {name: adapt(handler) for name, handler in method_handlers.items()}
+        adapted = {
+            name: adapt(handler, self._translate) for name, handler in method_handlers.items()
+        }
         self._methods.append((service_name, adapted))
 
     async def listen_tcp(self, host: str, port: int) -> int:
@@ -101,14 +107,15 @@ def _grpcio_options(options: ServerOptions) -> list[tuple[str, int]]:
 class _Generic(grpc.GenericRpcHandler):
     """Adapts what another generic handler finds."""
 
-    def __init__(self, inner: grpc.GenericRpcHandler) -> None:
+    def __init__(self, inner: grpc.GenericRpcHandler, translate: Translate) -> None:
         self._inner = inner
+        self._translate = translate
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler = self._inner.service(handler_call_details)
-        return None if handler is None else adapt(handler)
+        return None if handler is None else adapt(handler, self._translate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,13 +130,16 @@ class _MethodHandler(grpc.RpcMethodHandler):  # type: ignore[type-arg]
     stream_stream: Any = None
 
 
-def adapt(handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+def adapt(
+    handler: grpc.RpcMethodHandler[Any, Any], translate: Translate = untranslated
+) -> grpc.RpcMethodHandler[Any, Any]:
     """Return a handler for grpcio's server that does what ours does with this one."""
 
     def wrap(behavior: Behavior | None) -> Behavior | None:
         if behavior is None:
             return None
-        return _stream(behavior) if handler.response_streaming else _unary(behavior)
+        make = _stream if handler.response_streaming else _unary
+        return make(behavior, translate)
 
     return _MethodHandler(
         handler.request_streaming,
@@ -150,17 +160,17 @@ def _exactly_bytes(serializer: Callable[[Any], Any] | None) -> Callable[[Any], b
     return lambda response: bytes(serializer(response))
 
 
-def _unary(behavior: Behavior) -> Behavior:
+def _unary(behavior: Behavior, translate: Translate) -> Behavior:
     async def unary(request: Any, context: Any) -> Any:
         try:
             return await outcome(behavior(request, context))
-        except (StatusError, NotImplementedError) as error:
-            return await _abort(context, error)
+        except Exception as error:  # noqa: BLE001 (a handler may raise anything)
+            return await _abort(context, error, translate)
 
     return unary
 
 
-def _stream(behavior: Behavior) -> Behavior:
+def _stream(behavior: Behavior, translate: Translate) -> Behavior:
     if is_one_reply_per_request(behavior):
         behavior = partial(_answer_each, behavior)
 
@@ -172,8 +182,8 @@ def _stream(behavior: Behavior) -> Behavior:
                     await context.write(response)
             else:
                 await result
-        except (StatusError, NotImplementedError) as error:
-            await _abort(context, error)
+        except Exception as error:  # noqa: BLE001 (a handler may raise anything)
+            await _abort(context, error, translate)
 
     return stream
 
@@ -183,9 +193,13 @@ async def _answer_each(answer: Behavior, requests: AsyncIterable[Any], context: 
         await context.write(await outcome(answer(request, context)))
 
 
-async def _abort(context: Any, error: StatusError | NotImplementedError) -> None:
+async def _abort(context: Any, error: Exception, translate: Translate) -> None:
+    """End a call with the status that an exception stands for; raise one that stands for none."""
+    error = translate(error) or error
     if isinstance(error, StatusError):
         await context.abort(error.code, error.details, tuple(error.trailing_metadata))
+    if not isinstance(error, NotImplementedError):
+        raise error
     details = context.details() or str(error) or "Method not implemented!"
     text = details.decode() if isinstance(details, bytes) else details
     await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)

@@ -20,6 +20,7 @@ from etcdpy.transport.grpc.dispatcher import Dispatcher
 from etcdpy.transport.grpc.observer import SlowCalls
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
+from etcdpy.transport.grpc.status import Translate, untranslated
 from etcdpy.transport.http import HttpHandler, not_found
 from etcdpy.transport.limits import FIRST_FRAMES_SECONDS, LINGER_SECONDS, ServerOptions
 
@@ -48,6 +49,7 @@ class Server:
         http: HttpHandler = not_found,
         http1: ProtocolFactory = NotFoundOverHttp1,
         slow: SlowCalls | None = None,
+        translate: Translate = untranslated,
     ) -> None:
         """
         Make a server that listens nowhere yet.
@@ -58,6 +60,7 @@ class Server:
             http1: Makes the protocol of each HTTP/1.1 connection, which is told of the
                 connection and its first bytes as asyncio would.
             slow: Is told of the slow calls among those that have no task.
+            translate: Says which status an exception of a handler stands for.
 
         """
         self.options = options or ServerOptions()
@@ -67,6 +70,7 @@ class Server:
         self._http = http
         self._http1 = http1
         self._slow = slow
+        self._translate = translate
         self._sniffers: set[Sniffer] = set()
         self._listeners: list[asyncio.Server] = []
         self._unix_paths: list[str] = []
@@ -160,7 +164,7 @@ class Server:
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
         if self._ticker is None:
-            self.dispatcher = Dispatcher(loop, self._http, self._slow)
+            self.dispatcher = Dispatcher(loop, self._http, self._slow, self._translate)
             self._ticker = loop.call_later(_TICK_SECONDS, self._tick, loop)
         return loop
 

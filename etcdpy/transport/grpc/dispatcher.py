@@ -18,11 +18,11 @@ from collections.abc import Coroutine
 from types import CoroutineType
 from typing import Any, Final
 
+from etcdpy.cooperative import DeferredReply
 from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
 from etcdpy.transport.grpc.deadlines import Deadlines
 from etcdpy.transport.grpc.observer import SlowCalls
-from etcdpy.transport.grpc.routes import DeferredReply
 from etcdpy.transport.grpc.status import (
     CANCELLED,
     DEADLINE_EXCEEDED,
@@ -32,6 +32,8 @@ from etcdpy.transport.grpc.status import (
     UNKNOWN,
     ProtocolStatus,
     StatusError,
+    Translate,
+    untranslated,
 )
 from etcdpy.transport.http import HttpHandler, HttpRequest, HttpResponse, plain_text
 from etcdpy.transport.http2.frames import INTERNAL_ERROR
@@ -48,10 +50,15 @@ class Dispatcher:
     call_type: type[Call] = Context
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, http: HttpHandler, slow: SlowCalls | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        http: HttpHandler,
+        slow: SlowCalls | None = None,
+        translate: Translate = untranslated,
     ) -> None:
         self._loop = loop
         self._http = http
+        self._translate = translate
         self._slow = slow or SlowCalls()
         # Calls that had arrived before this are slow.
         self._slow_before = 0.0
@@ -490,6 +497,7 @@ class Dispatcher:
             return
         extra = call.response_options
         sender = call.connection.sender
+        error = self._translate(error) or error
         if isinstance(error, StatusError) and not (extra is not None and extra.is_aborted):
             metadata = error.trailing_metadata or call.trailing_metadata()
             sender.status(call, NUMBER_OF[error.code], error.details, metadata)

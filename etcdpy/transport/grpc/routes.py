@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from inspect import iscoroutine
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 
@@ -19,20 +17,6 @@ _ONE_REPLY_PER_REQUEST = "_transport_one_reply_per_request"
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
-class DeferredReply(NamedTuple):
-    """
-    What a handler marked with :func:`inline` returns whose response only has to be held back.
-
-    Attributes:
-        response: The response.
-        ready: Resolved when it may be sent, or failed with why the call fails; None for at once.
-
-    """
-
-    response: Any
-    ready: Future[None] | None
-
-
 def inline(handler: Handler) -> Handler:
     """
     Mark a unary handler as one that needs no asyncio Task.
@@ -41,8 +25,8 @@ def inline(handler: Handler) -> Handler:
     of the loop if it does not wait. It may await futures, and many calls the same one;
     ``asyncio.sleep(0)`` too. It must not use ``current_task()``, timeouts or task groups.
     It is an ``async def``, or a plain function that returns the response, or a coroutine where
-    it has to wait. Either may give a :class:`DeferredReply`, which is the cheapest way to wait
-    for one future at the end. :func:`outcome` serves who calls any of them.
+    it has to wait. Either may give a ``DeferredReply``, which is the cheapest way to wait for
+    one future at the end; ``cooperative.outcome`` serves who calls any of them.
     """
     setattr(handler, _INLINE, True)
     return handler
@@ -51,16 +35,6 @@ def inline(handler: Handler) -> Handler:
 def is_inline(handler: Callable[..., Any]) -> bool:
     """Tell whether a handler was marked with :func:`inline`."""
     return bool(getattr(handler, _INLINE, False))
-
-
-async def outcome(returned: Any) -> Any:
-    """Return the response of a handler, given what it returned: that, or what leads to it."""
-    response = await returned if iscoroutine(returned) else returned
-    if type(response) is DeferredReply:
-        if response.ready is not None:
-            await response.ready
-        return response.response
-    return response
 
 
 def one_reply_per_request(handler: Handler) -> Handler:

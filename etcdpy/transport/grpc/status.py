@@ -1,6 +1,6 @@
 """The outcome of a call: gRPC status codes and messages as they travel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import grpc
@@ -41,6 +41,15 @@ class StatusError(Exception):
         self.code = code
         self.details = details
         self.trailing_metadata = trailing_metadata
+
+
+#: Returns the status that an exception of a handler stands for, None if it stands for none.
+Translate = Callable[[BaseException], StatusError | None]
+
+
+def untranslated(error: BaseException) -> StatusError | None:
+    """Translate nothing."""
+    return None
 
 
 class ProtocolStatus(StatusError):  # noqa: N818

@@ -11,11 +11,12 @@ import pytest
 
 from etcdpy.concurrency import client as concurrency
 from etcdpy.concurrency.client import own_key, queue_end, queue_prefix
-from etcdpy.mvcc.slices import finish
+from etcdpy.cooperative import finish, outcome
+from etcdpy.errors import EmbeddedClientError
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.election import ElectionService
 from etcdpy.services.lock import LockService
-from etcdpy.transport import StatusError, is_inline, outcome
+from etcdpy.transport import is_inline
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.services.house import House, opened
 
@@ -116,7 +117,7 @@ async def test_who_gives_up_takes_no_key_that_was_made_again(house: House) -> No
     waiting = await house.begin(house.lock(2))
     await house.delete(b"m/2")
     await house.delete(b"m/1")
-    with pytest.raises(StatusError, match="session is expired"):
+    with pytest.raises(EmbeddedClientError, match="session is expired"):
         await waiting
     await house.begin(house.lock(3))
     stale = await house.begin(house.lock(2))

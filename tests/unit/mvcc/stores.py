@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from etcdpy.mvcc.slices import finish
+from etcdpy.cooperative import finish
 from etcdpy.mvcc.store import Store
 from tests.unit.mvcc.fake_log import FakeLog, turns
 

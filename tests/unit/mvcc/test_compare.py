@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from etcdpy.cooperative import finish
 from etcdpy.mvcc import compare as compare_module
 from etcdpy.mvcc.compare import holds
-from etcdpy.mvcc.slices import finish
 from etcdpy.pb.rpc_pb2 import Compare
 from tests.unit.mvcc.stores import new_store, put, settle, worked_example
 

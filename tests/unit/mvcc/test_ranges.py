@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from etcdpy.cooperative import finish
 from etcdpy.mvcc.ranges import RangeResult, select
-from etcdpy.mvcc.slices import finish
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest

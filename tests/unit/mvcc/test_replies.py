@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etcdpy.cooperative import finish
 from etcdpy.mvcc import replies
 from etcdpy.mvcc.ranges import RangeResult
-from etcdpy.mvcc.slices import finish
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import (
     DeleteRangeResponse,

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etcdpy.cooperative import Steps, finish
 from etcdpy.mvcc import slices
-from etcdpy.mvcc.slices import Steps, chunks, finish, sort
+from etcdpy.mvcc.slices import chunks, sort
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from etcdpy.cooperative import outcome
 from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import Txn
@@ -32,7 +33,6 @@ from etcdpy.pb.rpc_pb2 import (
 )
 from etcdpy.services.kv import KVService
 from etcdpy.storage import GroupCommit
-from etcdpy.transport import outcome
 from tests.unit.mvcc.real_log import fill, opened_store
 from tests.unit.mvcc.stalls import probed
 from tests.unit.services.nodes import make_node

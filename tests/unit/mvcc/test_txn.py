@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from etcdpy import errors
+from etcdpy.cooperative import finish
 from etcdpy.mvcc import replies
-from etcdpy.mvcc.slices import finish
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn import apply_txn, delete_range, is_read_only, oldest_read, put, read_txn
 from etcdpy.mvcc.txn_request import Txn

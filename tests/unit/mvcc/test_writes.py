@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from etcdpy.cooperative import Steps
 from etcdpy.errors import KeyNotFoundError
 from etcdpy.mvcc import slices, store
-from etcdpy.mvcc.slices import Steps
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.writes import write
 from etcdpy.storage import StorageError

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from etcdpy.concurrency.client import Client
+from etcdpy.cooperative import outcome
 from etcdpy.lease import LeaseKeeper, LeaseRules
 from etcdpy.mvcc.store import Store
 from etcdpy.pb import rpc_pb2 as pb
@@ -17,7 +18,6 @@ from etcdpy.services.election import ElectionService
 from etcdpy.services.kv import KVService
 from etcdpy.services.lease import LeaseService
 from etcdpy.services.lock import LockService
-from etcdpy.transport import outcome
 from etcdpy.watch import Hub
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.services.nodes import make_node

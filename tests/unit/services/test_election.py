@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
+from etcdpy.errors import EmbeddedClientError
 from etcdpy.pb import v3election_pb2 as elect
-from etcdpy.services.election import LEADER_MISSING, NO_LEADER, NOT_LEADER
-from etcdpy.transport import StatusError
+from etcdpy.services.codes import status_of
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.services.house import TTL, House, opened
+
+NO_LEADER = "election: no leader"
+NOT_LEADER = "election: not leader"
+LEADER_MISSING = '"leader" field must be provided'
 
 KEYLESS = elect.LeaderKey(lease=1)
 
@@ -79,7 +83,7 @@ async def test_candidate_whose_lease_runs_out_wins_without_a_key(house: House) -
     assert not waiting.done()
     await house.done(_resign(house, first))
     assert waiting.result().leader.key == b"m/2"
-    with pytest.raises(StatusError, match=NO_LEADER):
+    with pytest.raises(EmbeddedClientError, match=NO_LEADER):
         await house.done(_leader(house))
 
 
@@ -89,7 +93,7 @@ async def test_leader_without_a_lease_leads_for_a_minute(house: House) -> None:
     await house.pass_time(59)
     assert (await house.done(_leader(house))).kv.lease == leader.lease
     await house.pass_time(1)
-    with pytest.raises(StatusError, match=NO_LEADER):
+    with pytest.raises(EmbeddedClientError, match=NO_LEADER):
         await house.done(_leader(house))
 
 
@@ -119,7 +123,7 @@ async def test_candidate_whose_new_value_is_refused_does_not_wait(house: House) 
     again = asyncio.create_task(house.campaign(2, b"w2"))
     await turns(2)  # it has found its key, and waits to be sure of it
     await house.delete(b"m/2")
-    with pytest.raises(StatusError, match=NOT_LEADER):
+    with pytest.raises(EmbeddedClientError, match=NOT_LEADER):
         again.result()
     assert not waiting.done()
     waiting.cancel()
@@ -142,7 +146,7 @@ async def test_leader_whose_lease_has_run_out_proclaims_in_vain(house: House) ->
     leader = (await house.done(house.campaign(1))).leader
     await house.done(_proclaim(house, leader, b"w"))
     await house.pass_time(TTL)
-    with pytest.raises(StatusError, match=NOT_LEADER):
+    with pytest.raises(EmbeddedClientError, match=NOT_LEADER):
         await house.done(_proclaim(house, leader, b"x"))
     assert house.store.revision == 4
 
@@ -190,9 +194,11 @@ async def test_errors_have_etcds_text_and_no_code_of_their_own(
     house: House, request_: Any, text: str
 ) -> None:
     name = type(request_).__name__.removesuffix("Request")
-    with pytest.raises(StatusError) as refused:
+    with pytest.raises(EmbeddedClientError) as refused:
         await house.done(getattr(house.elections, name)(request_, None))
-    assert (refused.value.code, refused.value.details) == (StatusCode.UNKNOWN, text)
+    status = status_of(refused.value)
+    assert status is not None
+    assert (status.code, status.details) == (StatusCode.UNKNOWN, text)
     assert house.store.revision == 1
 
 

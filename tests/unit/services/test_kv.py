@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from etcdpy import errors
+from etcdpy.cooperative import outcome
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.state import Node
 from etcdpy.pb.rpc_pb2 import (
@@ -29,7 +30,6 @@ from etcdpy.pb.rpc_pb2 import (
     TxnResponse,
 )
 from etcdpy.services.kv import KVService
-from etcdpy.transport import outcome
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, settle, worked_example
 from tests.unit.services.nodes import IDENTITY, make_node

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from etcdpy import errors
+from etcdpy.cooperative import outcome
 from etcdpy.mvcc import slices
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.slow_requests import CLOSE, SlowRequests
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.kv import KVService
-from etcdpy.transport import outcome
 from tests.unit.mvcc.fake_log import FakeLog
 from tests.unit.mvcc.stores import new_store, settle, worked_example
 from tests.unit.services.nodes import make_node

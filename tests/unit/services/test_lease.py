@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from etcdpy import errors
+from etcdpy.cooperative import outcome
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.transport import outcome
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.mvcc.stalls import probed
 from tests.unit.services.house import TTL, House, opened

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 from grpc import StatusCode
 
+from etcdpy.errors import EmbeddedClientError
 from etcdpy.pb import v3lock_pb2 as lock
-from etcdpy.services.lock import SESSION_EXPIRED
-from etcdpy.transport import StatusError
+from etcdpy.services.codes import status_of
 from tests.unit.services.house import TTL, House, opened
+
+SESSION_EXPIRED = "mutex: session is expired"
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ async def test_waiter_whose_lease_runs_out_learns_it_when_its_turn_comes(house: 
     assert house.queue() == [b"m/1"]
     assert not waiting.done()
     await house.done(house.unlock(b"m/1"))
-    with pytest.raises(StatusError, match=SESSION_EXPIRED):
+    with pytest.raises(EmbeddedClientError, match=SESSION_EXPIRED):
         waiting.result()
 
 
@@ -128,7 +130,9 @@ async def test_errors_have_etcds_text_and_no_code_of_their_own(
     house: House, request_: lock.LockRequest | lock.UnlockRequest, text: str
 ) -> None:
     method = house.locks.Lock if isinstance(request_, lock.LockRequest) else house.locks.Unlock
-    with pytest.raises(StatusError) as refused:
+    with pytest.raises(EmbeddedClientError) as refused:
         await house.done(method(request_, None))  # type: ignore[arg-type]
-    assert (refused.value.code, refused.value.details) == (StatusCode.UNKNOWN, text)
+    status = status_of(refused.value)
+    assert status is not None
+    assert (status.code, status.details) == (StatusCode.UNKNOWN, text)
     assert house.store.revision == 1

@@ -10,11 +10,11 @@ import pytest
 from grpc import StatusCode
 
 from etcdpy import errors
+from etcdpy.errors import DefragmentError
 from etcdpy.node.state import Node
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.services.codes import status_of
 from etcdpy.services.maintenance import MaintenanceService
-from etcdpy.storage.defrag import DefragmentError
-from etcdpy.transport import StatusError
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, put, settle, worked_example
 from tests.unit.services.nodes import IDENTITY, make_node
@@ -124,7 +124,9 @@ async def test_a_defragmentation_that_fails_says_why_in_etcds_way() -> None:
             raise DefragmentError("no space left on device")
 
         service = MaintenanceService(make_node(store, log, defragment=defragment))
-        with pytest.raises(StatusError) as raised:
+        with pytest.raises(DefragmentError) as raised:
             await service.Defragment(pb.DefragmentRequest(), None)
-        assert raised.value.code == StatusCode.UNKNOWN
-        assert raised.value.details == "no space left on device"
+        status = status_of(raised.value)
+        assert status is not None
+        assert status.code == StatusCode.UNKNOWN
+        assert status.details == "no space left on device"

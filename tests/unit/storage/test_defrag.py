@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from etcdpy.errors import StoppedError
+from etcdpy.errors import DefragmentError, StoppedError
 from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError, checkpoint, datadir, defrag
-from etcdpy.storage.defrag import Defragmenter, DefragmentError, defragment_at_start
+from etcdpy.storage.defrag import Defragmenter, defragment_at_start
 from etcdpy.storage.defrag_process import CopyProcess
 from etcdpy.storage.errors import DataDirError, DiskFullError
 from etcdpy.storage.transaction import WriteTransaction

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grpc
 
+from etcdpy.services.codes import status_of
 from etcdpy.storage import DataDirError, DataDirLocked, StorageError
 
 
@@ -17,8 +18,10 @@ def test_error_says_what_happened() -> None:
 
 def test_call_that_meets_it_is_told_that_the_server_stops() -> None:
     error = StorageError("cannot write the journal: no space left")
-    assert error.code is grpc.StatusCode.UNAVAILABLE
-    assert error.details == "etcdserver: server stopped"
+    status = status_of(error)
+    assert status is not None
+    assert status.code is grpc.StatusCode.UNAVAILABLE
+    assert status.details == "etcdserver: server stopped"
 
 
 def test_locked_directory_is_named() -> None:

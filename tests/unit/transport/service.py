@@ -9,7 +9,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from etcdpy.transport import DeferredReply, StatusError, inline, one_reply_per_request
+from etcdpy.cooperative import DeferredReply
+from etcdpy.transport import StatusError, inline, one_reply_per_request
 
 UNARY = grpc.unary_unary_rpc_method_handler
 SERVER_STREAM = grpc.unary_stream_rpc_method_handler

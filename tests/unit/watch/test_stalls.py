@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from etcdpy.cooperative import Steps
 from etcdpy.mvcc.replies import Headers
-from etcdpy.mvcc.slices import Steps
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.writes import write
 from etcdpy.pb import rpc_pb2 as pb

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from etcdpy.cooperative import finish
 from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.replies import Headers
-from etcdpy.mvcc.slices import finish
 from etcdpy.mvcc.store import Store
 from etcdpy.pb import kv_pb2
 from etcdpy.pb import rpc_pb2 as pb

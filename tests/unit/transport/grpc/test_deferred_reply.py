@@ -11,7 +11,8 @@ from typing import Any
 import grpc
 import pytest
 
-from etcdpy.transport import DeferredReply, StatusError, inline, outcome
+from etcdpy.cooperative import DeferredReply, outcome
+from etcdpy.transport import StatusError, inline
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
 

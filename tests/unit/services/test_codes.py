@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from etcdpy import errors
-from etcdpy.errors import EtcdError
+from etcdpy.errors import EmbeddedClientError, EtcdError
+from etcdpy.services.codes import CODES, status_of
+from etcdpy.storage.errors import DiskFullError
 
 #: As etcd 3.7.1 answers them. (etcd: api/v3rpc/rpctypes/error.go)
 ETCD = {
@@ -47,24 +49,45 @@ ETCD = {
 ALL = [
     value
     for value in vars(errors).values()
-    if isinstance(value, type) and issubclass(value, EtcdError) and value is not EtcdError
+    if isinstance(value, type)
+    and issubclass(value, EtcdError)
+    and value not in (EtcdError, EmbeddedClientError)
 ]
+
+
+def seen(error: BaseException) -> tuple[str, str]:
+    """Return what a client sees of an error: its code's name and its text."""
+    status = status_of(error)
+    assert status is not None
+    return status.code.name, status.details
 
 
 @pytest.mark.parametrize("name", ETCD)
 def test_error_has_etcds_code_and_words(name: str) -> None:
-    error = getattr(errors, name)()
-    assert (error.code.name, error.details) == ETCD[name]
+    assert seen(getattr(errors, name)()) == ETCD[name]
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_error_ends_a_call_with_its_status(kind: type[EtcdError]) -> None:
-    error = kind()
-    assert error.code.name != "OK"
-    assert (error.code, error.details) == (kind.CODE, kind.TEXT)
+def test_every_error_has_a_line(kind: type[EtcdError]) -> None:
+    code, text = seen(kind())
+    assert code != "OK"
+    assert (code, text) == (CODES[kind].code.name, CODES[kind].text or kind.MESSAGE)
     assert kind.__doc__
 
 
 def test_no_two_errors_say_the_same() -> None:
-    texts = [kind.TEXT for kind in ALL]
-    assert sorted(texts) == sorted(set(texts))
+    texts = [words.text for words in CODES.values()]
+    assert len(texts) == len(set(texts))
+
+
+def test_error_of_the_disk_is_that_of_a_server_that_stops() -> None:
+    assert seen(DiskFullError("no room")) == ("UNAVAILABLE", "etcdserver: server stopped")
+
+
+def test_error_of_the_embedded_client_keeps_its_words_and_loses_its_code() -> None:
+    error = EmbeddedClientError(errors.LeaseNotFoundError())
+    assert seen(error) == ("UNKNOWN", "etcdserver: requested lease not found")
+
+
+def test_error_of_ours_is_not_dressed_up_as_one_of_etcds() -> None:
+    assert status_of(ValueError("a mistake")) is None

@@ -1,0 +1,82 @@
+"""
+Time, from one place.
+
+Whatever depends on time is handed a ``Clock``, or is told the time by whoever was. Nothing else
+reads one, so a test that hands over a clock of its own decides what time it is.
+
+``stopwatch`` is something else: it measures how long work takes, on this machine and for real,
+to cut it into slices or to judge the pace of a disk. Moving the clock does not move it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Final, Protocol
+
+__all__ = ["Clock", "SystemClock", "Timer", "stopwatch"]
+
+#: Returns seconds from some moment on, for differences only.
+stopwatch: Final[Callable[[], float]] = time.perf_counter
+
+
+class Timer(Protocol):
+    """What was asked for with ``wake_at``."""
+
+    def cancel(self) -> None:
+        """Do not call. Harmless if it was called already, or cancelled."""
+
+
+class Clock(ABC):
+    """What time it is, and something done when it is a certain time. Loop thread only."""
+
+    @abstractmethod
+    def monotonic(self) -> float:
+        """Return seconds that never fall, from some moment on."""
+
+    @abstractmethod
+    def wall(self) -> float:
+        """Return the seconds since 1970, which an operator may set back."""
+
+    @abstractmethod
+    def wake_at(self, when: float, callback: Callable[..., object], *arguments: object) -> Timer:
+        """
+        Call ``callback`` on the loop, once, when ``monotonic`` reaches ``when``.
+
+        One that is due already is called in a later turn of the loop, never within this call.
+        """
+
+    def wake_after(
+        self, seconds: float, callback: Callable[..., object], *arguments: object
+    ) -> Timer:
+        """Call ``callback`` on the loop, once, so many seconds from now."""
+        return self.wake_at(self.monotonic() + seconds, callback, *arguments)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so many seconds. Safe to cancel."""
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self.wake_after(seconds, _resolve, woken)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+
+
+class SystemClock(Clock):
+    """The machine's time, and the running loop's timers."""
+
+    # Not methods of ours: the hot path asks before every batch of input.
+    monotonic = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
+
+    def wake_at(self, when: float, callback: Callable[..., object], *arguments: object) -> Timer:
+        # The loop's own clock may be that of a turn ago (uvloop): it is asked for a delay only.
+        delay = max(0.0, when - time.monotonic())
+        return asyncio.get_running_loop().call_later(delay, callback, *arguments)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
