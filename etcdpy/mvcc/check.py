@@ -15,17 +15,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
 from etcdpy.mvcc.history import Version
-from etcdpy.mvcc.restore import FINISHED_COMPACTION, SCHEDULED_COMPACTION, Source, restore
+from etcdpy.mvcc.restore import FINISHED_COMPACTION, SCHEDULED_COMPACTION, restore
 from etcdpy.mvcc.revision import RowKey, parse_row_key
 from etcdpy.mvcc.store import CONSISTENT_INDEX, Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.storage import Backend, Bucket, DataDirError, StorageError
 from etcdpy.storage.batch import Batch
+from etcdpy.storage.commit_log import RowSource
 
 #: Findings reported; a store that is damaged throughout needs no longer list.
 MOST_FINDINGS = 100
@@ -84,17 +84,7 @@ def verify(data_dir: Path) -> CheckReport:
         backend.close()
 
 
-class Rows(Source, Protocol):
-    """What is checked: a ``Backend``, or any source whose rows can also be looked up."""
-
-    def row(self, row_key: bytes) -> bytes | None:
-        """Return a row, or None."""
-
-    def rows(self, row_keys: Sequence[bytes]) -> list[bytes]:
-        """Return rows in the order asked for."""
-
-
-def verify_source(source: Rows) -> CheckReport:
+def verify_source(source: RowSource) -> CheckReport:
     """
     Check what ``source`` holds.
 
@@ -121,7 +111,7 @@ class _Entry:
 
 
 class _Check:
-    def __init__(self, source: Rows) -> None:
+    def __init__(self, source: RowSource) -> None:
         self._source = source
         self._findings: list[str] = []
         self._histories: dict[bytes, list[_Entry]] = {}
@@ -318,9 +308,18 @@ class _Closed:
 
     batch: Batch
 
-    def __init__(self, source: Rows) -> None:
+    def __init__(self, source: RowSource) -> None:
         self.row = source.row
         self.rows = source.rows
+        self.scan_rows = source.scan_rows
+        self.get = source.get
+        self.items = source.items
+
+    def written(self) -> int:
+        return 0
+
+    def until(self, sequence: int) -> None:
+        return None
 
     def unsettled(self) -> None:
         return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -146,7 +147,7 @@ class Compactor:
         store = self._store
         # Reads run at the durable revision: only once that has reached the compaction's
         # can nobody look for what is about to go.
-        if pending := store.settled():
+        if pending := store.log.unsettled():
             await pending
         await self._older_reads_end(revision)
         ended, dropped = self._began(revision), 0
@@ -187,5 +188,10 @@ class Compactor:
         store = self._store
         while store.is_pinned_below(revision):
             unpinned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            store.on_unpin(unpinned)
+            store.when_unpinned(partial(_resolve, unpinned))
             await unpinned
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

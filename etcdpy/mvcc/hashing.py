@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from google_crc32c import extend
 
@@ -29,6 +29,7 @@ from etcdpy.mvcc.revision import MAX_REVISION, ROW_KEY_LENGTH, row_key
 from etcdpy.mvcc.store import CONSISTENT_INDEX, Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.storage.buckets import Bucket
+from etcdpy.storage.commit_log import RowSource
 
 #: Rows hashed between two turns of the loop: less than a millisecond.
 ROWS_PER_SLICE = 512
@@ -45,16 +46,6 @@ _IGNORED = {
 Row = tuple[bytes, bytes]
 
 
-class Rows(Protocol):
-    """Where rows are read; ``storage.GroupCommit`` is the real one."""
-
-    def scan_rows(self, start: bytes, stop: bytes | None = None) -> Iterator[Row]:
-        """Iterate over the rows of [start, stop), in order; the caller may pause."""
-
-    def items(self, bucket: Bucket) -> Iterator[tuple[bytes, bytes]]:
-        """Return the pairs of one of the small buckets, in key order."""
-
-
 class KeyHash(NamedTuple):
     """A hash of the key bucket, and the revisions that it was made at."""
 
@@ -66,7 +57,7 @@ class KeyHash(NamedTuple):
 class Hasher:
     """Hashes a store in slices, and remembers the hashes of the last compactions."""
 
-    def __init__(self, store: Store, rows: Rows) -> None:
+    def __init__(self, store: Store, rows: RowSource) -> None:
         self._store = store
         self._rows = rows
         self._remembered: list[KeyHash] = []

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from struct import Struct
-from typing import Protocol
 
 from etcdpy.mvcc.revision import ROW_KEY_LENGTH, parse_row_key
 from etcdpy.mvcc.store import CONSISTENT_INDEX, Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.storage.buckets import Bucket
+from etcdpy.storage.commit_log import RowSource
 
 SCHEDULED_COMPACTION = b"scheduledCompactRev"
 FINISHED_COMPACTION = b"finishedCompactRev"
 
 
-class Source(Protocol):
-    """What is read at start-up; ``storage.GroupCommit`` is the real one."""
-
-    def get(self, bucket: Bucket, key: bytes) -> bytes | None:
-        """Return a value of a bucket, or None."""
-
-    def scan_rows(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate over the rows of [start, stop), in order."""
-
-
 _U64_PAIR = Struct(">QxQ")
 
 
-def restore(store: Store, source: Source) -> int:
+def restore(store: Store, source: RowSource) -> int:
     """
     Fill an empty store.
 
@@ -58,7 +47,7 @@ def restore(store: Store, source: Source) -> int:
     return scheduled if scheduled > finished else 0
 
 
-def _restore_rows(store: Store, source: Source) -> int:
+def _restore_rows(store: Store, source: RowSource) -> int:
     # Runs once per row of the store: what it calls is looked up before the loop.
     decode = KeyValue.FromString
     note = store.index.restore
@@ -82,6 +71,6 @@ def _restore_rows(store: Store, source: Source) -> int:
     return main
 
 
-def _revision(source: Source, name: bytes) -> int:
+def _revision(source: RowSource, name: bytes) -> int:
     key = source.get(Bucket.META, name)
     return parse_row_key(key).main if key else 0

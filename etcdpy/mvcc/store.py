@@ -14,11 +14,9 @@ could take back.
 
 from __future__ import annotations
 
-from asyncio import Future, shield
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from struct import Struct
-from typing import Protocol
 
 from etcdpy.cooperative import Steps
 from etcdpy.errors import CompactedError, FutureRevisionError
@@ -29,7 +27,7 @@ from etcdpy.mvcc.slices import SLICE, chunks
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
-from etcdpy.storage.errors import StorageError
+from etcdpy.storage.commit_log import CommitLog
 
 CONSISTENT_INDEX = b"consistent_index"
 
@@ -43,40 +41,10 @@ RESTART_ENTRIES = 2
 _U64 = Struct(">Q")
 
 
-class Log(Protocol):
-    """Where rows go and come from; ``storage.GroupCommit`` is the real one."""
-
-    batch: Batch
-
-    def flush_soon(self) -> None:
-        """Hand the gathering batch to the disk at the end of this loop turn."""
-
-    def hold(self) -> None:
-        """Hand nothing over from now on: half a transaction is in the gathering batch."""
-
-    def prepare(self) -> None:
-        """Do part of the work of handing the batch over now, while it is held."""
-
-    def release(self) -> None:
-        """Hand over again: the transaction is complete."""
-
-    def fail(self, error: StorageError) -> None:
-        """Let nothing more become durable: what is in memory is not to be trusted."""
-
-    def unsettled(self) -> Future[None] | None:
-        """Return what resolves when everything handed over or gathered is durable."""
-
-    def row(self, row_key: bytes) -> bytes | None:
-        """Return a row, durable or not."""
-
-    def rows(self, row_keys: Sequence[bytes]) -> list[bytes]:
-        """Return rows in the order asked for."""
-
-
 class Store:
     """Keys and values under multi-version concurrency control."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: CommitLog) -> None:
         self.log = log
         self.index = Index()
         self.attachments = Attachments()
@@ -88,11 +56,11 @@ class Store:
         self.compact_revision = -1
         #: Starts, write transactions and compactions applied so far: etcd's raft index.
         self.applied_index = 0
-        #: While a large write goes on in slices, what other writes await (see ``idle``)
-        #: before they begin; None otherwise.
-        self.busy: Future[None] | None = None
+        #: Whether a large write goes on in slices, which others wait for before they begin.
+        #: (``node.Writer`` sets it, and knows when it is over.)
+        self.is_busy = False
         self._pins: dict[int, int] = {}
-        self._on_unpin: list[Future[None]] = []
+        self._on_unpin: list[Callable[[], None]] = []
 
     # ------------------------------------------------------------------ reading
 
@@ -138,29 +106,23 @@ class Store:
             if not pins[revision]:
                 del pins[revision]
                 waiting, self._on_unpin = self._on_unpin, []
-                for future in waiting:
-                    if not future.done():
-                        future.set_result(None)
+                for callback in waiting:
+                    callback()
 
     def is_pinned_below(self, revision: int) -> bool:
         """Tell whether a read is going on at an older revision."""
         return any(pin < revision for pin in self._pins)
 
-    def on_unpin(self, future: Future[None]) -> None:
-        """Resolve ``future`` when the next pin is taken away."""
-        self._on_unpin.append(future)
+    def when_unpinned(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once, when the next pin is taken away."""
+        self._on_unpin.append(callback)
 
     # ------------------------------------------------------------------ writing
 
     def begin(self) -> WriteTxn:
         """Start a write transaction; no other one may begin until it is done."""
-        assert self.busy is None, "a write has to wait for its turn"
+        assert not self.is_busy, "a write has to wait for its turn"
         return WriteTxn(self)
-
-    async def idle(self) -> None:
-        """Wait until a write may begin, which the caller then does at once."""
-        while self.busy is not None:
-            await shield(self.busy)
 
     def note_start(self) -> None:
         """Count what etcd would have put into its raft log by the time it serves."""
@@ -176,10 +138,6 @@ class Store:
         """Note that ``batch`` is on the disk."""
         self.durable_revision = batch.revision
         self.index.made_durable(batch.revision)
-
-    def settled(self) -> Future[None] | None:
-        """Return what resolves when the newest revision is durable; None if it is."""
-        return self.log.unsettled()
 
 
 class WriteTxn:
@@ -246,20 +204,20 @@ class WriteTxn:
             sub += 1
         self.sub = sub
 
-    def commit(self) -> Future[None] | None:
+    def commit(self) -> int:
         """
         End the transaction.
 
         Returns:
-            What resolves when the transaction, or without changes the state it saw, is
-            durable; None if that is so already.
+            The sequence of the batch that it is in or, without changes, of the newest one
+            that it saw. Once ``log.until`` of it is resolved, a reply may tell of it.
 
         """
         store = self._store
         store.applied_index += 1
-        if not self.sub:
-            return store.settled()
-        store.revision = self.revision
-        log = store.log
-        log.flush_soon()
-        return log.batch.durable
+        # Fast path (bench: put/100x1): a number, where a future would have to be looked for.
+        if self.sub:
+            store.revision = self.revision
+            store.log.flush_soon()
+            return self._batch.sequence
+        return store.log.written()

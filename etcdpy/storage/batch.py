@@ -31,22 +31,28 @@ class Durable(asyncio.Future[None]):
 
 class Batch:
     """
-    WriteSet gathered on the loop, in the order in which they were made.
+    Changes gathered on the loop, in the order in which they were made.
 
     The store fills the fields directly; the committer only reads them, and
     only once the batch was handed over. ``durable`` is resolved on the loop
     when the batch is on disk, or gets the ``StorageError`` that kept it off.
     Any number of calls may await it, and be cancelled.
+
+    Args:
+        loop: Where it gathers.
+        sequence: 1 for the first batch of a log, one more for each that follows.
+
     """
 
-    __slots__ = ("drops", "durable", "put_bytes", "puts", "revision", "rows")
+    __slots__ = ("drops", "durable", "put_bytes", "puts", "revision", "rows", "sequence")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, sequence: int) -> None:
+        self.sequence = sequence
         #: New rows of the key bucket: ascending row keys, above all earlier ones.
         self.rows: dict[bytes, bytes] = {}
         #: Bytes of the rows that are no tombstones: what it will add to the database, about.
         self.put_bytes = 0
-        #: WriteSet to the other buckets; ``None`` deletes.
+        #: Changes of the other buckets; ``None`` deletes.
         self.puts: dict[tuple[Bucket, bytes], bytes | None] = {}
         #: Row keys that compaction takes out of the key bucket.
         self.drops: list[bytes] = []

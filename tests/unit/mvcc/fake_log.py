@@ -58,12 +58,12 @@ class Disk:
 
 
 class FakeLog:
-    """Satisfies ``mvcc.store.Log``; used on a running loop."""
+    """Satisfies ``storage.commit_log.CommitLog``; used on a running loop."""
 
     def __init__(self, disk: Disk | None = None) -> None:
         self.disk = disk or Disk()
         self._loop = asyncio.get_running_loop()
-        self.batch = Batch(self._loop)
+        self.batch = Batch(self._loop, 1)
         #: Handed over and not yet on the disk, oldest first.
         self.on_their_way: deque[Batch] = deque()
         self._flushing = False
@@ -109,12 +109,20 @@ class FakeLog:
             self._store.seal(batch)
         self._dropped.update(batch.drops)
         self.on_their_way.append(batch)
-        self.batch = Batch(self._loop)
+        self.batch = Batch(self._loop, batch.sequence + 1)
+
+    def written(self) -> int:
+        return self.batch.sequence if self.batch else self.batch.sequence - 1
+
+    def until(self, sequence: int) -> asyncio.Future[None] | None:
+        assert sequence <= self.batch.sequence, "no such batch yet"
+        for batch in (*self.on_their_way, self.batch):
+            if batch.sequence == sequence:
+                return batch.durable
+        return None
 
     def unsettled(self) -> asyncio.Future[None] | None:
-        if self.batch:
-            return self.batch.durable
-        return self.on_their_way[-1].durable if self.on_their_way else None
+        return self.until(self.written())
 
     def settle(self, batches: int | None = None) -> None:
         """Let the oldest ``batches`` that were handed over reach the disk; all by default."""

@@ -41,19 +41,19 @@ async def opened_store(
     try:
         yield store, log
     finally:
-        await store.idle()
+        assert not store.is_busy
         await log.close()
         backend.close()
 
 
 async def fill(store: Store, keys: int, value: bytes = b"v" * 100) -> None:
     """Put keys ``k00000000`` on, a thousand in each transaction."""
-    durable = None
+    written = 0
     for start in range(0, keys, 1000):
         changes = store.begin()
         for number in range(start, min(start + 1000, keys)):
             changes.put(b"k%08d" % number, value, 0)
-        durable = changes.commit()
+        written = changes.commit()
         await asyncio.sleep(0)
-    if durable is not None:
+    if durable := store.log.until(written):
         await durable

@@ -114,7 +114,7 @@ async def test_large_deletion_lets_reads_run_and_writes_wait(large: Large) -> No
             outcome(kv.Put(PutRequest(key=b"k00000001", value=b"new"), None))
         )
         reads = 0
-        while store.busy is not None:
+        while store.is_busy:
             page = RangeRequest(key=b"k0", range_end=b"l", limit=10)
             reply = RangeResponse.FromString(bytes(await kv.read(page)))
             assert (reply.header.revision, reply.count) == (revision, KEYS)

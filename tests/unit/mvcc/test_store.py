@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from etcdpy.errors import CompactedError, FutureRevisionError
@@ -17,7 +15,7 @@ from tests.unit.mvcc.stores import delete, new_store, put, settle, worked_exampl
 async def test_empty_store_is_at_revision_one() -> None:
     async with new_store() as (store, _):
         assert (store.revision, store.durable_revision, store.compact_revision) == (1, 1, -1)
-        assert store.settled() is None
+        assert store.log.unsettled() is None
 
 
 async def test_durable_revision_follows_the_disk() -> None:
@@ -63,9 +61,9 @@ async def test_shown_revision_rises_with_the_first_change() -> None:
 
 async def test_transaction_without_changes_takes_no_revision_but_waits_for_what_it_saw() -> None:
     async with new_store() as (store, log):
-        assert store.begin().commit() is None
+        assert log.until(store.begin().commit()) is None
         put(store, (b"a", b"1"))
-        pending = store.begin().commit()
+        pending = log.until(store.begin().commit())
         assert store.revision == 2
         assert pending is not None
         assert not pending.done()
@@ -118,13 +116,13 @@ async def test_revisions_out_of_range_are_refused(asked: int, error: type[Except
 
 async def test_pins_are_counted_and_tell_who_waits() -> None:
     async with new_store() as (store, _):
-        unpinned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        unpinned: list[None] = []
         with store.pinned(5):
             with store.pinned(5):
-                store.on_unpin(unpinned)
+                store.when_unpinned(lambda: unpinned.append(None))
                 assert store.is_pinned_below(6)
                 assert not store.is_pinned_below(5)
-            assert not unpinned.done()
+            assert not unpinned
             assert store.is_pinned_below(6)
-        assert unpinned.done()
+        assert len(unpinned) == 1
         assert not store.is_pinned_below(6)

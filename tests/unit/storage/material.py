@@ -30,7 +30,7 @@ def row_key(revision: int, sub: int = 0) -> bytes:
 
 def batch_of(*revisions: int, value: bytes = b"value") -> Batch:
     """Return a batch with one row for each revision, outside of any loop."""
-    batch = Batch(_CLOSED_LOOP)
+    batch = Batch(_CLOSED_LOOP, 1)
     for revision in revisions:
         batch.rows[row_key(revision)] = value
         batch.revision = revision

@@ -145,7 +145,7 @@ async def test_the_size_counts_what_is_still_being_gathered(tmp_path: Path) -> N
         changes.put(b"%d" % number, b"v" * 10_000, 0)
     gathered = log.size() - before
     assert 400_000 < gathered < 600_000
-    durable = changes.commit()
+    durable = log.until(changes.commit())
     assert durable is not None
     await durable
     assert log.size() - before == pytest.approx(gathered, rel=0.05)

@@ -20,7 +20,7 @@ def test_rows_encoded_on_the_way_make_the_same_bytes(
     rows: dict[bytes, bytes], pauses: set[int]
 ) -> None:
     loop = asyncio.new_event_loop()
-    batch = Batch(loop)
+    batch = Batch(loop, 1)
     batch.puts[Bucket.META, b"consistent_index"] = bytes(8)
     batch.drops.append(b"dropped")
     prepared = RowColumns()

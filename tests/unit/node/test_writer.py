@@ -10,7 +10,7 @@ from etcdpy.cooperative import Steps
 from etcdpy.errors import KeyNotFoundError
 from etcdpy.mvcc import slices, store
 from etcdpy.mvcc.store import Store
-from etcdpy.mvcc.writes import write
+from etcdpy.node.writer import Writer
 from etcdpy.storage import StorageError
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.mvcc.stores import new_store, put, settle
@@ -33,25 +33,27 @@ def deletion(store: Store) -> Steps[int]:
 
 async def test_small_write_ends_at_once() -> None:
     async with new_store() as (store, _):
+        writer = Writer(store)
 
         def steps() -> Steps[str]:
             yield from ()
             return "done"
 
-        assert await write(store, steps()) == "done"
-        assert store.busy is None
+        assert await writer.write(steps()) == "done"
+        assert writer.busy is None
 
 
 async def test_half_a_write_never_reaches_the_disk() -> None:
     async with new_store() as (store, log):
+        writer = Writer(store)
         put(store, *((key, b"v") for key in KEYS))
         await settle(log)
-        large = asyncio.ensure_future(write(store, deletion(store)))
+        large = asyncio.ensure_future(writer.write(deletion(store)))
         await turns()
-        while store.busy is not None:
+        while writer.busy is not None:
             log.flush_soon()
             await turns()
-            assert not log.on_their_way or store.busy is None
+            assert not log.on_their_way or writer.busy is None
             assert store.index.count(b"", None, store.durable_revision) == len(KEYS)
         assert await large == 3
         await turns()
@@ -60,13 +62,14 @@ async def test_half_a_write_never_reaches_the_disk() -> None:
 
 async def test_other_writes_wait_for_their_turn() -> None:
     async with new_store() as (store, log):
+        writer = Writer(store)
         put(store, *((key, b"v") for key in KEYS))
         await settle(log)
-        large = asyncio.ensure_future(write(store, deletion(store)))
+        large = asyncio.ensure_future(writer.write(deletion(store)))
         await turns()
         with pytest.raises(AssertionError):
             store.begin()
-        waiting = [asyncio.ensure_future(store.idle()) for _ in range(3)]
+        waiting = [asyncio.ensure_future(writer.idle()) for _ in range(3)]
         waiting[0].cancel()
         await large
         await asyncio.wait_for(asyncio.gather(*waiting[1:]), 1)
@@ -75,12 +78,13 @@ async def test_other_writes_wait_for_their_turn() -> None:
 
 async def test_cancelled_caller_leaves_the_write_to_go_on() -> None:
     async with new_store() as (store, log):
+        writer = Writer(store)
         put(store, *((key, b"v") for key in KEYS))
         await settle(log)
-        large = asyncio.ensure_future(write(store, deletion(store)))
+        large = asyncio.ensure_future(writer.write(deletion(store)))
         await turns()
         large.cancel()
-        await store.idle()
+        await writer.idle()
         assert large.cancelled()
         assert len(store.index) == 0
         await settle(log)
@@ -89,6 +93,7 @@ async def test_cancelled_caller_leaves_the_write_to_go_on() -> None:
 
 async def test_refused_write_lets_the_next_begin() -> None:
     async with new_store() as (store, _):
+        writer = Writer(store)
 
         def steps() -> Steps[None]:
             yield
@@ -96,14 +101,15 @@ async def test_refused_write_lets_the_next_begin() -> None:
             raise KeyNotFoundError
 
         with pytest.raises(KeyNotFoundError):
-            await write(store, steps())
-        assert store.busy is None
+            await writer.write(steps())
+        assert writer.busy is None
         assert put(store, (b"a", b"1")) == 2
 
 
 @pytest.mark.parametrize("slices", [0, 2])
 async def test_write_that_breaks_half_way_is_the_end_of_the_store(slices: int) -> None:
     async with new_store() as (store, log):
+        writer = Writer(store)
 
         def steps() -> Steps[None]:
             store.begin().put(b"a", b"1", 0)
@@ -112,7 +118,7 @@ async def test_write_that_breaks_half_way_is_the_end_of_the_store(slices: int) -
             raise LookupError("no such row")
 
         with pytest.raises(StorageError, match="no such row"):
-            await write(store, steps())
+            await writer.write(steps())
         assert isinstance(log.failed, StorageError)
         assert not log.disk.key_rows
         assert all(batch.durable.exception() for batch in log.on_their_way)
