@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etcdpy.lease.keeper import LeaseKeeper, LeaseRules
-from etcdpy.lease.lessor import Lease, Lessor
+from etcdpy.lease.lease import Lease, LeaseState
+from etcdpy.lease.lessor import Lessor
 
-__all__ = ["Lease", "LeaseKeeper", "LeaseRules", "Lessor"]
+__all__ = ["Lease", "LeaseKeeper", "LeaseRules", "LeaseState", "Lessor"]

@@ -11,7 +11,8 @@ from __future__ import annotations
 import heapq
 import math
 
-from etcdpy.lease.lessor import Lease, Lessor
+from etcdpy.lease.lease import Lease
+from etcdpy.lease.lessor import Lessor
 
 #: Seconds between two checkpoints of a lease; one with less to live has none.
 INTERVAL = 300
@@ -38,6 +39,10 @@ class Checkpoints:
             moment = self._moments[lease.lease_id] = now + INTERVAL
             heapq.heappush(self._due, (moment, lease.lease_id))
 
+    def next_due(self) -> float | None:
+        """Return when to call ``take_due`` next, None if there is nothing to wait for."""
+        return self._due[0][0] if self._due else None
+
     def take_due(self, now: float, limit: int) -> list[Lease]:
         """Set the ``checkpoint`` of up to ``limit`` leases; the caller writes them down."""
         taken: list[Lease] = []
@@ -52,7 +57,7 @@ class Checkpoints:
                 continue
             left = math.ceil(lease.deadline - now)
             if left < lease.ttl:
-                lease.checkpoint = left
+                self._lessor.checkpoint(lease, left)
                 taken.append(lease)
             self.schedule(lease, now)
         return taken

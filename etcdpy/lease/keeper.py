@@ -3,34 +3,30 @@ The keeper of leases: what the lessor decides, done to the store.
 
 Granting and revoking are writes like any other. A lease goes together with its keys: one
 revision deletes them, in key order, and the same batch removes the lease.
+
+It reads no clock and knows no loop: every call that depends on time is told it, in seconds of a
+clock that never falls, and revoking is a generator, run by whoever has a loop
+(``node.lease_expiry``).
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 import random
-from asyncio import Future
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from struct import Struct
+from typing import Final
 
 from etcdpy.cooperative import Steps
-from etcdpy.errors import EtcdError, LeaseNotFoundError
 from etcdpy.lease.checkpoints import Checkpoints
-from etcdpy.lease.lessor import Lease, Lessor
+from etcdpy.lease.lease import Lease
+from etcdpy.lease.lessor import Lessor
 from etcdpy.mvcc import slices
 from etcdpy.mvcc.store import Store
-from etcdpy.mvcc.writes import write
 from etcdpy.storage.buckets import Bucket
 
-logger = logging.getLogger(__name__)
-
-#: Seconds between two looks for leases that have run out (etcd: revokes every 500 ms).
-SCAN_INTERVAL = 0.5
-#: Leases revoked between two turns of the loop: about a millisecond.
-REVOKED_PER_SLICE = 50
+#: Leases that ``take_expired`` hands out at once: revoking them takes about a millisecond.
+EXPIRED_PER_SLICE = 50
 #: Leases written down between two turns of the loop (etcd: maxLeaseCheckpointBatchSize).
 CHECKPOINTS_PER_SLICE = 500
 
@@ -65,196 +61,140 @@ class LeaseKeeper:
     Args:
         store: Whose keys hang on leases.
         rules: What the server's settings say.
-        clock: Returns monotonic seconds.
-        check_revoke: Raises if the server may not write; asked before leases expire.
+
+    Attributes:
+        store: The same.
+        lessor: Knows the leases.
+        renew_at_once: Called with a lease's id and the time, lets it start again if nothing
+            must be written for that, and returns it; returns None if it is not there, has run
+            out, or has a checkpoint, for which there is ``renew``.
+        on_sooner: Called when ``next_due`` may have come nearer, after a grant or a renewal.
 
     """
 
-    def __init__(
-        self,
-        store: Store,
-        rules: LeaseRules,
-        clock: Callable[[], float],
-        check_revoke: Callable[[], None],
-    ) -> None:
-        self._store = store
+    def __init__(self, store: Store, rules: LeaseRules) -> None:
+        self.store: Final = store
         self._rules = rules
-        self.clock = clock
-        self._check_revoke = check_revoke
-        self.lessor = Lessor(rules.min_ttl, rules.retry_after)
+        self.on_sooner: Callable[[], None] = _do_nothing
+        self.lessor: Final = Lessor(rules.min_ttl, rules.retry_after, self._sooner)
+        # Fast path (bench: keepalive): the lessor's own method, without a call in between.
+        self.renew_at_once: Final[Callable[[int, float], Lease | None]] = self.lessor.renew_plain
         self._checkpoints = Checkpoints(self.lessor) if rules.checkpoints else None
-        self._ended: dict[int, Future[None]] = {}
-        self._watch: asyncio.Task[None] | None = None
 
-    def restore(self, stored: Iterable[bytes]) -> None:
+    def restore(self, stored: Iterable[bytes], now: float) -> None:
         """Bring back the leases of the lease bucket."""
-        now = self.clock()
         self.lessor.restore(stored, now, self._rules.restart_extra)
         if self._checkpoints is not None:
             for lease in self.lessor:
                 self._checkpoints.schedule(lease, now)
 
-    def grant(self, lease_id: int, ttl: int) -> tuple[Lease, Future[None]]:
+    def grant(self, lease_id: int, ttl: int, now: float) -> tuple[Lease, int]:
         """
         Grant a lease; id 0 lets the keeper choose.
 
         Returns:
-            The lease, and what resolves when it is durable.
+            The lease, and the sequence of the batch with which it is durable.
 
         Raises:
             LeaseTTLTooLargeError: If the time to live is above the maximum.
             LeaseExistsError: If there is a lease with that id.
 
         """
-        now = self.clock()
         lease = self.lessor.grant(lease_id or self._free_id(), ttl, now)
         if self._checkpoints is not None:
             self._checkpoints.schedule(lease, now)
-        self._store.applied_index += 1
-        return lease, self._write(lease.lease_id, lease.encoded())
+        self.store.applied_index += 1
+        sequence = self._write(lease.lease_id, lease.encoded())
+        self.on_sooner()
+        return lease, sequence
 
-    def renew_at_once(self, lease_id: int) -> Lease | None:
-        """
-        Let a lease start again, if nothing must be written for it.
-
-        Returns:
-            The lease; None if it is not there, has run out, or has a checkpoint.
-
-        """
-        return self.lessor.renew_plain(lease_id, self.clock())
-
-    def renew(self, lease: Lease) -> Future[None] | None:
+    def renew(self, lease: Lease, now: float) -> int | None:
         """
         Let a lease that has not run out start again.
 
         Returns:
-            What resolves when that is durable, None if nothing had to be written: a
-            checkpoint must not outlive the renewal that the client is told of.
+            The sequence of the batch with which that is durable, None if nothing had to be
+            written: a checkpoint must not outlive the renewal that the client hears of.
 
         """
-        now = self.clock()
         had_checkpoint = lease.checkpoint
         self.lessor.renew(lease, now)
         if not had_checkpoint:
             return None
         if self._checkpoints is not None:
             self._checkpoints.schedule(lease, now)
-        self._store.applied_index += 1
-        return self._write(lease.lease_id, lease.encoded())
+        self.store.applied_index += 1
+        sequence = self._write(lease.lease_id, lease.encoded())
+        self.on_sooner()
+        return sequence
 
-    async def revoke(self, lease_id: int) -> tuple[int, Future[None]]:
+    def revoke(self, lease: Lease) -> Steps[tuple[int, int]]:
         """
-        End a lease and delete its keys.
+        End a lease, which exists, and delete its keys: a write transaction in slices.
 
         Returns:
-            The store's revision then, and what resolves when that is durable.
-
-        Raises:
-            LeaseNotFoundError: If there is no such lease.
+            The store's revision then, and the sequence of the batch with which it is durable.
 
         """
-        store = self._store
-        if store.busy is not None:
-            await store.idle()
-        lease = self.lessor.get(lease_id)
-        if lease is None:
-            raise LeaseNotFoundError
-        return await write(store, self._revoke(lease))
-
-    def _revoke(self, lease: Lease) -> Steps[tuple[int, Future[None]]]:
-        store, lease_id = self._store, lease.lease_id
+        store, lease_id = self.store, lease.lease_id
         changes = store.begin()
         keys = [*store.attachments.keys_of(lease_id)]
         keys = yield from slices.sort(keys, key=bytes, descending=False, limit=None)
         yield from changes.delete_all(keys)
         changes.commit()
         self.lessor.remove(lease)
-        durable = self._write(lease_id, None)
-        ended = self._ended.pop(lease_id, None)
-        if ended is not None and not ended.done():
-            ended.set_result(None)
-        return store.revision, durable
-
-    async def ended(self, lease: Lease) -> None:
-        """Wait until a lease that has run out is revoked, however long that fails."""
-        ended = self._ended.get(lease.lease_id)
-        if ended is None:
-            ended = self._ended[lease.lease_id] = asyncio.get_running_loop().create_future()
-        await asyncio.shield(ended)
-
-    def remaining(self, lease: Lease) -> float:
-        """Return the seconds that a lease has left; negative once it has run out."""
-        return lease.deadline - self.clock()
+        return store.revision, self._write(lease_id, None)
 
     # ---------------------------------------------------- what time brings about
 
-    def start(self) -> None:
-        """Begin to revoke leases as they run out, and to write checkpoints."""
-        self._watch = asyncio.create_task(self._watch_time())
-
-    async def close(self) -> None:
-        """Do nothing more by itself."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
-
-    async def _watch_time(self) -> None:
-        while True:
-            await asyncio.sleep(SCAN_INTERVAL)
-            try:
-                await self.expire()
-                while self.checkpoint_some():  # noqa: ASYNC110 - what is waited for is a turn
-                    await asyncio.sleep(0)
-            except Exception:
-                # Whatever it was, the next lease to run out is not to live for ever.
-                logger.exception("failed to revoke or checkpoint leases")
-
-    async def expire(self) -> None:
+    def next_due(self) -> float | None:
         """
-        Revoke every lease that has run out, no faster than the disk takes it.
+        Return when to look for what time brings about, None if there is nothing to wait for.
 
-        What became durable is told to watchers at once, however much it is: so not much may
-        be on its way.
+        Before, ``take_expired`` and ``checkpoint_some`` have nothing to do.
         """
-        while await self.expire_some():
-            if settled := self._store.settled():
-                await settled
-            else:
-                await asyncio.sleep(0)
+        due = self.lessor.next_due()
+        if self._checkpoints is not None and (other := self._checkpoints.next_due()) is not None:
+            return other if due is None else min(due, other)
+        return due
 
-    async def expire_some(self) -> bool:
-        """Revoke some of the leases that have run out; tell whether there may be more."""
-        expired = self.lessor.take_expired(self.clock(), REVOKED_PER_SLICE)
-        for lease in expired:
-            try:
-                self._check_revoke()
-            except EtcdError:
-                continue  # it comes again
-            with contextlib.suppress(LeaseNotFoundError):  # revoked while this one waited
-                await self.revoke(lease.lease_id)
-        return len(expired) == REVOKED_PER_SLICE
+    def take_expired(self, now: float) -> list[Lease]:
+        """
+        Hand out leases that have run out, longest ago first, up to ``EXPIRED_PER_SLICE``.
 
-    def checkpoint_some(self) -> bool:
+        The caller revokes them; those it cannot revoke come again after a while.
+        """
+        return self.lessor.take_expired(now, EXPIRED_PER_SLICE)
+
+    def checkpoint_some(self, now: float) -> bool:
         """Write down some of the leases whose time it is; tell whether there may be more."""
         if self._checkpoints is None:
             return False
-        due = self._checkpoints.take_due(self.clock(), CHECKPOINTS_PER_SLICE)
+        due = self._checkpoints.take_due(now, CHECKPOINTS_PER_SLICE)
         for lease in due:
             self._write(lease.lease_id, lease.encoded())
         if due:
-            self._store.applied_index += 1
+            self.store.applied_index += 1
         return len(due) == CHECKPOINTS_PER_SLICE
 
     # ----------------------------------------------------------------- helpers
 
-    def _write(self, lease_id: int, encoded: bytes | None) -> Future[None]:
-        store_log = self._store.log
-        store_log.batch.puts[Bucket.LEASE, _ID.pack(lease_id)] = encoded
-        store_log.flush_soon()
-        return store_log.batch.durable
+    def _write(self, lease_id: int, encoded: bytes | None) -> int:
+        """Put a lease into the gathering batch, or take it out; return the batch's sequence."""
+        log = self.store.log
+        log.batch.puts[Bucket.LEASE, _ID.pack(lease_id)] = encoded
+        log.flush_soon()
+        return log.batch.sequence
+
+    def _sooner(self) -> None:
+        self.on_sooner()
 
     def _free_id(self) -> int:
         while True:
             lease_id = random.getrandbits(63)  # an id, not a secret
             if lease_id and lease_id not in self.lessor:
                 return lease_id
+
+
+def _do_nothing() -> None:
+    """Serve as a callback while there is no other."""

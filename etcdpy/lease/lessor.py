@@ -20,51 +20,15 @@ revoked and granted again, or its deadline brought forward.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from etcdpy.errors import LeaseExistsError, LeaseTTLTooLargeError
+from etcdpy.lease.lease import Lease, LeaseInput
 from etcdpy.lease.spreading import spread
 from etcdpy.pb.lease_pb2 import Lease as StoredLease
-from etcdpy.pb.wire import number
 
 #: Longest time to live, in seconds (etcd: MaxLeaseTTL).
 MAX_TTL = 9_000_000_000
-
-
-class Lease:
-    """
-    A lease.
-
-    Attributes:
-        lease_id: Its number, any int64 but 0.
-        ttl: What was granted, in seconds.
-        deadline: When it runs out, on the clock of the lessor's callers.
-        due: When the lessor looks at it next: at its deadline or before, until that has
-            passed.
-        checkpoint: Seconds that were left when that was last written down; 0 if never.
-        fields: Its number and time to live, encoded as replies to grants and renewals have
-            them.
-
-    """
-
-    __slots__ = ("checkpoint", "deadline", "due", "fields", "lease_id", "ttl")
-
-    def __init__(self, lease_id: int, ttl: int, deadline: float, checkpoint: int = 0) -> None:
-        self.lease_id = lease_id
-        self.ttl = ttl
-        self.deadline = self.due = deadline
-        self.checkpoint = checkpoint
-        self.fields = number(2, lease_id) + number(3, ttl)
-
-    @property
-    def span(self) -> int:
-        """Seconds that it has when a server starts: what its checkpoint left of its ttl."""
-        return self.checkpoint or self.ttl
-
-    def encoded(self) -> bytes:
-        """Return the lease as it is stored."""
-        stored = StoredLease(ID=self.lease_id, TTL=self.ttl, RemainingTTL=self.checkpoint)
-        return stored.SerializeToString()
 
 
 class Lessor:
@@ -75,12 +39,16 @@ class Lessor:
         min_ttl: Shortest time to live that is granted, in seconds.
         retry_after: Seconds after which a lease that was handed out to be revoked, and is
             still there, is handed out again.
+        on_sooner: Called when a renewal lets a lease end earlier than it would have.
 
     """
 
-    def __init__(self, min_ttl: int, retry_after: float) -> None:
+    def __init__(
+        self, min_ttl: int, retry_after: float, on_sooner: Callable[[], None] | None = None
+    ) -> None:
         self._min_ttl = min_ttl
         self._retry_after = retry_after
+        self._on_sooner = on_sooner
         self._leases: dict[int, Lease] = {}
         self._due: list[tuple[float, int]] = []
 
@@ -136,7 +104,8 @@ class Lessor:
         self._rebuild()
 
     def renew(self, lease: Lease, now: float) -> None:
-        """Let a lease start again with the time it was granted."""
+        """Let a lease that has not run out start again with the time it was granted."""
+        lease.move(LeaseInput.RENEW)
         lease.deadline = deadline = now + lease.ttl
         lease.checkpoint = 0
         if deadline < lease.due:
@@ -146,8 +115,10 @@ class Lessor:
         """
         Renew a lease that has not run out and has no checkpoint; return None of any other.
 
-        Fast path: nearly every renewal is one of these.
+        Nearly every renewal is one of these.
         """
+        # Fast path (bench: keepalive): the move is not looked up. Only a lease whose deadline has
+        # passed is ever anything else than GRANTED, and a renewal leaves it that.
         lease = self._leases.get(lease_id)
         if lease is None or lease.deadline <= now or lease.checkpoint:
             return None
@@ -160,10 +131,26 @@ class Lessor:
         # It had been given more than its time at a restart.
         lease.due = lease.deadline
         self._push(lease)
+        if self._on_sooner is not None:
+            self._on_sooner()
+
+    def checkpoint(self, lease: Lease, left: int) -> None:
+        """Note that a lease which has not run out is written down with so many seconds left."""
+        lease.move(LeaseInput.CHECKPOINT)
+        lease.checkpoint = left
 
     def remove(self, lease: Lease) -> None:
-        """Forget a lease."""
+        """Forget a lease, which has just been revoked."""
+        lease.move(LeaseInput.REVOKE)
         del self._leases[lease.lease_id]
+
+    def next_due(self) -> float | None:
+        """
+        Return when to call ``take_expired`` next, None if there is nothing to wait for.
+
+        No lease runs out before; there need not be one that runs out then.
+        """
+        return self._due[0][0] if self._due else None
 
     def take_expired(self, now: float, limit: int) -> list[Lease]:
         """
@@ -180,6 +167,7 @@ class Lessor:
             if lease.deadline > now:
                 lease.due = lease.deadline
             else:
+                lease.move(LeaseInput.EXPIRE)
                 lease.due = now + self._retry_after
                 expired.append(lease)
             self._push(lease)

@@ -9,10 +9,8 @@ three quarters of what etcd revokes in one; whoever comes later is given a littl
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from etcdpy.lease.lessor import Lease
+from etcdpy.lease.lease import Lease
 
 #: Leases that etcd revokes in a second, at the most; fewer are not spread (leaseRevokeRate).
 REVOKE_RATE = 1000

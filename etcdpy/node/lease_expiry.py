@@ -1,0 +1,189 @@
+"""
+What time does to leases: they are revoked as they run out, and long ones are written down.
+
+Nothing polls. The keeper knows when the next lease may run out, and a timer is set for then; a
+grant or a renewal that ends sooner sets it forward. Between two looks there is some time at
+least, so that of many leases which end one after the other each look finds a batch::
+
+    ends          |         | ||| || |                          |
+    looks         X         X         X                         X
+                            |<- .5 s ->|
+
+So a lease ends up to that much later than it should, as in etcd, and never earlier.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from asyncio import Future, Task
+from collections.abc import Callable
+
+from etcdpy.clock import Clock, Timer
+from etcdpy.cooperative import Steps, turn
+from etcdpy.errors import EtcdError, LeaseNotFoundError
+from etcdpy.lease.keeper import EXPIRED_PER_SLICE, LeaseKeeper
+from etcdpy.lease.lease import Lease, LeaseState
+from etcdpy.node.writer import Writer
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks for leases that have run out (etcd: revokes every 500 ms).
+SCAN_INTERVAL = 0.5
+
+
+class LeaseExpiry:
+    """
+    Revokes leases: those that run out, and those that a client wants to end.
+
+    Args:
+        keeper: Knows when something is due, and how to revoke.
+        writer: Gives each revocation its turn among the writes.
+        clock: Wakes it.
+        check_revoke: Raises if the server may not write; asked before leases expire.
+
+    """
+
+    def __init__(
+        self,
+        keeper: LeaseKeeper,
+        writer: Writer,
+        clock: Clock,
+        check_revoke: Callable[[], None],
+    ) -> None:
+        self._keeper = keeper
+        self._writer = writer
+        self._clock = clock
+        self._check_revoke = check_revoke
+        # Of those who wait for a lease to end, by its id.
+        self._ended: dict[int, Future[None]] = {}
+        self._is_started = False
+        self._timer: Timer | None = None
+        self._looking: Task[None] | None = None
+        # When the timer is to go off, and before when it must not.
+        self._moment = 0.0
+        self._earliest = clock.monotonic()
+
+    def start(self) -> None:
+        """Begin to revoke leases as they run out, and to write checkpoints."""
+        self._is_started = True
+        self._keeper.on_sooner = self.note
+        self.note()
+
+    async def close(self) -> None:
+        """Do nothing more by itself."""
+        self._is_started = False
+        self._stop_waiting()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+
+    def note(self) -> None:
+        """
+        Set the timer forward if something is due sooner than it was.
+
+        The keeper calls this itself, after grants and renewals.
+        """
+        if not self._is_started or self._looking is not None:
+            return  # the look under way ends with this
+        due = self._keeper.next_due()
+        if due is None:
+            return
+        moment = max(due, self._earliest)
+        if self._timer is None or moment < self._moment:
+            self._stop_waiting()
+            self._moment = moment
+            self._timer = self._clock.wake_at(moment, self._wake)
+
+    # ------------------------------------------------------------------ revoking
+
+    async def revoke(self, lease_id: int) -> tuple[int, int]:
+        """
+        End a lease and delete its keys. Cancelling it once it has begun does not stop it.
+
+        Returns:
+            The store's revision then, and the sequence of the batch with which it is durable.
+
+        Raises:
+            LeaseNotFoundError: If there is no such lease.
+
+        """
+        if self._writer.busy is not None:
+            await self._writer.idle()
+        lease = self._keeper.lessor.get(lease_id)
+        if lease is None:
+            raise LeaseNotFoundError
+        return await self._writer.write(self._revoke(lease))
+
+    async def ended(self, lease: Lease) -> None:
+        """Wait until a lease that has run out is revoked, however long that fails."""
+        ended = self._ended.get(lease.lease_id)
+        if ended is None:
+            ended = self._ended[lease.lease_id] = asyncio.get_running_loop().create_future()
+        await asyncio.shield(ended)
+
+    async def expire(self) -> None:
+        """
+        Revoke every lease that has run out, no faster than the disk takes it.
+
+        Watchers are notified of what became durable at once, however much it is: so not much
+        may be on its way.
+        """
+        log = self._keeper.store.log
+        while await self.expire_some():
+            if settled := log.unsettled():
+                await settled
+            else:
+                await turn()
+
+    async def expire_some(self) -> bool:
+        """Revoke a slice of the leases that have run out; tell whether there may be more."""
+        expired = self._keeper.take_expired(self._clock.monotonic())
+        for lease in expired:
+            await self._expire_one(lease)
+        return len(expired) == EXPIRED_PER_SLICE
+
+    async def _expire_one(self, lease: Lease) -> None:
+        try:
+            self._check_revoke()
+        except EtcdError:
+            return  # it comes again
+        if self._writer.busy is not None:
+            await self._writer.idle()
+        # A client may have revoked it meanwhile, and may even have granted its id again.
+        if lease.state is not LeaseState.REVOKED:
+            await self._writer.write(self._revoke(lease))
+
+    def _revoke(self, lease: Lease) -> Steps[tuple[int, int]]:
+        revoked = yield from self._keeper.revoke(lease)
+        ended = self._ended.pop(lease.lease_id, None)
+        if ended is not None and not ended.done():
+            ended.set_result(None)
+        return revoked
+
+    # ------------------------------------------------------------------- looking
+
+    def _wake(self) -> None:
+        self._timer = None
+        if self._clock.monotonic() < self._moment:
+            self.note()  # a timer of the loop's may go off a little early
+        else:
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        try:
+            await self.expire()
+            while self._keeper.checkpoint_some(self._clock.monotonic()):
+                await turn()
+        except Exception:
+            # Whatever it was, the next lease to run out is not to live for ever.
+            logger.exception("failed to revoke or checkpoint leases")
+        finally:
+            self._looking = None
+            self._earliest = self._clock.monotonic() + SCAN_INTERVAL
+            self.note()
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
