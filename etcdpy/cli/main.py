@@ -88,7 +88,7 @@ def _configure_logs(config: settings.Config) -> None:
     level = settings.parse_level(config.log_level)
     try:
         logs.configure(level, config.log_format, config.log_outputs, config.log_rotation)
-    except (logs.OutputError, logs.JournalError) as error:
+    except (logs.OutputError, logs.NoSystemdJournalError) as error:
         raise settings.InvalidConfigError(str(error)) from None
 
 

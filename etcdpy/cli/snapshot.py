@@ -6,7 +6,6 @@ import argparse
 import json
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NoReturn
 
 from etcdpy import config as settings
 from etcdpy.cli.snapshot_output import FORMATS, Progress
+from etcdpy.clock import SystemClock
 from etcdpy.node.cluster_ids import member_id
 from etcdpy.storage.bolt_read import BoltReader
 from etcdpy.storage.errors import StorageError
@@ -67,7 +67,7 @@ def _save(options: argparse.Namespace) -> None:
             f"snapshot must be requested to one selected node, not multiple [{listed}]",
             EXIT_BAD_ARGUMENTS,
         )
-    progress = Progress("saving snapshot", sys.stderr, time.monotonic)
+    progress = Progress("saving snapshot", sys.stderr, SystemClock.monotonic)
     certificates = (options.cacert, options.cert, options.key)
     version = save(
         Endpoint(endpoints[0], certificates, options.user),
@@ -104,7 +104,7 @@ def _restore(options: argparse.Namespace) -> None:
         if not options.skip_hash_check:
             check_checksum(data)
         reader = BoltReader(data)
-        progress = Progress("restoring snapshot", sys.stderr, time.monotonic)
+        progress = Progress("restoring snapshot", sys.stderr, SystemClock.monotonic)
         restore_snapshot(
             reader,
             data_dir,

@@ -11,7 +11,7 @@ from etcdpy.gostd.sizes import human_size
 if TYPE_CHECKING:  # the rest of it takes long to import
     from etcdpy.storage.snapshot_status import Status
 
-__all__ = ["FORMATS", "Progress", "human_size"]
+__all__ = ["FORMATS", "Progress"]
 
 #: Seconds between two lines of progress; what is done sooner says nothing.
 PROGRESS_INTERVAL = 2.0

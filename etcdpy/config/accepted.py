@@ -23,7 +23,6 @@ from etcdpy.config.setting import (
     Setting,
     make_setting,
 )
-from etcdpy.config.urls import quote
 from etcdpy.config.values import (
     Bool,
     Choice,
@@ -37,6 +36,7 @@ from etcdpy.config.values import (
     UrlList,
 )
 from etcdpy.gostd.durations import go_duration
+from etcdpy.gostd.quoting import go_quote
 
 __all__ = ["ACCEPTED", "IGNORED_FLAGS", "check_accepted"]
 
@@ -261,7 +261,7 @@ def _check_tls_versions(values: Mapping[str, Any]) -> None:
     for version in (least, most):
         if version not in ("", "TLS1.2", "TLS1.3"):
             raise InvalidConfigError(
-                f"unexpected TLS version {quote(version)} (must be one of: TLS1.2, TLS1.3)"
+                f"unexpected TLS version {go_quote(version)} (must be one of: TLS1.2, TLS1.3)"
             )
     if most and least > most:
         raise InvalidConfigError(f"min version ({least}) is greater than max version ({most})")

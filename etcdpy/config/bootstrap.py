@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from etcdpy.config.errors import InvalidConfigError
 from etcdpy.config.model import Config
-from etcdpy.config.urls import Url, UrlError, parse_urls, quote, quote_all
+from etcdpy.config.urls import Url, UrlError, parse_urls
+from etcdpy.gostd.quoting import go_quote, go_quote_all
 
 __all__ = ["check_bootstrap", "check_learners"]
 
@@ -41,7 +42,7 @@ def check_bootstrap(config: Config) -> None:
     members = _members(config.initial_cluster)
     if config.name not in members:
         raise InvalidConfigError(
-            f"couldn't find local name {quote(config.name)} in the initial cluster configuration"
+            f"couldn't find local name {go_quote(config.name)} in the initial cluster configuration"
         )
     if config.initial_cluster_state == "existing":
         raise InvalidConfigError(
@@ -93,6 +94,6 @@ def _match(name: str, listed: Sequence[Url], advertised: Sequence[Url]) -> None:
 
 def _difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
     if len(ours) != len(theirs):
-        return f"len({quote_all(ours)}) != len({quote_all(theirs)})"
+        return f"len({go_quote_all(ours)}) != len({go_quote_all(theirs)})"
     first = next(pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1])
-    return f"resolved urls: {quote(first[0])} != {quote(first[1])}"
+    return f"resolved urls: {go_quote(first[0])} != {go_quote(first[1])}"

@@ -15,7 +15,8 @@ from etcdpy.config.flags import FLAGS
 from etcdpy.config.model import Config
 from etcdpy.config.rotation import check_rotated, parse_rotation
 from etcdpy.config.setting import SECURITY
-from etcdpy.config.urls import Url, UrlError, check_bindable, check_has_host, quote, quote_all
+from etcdpy.config.urls import Url, UrlError, check_bindable, check_has_host
+from etcdpy.gostd.quoting import go_quote, go_quote_all
 
 __all__ = ["Note", "check", "parse_level", "remark_without_effect"]
 
@@ -52,7 +53,7 @@ def parse_level(text: str) -> int:
     try:
         return _LEVELS[text.lower()]
     except KeyError:
-        raise UnknownLogLevelError(f"unrecognized level: {quote(text)}") from None
+        raise UnknownLogLevelError(f"unrecognized level: {go_quote(text)}") from None
 
 
 def check(config: Config, given: Collection[str], note: Note) -> None:
@@ -84,7 +85,9 @@ def check(config: Config, given: Collection[str], note: Note) -> None:
     )
     _demand(check_has_host, config.advertise_client_urls, form)
     if config.initial_cluster_state not in ("new", "existing"):
-        raise InvalidConfigError(f"unexpected clusterState {quote(config.initial_cluster_state)}")
+        raise InvalidConfigError(
+            f"unexpected clusterState {go_quote(config.initial_cluster_state)}"
+        )
     _check_times(config)
     if not config.advertise_client_urls:
         raise InvalidConfigError(
@@ -101,7 +104,7 @@ def _check_logging(config: Config) -> None:
     if config.logger == "capnslog":
         raise InvalidConfigError("--logger=capnslog is removed in v3.5")
     if config.logger != "zap":
-        raise InvalidConfigError(f"unknown logger option {quote(config.logger)}")
+        raise InvalidConfigError(f"unknown logger option {go_quote(config.logger)}")
     outputs = sorted(set(config.log_outputs))
     if len(outputs) > 1 and "default" in outputs:
         raise InvalidConfigError('multi logoutput for "default" is not supported yet')
@@ -110,8 +113,9 @@ def _check_logging(config: Config) -> None:
         parse_rotation(config.log_rotation_config_json)
     if len(outputs) > 1 and "systemd/journal" in outputs:
         raise InvalidConfigError(
-            f"running with systemd/journal but other '--log-outputs' values ({quote_all(outputs)}) "
-            "are configured with 'default'; override 'default' value with something else"
+            "running with systemd/journal but other '--log-outputs' values "
+            f"({go_quote_all(outputs)}) are configured with 'default'; override 'default' value "
+            "with something else"
         )
     parse_level(config.log_level)
     if config.log_format not in ("json", "console", ""):
@@ -126,7 +130,7 @@ def _demand(
     try:
         condition(urls)
     except UrlError as refusal:
-        together = quote(",".join(map(str, urls)))
+        together = go_quote(",".join(map(str, urls)))
         raise InvalidConfigError(form.format(together, refusal)) from None
 
 
@@ -151,7 +155,7 @@ def _check_compaction_mode(mode: str) -> None:
     if not mode:
         raise InvalidConfigError("undefined auto-compaction-mode")
     if mode not in ("periodic", "revision"):
-        raise InvalidConfigError(f"unknown auto-compaction-mode {quote(mode)}")
+        raise InvalidConfigError(f"unknown auto-compaction-mode {go_quote(mode)}")
 
 
 def _check_gates(config: Config, note: Note) -> None:

@@ -43,8 +43,8 @@ from etcdpy.config.values import (
     Uint,
     Uint32,
     UrlList,
-    quote,
 )
+from etcdpy.gostd.quoting import go_quote
 
 __all__ = ["read_file"]
 
@@ -246,7 +246,7 @@ class _Value:
             raise UnusableFileError(f"unexpected error setting up {shown}: {why}")
         if isinstance(kind, FeatureGates):
             raise InvalidConfigError(why)
-        raise InvalidConfigError(f"invalid value {quote(text)} for {self._name}: {why}")
+        raise InvalidConfigError(f"invalid value {go_quote(text)} for {self._name}: {why}")
 
 
 def _refuse(value: object, place: str, go_type: str, *, digits: bool = False) -> NoReturn:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from etcdpy.config.values import BadValueError, parse_boolean, quote
+from etcdpy.config.values import BadValueError, parse_boolean
+from etcdpy.gostd.quoting import go_quote
 
 __all__ = ["FeatureGates", "Gates"]
 
@@ -90,5 +91,5 @@ def _pair(item: str) -> tuple[str, bool]:
     try:
         return name, parse_boolean(text)
     except BadValueError:
-        why = f"strconv.ParseBool: parsing {quote(text)}: invalid syntax"
+        why = f"strconv.ParseBool: parsing {go_quote(text)}: invalid syntax"
         raise BadValueError(f"invalid value of {name}={text}, err: {why}") from None

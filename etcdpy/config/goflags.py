@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from etcdpy.config.errors import HelpRequested, UsageError
-from etcdpy.config.values import BadValueError, Kind, quote
+from etcdpy.config.values import BadValueError, Kind
+from etcdpy.gostd.quoting import go_quote
 
 __all__ = ["parse"]
 
@@ -73,7 +74,7 @@ def _value(name: str, kind: Kind, text: str) -> object:
         return kind.parse(text)
     except BadValueError as refusal:
         if kind.is_boolean:
-            message = f"invalid boolean value {quote(text)} for -{name}: {refusal}"
+            message = f"invalid boolean value {go_quote(text)} for -{name}: {refusal}"
         else:
-            message = f"invalid value {quote(text)} for flag -{name}: {refusal}"
+            message = f"invalid value {go_quote(text)} for flag -{name}: {refusal}"
         raise UsageError(message) from None

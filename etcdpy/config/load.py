@@ -24,7 +24,8 @@ from etcdpy.config.errors import InvalidConfigError
 from etcdpy.config.flags import FLAGS
 from etcdpy.config.gates import Gates
 from etcdpy.config.model import SETTINGS, Config
-from etcdpy.config.values import KEEP, BadValueError, Bool, Ignored, Kind, quote
+from etcdpy.config.values import KEEP, BadValueError, Bool, Ignored, Kind
+from etcdpy.gostd.quoting import go_quote
 
 __all__ = [
     "Note",
@@ -85,7 +86,7 @@ def load(arguments: Sequence[str], environment: Mapping[str, str], note: Note) -
     given = _Given({}, {})
     words = goflags.parse(arguments, _KINDS, given.assign)
     if words:
-        raise InvalidConfigError(f"{quote(words[0])} is not a valid flag")
+        raise InvalidConfigError(f"{go_quote(words[0])} is not a valid flag")
     if given.values.get("version"):
         raise VersionRequested
     path = given.values.get("config-file") or environment.get("ETCD_CONFIG_FILE")
@@ -168,7 +169,7 @@ def _read_environment(environment: Mapping[str, str], given: _Given, note: Note)
         try:
             value = _KINDS[name].parse(text)
         except BadValueError as error:
-            refusal = InvalidConfigError(f"invalid value {quote(text)} for {variable}: {error}")
+            refusal = InvalidConfigError(f"invalid value {go_quote(text)} for {variable}: {error}")
             continue
         note("info", "recognized and used environment variable", fields)
         given.assign(name, value)

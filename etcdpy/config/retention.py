@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from etcdpy.config.errors import InvalidConfigError
-from etcdpy.config.values import BadValueError, Duration, quote
+from etcdpy.gostd.durations import DurationError, parse_go_duration
 
 __all__ = ["parse_retention"]
 
 _HOUR = 3600 * 10**9
 # Go: strconv.Atoi, but for the sign, which etcd does not want.
-_COUNT = re.compile(r"[+]?[0-9]+")
+_COUNT = re.compile(r"[+]?0*([0-9]{1,19})")
 
 
 def parse_retention(mode: str, text: str) -> int:
@@ -26,22 +26,10 @@ def parse_retention(mode: str, text: str) -> int:
 
     """
     text = text or "0"
-    if _COUNT.fullmatch(text) and int(text) < 2**63:
-        return int(text) * (_HOUR if mode == "periodic" else 1)
+    count = _COUNT.fullmatch(text)
+    if count is not None and int(count[1]) < 2**63:
+        return int(count[1]) * (_HOUR if mode == "periodic" else 1)
     try:
-        return round(Duration().parse(text) * 1e9)
-    except BadValueError:
-        raise InvalidConfigError(f"error parsing CompactionRetention: {_why(text)}") from None
-
-
-def _why(text: str) -> str:
-    """Say what is wrong in the words of Go's ``time.ParseDuration``."""
-    part = re.match(r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))*", text)
-    assert part is not None
-    rest = text[part.end() :]
-    number = re.match(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)", rest)
-    if number is None or not text:
-        return f"time: invalid duration {quote(text)}"
-    if not number[1]:
-        return f"time: missing unit in duration {quote(text)}"
-    return f"time: unknown unit {quote(number[1])} in duration {quote(text)}"
+        return parse_go_duration(text)
+    except DurationError as refusal:
+        raise InvalidConfigError(f"error parsing CompactionRetention: {refusal}") from None

@@ -13,14 +13,14 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from etcdpy.gostd.quoting import go_quote
+
 __all__ = [
     "Url",
     "UrlError",
     "check_bindable",
     "check_has_host",
     "parse_urls",
-    "quote",
-    "quote_all",
 ]
 
 
@@ -114,39 +114,6 @@ def check_has_host(urls: Iterable[Url]) -> None:
             raise UrlError(f"unexpected empty host ({url})")
 
 
-def quote(text: str) -> str:
-    """Put ``text`` in double quotes as Go's ``%q`` does."""
-    escaped = (_QUOTED.get(char) or _quote_control(char) for char in text)
-    return f'"{"".join(escaped)}"'
-
-
-def quote_all(texts: Iterable[str]) -> str:
-    """Write texts as Go's ``%q`` writes a slice of them."""
-    return f"[{' '.join(map(quote, texts))}]"
-
-
-_QUOTED = {
-    "\\": "\\\\",
-    '"': '\\"',
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-}
-
-
-def _quote_control(char: str) -> str:
-    if char.isprintable():
-        return char
-    code = ord(char)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
 def _is_ip(host: str) -> bool:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
@@ -205,7 +172,7 @@ def _split(text: str) -> Url:
             netloc, path = "", hierarchy
         _check_escapes(path)
     except UrlError as refusal:
-        raise UrlError(f"parse {quote(text)}: {refusal}") from None
+        raise UrlError(f"parse {go_quote(text)}: {refusal}") from None
     return Url(scheme, netloc, path, f"{scheme}:{rest}" if scheme else rest)
 
 
@@ -220,13 +187,13 @@ def _check_netloc(netloc: str) -> None:
         host, colon, port = netloc.partition(":")
         port = colon + port
     if not _PORT.fullmatch(port):
-        raise UrlError(f"invalid port {quote(port)} after host")
+        raise UrlError(f"invalid port {go_quote(port)} after host")
     if escape := re.search(r"%.{0,2}", host):
-        raise UrlError(f"invalid URL escape {quote(escape[0])}")
+        raise UrlError(f"invalid URL escape {go_quote(escape[0])}")
     if strange := _NOT_IN_HOST.search(host):
-        raise UrlError(f"invalid character {quote(strange[0])} in host name")
+        raise UrlError(f"invalid character {go_quote(strange[0])} in host name")
 
 
 def _check_escapes(path: str) -> None:
     if escape := _BAD_ESCAPE.search(path):
-        raise UrlError(f"invalid URL escape {quote(escape[0])}")
+        raise UrlError(f"invalid URL escape {go_quote(escape[0])}")

@@ -12,7 +12,8 @@ import re
 from typing import Protocol
 
 from etcdpy.config.urls import Url, UrlError, parse_urls
-from etcdpy.config.urls import quote as quote
+from etcdpy.gostd.durations import DurationError, parse_go_duration
+from etcdpy.gostd.quoting import go_quote
 
 __all__ = [
     "KEEP",
@@ -31,7 +32,6 @@ __all__ = [
     "Uint32",
     "UrlList",
     "parse_boolean",
-    "quote",
 ]
 
 #: A parsed value that leaves the setting as it was, though it now counts as given.
@@ -122,7 +122,7 @@ class Choice:
     def parse(self, text: str) -> str:
         if text not in self.words:
             raise BadValueError(
-                f"invalid value {quote(text)}" if self._is_quoted else "invalid value"
+                f"invalid value {go_quote(text)}" if self._is_quoted else "invalid value"
             )
         return text
 
@@ -133,6 +133,8 @@ _INTEGER = re.compile(
     r"|0[oO]?(?P<octal>(?:_?[0-7])+)|(?P<decimal>0|[1-9](?:_?[0-9])*))"
 )
 _BASES = {"hex": 16, "binary": 2, "octal": 8, "decimal": 10}
+#: Those of 64 bits in base 2; Python refuses to read a few thousand, with an error of its own.
+_MOST_DIGITS = 64
 
 
 def _parse_integer(text: str, low: int, high: int) -> int:
@@ -143,7 +145,10 @@ def _parse_integer(text: str, low: int, high: int) -> int:
     match = _INTEGER.fullmatch(digits)
     if match is None or match.lastgroup is None:
         raise BadValueError("parse error")
-    value = sign * int(match[match.lastgroup].replace("_", ""), _BASES[match.lastgroup])
+    digits = match[match.lastgroup].replace("_", "").lstrip("0") or "0"
+    if len(digits) > _MOST_DIGITS:
+        raise BadValueError("value out of range")
+    value = sign * int(digits, _BASES[match.lastgroup])
     if not low <= value <= high:
         raise BadValueError("value out of range")
     return value
@@ -190,20 +195,7 @@ class Uint32:
             return _parse_integer(text, 0, 2**32 - 1)
         except BadValueError as refusal:
             why = "invalid syntax" if str(refusal) == "parse error" else str(refusal)
-            raise BadValueError(f"strconv.ParseUint: parsing {quote(text)}: {why}") from None
-
-
-_DURATION_PART = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<fraction>[0-9]*))?(?P<unit>[^0-9.]+)")
-_NANOSECONDS = {
-    "ns": 1,
-    "us": 1_000,  # and either of the two characters for micro
-    "µs": 1_000,
-    "μs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
-}
+            raise BadValueError(f"strconv.ParseUint: parsing {go_quote(text)}: {why}") from None
 
 
 class Duration:
@@ -212,24 +204,10 @@ class Duration:
     is_boolean = False
 
     def parse(self, text: str) -> float:
-        sign, body = (-1, text[1:]) if text[:1] == "-" else (1, text.removeprefix("+"))
-        if body == "0":
-            return 0.0
-        nanoseconds, position = 0, 0
-        while position < len(body) or not body:
-            match = _DURATION_PART.match(body, position)
-            if match is None or not (match["whole"] or match["fraction"]):
-                raise BadValueError("parse error")
-            unit = _NANOSECONDS.get(match["unit"])
-            if unit is None:
-                raise BadValueError("parse error")
-            fraction = match["fraction"] or ""
-            nanoseconds += int(match["whole"] or "0") * unit
-            nanoseconds += int(fraction or "0") * unit // 10 ** len(fraction)
-            position = match.end()
-        if nanoseconds > 2**63 - 1:
-            raise BadValueError("parse error")
-        return sign * nanoseconds / 1e9
+        try:
+            return parse_go_duration(text) / 1e9
+        except DurationError:
+            raise BadValueError("parse error") from None
 
 
 class UrlList:

@@ -21,9 +21,9 @@ from etcdpy.logs.formats import ConsoleFormatter, JsonFormatter, timestamp
 from etcdpy.logs.handler import LineHandler
 from etcdpy.logs.outputs import OutputError, open_outputs
 from etcdpy.logs.sampling import Sampler
-from etcdpy.logs.systemd import JournalError
+from etcdpy.logs.systemd import NoSystemdJournalError
 
-__all__ = ["JournalError", "OutputError", "configure", "flush", "timestamp"]
+__all__ = ["NoSystemdJournalError", "OutputError", "configure", "flush", "timestamp"]
 
 
 def configure(
@@ -44,7 +44,7 @@ def configure(
 
     Raises:
         OutputError: A file cannot be opened; what was configured before still is.
-        JournalError: There is no journal.
+        NoSystemdJournalError: systemd does not run here.
 
     """
     opened = open_outputs(outputs, rotation)

@@ -7,7 +7,7 @@ import queue
 import threading
 
 from etcdpy.logs.formats import JsonFormatter, source_of
-from etcdpy.logs.outputs import Line, Output
+from etcdpy.logs.lines import Line, Output
 
 __all__ = ["LineHandler"]
 

@@ -1,8 +1,4 @@
-"""
-Where lines go: a descriptor, a file that is rotated, the journal. (etcd: ``setupLogging``)
-
-A writing thread hands lines over one by one, and may be held up there as long as it takes.
-"""
+"""Where lines go: a descriptor, a file that is rotated, systemd. (etcd: ``setupLogging``)"""
 
 from __future__ import annotations
 
@@ -10,13 +6,12 @@ import os
 import re
 import select
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
 
 from etcdpy.config.rotation import Rotation
-from etcdpy.logs.rotation import RotatedFile
-from etcdpy.logs.systemd import Journal
+from etcdpy.logs.lines import Line, Output
+from etcdpy.logs.systemd import SystemdJournal
 
-__all__ = ["Descriptor", "Line", "Output", "OutputError", "open_outputs"]
+__all__ = ["Descriptor", "OutputError", "open_outputs"]
 
 _DESCRIPTORS = {"default": 2, "stderr": 2, "stdout": 1}
 
@@ -26,33 +21,6 @@ _NOWHERE = "/dev/null"
 
 class OutputError(Exception):
     """An output cannot be opened; the text is zap's."""
-
-
-class Line(NamedTuple):
-    """
-    A line, without its end.
-
-    Attributes:
-        text: What to write.
-        level: The standard library's number for how bad it is.
-        source: The directory of whoever logged it.
-
-    """
-
-    text: str
-    level: int
-    source: str
-
-
-class Output(Protocol):
-    """Takes lines."""
-
-    @property
-    def is_sampled(self) -> bool:
-        """Whether a storm of lines is to be thinned out."""
-
-    def write(self, line: Line) -> None:
-        """Write a line, as well as that can be done; nobody could be told of a failure."""
 
 
 class Descriptor:
@@ -92,12 +60,12 @@ def open_outputs(names: Iterable[str], rotation: Rotation | None = None) -> list
 
     Raises:
         OutputError: A file cannot be opened.
-        JournalError: There is no journal.
+        NoSystemdJournalError: systemd does not run here.
 
     """
     wanted = sorted(set(names))
     if "systemd/journal" in wanted:
-        return [Journal(instead=Descriptor(2))]
+        return [SystemdJournal(instead=Descriptor(2))]
     if _NOWHERE in wanted:
         wanted = [_NOWHERE]
     known = dict.fromkeys(_DESCRIPTORS[name] for name in wanted if name in _DESCRIPTORS)
@@ -109,6 +77,10 @@ def open_outputs(names: Iterable[str], rotation: Rotation | None = None) -> list
 def _open(name: str, rotation: Rotation | None) -> Output:
     try:
         if rotation is not None:
+            # What compresses and dates full files takes a tenth of the time to import that
+            # --help has.
+            from etcdpy.logs.rotation import RotatedFile
+
             return RotatedFile(name, rotation)
         # zap: the mode is what the umask leaves of 0666.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC

@@ -18,15 +18,13 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from etcdpy.clock import SystemClock
 from etcdpy.config.rotation import Rotation
-
-if TYPE_CHECKING:
-    from etcdpy.logs.outputs import Line
+from etcdpy.logs.lines import Line
 
 __all__ = ["RotatedFile"]
 
@@ -43,6 +41,7 @@ class RotatedFile:
     Args:
         path: The file. Its directory is made if need be.
         rotation: When to rotate.
+        wall: Returns the seconds since 1970.
 
     Raises:
         OSError: It cannot be opened.
@@ -51,9 +50,12 @@ class RotatedFile:
 
     is_sampled = True
 
-    def __init__(self, path: str, rotation: Rotation) -> None:
+    def __init__(
+        self, path: str, rotation: Rotation, wall: Callable[[], float] = SystemClock.wall
+    ) -> None:
         self._path = Path(path)
         self._rotation = rotation
+        self._wall = wall
         self._tidying = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._path.parent.mkdir(0o755, parents=True, exist_ok=True)
@@ -84,13 +86,16 @@ class RotatedFile:
 
     def _rotate(self) -> None:
         full = os.fstat(self._descriptor)
-        self._path.rename(self._backup(datetime.now(timezone.utc)))
+        self._path.rename(self._backup(self._now()))
         before = self._descriptor
         self._descriptor, self._size = self._open(stat.S_IMODE(full.st_mode))
         os.close(before)
         with contextlib.suppress(OSError):
             os.fchown(self._descriptor, full.st_uid, full.st_gid)
         self._tidy_in_background()
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._wall(), timezone.utc)
 
     def _backup(self, moment: datetime) -> Path:
         """Return the name of a file that was full at ``moment``."""
@@ -140,7 +145,7 @@ class RotatedFile:
     def _drop(self, backups: Iterable[tuple[datetime, Path]]) -> list[Path]:
         """Remove what is not to be kept, and return the rest."""
         rotation = self._rotation
-        oldest = datetime.now(timezone.utc) - timedelta(days=rotation.max_age)
+        oldest = self._now() - timedelta(days=rotation.max_age)
         kept: list[Path] = []
         moments: set[datetime] = set()
         for moment, path in backups:

@@ -15,12 +15,10 @@ import logging
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from etcdpy.logs.outputs import Line, Output
+from etcdpy.logs.lines import Line, Output
 
-__all__ = ["Journal", "JournalError"]
+__all__ = ["NoSystemdJournalError", "SystemdJournal"]
 
 SOCKET = "/run/systemd/journal/socket"
 
@@ -34,21 +32,21 @@ _PRIORITIES = (
 _CRITICAL = 2
 
 
-class JournalError(Exception):
-    """There is no journal to write to; the text is etcd's."""
+class NoSystemdJournalError(Exception):
+    """systemd's journal cannot be reached; the text is etcd's."""
 
 
-class Journal:
+class SystemdJournal:
     """
-    Sends lines to the journal.
+    Sends lines to systemd's journal.
 
     Args:
         instead: Gets the lines that the journal does not take: very long ones, or all if it is
             gone.
-        path: Its socket.
+        path: The journal's socket.
 
     Raises:
-        JournalError: Nobody listens there.
+        NoSystemdJournalError: Nobody listens at ``path``.
 
     """
 
@@ -64,7 +62,7 @@ class Journal:
         except OSError as error:
             self._socket.close()
             reason = os.strerror(error.errno or 0).lower()
-            raise JournalError(
+            raise NoSystemdJournalError(
                 f"can't find journal (dial unixgram {path}: connect: {reason})"
             ) from None
 

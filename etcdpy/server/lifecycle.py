@@ -18,7 +18,7 @@ from typing import Any
 from etcdpy import logs
 from etcdpy.config import Config, InvalidConfigError, check_bootstrap, check_learners
 from etcdpy.node.slow_requests import SlowRequests
-from etcdpy.server import signals, startup, startup_log
+from etcdpy.server import signals, startup, startup_log, systemd
 from etcdpy.server.assembly import Services, build_services
 from etcdpy.server.listeners import ListenError, address_of, bind_all
 from etcdpy.server.transports import Transport, accept, make_transport
@@ -136,7 +136,7 @@ async def _serve_until_signal(
     addresses = [address_of(listener) for listener in listeners]
     await accept(transport, listeners)
     startup_log.log_serving(config, services.node, addresses)
-    startup.notify_ready()
+    systemd.notify_ready()
     failed = services.failed
     futures: set[asyncio.Future[Any]] = {arrived, failed}
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
@@ -155,7 +155,7 @@ async def _drain(
 ) -> None:
     logger.info("received signal; shutting down", {"signal": signals.NAMES[number]})
     logger.info("closing etcd server", startup_log.identity(config))
-    startup.notify_stopping()
+    systemd.notify_stopping()
     # Running calls may take that long to finish; what waits even then is cut off.
     asyncio.get_running_loop().call_later(config.request_timeout, services.abandon)
     await transport.stop(config.request_timeout)

@@ -1,14 +1,17 @@
-"""What is looked at before a server serves, and whom to tell when it does."""
+"""
+The first look at a data directory: whether a member has lived there.
+
+Nothing is opened or made yet. What a new directory needs, a used one does not: the answer
+decides which settings are checked. (etcd: ``identifyDataDirOrDie``)
+"""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import socket
 from pathlib import Path
 
-__all__ = ["DataDirUnreadableError", "is_initialized", "notify_ready", "notify_stopping"]
+__all__ = ["DataDirUnreadableError", "is_initialized"]
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +22,9 @@ class DataDirUnreadableError(Exception):
 
 def is_initialized(data_dir: Path) -> bool:
     """
-    Tell whether a member has lived in ``data_dir``, and log which it is.
+    Tell whether a member has lived in ``data_dir``, and log that it has, or has not.
+
+    Each name that does not belong there is logged as a warning.
 
     Raises:
         DataDirUnreadableError: It exists but is no directory, or may not be read.
@@ -43,32 +48,3 @@ def is_initialized(data_dir: Path) -> bool:
     fields = {"data-dir": str(data_dir), "dir-type": "empty"}
     logger.info("Initialize and start etcd server", fields)
     return False
-
-
-def notify_ready() -> None:
-    """Tell systemd that the server serves, if it asked to be told. (sd_notify(3))"""
-    if not os.environ.get("NOTIFY_SOCKET"):
-        return
-    logger.info("notifying init daemon")
-    try:
-        _notify(b"READY=1")
-    except OSError as error:
-        logger.error("failed to notify systemd for readiness", {"error": str(error)})
-    else:
-        logger.info("successfully notified init daemon")
-
-
-def notify_stopping() -> None:
-    """Tell systemd that the server is about to end, if it asked to be told."""
-    if os.environ.get("NOTIFY_SOCKET"):
-        # It will see the end anyway.
-        with contextlib.suppress(OSError):
-            _notify(b"STOPPING=1")
-
-
-def _notify(state: bytes) -> None:
-    path = os.environ["NOTIFY_SOCKET"]
-    # A leading @ stands for the zero byte of the abstract namespace.
-    address = f"\0{path[1:]}" if path.startswith("@") else path
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        channel.sendto(state, address)

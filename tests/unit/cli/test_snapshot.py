@@ -1,3 +1,5 @@
+"""``etcdpy snapshot``: what it does, and how it refuses."""
+
 from __future__ import annotations
 
 from pathlib import Path

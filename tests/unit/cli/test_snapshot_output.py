@@ -1,33 +1,15 @@
+"""What the snapshot commands print is what etcdutl prints."""
+
 from __future__ import annotations
 
 import io
 
-import pytest
-
-from etcdpy.cli.snapshot_output import FORMATS, Progress, human_size
+from etcdpy.cli.snapshot_output import FORMATS, Progress
 from etcdpy.storage.snapshot_status import Status
 
 STATUS = Status(
     hash=0xB02226D5, revision=200001, total_key=200000, total_size=52060160, version="3.7.0"
 )
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 B"),
-        (9, "9 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (9949, "9.9 kB"),
-        (9950, "10 kB"),
-        (12288, "12 kB"),
-        (52060160, "52 MB"),
-        (2_500_000_000, "2.5 GB"),
-    ],
-)
-def test_sizes_are_rounded_as_etcdutl_rounds_them(size: int, text: str) -> None:
-    assert human_size(size) == text
 
 
 def test_formats_are_etcdutls() -> None:

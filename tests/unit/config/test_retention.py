@@ -19,6 +19,8 @@ HOUR = 3600 * 10**9
         ("periodic", "90m", HOUR * 3 // 2),
         ("periodic", "10s", 10 * 10**9),
         ("revision", "1000", 1000),
+        ("revision", "+0001000", 1000),
+        ("revision", str(2**63 - 1), 2**63 - 1),
         ("revision", "5m", 300_000_000_000),
     ],
 )
@@ -35,6 +37,7 @@ def test_numbers_count_hours_or_revisions(mode: str, text: str, retention: int) 
         ("s", 'time: invalid duration "s"'),
         ("5x", 'time: unknown unit "x" in duration "5x"'),
         ("5m3", 'time: missing unit in duration "5m3"'),
+        (str(2**63), f'time: missing unit in duration "{2**63}"'),
     ],
 )
 def test_what_is_no_duration_is_refused_in_gos_words(text: str, why: str) -> None:

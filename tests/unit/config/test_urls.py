@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etcdpy.config.urls import UrlError, check_bindable, check_has_host, parse_urls, quote
+from etcdpy.config.urls import UrlError, check_bindable, check_has_host, parse_urls
 
 
 def texts(urls: str) -> list[str]:
@@ -110,17 +110,3 @@ def test_no_text_breaks_the_parser(text: str) -> None:
     except UrlError:
         return
     assert parse_urls(",".join(map(str, urls))) == urls
-
-
-@pytest.mark.parametrize(
-    ("text", "quoted"),
-    [
-        ("a", '"a"'),
-        ('"\\', r'"\"\\"'),
-        ("\n\x00", r'"\n\x00"'),
-        ("\u200b", r'"\u200b"'),
-        ("é", '"é"'),
-    ],
-)
-def test_quoting_is_gos(text: str, quoted: str) -> None:
-    assert quote(text) == quoted

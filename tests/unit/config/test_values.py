@@ -46,7 +46,13 @@ def test_signed_integers(text: str, value: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"), [(Uint(), str(2**64)), (Int64(), str(2**63)), (Int64(), str(-(2**63) - 1))]
+    ("kind", "text"),
+    [
+        (Uint(), str(2**64)),
+        (Int64(), str(2**63)),
+        (Int64(), str(-(2**63) - 1)),
+        (Uint(), "1" * 9999),
+    ],
 )
 def test_integers_out_of_range(kind: Kind, text: str) -> None:
     with pytest.raises(BadValueError, match=r"^value out of range$"):

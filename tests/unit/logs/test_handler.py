@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 from typing import Any
 
 import pytest
@@ -49,6 +50,7 @@ def test_reader_that_stalls_costs_lines_not_time() -> None:
     pipe = Pipe(limit=10)
     # More than a pipe holds, so that the writer is stuck while the rest queues up.
     pipe.handler.handle(record("x" * 1_000_000))
+    select.select([pipe.reader], [], [])
     for number in range(100):
         pipe.handler.handle(record("line", {"number": number}))
     with os.fdopen(pipe.reader, encoding="utf-8") as stream:

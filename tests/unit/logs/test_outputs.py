@@ -10,7 +10,8 @@ import pytest
 
 from etcdpy.config.rotation import Rotation
 from etcdpy.logs import systemd
-from etcdpy.logs.outputs import Descriptor, Line, OutputError, open_outputs
+from etcdpy.logs.lines import Line
+from etcdpy.logs.outputs import Descriptor, OutputError, open_outputs
 from etcdpy.logs.rotation import RotatedFile
 
 LINE = Line("hello", logging.INFO, "etcdpy")
@@ -72,8 +73,8 @@ def test_journal_is_alone_and_has_to_be_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "socket"
-    monkeypatch.setattr(systemd.Journal.__init__, "__defaults__", (str(path),))
-    with pytest.raises(systemd.JournalError) as error:
+    monkeypatch.setattr(systemd.SystemdJournal.__init__, "__defaults__", (str(path),))
+    with pytest.raises(systemd.NoSystemdJournalError) as error:
         open_outputs(["systemd/journal"])
     assert str(error.value) == (
         f"can't find journal (dial unixgram {path}: connect: no such file or directory)"

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from etcdpy.config.rotation import Rotation
-from etcdpy.logs.outputs import Line
+from etcdpy.logs.lines import Line
 from etcdpy.logs.rotation import RotatedFile
 
 #: Lines of which two fit into a file of a megabyte.

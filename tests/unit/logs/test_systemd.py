@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from etcdpy.logs.outputs import Line
-from etcdpy.logs.systemd import Journal
+from etcdpy.logs.lines import Line
+from etcdpy.logs.systemd import SystemdJournal
 
 
 class Instead:
@@ -44,8 +44,8 @@ def instead() -> Instead:
 
 
 @pytest.fixture
-def journal(tmp_path: Path, daemon: socket.socket, instead: Instead) -> Journal:
-    return Journal(instead, str(tmp_path / "socket"))
+def journal(tmp_path: Path, daemon: socket.socket, instead: Instead) -> SystemdJournal:
+    return SystemdJournal(instead, str(tmp_path / "socket"))
 
 
 def fields(datagram: bytes) -> dict[bytes, bytes]:
@@ -68,7 +68,7 @@ def fields(datagram: bytes) -> dict[bytes, bytes]:
     ],
 )
 def test_line_has_its_level(
-    journal: Journal, daemon: socket.socket, level: int, priority: bytes
+    journal: SystemdJournal, daemon: socket.socket, level: int, priority: bytes
 ) -> None:
     journal.write(Line('{"msg":"hello"}', level, "services"))
     found = fields(daemon.recv(10_000))
@@ -80,14 +80,14 @@ def test_line_has_its_level(
     }
 
 
-def test_line_with_a_trace_is_one_field(journal: Journal, daemon: socket.socket) -> None:
+def test_line_with_a_trace_is_one_field(journal: SystemdJournal, daemon: socket.socket) -> None:
     journal.write(Line("failed\n  there", logging.ERROR, "etcdpy"))
     start = b"MESSAGE\n\x0e\0\0\0\0\0\0\0failed\n  there\nPRIORITY=3\n"
     assert daemon.recv(10_000).startswith(start)
 
 
 def test_line_too_long_for_a_datagram_is_written_instead(
-    journal: Journal, instead: Instead
+    journal: SystemdJournal, instead: Instead
 ) -> None:
     line = Line("x" * 10_000_000, logging.INFO, "etcdpy")
     journal.write(line)
@@ -95,7 +95,7 @@ def test_line_too_long_for_a_datagram_is_written_instead(
 
 
 def test_journal_may_go_and_come_back(
-    journal: Journal, daemon: socket.socket, instead: Instead, tmp_path: Path
+    journal: SystemdJournal, daemon: socket.socket, instead: Instead, tmp_path: Path
 ) -> None:
     lines = [Line(text, logging.INFO, "etcdpy") for text in ("gone", "back")]
     daemon.close()

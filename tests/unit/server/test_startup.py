@@ -1,19 +1,13 @@
-"""What is said before serving, and to whom."""
+"""A data directory is recognised, and what does not belong there is pointed out."""
 
 from __future__ import annotations
 
 import logging
-import socket
 from pathlib import Path
 
 import pytest
 
-from etcdpy.server.startup import (
-    DataDirUnreadableError,
-    is_initialized,
-    notify_ready,
-    notify_stopping,
-)
+from etcdpy.server.startup import DataDirUnreadableError, is_initialized
 
 
 def test_directory_is_initialized_once_a_member_lives_there(tmp_path: Path) -> None:
@@ -38,37 +32,3 @@ def test_what_is_no_directory_cannot_be_listed(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(DataDirUnreadableError, match=f"^open {path}: not a directory$"):
         is_initialized(path)
-
-
-@pytest.mark.parametrize("abstract", [False, True])
-def test_systemd_is_told_if_it_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool
-) -> None:
-    path = f"@{tmp_path}" if abstract else str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(path.replace("@", "\0"))
-        systemd.settimeout(5)
-        monkeypatch.setenv("NOTIFY_SOCKET", path)
-        notify_ready()
-        assert systemd.recv(100) == b"READY=1"
-        notify_stopping()
-        assert systemd.recv(100) == b"STOPPING=1"
-
-
-def test_systemd_that_is_gone_is_no_obstacle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "none"))
-    notify_ready()
-    assert caplog.records[-1].msg == "failed to notify systemd for readiness"
-    notify_stopping()
-
-
-def test_nobody_is_told_who_did_not_ask(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    notify_ready()
-    notify_stopping()
-    assert caplog.records == []
