@@ -17,13 +17,14 @@ before they go: that is what ``HashKV`` at R was until then.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple
 
 from google_crc32c import extend
 
+from etcdpy.cooperative import Steps
 from etcdpy.errors import CompactedError, FutureRevisionError
 from etcdpy.mvcc.revision import MAX_REVISION, ROW_KEY_LENGTH, row_key
 from etcdpy.mvcc.store import CONSISTENT_INDEX, Store
@@ -31,17 +32,14 @@ from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.commit_log import RowSource
 
-#: Rows hashed between two turns of the loop: less than a millisecond.
+#: Rows hashed in a slice: less than a millisecond.
 ROWS_PER_SLICE = 512
 #: Compactions remembered (etcd: hashStorageMaxSize).
 MOST_REMEMBERED = 10
 
-#: What ``hash_all`` leaves out, as it differs between members (etcd: DefaultIgnores).
-_IGNORED = {
-    (Bucket.META, CONSISTENT_INDEX),
-    (Bucket.META, b"term"),
-    (Bucket.META, b"storageVersion"),
-}
+#: What ``hash_all`` leaves out of the meta bucket, as it differs between members (etcd:
+#: schema/bucket.go, DefaultIgnores).
+_IGNORED = {CONSISTENT_INDEX, b"term", b"storageVersion"}
 
 Row = tuple[bytes, bytes]
 
@@ -62,15 +60,18 @@ class Hasher:
         self._rows = rows
         self._remembered: list[KeyHash] = []
 
-    async def hash_keys(self, revision: int) -> KeyHash:
+    def hash_keys(self, revision: int) -> Steps[KeyHash]:
         """
         Hash the key bucket at ``revision``; 0 is the newest durable one.
+
+        Compactions wait until it is done, or closed.
 
         Raises:
             CompactedError: If the revision was compacted away and is not remembered.
             FutureRevisionError: If it is not there yet.
 
         """
+        # etcd: hash.go, HashByRev; kvstore.go, hashByRev
         for known in self._remembered:
             if known.revision == revision:
                 return known
@@ -83,37 +84,41 @@ class Hasher:
         compacted = store.compact_revision
         # A compaction begun meanwhile waits: it could take rows that belong in.
         with store.pinned(compacted):
-            return KeyHash(await self._crc(compacted, revision), compacted, revision)
+            crc = yield from self._crc(compacted, revision)
+        return KeyHash(crc, compacted, revision)
 
-    async def before_compaction(self, revision: int, previous: int) -> KeyHash:
+    def before_compaction(self, revision: int, previous: int) -> Steps[KeyHash]:
         """Hash what a compaction at ``revision`` finds, before it takes anything."""
-        return KeyHash(await self._crc(previous, revision, tombs=True), previous, revision)
+        crc = yield from self._crc(previous, revision, tombs=True)
+        return KeyHash(crc, previous, revision)
 
     def remember(self, compaction: KeyHash) -> None:
         """Answer from the hash of a compaction, now that it is done, until ten newer ones are."""
         self._remembered.append(compaction)
         # Kept are those of the highest revisions, which nearly always are the latest.
+        # (etcd: hash.go, hashStorage.Store)
         self._remembered.sort(key=lambda known: known.revision, reverse=True)
         del self._remembered[MOST_REMEMBERED:]
 
-    async def hash_all(self) -> int:
-        """Hash every bucket in the order of their names (etcd: backend.Hash)."""
+    def hash_all(self) -> Steps[int]:
+        """
+        Hash every bucket in the order of their names (etcd: backend.go, backend.Hash).
+
+        Compactions wait until it is done, or closed.
+        """
         crc: int = 0
         store = self._store
         with store.pinned(store.compact_revision):
             for bucket in sorted(Bucket, key=lambda bucket: bucket.value):
                 crc = extend(crc, bucket.value.encode())
                 rows = self._all_rows() if bucket is Bucket.KEY else self._rows.items(bucket)
-                while part := list(islice(rows, ROWS_PER_SLICE)):
-                    kept = [pair for pair in part if (bucket, pair[0]) not in _IGNORED]
-                    crc = extend(crc, b"".join(chain.from_iterable(kept)))
-                    await asyncio.sleep(0)
+                crc = yield from _extended(crc, rows, _is_shared if bucket is Bucket.META else None)
         return crc
 
     def _all_rows(self) -> Iterator[Row]:
         return self._rows.scan_rows(b"", row_key(self._store.durable_revision + 1, 0))
 
-    async def _crc(self, compacted: int, revision: int, *, tombs: bool = False) -> int:
+    def _crc(self, compacted: int, revision: int, *, tombs: bool = False) -> Steps[int]:
         """Return ``crc(compacted, revision, K)``; ``tombs`` puts tombstones into K as well."""
         crc: int = extend(0, b"key")
         if revision <= 0:
@@ -122,27 +127,23 @@ class Hasher:
         # Rows up to the compaction are looked at one by one, the others are taken whole.
         middle = row_key(min(compacted, revision) + 1, 0) if compacted >= 0 else b""
         if middle:
-            kept_only = await self._keeps_any(revision, tombs=tombs)
-            rows = self._rows.scan_rows(b"", middle)
-            while part := list(islice(rows, ROWS_PER_SLICE)):
-                kept = [row for row in part if self._counts(row, compacted, revision, kept_only)]
-                crc = extend(crc, b"".join(chain.from_iterable(kept)))
-                await asyncio.sleep(0)
-        rows = self._rows.scan_rows(middle, above)
-        while part := list(islice(rows, ROWS_PER_SLICE)):
-            crc = extend(crc, b"".join(chain.from_iterable(part)))
-            await asyncio.sleep(0)
-        return crc
+            kept_only = yield from self._keeps_any(revision, tombs=tombs)
+            older = self._rows.scan_rows(b"", middle)
+            counts = partial(self._counts, compacted, revision, kept_only)
+            crc = yield from _extended(crc, older, counts)
+        return (yield from _extended(crc, self._rows.scan_rows(middle, above), None))
 
-    def _counts(self, row: Row, compacted: int, revision: int, kept_only: bool) -> bool:
+    def _counts(self, compacted: int, revision: int, kept_only: bool, row: Row) -> bool:
         """Tell whether a row at or below the compaction belongs into the hash."""
+        # etcd: hash.go, kvHasher.WriteKeyValue
         key, value = row
         if len(key) > ROW_KEY_LENGTH:
             # K has no tombstone this old; without K all but those of the compaction count.
             return not kept_only and not key.startswith(row_key(compacted, 0)[:8])
         return not kept_only or self._store.index.row_key_at(_key_of(value), revision) == key
 
-    async def _keeps_any(self, revision: int, *, tombs: bool) -> bool:
+    def _keeps_any(self, revision: int, *, tombs: bool) -> Steps[bool]:
+        """Tell whether ``K`` has anything in it (etcd: index.go, Keep)."""
         if tombs:
             rows = self._rows.scan_rows(row_key(revision, 0), row_key(revision + 1, 0))
             if any(len(key) > ROW_KEY_LENGTH for key, _ in rows):
@@ -152,12 +153,28 @@ class Hasher:
             found, cursor = self._store.index.scan(cursor, None, revision, 1)
             if found:
                 return True
-            await asyncio.sleep(0)
+            yield
         return False
 
 
+def _extended(crc: int, rows: Iterator[Row], counts: Callable[[Row], bool] | None) -> Steps[int]:
+    """Return ``crc`` extended by the rows that count, all of them if None says which."""
+    while part := list(islice(rows, ROWS_PER_SLICE)):
+        if counts is not None:
+            part = list(filter(counts, part))
+        crc = extend(crc, b"".join(chain.from_iterable(part)))
+        yield
+    return crc
+
+
+def _is_shared(row: Row) -> bool:
+    """Tell whether members have a row of the meta bucket in common."""
+    return row[0] not in _IGNORED
+
+
 def _key_of(value: bytes) -> bytes:
-    # Fast path: the key is the first field, and mostly short (protobuf: tag 0x0a, length).
+    # Fast path (measured, no workload of bench): the key is the first field, and mostly short
+    # (protobuf: tag 0x0a, length).
     if len(value) > 1 and value[0] == 0x0A and value[1] < 0x80:
         return value[2 : 2 + value[1]]
     return KeyValue.FromString(value).key

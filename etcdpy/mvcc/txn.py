@@ -10,7 +10,7 @@ order, each operation seeing what the earlier ones wrote.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from etcdpy.cooperative import Steps
 from etcdpy.errors import (
@@ -41,6 +41,28 @@ class Deleted(NamedTuple):
 
     number: int
     rows: list[bytes]
+
+
+#: What an operation came to: its kind, the revision that was shown then, and for RANGE a
+#: ``RangeResult``, for PUT the previous row if it was asked for, for DELETE a ``Deleted``, for
+#: TXN a ``TxnResult``.
+OpResult = tuple[str | None, int, Any]
+
+
+class TxnResult(NamedTuple):
+    """
+    What a transaction came to.
+
+    Attributes:
+        revision: The one that its reply names.
+        succeeded: Whether its compares held.
+        results: Of the operations of the branch it took.
+
+    """
+
+    revision: int
+    succeeded: bool
+    results: list[OpResult]
 
 
 class _Path(NamedTuple):
@@ -87,25 +109,25 @@ def check_put(store: Store, request: PutRequest, lease_exists: LeaseExists) -> N
         raise KeyNotFoundError
 
 
-def put(store: Store, changes: WriteTxn, request: PutRequest) -> bytes | None:
+def put(store: Store, write: WriteTxn, request: PutRequest) -> bytes | None:
     """Apply a checked put; return the encoded previous KeyValue if it was asked for."""
     key = request.key
     previous = None
     if request.prev_kv or request.ignore_value:
-        previous = store.get(key, changes.revision)
+        previous = store.get(key, write.revision)
     value, lease = request.value, request.lease
     if request.ignore_value:
         assert previous is not None, "checked before"
         value = KeyValue.FromString(previous).value
     if request.ignore_lease:
         lease = store.attachments.lease_of(key)
-    changes.put(key, value, lease)
+    write.put(key, value, lease)
     return previous if request.prev_kv else None
 
 
-def delete_range(store: Store, changes: WriteTxn, request: DeleteRangeRequest) -> Steps[Deleted]:
+def delete_range(store: Store, write: WriteTxn, request: DeleteRangeRequest) -> Steps[Deleted]:
     """Apply a deletion."""
-    revision = changes.revision
+    revision = write.revision
     if request.range_end:
         start, stop = bounds(request.key, request.range_end)
         keys = yield from keys_at(store, start, stop, revision, None)
@@ -115,7 +137,7 @@ def delete_range(store: Store, changes: WriteTxn, request: DeleteRangeRequest) -
     if request.prev_kv:
         rows = yield from rows_at(store, keys.copy(), revision)
     number = len(keys)
-    yield from changes.delete_all(keys)
+    yield from write.delete_all(keys)
     return Deleted(number, rows)
 
 
@@ -147,30 +169,49 @@ def read_txn(store: Store, request: Txn, revision: int, header: bytes) -> Steps[
 
 
 def apply_txn(
-    store: Store,
-    changes: WriteTxn,
-    request: Txn,
-    lease_exists: LeaseExists,
-    header_at: Callable[[int], bytes],
-) -> Steps[bytes]:
+    store: Store, write: WriteTxn, request: Txn, lease_exists: LeaseExists
+) -> Steps[TxnResult]:
     """
     Apply a transaction.
-
-    Args:
-        header_at: Encodes the header field of the whole reply for a revision.
-
-    Returns:
-        The encoded TxnResponse.
 
     Raises:
         EtcdError: If an operation of the chosen path is refused; nothing is written.
 
     """
-    found = changes.revision - 1
+    found = write.revision - 1
     path = yield from _decide(store, request, found)
     _check(store, path, found, store.compact_revision, lease_exists)
-    responses = yield from _run(store, changes, path)
-    return replies.txn_reply(header_at(changes.shown), path.succeeded, responses)
+    results = yield from _run(store, write, path)
+    return TxnResult(write.shown, path.succeeded, results)
+
+
+def encode_result(header: bytes, result: TxnResult) -> Steps[bytes]:
+    """
+    Encode a TxnResponse around an encoded header field; the results are emptied on the way.
+
+    Emptying matters: what a large reply is made of is not kept beside it.
+    """
+    _, succeeded, results = result
+    responses: list[bytes] = []
+    results.reverse()
+    while results:
+        responses.append((yield from _encode_op(results.pop())))
+        if len(responses) % SLICE == 0:
+            yield
+    return replies.txn_reply(header, succeeded, responses)
+
+
+def _encode_op(result: OpResult) -> Steps[bytes]:
+    kind, shown, found = result
+    if kind == PUT:
+        return delimited(2, replies.put_reply(replies.revision_only(shown), found))
+    if kind == RANGE:
+        return (yield from _range_op(shown, found))
+    if kind == DELETE:
+        header = replies.revision_only(shown)
+        reply = yield from replies.delete_reply(header, found.number, found.rows)
+        return delimited(3, reply)
+    return delimited(4, (yield from encode_result(_EMPTY_HEADER, found)))
 
 
 def _no_leases(_: int) -> bool:
@@ -235,34 +276,35 @@ def _check_put_after(
         raise KeyNotFoundError
 
 
-def _run(store: Store, changes: WriteTxn, path: _Path) -> Steps[list[bytes]]:
-    responses: list[bytes] = []
-    for i, op in enumerate(path.ops):
-        responses.append((yield from _run_op(store, changes, op, path.nested.get(i))))
-        changes.operations += 1
-        if changes.operations % SLICE == 0:
+def _run(store: Store, write: WriteTxn, path: _Path) -> Steps[list[OpResult]]:
+    results: list[OpResult] = []
+    for i, (kind, op) in enumerate(path.ops):
+        if kind == PUT:
+            # Fast path (bench: txn-put/100x1): what most operations are needs no generator.
+            previous = put(store, write, op)
+            results.append((PUT, write.shown, previous))
+        else:
+            results.append((yield from _run_op(store, write, kind, op, path.nested.get(i))))
+        write.operations += 1
+        if write.operations % SLICE == 0:
             yield
-    return responses
+    return results
 
 
-def _run_op(store: Store, changes: WriteTxn, op: Op, nested: _Path | None) -> Steps[bytes]:
-    kind, request = op
+def _run_op(
+    store: Store, write: WriteTxn, kind: str | None, request: Any, nested: _Path | None
+) -> Steps[OpResult]:
     if kind == RANGE:
-        newest = changes.revision
+        newest = write.revision
         revision = request.revision if 0 < request.revision < newest else newest
-        result = yield from select(store, request, revision)
-        return (yield from _range_op(changes.shown, result))
-    if kind == PUT:
-        previous = put(store, changes, request)
-        return delimited(2, replies.put_reply(replies.revision_only(changes.shown), previous))
+        found = yield from select(store, request, revision)
+        return RANGE, write.shown, found
     if kind == DELETE:
-        deleted = yield from delete_range(store, changes, request)
-        header = replies.revision_only(changes.shown)
-        reply = yield from replies.delete_reply(header, deleted.number, deleted.rows)
-        return delimited(3, reply)
+        deleted = yield from delete_range(store, write, request)
+        return DELETE, write.shown, deleted
     assert nested is not None
-    responses = yield from _run(store, changes, nested)
-    return delimited(4, replies.txn_reply(_EMPTY_HEADER, nested.succeeded, responses))
+    results = yield from _run(store, write, nested)
+    return TXN, write.shown, TxnResult(write.shown, nested.succeeded, results)
 
 
 def _range_op(shown: int, result: RangeResult) -> Steps[bytes]:

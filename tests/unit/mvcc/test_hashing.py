@@ -8,14 +8,16 @@ from typing import NamedTuple, TypeVar
 
 import pytest
 
+from etcdpy.cooperative import finish, run
 from etcdpy.errors import CompactedError, FutureRevisionError
-from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.hashing import MOST_REMEMBERED, Hasher
 from etcdpy.mvcc.restore import restore
 from etcdpy.mvcc.revision import row_key, tombstone_key
 from etcdpy.mvcc.store import CONSISTENT_INDEX, Store
+from etcdpy.node.compactor import Compactor
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.storage import Bucket
+from tests.support.clock import MovableClock
 from tests.unit.mvcc.fake_log import Disk, FakeLog
 
 T = TypeVar("T")
@@ -79,7 +81,7 @@ class World:
         restore(self.store, self.log)
         self.log.serve(self.store)
         self.hasher = Hasher(self.store, self.log)
-        self.compactor = Compactor(self.store, self.hasher)
+        self.compactor = Compactor(self.store, self.hasher, MovableClock())
 
     async def compact(self, *revisions: int) -> None:
         """Compact at these revisions, each begun while the one before it runs."""
@@ -90,7 +92,7 @@ class World:
             self.log.settle()
 
     async def hash(self, revision: int) -> tuple[int, int, int]:
-        return await self.hasher.hash_keys(revision)
+        return await run(self.hasher.hash_keys(revision))
 
 
 async def test_every_revision_has_etcds_hash() -> None:
@@ -167,9 +169,9 @@ async def test_a_long_key_is_found_like_a_short_one() -> None:
 
 async def test_the_hash_of_everything_passes_over_what_members_have_of_their_own() -> None:
     disk = disk_of(SHORT)
-    before = await World(disk).hasher.hash_all()
+    before = finish(World(disk).hasher.hash_all())
     disk.values[Bucket.META, CONSISTENT_INDEX] = bytes(7) + b"\x09"
     disk.values[Bucket.META, b"term"] = bytes(7) + b"\x04"
-    assert await World(disk).hasher.hash_all() == before
+    assert finish(World(disk).hasher.hash_all()) == before
     disk.values[Bucket.LEASE, bytes(8)] = b""
-    assert await World(disk).hasher.hash_all() != before
+    assert finish(World(disk).hasher.hash_all()) != before

@@ -10,7 +10,15 @@ from etcdpy import errors
 from etcdpy.cooperative import finish
 from etcdpy.mvcc import replies
 from etcdpy.mvcc.store import Store
-from etcdpy.mvcc.txn import apply_txn, delete_range, is_read_only, oldest_read, put, read_txn
+from etcdpy.mvcc.txn import (
+    apply_txn,
+    delete_range,
+    encode_result,
+    is_read_only,
+    oldest_read,
+    put,
+    read_txn,
+)
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.pb.rpc_pb2 import (
     Compare,
@@ -44,12 +52,10 @@ def nested(*ops: RequestOp, compare: Compare | None = None, otherwise: Any = ())
 
 def applied(store: Store, request: TxnRequest) -> TxnResponse:
     """Apply a transaction while lease 7 exists."""
-    changes = store.begin()
-    steps = apply_txn(
-        store, changes, Txn.of(request), lambda lease: lease == 7, replies.revision_only
-    )
-    reply = finish(steps)
-    changes.commit()
+    write = store.begin()
+    result = finish(apply_txn(store, write, Txn.of(request), lambda lease: lease == 7))
+    reply = finish(encode_result(replies.revision_only(result.revision), result))
+    write.commit()
     return TxnResponse.FromString(reply)
 
 
