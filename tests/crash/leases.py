@@ -18,7 +18,7 @@ import grpc.aio
 
 from etcdpy.pb import kv_pb2 as mvccpb
 from etcdpy.pb import rpc_pb2 as pb
-from tests.locks.party import Connection, is_away
+from tests.locks.connection import Connection, is_away
 
 #: What a server gets told so that leases may be short: election timeouts of half a second.
 TIMES = ("--heartbeat-interval=100", "--election-timeout=500")

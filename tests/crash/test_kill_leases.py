@@ -15,8 +15,8 @@ import time
 from etcdpy.pb import rpc_pb2 as pb
 from tests.crash.leases import TIMES, TTLS, Book, Held, hold, listed, listen, time_to_live
 from tests.interop.conftest import reachable
+from tests.locks.connection import Connection
 from tests.locks.contest import connected
-from tests.locks.party import Connection
 from tests.support.servers import Server, etcdpy_server
 
 KILLS = int(os.environ.get("ETCDPY_LEASE_KILLS", "4"))

@@ -18,33 +18,34 @@ import pytest
 
 from etcdpy.pb import kv_pb2 as mvccpb
 from etcdpy.pb import v3election_pb2 as elect
+from tests.locks.connection import PATIENCE, is_away
 from tests.locks.history import QueueHistory
-from tests.locks.party import PATIENCE, SHORT_TTL, Ledger, LostError, Party, Ways, is_away
+from tests.locks.queue_client import SHORT_TTL, Actions, Ledger, LostError, QueueClient
 
 NAME = b"post"
 LONGEST_WAIT = 0.03
 
 
 @dataclass
-class Minutes(Ledger):
+class ElectionLedger(Ledger):
     """What candidates know together: each proclamation of a leader, by its revision."""
 
     proclaimed: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     newest: int = 0
 
-    def lead(self, party: int, leader: elect.LeaderKey) -> None:
-        self.take(party)
+    def lead(self, candidate: int, leader: elect.LeaderKey) -> None:
+        self.take(candidate)
         assert leader.rev > self.newest, "somebody led who entered before the one before"
         self.newest = leader.rev
 
 
-class Candidate(Party):
+class Candidate(QueueClient):
     """One client with a lease of its own."""
 
     name = NAME
-    ledger: Minutes
+    ledger: ElectionLedger
 
-    def ways(self) -> Ways:
+    def actions(self) -> Actions:
         return {
             self._lead_and_resign: 100,
             self._give_up: 30,
@@ -240,11 +241,11 @@ class Candidate(Party):
                 return leader
 
 
-def check_leaders(events: Sequence[mvccpb.Event], minutes: Minutes) -> QueueHistory:
+def check_leaders(events: Sequence[mvccpb.Event], ledger: ElectionLedger) -> QueueHistory:
     """Check that each proclamation was of who was at the head of the queue; return that."""
     queue = QueueHistory(NAME + b"/", events)
-    assert minutes.proclaimed
-    for revision, (created, value) in minutes.proclaimed.items():
+    assert ledger.proclaimed
+    for revision, (created, value) in ledger.proclaimed.items():
         head = queue.at(revision)
         assert head is not None, "somebody proclaimed who was no candidate"
         assert (head.created, head.value) == (created, value), "two led"

@@ -18,19 +18,20 @@ import grpc.aio
 from etcdpy.pb import kv_pb2 as mvccpb
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import v3lock_pb2
+from tests.locks.connection import PATIENCE, is_away
 from tests.locks.history import QueueHistory
-from tests.locks.party import PATIENCE, SHORT_TTL, LostError, Party, Ways, is_away
+from tests.locks.queue_client import SHORT_TTL, Actions, LostError, QueueClient
 
 NAME = b"mutex"
 RECORD = b"record"
 
 
-class Contender(Party):
+class Contender(QueueClient):
     """One client with a lease of its own."""
 
     name = NAME
 
-    def ways(self) -> Ways:
+    def actions(self) -> Actions:
         return {
             self._lock_and_unlock: 100,
             self._give_up: 30,

@@ -1,4 +1,4 @@
-"""A contest: many parties at one server, which may be killed while they contend."""
+"""A contest: many clients at one server, which may be killed while they contend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from etcdpy.pb import rpc_pb2 as pb
-from tests.locks.party import Connection, Ledger, Party
+from tests.locks.connection import Connection
+from tests.locks.queue_client import Ledger, QueueClient
 from tests.support.servers import Server
 
 CONNECTIONS = 10
@@ -27,18 +28,24 @@ async def connected(address: str, number: int = CONNECTIONS) -> AsyncIterator[li
             await connection.channel.close(None)
 
 
-def parties_of(
-    kind: type[Party], number: int, connections: Sequence[Connection], ledger: Ledger, seed: int
-) -> Iterator[Party]:
-    """Make parties, each on one of the connections and with a chance of its own."""
+def clients_of(
+    kind: type[QueueClient],
+    number: int,
+    connections: Sequence[Connection],
+    ledger: Ledger,
+    seed: int,
+) -> Iterator[QueueClient]:
+    """Make clients, each on one of the connections and with a chance of its own."""
     chance = random.Random(seed)
     for one in range(number):
         yield kind(one, connections[one % len(connections)], ledger, chance.random())
 
 
-async def contend(parties: Iterator[Party], server: Server, ledger: Ledger, kills: int = 0) -> None:
+async def contend(
+    clients: Iterator[QueueClient], server: Server, ledger: Ledger, kills: int = 0
+) -> None:
     """Let them contend until they are done or one fails, and kill the server meanwhile."""
-    tasks = [asyncio.create_task(party.take_part()) for party in parties]
+    tasks = [asyncio.create_task(client.run()) for client in clients]
     contending = asyncio.gather(*tasks)
     tasks.append(asyncio.create_task(_kill(server, ledger, kills, contending)))
     try:

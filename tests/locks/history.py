@@ -15,7 +15,7 @@ import grpc.aio
 
 from etcdpy.pb import kv_pb2 as mvccpb
 from etcdpy.pb import rpc_pb2 as pb
-from tests.locks.party import Connection
+from tests.locks.connection import Connection
 
 EVERYTHING = {"key": b"\0", "range_end": b"\0"}
 

@@ -10,8 +10,8 @@ from contextlib import suppress
 import grpc.aio
 
 from etcdpy.pb import v3election_pb2 as elect
+from tests.locks.connection import Connection, is_away
 from tests.locks.history import Head, QueueHistory
-from tests.locks.party import Connection, is_away
 
 
 class Observer:

@@ -9,7 +9,7 @@ import pytest
 from etcdpy.pb import kv_pb2 as mvccpb
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import v3election_pb2 as elect
-from tests.locks.candidates import Minutes, check_leaders
+from tests.locks.candidates import ElectionLedger, check_leaders
 from tests.locks.contenders import check_holders
 from tests.locks.history import Head, QueueHistory
 from tests.locks.observers import check_stream
@@ -112,22 +112,22 @@ def test_proclaiming_before_the_other_has_gone_is_found() -> None:
     story = Story()
     first = story.put(b"post/a", b"1")
     second = story.put(b"post/b", b"2")
-    minutes = Minutes(1)
-    minutes.proclaimed[story.put(b"post/a", b"1 again")] = (first, b"1 again")
-    check_leaders(story.events, minutes)
-    minutes.proclaimed[story.put(b"post/b", b"2 again")] = (second, b"2 again")
+    ledger = ElectionLedger(1)
+    ledger.proclaimed[story.put(b"post/a", b"1 again")] = (first, b"1 again")
+    check_leaders(story.events, ledger)
+    ledger.proclaimed[story.put(b"post/b", b"2 again")] = (second, b"2 again")
     with pytest.raises(AssertionError, match="two led"):
-        check_leaders(story.events, minutes)
+        check_leaders(story.events, ledger)
 
 
 def test_leading_in_another_order_is_found() -> None:
-    minutes = Minutes(2)
-    minutes.lead(1, elect.LeaderKey(rev=5))
+    ledger = ElectionLedger(2)
+    ledger.lead(1, elect.LeaderKey(rev=5))
     with pytest.raises(AssertionError, match="given what 1 holds"):
-        minutes.lead(2, elect.LeaderKey(rev=6))
-    minutes.give_up(1)
+        ledger.lead(2, elect.LeaderKey(rev=6))
+    ledger.give_up(1)
     with pytest.raises(AssertionError, match="entered before"):
-        minutes.lead(3, elect.LeaderKey(rev=4))
+        ledger.lead(3, elect.LeaderKey(rev=4))
 
 
 # --------------------------------------------------------------- the observers

@@ -18,11 +18,11 @@ import pytest
 
 from etcdpy.pb import v3election_pb2 as elect
 from tests.interop.conftest import reachable
-from tests.locks.candidates import NAME, Candidate, Minutes, check_leaders
-from tests.locks.contest import check_queue_is_empty, connected, contend, parties_of
+from tests.locks.candidates import NAME, Candidate, ElectionLedger, check_leaders
+from tests.locks.connection import PATIENCE, Connection
+from tests.locks.contest import check_queue_is_empty, clients_of, connected, contend
 from tests.locks.history import read_events
 from tests.locks.observers import Observer, check_stream, stop
-from tests.locks.party import PATIENCE, Connection
 from tests.support.servers import Server, Transport, etcdpy_server
 
 ROUNDS = int(os.environ.get("ETCDPY_ELECTION_ROUNDS", "500"))
@@ -33,23 +33,23 @@ OBSERVERS = 8
 LAST_WORDS = b"the last word"
 
 
-async def _run(server: Server, kills: int = 0) -> Minutes:
-    minutes = Minutes(ROUNDS)
+async def _run(server: Server, kills: int = 0) -> ElectionLedger:
+    ledger = ElectionLedger(ROUNDS)
     async with connected(server.address) as connections:
         async with observed(connections) as observers:
-            candidates = parties_of(Candidate, CANDIDATES, connections, minutes, SEED)
-            await contend(candidates, server, minutes, kills)
+            candidates = clients_of(Candidate, CANDIDATES, connections, ledger, SEED)
+            await contend(candidates, server, ledger, kills)
             await check_queue_is_empty(connections[0], NAME)
             await _have_the_last_word(connections[0], observers)
-        queue = check_leaders(await read_events(connections[0]), minutes)
+        queue = check_leaders(await read_events(connections[0]), ledger)
     streams = [told for observer in observers for told in observer.streams]
     for told in streams:
         check_stream(told, queue)
-    minutes.events["observed"] = sum(map(len, streams))
-    minutes.events["observations"] = len(streams)
-    print(f"seed {SEED}: led {minutes.held} times; {kills} kills; {dict(minutes.events)}")
-    assert minutes.events["given up too late"] <= 1 + minutes.events["given up"] // 50
-    return minutes
+    ledger.events["observed"] = sum(map(len, streams))
+    ledger.events["observations"] = len(streams)
+    print(f"seed {SEED}: led {ledger.held} times; {kills} kills; {dict(ledger.events)}")
+    assert ledger.events["given up too late"] <= 1 + ledger.events["given up"] // 50
+    return ledger
 
 
 @asynccontextmanager
@@ -81,7 +81,7 @@ async def _have_the_last_word(connection: Connection, observers: Sequence[Observ
 @pytest.mark.parametrize("transport", ["native", "grpcio"])
 async def test_one_leads_at_a_time_and_is_observed(transport: Transport) -> None:
     with etcdpy_server(transport) as server:
-        minutes = await _run(server)
+        ledger = await _run(server)
     for what in (
         "given up",
         "given up while another held",
@@ -91,10 +91,10 @@ async def test_one_leads_at_a_time_and_is_observed(transport: Transport) -> None
         "stood again",
         "observed",
     ):
-        assert minutes.events[what], what
+        assert ledger.events[what], what
 
 
 async def test_one_leads_at_a_time_while_the_server_is_killed() -> None:
     with etcdpy_server(args=reachable()) as server:
-        minutes = await _run(server, KILLS)
-    assert minutes.events["server away"]
+        ledger = await _run(server, KILLS)
+    assert ledger.events["server away"]

@@ -15,9 +15,9 @@ import pytest
 
 from tests.interop.conftest import reachable
 from tests.locks.contenders import NAME, Contender, check_holders
-from tests.locks.contest import check_queue_is_empty, connected, contend, parties_of
+from tests.locks.contest import check_queue_is_empty, clients_of, connected, contend
 from tests.locks.history import read_events
-from tests.locks.party import Ledger
+from tests.locks.queue_client import Ledger
 from tests.support.servers import Server, Transport, etcdpy_server
 
 ROUNDS = int(os.environ.get("ETCDPY_LOCK_ROUNDS", "1000"))
@@ -29,7 +29,7 @@ CLIENTS = 50
 async def _run(server: Server, kills: int = 0) -> Ledger:
     ledger = Ledger(ROUNDS)
     async with connected(server.address) as connections:
-        contenders = parties_of(Contender, CLIENTS, connections, ledger, SEED)
+        contenders = clients_of(Contender, CLIENTS, connections, ledger, SEED)
         await contend(contenders, server, ledger, kills)
         await check_queue_is_empty(connections[0], NAME)
         check_holders(await read_events(connections[0]))
