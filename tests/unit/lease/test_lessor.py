@@ -7,7 +7,8 @@ import random
 import pytest
 
 from etcdpy.errors import LeaseExistsError, LeaseTTLTooLargeError
-from etcdpy.lease.lessor import MAX_TTL, Lease, Lessor
+from etcdpy.lease.lease import Lease
+from etcdpy.lease.lessor import MAX_TTL, Lessor
 from etcdpy.pb.lease_pb2 import Lease as StoredLease
 
 

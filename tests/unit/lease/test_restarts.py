@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from etcdpy.cooperative import finish
 from etcdpy.lease import LeaseKeeper, LeaseRules
 from etcdpy.lease.checkpoints import INTERVAL
 from etcdpy.mvcc.restore import restore
@@ -63,15 +64,15 @@ class Server:
         self.store = Store(self.log)
         self.log.serve(self.store)
         restore(self.store, self.log)
-        self.keeper = LeaseKeeper(self.store, self.rules, lambda: self.now, lambda: None)
-        self.keeper.restore(row for _, row in self.log.items(Bucket.LEASE))
+        self.keeper = LeaseKeeper(self.store, self.rules)
+        self.keeper.restore((row for _, row in self.log.items(Bucket.LEASE)), self.now)
 
     # ---------------------------------------------------------------- the steps
 
     def grant(self) -> None:
         ttl = self.chance.choice((2, 10, 60, 299, 301, 1000, 5000))
         lease, self.next_id = self.next_id, self.next_id + 1
-        self.keeper.grant(lease, ttl)
+        self.keeper.grant(lease, ttl, self.now)
         self.model.leases[lease] = Known(ttl, self.now + ttl, self.now + ttl)
 
     def put(self) -> None:
@@ -85,23 +86,24 @@ class Server:
 
     def renew(self) -> None:
         lease = self.keeper.lessor.get(self._any())
-        if lease is not None and self.keeper.remaining(lease) > 0:
-            self.keeper.renew(lease)
+        if lease is not None and lease.remaining(self.now) > 0:
+            self.keeper.renew(lease, self.now)
             known = self.model.leases[lease.lease_id]
             end = self.now + known.ttl
             self.model.leases[lease.lease_id] = replace(known, earliest=end, latest=end)
 
-    async def revoke(self) -> None:
-        if lease := self._any():
-            await self.keeper.revoke(lease)
-            self._end(lease)
+    def revoke(self) -> None:
+        if lease := self.keeper.lessor.get(self._any()):
+            finish(self.keeper.revoke(lease))
+            self._end(lease.lease_id)
 
-    async def pass_time(self) -> None:
+    def pass_time(self) -> None:
         for _ in range(self.chance.randrange(1, 20)):
             self.now += self.chance.choice((0.5, 5, LONGEST_PASS))
-            while await self.keeper.expire_some():
-                pass
-            while self.keeper.checkpoint_some():
+            while expired := self.keeper.take_expired(self.now):
+                for lost in expired:
+                    finish(self.keeper.revoke(lost))
+            while self.keeper.checkpoint_some(self.now):
                 pass
             for lease, known in [*self.model.leases.items()]:
                 if known.latest <= self.now or lease not in self.keeper.lessor:
@@ -172,13 +174,11 @@ async def test_leases_end_when_they_should_however_often_the_server_dies(
             [10, 20, 10, 2, 10, 10, 3],
         )[0]
         crashes += step == "crash"
-        done = getattr(server, step)()
-        if done is not None:
-            await done
+        getattr(server, step)()
         server.check()
     assert crashes
     for _ in range(400):
-        await server.pass_time()
+        server.pass_time()
     server.settle()
     server.check()
     assert not server.model.leases, "some never end"

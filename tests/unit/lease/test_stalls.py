@@ -17,8 +17,11 @@ import pytest
 from etcdpy.lease import LeaseKeeper, LeaseRules
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
+from etcdpy.node.lease_expiry import LeaseExpiry
+from etcdpy.node.writer import Writer
 from etcdpy.pb import kv_pb2 as mvccpb
 from etcdpy.storage import Bucket, GroupCommit
+from etcdpy.testing import MovableClock
 from etcdpy.watch import Hub, Watcher
 from tests.unit.mvcc.real_log import opened_store
 from tests.unit.mvcc.stalls import probed
@@ -29,14 +32,15 @@ BOUND = 0.1
 TTL = 10
 
 
-class House:
+class WatchedLeases:
     """A keeper of leases over a store on disk, whose changes are watched."""
 
     def __init__(self, store: Store, log: GroupCommit) -> None:
         self.store = store
         self.log = log
-        self.now = 0.0
-        self.keeper = LeaseKeeper(store, LeaseRules(), lambda: self.now, lambda: None)
+        self.clock = MovableClock()
+        self.keeper = LeaseKeeper(store, LeaseRules())
+        self.expiry = LeaseExpiry(self.keeper, Writer(store), self.clock, lambda: None)
         self.hub = Hub(store, log, Headers(1, 2, 3), asyncio.get_running_loop())
         self.sink = Sink(self.hub)
 
@@ -46,18 +50,18 @@ class House:
             changes = self.store.begin()
             for key, lease in pairs[start : start + 1000]:
                 changes.put(key, b"", lease)
-            durable = changes.commit()
+            changes.commit()
             await asyncio.sleep(0)
-        assert durable is not None
-        await durable
+        if durable := self.log.unsettled():
+            await durable
         await self.log.checkpoint()
 
     def watch(self) -> Watcher:
         return self.sink.watch(b"\0", None)
 
     async def settle(self) -> None:
-        """Wait until everything is on disk, and was told."""
-        if settled := self.store.settled():
+        """Wait until everything is on disk, and watchers were notified of it."""
+        if settled := self.log.unsettled():
             await settled
         if passed := self.hub.passed():
             await passed
@@ -75,61 +79,63 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def leased(tmp_path: Path) -> AsyncIterator[WatchedLeases]:
     async with opened_store(tmp_path, lambda batch: made.hub.publish(batch)) as (store, log):
-        made = House(store, log)
+        made = WatchedLeases(store, log)
         yield made
         await made.hub.close()
 
 
 @pytest.mark.parametrize("end", ["revoked", "run out"])
-async def test_all_keys_of_a_lease_go_in_one_revision_and_in_order(house: House, end: str) -> None:
+async def test_all_keys_of_a_lease_go_in_one_revision_and_in_order(
+    leased: WatchedLeases, end: str
+) -> None:
     keys = [b"k%08d" % number for number in range(MANY)]
     random.Random(0).shuffle(keys)
-    house.keeper.grant(7, TTL)
-    await house.attach([(key, 7) for key in keys])
-    house.watch()
-    before = house.store.revision
-    house.now = TTL
+    leased.keeper.grant(7, TTL, now=0)
+    await leased.attach([(key, 7) for key in keys])
+    leased.watch()
+    before = leased.store.revision
+    await leased.clock.advance(TTL)
     with probed() as probe:
         ending = asyncio.ensure_future(
-            house.keeper.expire() if end == "run out" else house.keeper.revoke(7)
+            leased.expiry.expire() if end == "run out" else leased.expiry.revoke(7)
         )
         turns = 0
         while not ending.done():
             await asyncio.sleep(0)
             turns += 1
         await ending
-        await house.settle()
+        await leased.settle()
     assert probe.longest < BOUND
     assert turns > MANY // 1000, "others had their turns"
-    assert house.store.revision == before + 1
-    (events,) = house.told()
+    assert leased.store.revision == before + 1
+    (events,) = leased.told()
     assert [event.kv.key for event in events] == sorted(keys)
     assert {(event.type, event.kv.mod_revision) for event in events} == {
         (mvccpb.Event.DELETE, before + 1)
     }
-    assert not await house.is_on_the_disk()
+    assert not await leased.is_on_the_disk()
 
 
-async def test_leases_that_run_out_together_go_one_by_one_in_slices(house: House) -> None:
+async def test_leases_that_run_out_together_go_one_by_one_in_slices(leased: WatchedLeases) -> None:
     for lease in range(1, MANY + 1):
-        house.keeper.grant(lease, TTL)
+        leased.keeper.grant(lease, TTL, now=0)
         if not lease % 1000:
             await asyncio.sleep(0)
-    await house.attach([(b"k%08d" % lease, lease) for lease in range(1, MANY + 1)])
-    house.watch()
-    before = house.store.revision
-    house.now = TTL
+    await leased.attach([(b"k%08d" % lease, lease) for lease in range(1, MANY + 1)])
+    leased.watch()
+    before = leased.store.revision
+    await leased.clock.advance(TTL)
     with probed() as probe:
-        await house.keeper.expire()
-        await house.settle()
+        await leased.expiry.expire()
+        await leased.settle()
     assert probe.longest < BOUND
-    assert len(house.keeper.lessor) == 0
-    assert house.store.revision == before + MANY
-    messages = house.told()
+    assert len(leased.keeper.lessor) == 0
+    assert leased.store.revision == before + MANY
+    messages = leased.told()
     revisions = [[event.kv.mod_revision for event in events] for events in messages]
     assert revisions == [[before + number] for number in range(1, MANY + 1)]
     keys = {event.kv.key for events in messages for event in events}
     assert len(keys) == MANY
-    assert not await house.is_on_the_disk()
+    assert not await leased.is_on_the_disk()
