@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 from google.protobuf.message import DecodeError
 
 from etcdpy.pb.rpc_pb2 import Compare, RequestOp, TxnRequest
+from etcdpy.pb.wire import varint
 
 RANGE: Final = "request_range"
 PUT: Final = "request_put"
@@ -66,6 +67,32 @@ class Txn:
             _ops(request.success),
             _ops(request.failure),
         )
+
+    @classmethod
+    def built(cls, compare: list[Compare], success: list[Op], failure: list[Op]) -> Txn:
+        """Return a transaction of parts, as who asks for one inside the server has them."""
+        txn = cls(0, compare, success, failure)
+        txn.size = encoded_size(txn)
+        return txn
+
+
+def encoded_size(txn: Txn) -> int:
+    """Return how many bytes a transaction has as a TxnRequest."""
+    compares = sum(_field_size(compare.ByteSize()) for compare in txn.compare)
+    ops = (_field_size(op_size(op)) for op in (*txn.success, *txn.failure))
+    return compares + sum(ops)
+
+
+def op_size(op: Op) -> int:
+    """Return how many bytes an operation has as a RequestOp."""
+    kind, request = op
+    if kind is None:
+        return 0
+    return _field_size(encoded_size(request) if kind == TXN else request.ByteSize())
+
+
+def _field_size(size: int) -> int:
+    return 1 + len(varint(size)) + size
 
 
 def _ops(ops: Iterable[RequestOp]) -> list[Op]:

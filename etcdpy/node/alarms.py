@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from etcdpy.errors import CorruptError, NoSpaceError
 from etcdpy.pb.rpc_pb2 import CORRUPT, NONE, NOSPACE, AlarmMember, AlarmType
-from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
-
-
-class Log(Protocol):
-    """Where alarms are kept; ``storage.GroupCommit`` is the real one."""
-
-    batch: Batch
-
-    def flush_soon(self) -> None:
-        """Hand the gathering batch to the disk."""
+from etcdpy.storage.commit_log import CommitLog
 
 
 class Alarms:
@@ -29,7 +18,7 @@ class Alarms:
 
     """
 
-    def __init__(self, log: Log, stored: list[bytes]) -> None:
+    def __init__(self, log: CommitLog, stored: list[bytes]) -> None:
         self._log = log
         self._active: dict[tuple[int, int], AlarmMember] = {}
         for key in stored:

@@ -5,7 +5,7 @@ periodic, of a period P: every tenth of min(P, 1h) the current revision joins a 
 as P. Once P has passed since the start, and then every min(P, 1h), the store is compacted at
 the window's oldest entry, the revision of P ago (etcd: v3compactor/periodic.go)::
 
-    P = 10s   looks at  0s 1s 2s ... 9s 10s ... 20s
+    P = 10s   ticks at  0s 1s 2s ... 9s 10s ... 20s
     window    [at 0s, at 1s, ... at 9s] at the first compaction, at 10s; [at 9s, ... at 19s]
               at the second, at 20s
 
@@ -23,7 +23,7 @@ from etcdpy.gostd.durations import go_duration
 LONGEST_INTERVAL = 3600.0
 #: Looks at the revision between two of them.
 LOOKS = 10
-#: Seconds between two looks of revision mode (etcd: revInterval).
+#: Seconds between two ticks of revision mode (etcd: revInterval).
 REVISION_INTERVAL = 300.0
 
 
@@ -32,7 +32,7 @@ class Policy(Protocol):
 
     @property
     def interval(self) -> float:
-        """Seconds between two calls of ``look``."""
+        """Seconds between two calls of ``tick``."""
 
     @property
     def name(self) -> str:
@@ -42,13 +42,13 @@ class Policy(Protocol):
     def fields(self) -> dict[str, object]:
         """What log lines tell of the settings."""
 
-    def look(self, revision: int, now: float) -> int | None:
+    def tick(self, revision: int, now: float) -> int | None:
         """
         Take note of the current revision, and tell where the store is to be compacted now.
 
         Returns:
             A revision, None if nothing is due. Unless ``succeeded`` hears of it, the next
-            look may tell of it again.
+            tick may tell of it again.
 
         """
 
@@ -63,7 +63,7 @@ class PeriodicPolicy:
     Args:
         period: Above 0.
         revision: The current one.
-        now: Monotonic seconds, from the clock that ``look`` is given.
+        now: Monotonic seconds, from the clock that ``tick`` is given.
 
     """
 
@@ -79,10 +79,10 @@ class PeriodicPolicy:
         self._wait = period
         self._since = now
 
-    def look(self, revision: int, now: float) -> int | None:
+    def tick(self, revision: int, now: float) -> int | None:
         oldest = self._window[0]
         self._window.append(revision)
-        # A timer may be a hair early; to wait for another look would be far too late.
+        # A timer may be a hair early; to wait for another tick would be far too late.
         if now - self._since < self._wait - self.interval / 100 or oldest == self._compacted:
             return None
         self._wait = self._every
@@ -104,7 +104,7 @@ class RevisionPolicy:
         self._compacted = 0
         self.fields: dict[str, object] = {"revision-compaction-retention": retention}
 
-    def look(self, revision: int, now: float) -> int | None:
+    def tick(self, revision: int, now: float) -> int | None:
         wanted = revision - self._retention
         return wanted if wanted > 0 and wanted != self._compacted else None
 

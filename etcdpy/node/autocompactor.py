@@ -3,46 +3,43 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from typing import Final
 
+from etcdpy.clock import Clock
 from etcdpy.errors import CompactedError, EtcdError
 from etcdpy.gostd.durations import go_duration
-from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.store import Store
-from etcdpy.node.alarms import Alarms
+from etcdpy.node.api import NodeApi
 from etcdpy.node.autocompact import Policy
+from etcdpy.node.caller import Internal
+from etcdpy.pb.rpc_pb2 import CompactionRequest
 
 logger = logging.getLogger(__name__)
+
+_SELF: Final = Internal("automatic compaction")
 
 
 class AutoCompactor:
     """
-    Asks the policy at every ``look``, and does what it says.
+    Asks the policy at every ``tick``, and does what it says.
 
     Args:
-        clock: Returns monotonic seconds.
+        policy: Says when, and where.
+        node: Does it, as for any caller.
+        store: Knows the current revision.
 
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        store: Store,
-        compactor: Compactor,
-        alarms: Alarms,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, policy: Policy, node: NodeApi, store: Store, clock: Clock) -> None:
         self._policy = policy
+        self._node = node
         self._store = store
-        self._compactor = compactor
-        self._alarms = alarms
         self._clock = clock
 
-    async def look(self) -> None:
-        """Compact if it is time to; a failure is logged, and tried again at the next look."""
-        await self._store.idle()
-        policy, began = self._policy, self._clock()
-        revision = policy.look(self._store.durable_revision, began)
+    async def tick(self) -> None:
+        """Compact if it is time to; a failure is logged, and tried again at the next tick."""
+        policy, began = self._policy, self._clock.monotonic()
+        revision = policy.tick(self._store.durable_revision, began)
         if revision is None:
             return
         kind = f"auto {policy.name} compaction"
@@ -54,14 +51,12 @@ class AutoCompactor:
             fields["retry-interval"] = go_duration(policy.interval)
             logger.warning(f"failed {kind}", fields | {"error": str(error)})
             return
-        now = self._clock()
+        now = self._clock.monotonic()
         policy.succeeded(revision, now)
         logger.info(f"completed {kind}", fields | {"took": go_duration(now - began)})
 
     async def _compact(self, revision: int) -> None:
-        self._alarms.check_write(grows=False)
         try:
-            decided, _ = self._compactor.schedule(revision)
+            await self._node.compact(CompactionRequest(revision=revision), _SELF)
         except CompactedError:
             return  # somebody else was first
-        await decided

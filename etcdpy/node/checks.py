@@ -11,19 +11,29 @@ from etcdpy.errors import (
     CustomSortUnsupportedError,
     DuplicateKeyError,
     EmptyKeyError,
+    InvalidAlarmActionError,
     InvalidSortOptionError,
     KeyNotFoundError,
     LeaseProvidedError,
     RevisionFilterUnsupportedError,
     TooManyOpsError,
+    UnknownMethodError,
     ValueProvidedError,
 )
 from etcdpy.mvcc.keyrange import Ranges
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Txn
-from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest, RangeRequest
+from etcdpy.pb.rpc_pb2 import (
+    AlarmRequest,
+    DeleteRangeRequest,
+    DowngradeRequest,
+    PutRequest,
+    RangeRequest,
+)
 
 _SORT_ORDERS = frozenset(RangeRequest.SortOrder.values())
 _SORT_TARGETS = frozenset(RangeRequest.SortTarget.values())
+_ALARM_ACTIONS = frozenset(AlarmRequest.AlarmAction.values())
+_DOWNGRADE_ACTIONS = frozenset(DowngradeRequest.DowngradeAction.values())
 
 
 def check_range(request: RangeRequest) -> None:
@@ -92,6 +102,30 @@ def check_delete_range(request: DeleteRangeRequest) -> None:
     """
     if not request.key:
         raise EmptyKeyError
+
+
+def check_alarm(request: AlarmRequest) -> None:
+    """
+    Check an Alarm request.
+
+    Raises:
+        InvalidAlarmActionError: If its action does not exist. (etcd panics.)
+
+    """
+    if request.action not in _ALARM_ACTIONS:
+        raise InvalidAlarmActionError
+
+
+def check_downgrade(request: DowngradeRequest) -> None:
+    """
+    Check a Downgrade request.
+
+    Raises:
+        UnknownMethodError: If its action does not exist.
+
+    """
+    if request.action not in _DOWNGRADE_ACTIONS:
+        raise UnknownMethodError
 
 
 def check_txn(request: Txn, max_ops: int) -> None:

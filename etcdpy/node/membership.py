@@ -10,14 +10,13 @@ says so; the IDs stay, whatever they were computed from.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from struct import Struct
-from typing import Protocol
 
 from etcdpy.node.cluster_ids import cluster_id, member_id
-from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
+from etcdpy.storage.commit_log import CommitLog
 
 TERM = b"term"
 AUTH_REVISION = b"authRevision"
@@ -27,21 +26,6 @@ CONF_STATE = b"confState"
 FIRST_TERM = 2
 
 _U64 = Struct(">Q")
-
-
-class Log(Protocol):
-    """Where identity is kept; ``storage.GroupCommit`` is the real one."""
-
-    batch: Batch
-
-    def flush_soon(self) -> None:
-        """Hand the gathering batch to the disk."""
-
-    def get(self, bucket: Bucket, key: bytes) -> bytes | None:
-        """Return a value of a bucket, or None."""
-
-    def items(self, bucket: Bucket) -> Iterator[tuple[bytes, bytes]]:
-        """Return the pairs of a bucket, in key order."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +49,7 @@ class Membership:
 
     """
 
-    def __init__(self, log: Log, identity: Identity) -> None:
+    def __init__(self, log: CommitLog, identity: Identity) -> None:
         self._log = log
         self.identity = identity
 
@@ -80,13 +64,13 @@ class Membership:
         self._log.flush_soon()
 
 
-def is_new(log: Log) -> bool:
+def is_new(log: CommitLog) -> bool:
     """Tell whether the store has no member yet: it was never started."""
     return next(iter(log.items(Bucket.MEMBERS)), None) is None
 
 
 def start_up(
-    log: Log, *, name: str, peer_urls: Sequence[str], token: str, client_urls: Sequence[str]
+    log: CommitLog, *, name: str, peer_urls: Sequence[str], token: str, client_urls: Sequence[str]
 ) -> Identity:
     """
     Read who this server is, or decide it if the store is new, and write down this start.
@@ -120,7 +104,7 @@ def start_up(
     return identity
 
 
-def _write(log: Log, identity: Identity) -> None:
+def _write(log: CommitLog, identity: Identity) -> None:
     puts = log.batch.puts
     _write_member(log, identity)
     puts[Bucket.META, TERM] = _U64.pack(identity.raft_term)
@@ -128,7 +112,7 @@ def _write(log: Log, identity: Identity) -> None:
     log.flush_soon()
 
 
-def _write_member(log: Log, identity: Identity) -> None:
+def _write_member(log: CommitLog, identity: Identity) -> None:
     # No URLs are null: what Go's encoder makes of an empty list that came over the wire.
     member: dict[str, object] = {"id": identity.member_id, "peerURLs": identity.peer_urls or None}
     if identity.name:

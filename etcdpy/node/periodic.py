@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from etcdpy.clock import Clock
+
 logger = logging.getLogger(__name__)
 
 
@@ -16,11 +18,13 @@ class Periodic:
     Args:
         seconds: From the end of one call to the beginning of the next.
         act: Run on the loop; what it awaits holds up only its own next turn.
+        clock: Measures them.
 
     """
 
-    def __init__(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, seconds: float, act: Callable[[], Awaitable[None]], clock: Clock) -> None:
         self._seconds = seconds
+        self._clock = clock
         self._act = act
         self._task = asyncio.create_task(self._run())
 
@@ -31,7 +35,7 @@ class Periodic:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(self._seconds)
+            await self._clock.sleep(self._seconds)
             try:
                 await self._act()
             except Exception:  # the next turn may do better

@@ -2,17 +2,69 @@
 
 from __future__ import annotations
 
-from etcdpy.errors import RequestTooLargeError
+import logging
+from collections.abc import Callable
+
+from etcdpy.errors import NoSpaceError, RequestTooLargeError
 from etcdpy.mvcc.txn_request import PUT, TXN, Op, Txn
-from etcdpy.pb.rpc_pb2 import PutRequest
+from etcdpy.node.alarms import Alarms
+from etcdpy.pb.rpc_pb2 import NOSPACE, LeaseGrantRequest, PutRequest
 from etcdpy.pb.wire import varint
 
+logger = logging.getLogger(__name__)
+
+#: What ``--quota-backend-bytes 0`` stands for. (etcd: ``storage.DefaultQuotaBytes``)
+DEFAULT_QUOTA = 2 * 1024 * 1024 * 1024
+
 #: What etcd allows for the record around a key-value pair when it weighs a put, in bytes.
+#: (etcd: ``storage.kvOverhead``)
 PUT_OVERHEAD = 256
+#: What etcd's quota counts for a lease, in bytes. (etcd: ``storage.leaseOverhead``)
+LEASE_COST = 64
 
 #: Bytes that etcd's envelope adds beside the request's own length prefix: the tag of the
 #: request, and the header field (tag of two bytes, length, tag and number of the id).
 _ENVELOPE = 1 + 2 + 1 + 1
+
+
+class Quota:
+    """
+    ``--quota-backend-bytes``, which bounds the database.
+
+    Args:
+        limit: In bytes; 0 or less is no quota.
+        size: Returns the bytes that are compared with it.
+        alarms: Where NOSPACE is raised.
+        member_id: Whose alarm that is.
+
+    """
+
+    def __init__(self, limit: int, size: Callable[[], int], alarms: Alarms, member_id: int) -> None:
+        self.limit = limit
+        self._size = size
+        self._alarms = alarms
+        self._member_id = member_id
+
+    def check(self, cost: int) -> None:
+        """
+        Check that a write still fits; raise the NOSPACE alarm if it does not.
+
+        Args:
+            cost: What the write adds, in bytes; what adds nothing always fits.
+
+        Raises:
+            NoSpaceError: If it does not.
+
+        """
+        if cost and 0 < self.limit <= self._size() + cost:
+            self._alarms.activate(self._member_id, NOSPACE)
+            raise NoSpaceError
+
+    def disk_is_full(self) -> None:
+        """Refuse what needs room from now on, until an operator has made some."""
+        if not self._alarms.matching(NOSPACE):
+            logger.error("the disk is full: raising the NOSPACE alarm, and waiting for room")
+        self._alarms.activate(self._member_id, NOSPACE)
 
 
 class RequestLimit:
@@ -54,6 +106,11 @@ def put_cost(request: PutRequest) -> int:
 def txn_cost(request: Txn) -> int:
     """Return the bytes that etcd's quota counts for a transaction: its dearer branch."""
     return max(_cost(request.success), _cost(request.failure))
+
+
+def lease_cost(request: LeaseGrantRequest) -> int:
+    """Return the bytes that etcd's quota counts for a lease, whichever it is."""
+    return LEASE_COST
 
 
 def _cost(ops: list[Op]) -> int:

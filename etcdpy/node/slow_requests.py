@@ -25,11 +25,11 @@ from etcdpy.cooperative import outcome
 from etcdpy.gostd.durations import go_duration
 from etcdpy.logs import timestamp
 from etcdpy.mvcc.txn import is_read_only
-from etcdpy.mvcc.txn_request import TXN, Op, Txn
+from etcdpy.mvcc.txn_request import Txn, op_size
 from etcdpy.node.describe import describe
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.pb.wire import varint
-from etcdpy.services.registration import Registry, encoded
+from etcdpy.pb.wire import encoded
+from etcdpy.services.registration import Registry
 from etcdpy.transport import SlowCalls, inline, is_inline
 
 __all__ = ["SlowRequests", "TimedRegistry"]
@@ -174,30 +174,13 @@ def _sizes(request: Any, reply: bytes | bytearray | None) -> dict[str, object]:
         numbers = 0, 0, 0, 0
     else:
         branch = request.success if _field_2(reply) else request.failure
-        numbers = len(branch), sum(map(_op_size, branch)), 0, size
+        numbers = len(branch), sum(map(op_size, branch)), 0, size
     is_told = numbers[0] >= 0 and not (isinstance(request, Txn) and reply is None)
     names = ("request count", "request size", "response count", "response size")
     return {
         **dict(zip(names, numbers, strict=True)),
         "request content": describe(request) if is_told else "",
     }
-
-
-def _op_size(op: Op) -> int:
-    kind, request = op
-    if kind is None:
-        return 0
-    return _field_size(_txn_size(request) if kind == TXN else request.ByteSize())
-
-
-def _txn_size(request: Txn) -> int:
-    compares = sum(_field_size(compare.ByteSize()) for compare in request.compare)
-    ops = (_field_size(_op_size(op)) for op in (*request.success, *request.failure))
-    return compares + sum(ops)
-
-
-def _field_size(size: int) -> int:
-    return 1 + len(varint(size)) + size
 
 
 def _count(request: Message, reply: bytes | bytearray | None) -> int:

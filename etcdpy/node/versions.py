@@ -4,9 +4,10 @@ The versions of cluster and storage, and how an operator brings them down by one
 etcd's servers agree on a cluster version, the lowest of theirs, which a downgrade lowers
 further; the storage version follows it::
 
-    ENABLE 3.6   cluster 3.7 -> 3.6 at the next look, storage with it
-    CANCEL       both climb back at the next look
+    ENABLE 3.6   cluster 3.7 -> 3.6 at the next tick, storage with it
+    CANCEL       both climb back at the next tick
 
+etcd ticks every four seconds. Here only the ticks are taken that have something to do.
 Both versions, and what is under way, outlive a restart, where etcd keeps them.
 """
 
@@ -15,38 +16,26 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Protocol
 
+from etcdpy.clock import Clock, Timer
 from etcdpy.errors import (
     DowngradeInProgressError,
     InvalidDowngradeTargetError,
     WrongDowngradeFormatError,
 )
-from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
+from etcdpy.storage.commit_log import CommitLog
 from etcdpy.version import STORAGE_VERSION
 
 DOWNGRADE = b"downgrade"
 CLUSTER_VERSION = b"clusterVersion"
 STORAGE_VERSION_KEY = b"storageVersion"
 
-#: Seconds between two looks at the versions (etcd: monitorVersionInterval).
+#: Seconds between two ticks (etcd: monitorVersionInterval).
 TICK_INTERVAL = 4.0
 
 # Major.minor, or a semantic version. (etcd: convertToClusterVersion)
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.\d+(?:-[0-9A-Za-z.-]*)?(?:\+[0-9A-Za-z.-]*)?)?")
-
-
-class Log(Protocol):
-    """Where versions are kept; ``storage.GroupCommit`` is the real one."""
-
-    batch: Batch
-
-    def flush_soon(self) -> None:
-        """Hand the gathering batch to the disk."""
-
-    def get(self, bucket: Bucket, key: bytes) -> bytes | None:
-        """Return a value of a bucket, or None."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +64,21 @@ class Versions:
     """
     The versions as they are now, and on the disk.
 
+    Args:
+        log: Where they are kept.
+        clock: Gives the ticks.
+
     Attributes:
         cluster: The cluster version, such as ``3.7.0``.
         target: What a downgrade aims at.
 
     """
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: CommitLog, clock: Clock) -> None:
         self._log = log
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._timer: Timer | None = None
         self.target = Target.decode(log.get(Bucket.CLUSTER, DOWNGRADE))
         # Another release may have left other versions than this one starts with.
         self.cluster = self._due()
@@ -121,20 +117,27 @@ class Versions:
         """End the downgrade, if there is one."""
         self._aim(Target())
 
-    def look(self) -> bool:
-        """
-        Move the versions to where they should be; call every ``TICK_INTERVAL`` seconds.
-
-        Returns:
-            Whether they moved.
-
-        """
+    def tick(self) -> bool:
+        """Move the versions to where they should be; tell whether they moved."""
+        self._timer = None
         due = self._due()
         if due == self.cluster:
             return False
         self.cluster = due
         self._write()
         return True
+
+    def close(self) -> None:
+        """Tick no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _arm(self) -> None:
+        """Have the next tick taken."""
+        if self._timer is None:
+            passed = (self._clock.monotonic() - self._began) // TICK_INTERVAL
+            at = self._began + (passed + 1) * TICK_INTERVAL
+            self._timer = self._clock.wake_at(at, self.tick)
 
     def _due(self) -> str:
         return self.target.version or STORAGE_VERSION
@@ -149,3 +152,4 @@ class Versions:
         self.target = target
         self._log.batch.puts[Bucket.CLUSTER, DOWNGRADE] = target.encoded()
         self._log.flush_soon()
+        self._arm()

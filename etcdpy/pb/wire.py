@@ -7,6 +7,10 @@ helpers put them into the fields around them, in the order protobuf writes them.
 
 from __future__ import annotations
 
+from typing import Any
+
+from google.protobuf.message import Message
+
 _SMALL = tuple(bytes((n,)) for n in range(128))
 
 
@@ -37,3 +41,11 @@ def delimited(field: int, payload: bytes | bytearray) -> bytes:
 def number(field: int, value: int) -> bytes:
     """Encode an integer field, left out if 0; ``field`` is below 16."""
     return _SMALL[field << 3] + varint(value) if value else b""
+
+
+def encoded(reply: bytes | bytearray | Message) -> Any:
+    """Return the bytes, in a bytes or a bytearray, of a reply that may be encoded already."""
+    # The first test is for speed alone.
+    if type(reply) is bytes:
+        return reply
+    return reply.SerializeToString() if isinstance(reply, Message) else reply

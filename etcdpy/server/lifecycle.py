@@ -12,14 +12,17 @@ import asyncio
 import logging
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from etcdpy import logs
+from etcdpy.clock import Clock, SystemClock
 from etcdpy.config import Config, InvalidConfigError, check_bootstrap, check_learners
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server import signals, startup, startup_log, systemd
-from etcdpy.server.assembly import Services, build_services
+from etcdpy.server.assembly import Served, open_served
 from etcdpy.server.listeners import ListenError, address_of, bind_all
 from etcdpy.server.transports import Transport, accept, make_transport
 from etcdpy.storage import StorageError
@@ -90,72 +93,77 @@ async def serve(config: Config) -> signal.Signals:
         fields: dict[str, object] = {"dir": config.data_dir, "error": str(error)}
         raise FatalError("failed to list data directory", fields) from error
     try:
-        return await _serve_on_listeners(config, initialized)
+        return await _serve_on_listeners(config, initialized, SystemClock())
     except (ListenError, InvalidConfigError, StorageError) as error:
         # etcd's words for whatever keeps it from starting.
         raise FatalError("discovery failed", {"error": str(error)}) from error
 
 
-async def _serve_on_listeners(config: Config, initialized: bool) -> signal.Signals:
+async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -> signal.Signals:
     urls = startup_log.texts(config.listen_client_urls)
     logger.info("configuring client listeners", {"listen-client-urls": urls})
     reuse_port = config.socket_reuse_port
     with bind_all(config.listen_client_urls, reuse_port=reuse_port) as listeners:
         startup_log.log_settings(config, initialized)
         slow = SlowRequests(config.warning_apply_duration, config.slow_request_seconds)
-        transport = make_transport(config, slow.calls())
-        services = await _bootstrap(config, initialized, transport, slow)
-        startup_log.log_member(config, services.node, initialized)
-        try:
-            return await _serve_until_signal(config, transport, listeners, services)
-        finally:
-            await services.close()
-            logger.info("closed etcd server", startup_log.identity(config))
+        transport = make_transport(config, clock, slow)
+        async with _bootstrap(config, initialized, clock, transport, slow) as served:
+            startup_log.log_member(config, served.node, initialized)
+            return await _serve_until_signal(config, clock, transport, listeners, served)
 
 
+@asynccontextmanager
 async def _bootstrap(
-    config: Config, initialized: bool, transport: Transport, slow: SlowRequests
-) -> Services:
-    try:
-        check_learners(config)
-        if not initialized:
-            check_bootstrap(config)
-        return await build_services(config, transport, slow)
-    except (InvalidConfigError, StorageError) as error:
-        logger.error("bootstrap failed", {"error": str(error)})
-        raise
+    config: Config, initialized: bool, clock: Clock, transport: Transport, slow: SlowRequests
+) -> AsyncIterator[Served]:
+    async with AsyncExitStack() as closing:
+        try:
+            check_learners(config)
+            if not initialized:
+                check_bootstrap(config)
+            opening = open_served(config, clock, transport, slow)
+            served = await closing.enter_async_context(opening)
+        except (InvalidConfigError, StorageError) as error:
+            logger.error("bootstrap failed", {"error": str(error)})
+            raise
+        try:
+            yield served
+        finally:
+            await closing.aclose()
+            logger.info("closed etcd server", startup_log.identity(config))
 
 
 async def _serve_until_signal(
     config: Config,
+    clock: Clock,
     transport: Transport,
     listeners: list[socket.socket],
-    services: Services,
+    served: Served,
 ) -> signal.Signals:
     arrived = signals.first_signal()
     addresses = [address_of(listener) for listener in listeners]
     await accept(transport, listeners)
-    startup_log.log_serving(config, services.node, addresses)
+    startup_log.log_serving(config, served.node, addresses)
     systemd.notify_ready()
-    failed = services.failed
+    failed = served.node.failed
     futures: set[asyncio.Future[Any]] = {arrived, failed}
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
     if failed.done():
         # Nobody may be told that a write is safe any more, so there is no draining either.
-        services.abandon()
+        served.queues.abandon()
         await transport.stop(0)
         raise FatalError("cannot write to the store", {"error": str(failed.exception())})
     number = arrived.result()
-    await _drain(config, transport, services, number)
+    await _drain(config, clock, transport, served, number)
     return number
 
 
 async def _drain(
-    config: Config, transport: Transport, services: Services, number: signal.Signals
+    config: Config, clock: Clock, transport: Transport, served: Served, number: signal.Signals
 ) -> None:
     logger.info("received signal; shutting down", {"signal": signals.NAMES[number]})
     logger.info("closing etcd server", startup_log.identity(config))
     systemd.notify_stopping()
     # Running calls may take that long to finish; what waits even then is cut off.
-    asyncio.get_running_loop().call_later(config.request_timeout, services.abandon)
+    clock.wake_after(config.request_timeout, served.queues.abandon)
     await transport.stop(config.request_timeout)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from etcdpy.config import SETTINGS, Config, Url
 from etcdpy.config.gates import Gates
@@ -18,16 +17,13 @@ from etcdpy.config.retention import parse_retention
 from etcdpy.config.values import Duration
 from etcdpy.gostd.durations import go_duration
 from etcdpy.gostd.sizes import human_size
-from etcdpy.mvcc.compaction import Ended
-from etcdpy.mvcc.hashing import KeyHash
-from etcdpy.node.state import DEFAULT_QUOTA, Node
+from etcdpy.node.node import Node
+from etcdpy.node.quota import DEFAULT_QUOTA
 from etcdpy.version import ETCD_VERSION, __version__
 
 __all__ = [
-    "compaction_logger",
     "identity",
     "log_member",
-    "log_opened",
     "log_serving",
     "log_settings",
     "texts",
@@ -121,20 +117,14 @@ def _shown(value: object, is_duration: bool) -> object:
     return [str(item) for item in value] if isinstance(value, tuple) else value
 
 
-def log_opened(config: Config, took: float) -> None:
-    """Log that the database is open, which after a crash includes replaying the journal."""
-    path = f"{_member_dir(config)}/lmdb"
-    logger.info("opened backend db", {"path": path, "took": go_duration(took)})
-
-
 def log_member(config: Config, node: Node, initialized: bool) -> None:
     """Log what was found in the data directory, or made there, and who that makes this server."""
     member, cluster = (f"{one:x}" for one in (node.identity.member_id, node.identity.cluster_id))
-    version = _minor(node.versions.cluster)
+    version = _minor(node.parts.versions.cluster)
     both = {"cluster-id": cluster, "local-member-id": member}
     if initialized:
         logger.info("recovered v3 backend", _backend_sizes(node))
-        commit = {"commit-index": node.store.applied_index}
+        commit = {"commit-index": node.parts.store.applied_index}
         logger.info("restarting local member", both | commit)
         logger.info(
             "recovered/added member from store", both | _peer(node, "recovered-remote-peer")
@@ -144,7 +134,7 @@ def log_member(config: Config, node: Node, initialized: bool) -> None:
         logger.info("starting local member", {"local-member-id": member, "cluster-id": cluster})
         logger.info("added member", both | _peer(node, "added-peer", urls="peer-urls"))
         logger.info("set initial cluster version", both | {"cluster-version": version})
-    logger.info("kvstore restored", {"current-rev": node.store.revision})
+    logger.info("kvstore restored", {"current-rev": node.parts.store.revision})
     _log_quota(config.quota_backend_bytes)
     fields = {
         "local-member-id": member,
@@ -156,7 +146,7 @@ def log_member(config: Config, node: Node, initialized: bool) -> None:
 
 
 def _backend_sizes(node: Node) -> _Fields:
-    size, in_use = node.backend_size(), node.backend_size_in_use()
+    size, in_use = node.parts.database.size(), node.parts.database.size_in_use()
     return {
         "backend-size-bytes": size,
         "backend-size": human_size(size),
@@ -189,37 +179,6 @@ def _log_quota(size: int) -> None:
     logger.info(
         "enabled backend quota" if size else "enabled backend quota with default value", fields
     )
-
-
-def compaction_logger(size: Callable[[], int], in_use: Callable[[], int]) -> Callable[[int], Ended]:
-    """
-    Return what a compactor tells when it begins, so that the log has its end.
-
-    Args:
-        size: Returns the bytes of the database.
-        in_use: Returns them without what waits for reuse.
-
-    """
-
-    def began(revision: int) -> Ended:
-        at = time.monotonic()
-
-        def ended(dropped: int, found: KeyHash | None) -> None:
-            fields: _Fields = {
-                "compact-revision": revision,
-                "took": go_duration(time.monotonic() - at),
-                "number-of-keys-compacted": dropped,
-                **({} if found is None else {"hash": found.hash}),
-                "current-db-size-bytes": size(),
-                "current-db-size": human_size(size()),
-                "current-db-size-in-use-bytes": in_use(),
-                "current-db-size-in-use": human_size(in_use()),
-            }
-            logger.info("finished scheduled compaction", fields)
-
-        return ended
-
-    return began
 
 
 def log_serving(config: Config, node: Node, addresses: Sequence[str]) -> None:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
+from etcdpy.clock import Clock
 from etcdpy.config import Config
 from etcdpy.errors import StoppedError
+from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.listeners import ListenError
 from etcdpy.services.codes import CODES, status_of
-from etcdpy.transport import ReferenceServer, Server, ServerOptions, SlowCalls
+from etcdpy.transport import ReferenceServer, Server, ServerOptions
 
 __all__ = ["Transport", "accept", "make_transport", "options_of"]
 
@@ -27,17 +29,18 @@ GRPC_GO_MIN_TIME = 300.0
 _UNLIMITED_STREAMS = 2**32 - 1
 
 
-def make_transport(config: Config, slow: SlowCalls | None = None) -> Transport:
+def make_transport(config: Config, clock: Clock, slow: SlowRequests) -> Transport:
     """
     Return the transport that the settings name, listening nowhere yet.
 
     Args:
-        slow: Is told of slow calls; by the native transport, and of handlers without a task.
+        clock: What time it is to connections and calls.
+        slow: Is told of slow calls.
 
     """
     options = options_of(config)
     if config.transport == "native":
-        return Server(options, slow=slow, translate=status_of)
+        return Server(options, slow=slow.calls(), translate=status_of)
     return ReferenceServer(options, translate=status_of)
 
 

@@ -1,106 +1,53 @@
-"""The Cluster service: a cluster of one, which never has another member."""
+"""The Cluster service."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable
 from typing import Any
 
-from etcdpy.config.urls import UrlError, parse_urls
-from etcdpy.errors import (
-    BadMemberUrlsError,
-    MemberNotFoundError,
-    NotLearnerError,
-    PeerUrlExistsError,
-    TooFewStartedMembersError,
-    TooManyLearnersError,
-)
-from etcdpy.node.membership import Identity
-from etcdpy.node.state import Node
+from etcdpy.node.api import NodeApi
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.transport import inline
 
 
 class ClusterService(rpc_pb2_grpc.ClusterServicer):
-    """
-    What a one-member etcd answers; as in etcd, headers have no revision.
+    """MemberList, MemberAdd, MemberRemove, MemberUpdate and MemberPromote."""
 
-    Nothing makes a second member: where etcd would take one in, this says what etcd says
-    of changes that cost the quorum.
-    """
-
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: NodeApi) -> None:
         self._node = node
 
     @inline
-    async def MemberList(
+    def MemberList(
         self, request: pb.MemberListRequest, context: Any
-    ) -> pb.MemberListResponse:
-        """List this member."""
-        node = self._node
-        return pb.MemberListResponse(header=node.header(), members=[member(node.identity)])
+    ) -> Awaitable[pb.MemberListResponse]:
+        """List the members."""
+        return self._node.member_list(request, context)
 
     @inline
-    async def MemberAdd(self, request: pb.MemberAddRequest, context: Any) -> pb.MemberAddResponse:
-        """Refuse, after etcd's checks of what is asked."""
-        wanted = _checked(request.peerURLs)
-        if not wanted.isdisjoint(self._node.identity.peer_urls):
-            raise PeerUrlExistsError
-        if request.isLearner and self._node.max_learners < 1:
-            raise TooManyLearnersError
-        raise TooFewStartedMembersError
+    def MemberAdd(
+        self, request: pb.MemberAddRequest, context: Any
+    ) -> Awaitable[pb.MemberAddResponse]:
+        """Add a member, which a node of this kind refuses."""
+        return self._node.member_add(request, context)
 
     @inline
-    async def MemberRemove(
+    def MemberRemove(
         self, request: pb.MemberRemoveRequest, context: Any
-    ) -> pb.MemberRemoveResponse:
-        """Refuse: without this member there is nobody left."""
-        self._check_known(request.ID)
-        raise TooFewStartedMembersError
+    ) -> Awaitable[pb.MemberRemoveResponse]:
+        """Remove a member, which a node of this kind refuses."""
+        return self._node.member_remove(request, context)
 
     @inline
-    async def MemberUpdate(
+    def MemberUpdate(
         self, request: pb.MemberUpdateRequest, context: Any
-    ) -> pb.MemberUpdateResponse:
-        """Change the peer URLs of this member; etcd does not look at them, nor does this."""
-        self._check_known(request.ID)
-        node, store = self._node, self._node.store
-        node.membership.update(request.peerURLs)
-        store.applied_index += 1
-        reply = pb.MemberUpdateResponse(header=node.header(), members=[member(node.identity)])
-        if settled := store.settled():
-            await settled
-        return reply
+    ) -> Awaitable[pb.MemberUpdateResponse]:
+        """Change the peer URLs of a member."""
+        return self._node.member_update(request, context)
 
     @inline
-    async def MemberPromote(
+    def MemberPromote(
         self, request: pb.MemberPromoteRequest, context: Any
-    ) -> pb.MemberPromoteResponse:
-        """Refuse: this member votes already."""
-        self._check_known(request.ID)
-        raise NotLearnerError
-
-    def _check_known(self, member_id: int) -> None:
-        if member_id != self._node.identity.member_id:
-            raise MemberNotFoundError
-
-
-def member(identity: Identity) -> pb.Member:
-    """Return how this server shows in the list of members."""
-    return pb.Member(
-        ID=identity.member_id,
-        name=identity.name,
-        peerURLs=identity.peer_urls,
-        clientURLs=identity.client_urls,
-    )
-
-
-def _checked(texts: Iterable[str]) -> set[str]:
-    """Return peer URLs as they would be stored; raise if they are none (etcd: NewURLs)."""
-    try:
-        urls = {str(url) for text in texts for url in parse_urls(text)}
-    except UrlError:
-        raise BadMemberUrlsError from None
-    if not urls:
-        raise BadMemberUrlsError
-    return urls
+    ) -> Awaitable[pb.MemberPromoteResponse]:
+        """Make a learner a voter."""
+        return self._node.member_promote(request, context)

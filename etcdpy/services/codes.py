@@ -7,7 +7,9 @@ it is part of the protocol.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from grpc import StatusCode
 
@@ -15,7 +17,10 @@ from etcdpy import errors
 from etcdpy.errors import EmbeddedClientError, EtcdError
 from etcdpy.transport import StatusError
 
-__all__ = ["CODES", "Words", "status_of", "text_of"]
+__all__ = ["CODES", "Words", "embedded", "status_of", "text_of"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Words(NamedTuple):
@@ -131,3 +136,18 @@ def text_of(error: EtcdError) -> str:
 def _words(error: EtcdError) -> Words:
     """Return the line of an error, or of the nearest kind that has one."""
     return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+
+
+def embedded(
+    method: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Make the errors of a method what they are to the caller of etcd's embedded client."""
+
+    @wraps(method)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(*args, **kwargs)
+        except EtcdError as error:
+            raise EmbeddedClientError(error) from None
+
+    return run

@@ -6,85 +6,64 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from etcdpy.concurrency.client import (
-    Client,
-    as_client,
-    created_at,
-    get_op,
-    own_key,
-    put_op,
-    queue_end,
-    queue_prefix,
-)
+from etcdpy.concurrency.queues import Queue, Queues
 from etcdpy.errors import EtcdError, LeaderMissingError, NoLeaderError, NotLeaderError
-from etcdpy.pb import rpc_pb2 as rpc
 from etcdpy.pb import v3election_pb2 as pb
 from etcdpy.pb import v3election_pb2_grpc
+from etcdpy.services.codes import embedded
 from etcdpy.transport import inline
 
 
 class ElectionService(v3election_pb2_grpc.ElectionServicer):
     """Campaign, Proclaim, Leader, Observe and Resign."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, queues: Queues) -> None:
+        self._queues = queues
 
     @inline
-    @as_client
+    @embedded
     async def Campaign(self, request: pb.CampaignRequest, context: Any) -> pb.CampaignResponse:
         """Wait to be the leader; whoever stops waiting leaves nothing in the queue."""
-        client = self._client
-        lease = await client.session(request.lease, context)
-        key = own_key(request.name, lease)
-        entered = await client.enter(
-            key,
-            rpc.TxnRequest(
-                compare=[created_at(key, 0)],
-                success=[put_op(key, request.value, lease)],
-                failure=[get_op(key)],
-            ),
-            context,
-        )
-        revision = entered.header.revision
-        if not entered.succeeded:
-            own = entered.responses[0].response_range.kvs[0]
-            revision = own.create_revision
-            if own.value != request.value:
-                await self._change_value(key, revision, request.value, lease, context)
+        queues, queue = self._queues, Queue(request.name)
+        lease = await queues.session(request.lease, context)
+        key = queue.key(lease)
+        entry = await queues.enter(queue, lease, request.value, context)
+        if entry.value is not None and entry.value != request.value:
+            await self._change_value(key, entry.created, request.value, lease, context)
         try:
-            await client.wait_for_turn(queue_prefix(request.name), revision)
+            await queues.wait_for_turn(queue, entry.created)
         except asyncio.CancelledError:
-            client.leave(key, revision, context)
+            queues.leave(key, entry.created, context)
             raise
-        leader = pb.LeaderKey(name=request.name, key=key, rev=revision, lease=lease)
-        return pb.CampaignResponse(header=entered.header, leader=leader)
+        leader = pb.LeaderKey(name=request.name, key=key, rev=entry.created, lease=lease)
+        return pb.CampaignResponse(header=queues.header(entry.revision), leader=leader)
 
     async def _change_value(
-        self, key: bytes, revision: int, value: bytes, lease: int, context: Any
+        self, key: bytes, created: int, value: bytes, lease: int, context: Any
     ) -> None:
         try:
-            await self._proclaim(key, revision, value, lease, context)
+            await self._proclaim(key, created, value, lease, context)
         except Exception:
-            await self._client.delete_created(key, revision, context)
+            await self._queues.delete_created(key, created, context)
             raise
 
     @inline
-    @as_client
+    @embedded
     async def Proclaim(self, request: pb.ProclaimRequest, context: Any) -> pb.ProclaimResponse:
         """Change the value of a key in the queue, if it is still the one that was won."""
         leader = _leader(request)
-        lease = await self._client.session(leader.lease, context)
-        header = await self._proclaim(leader.key, leader.rev, request.value, lease, context)
-        return pb.ProclaimResponse(header=header)
+        lease = await self._queues.session(leader.lease, context)
+        revision = await self._proclaim(leader.key, leader.rev, request.value, lease, context)
+        return pb.ProclaimResponse(header=self._queues.header(revision))
 
     @inline
-    @as_client
+    @embedded
     async def Leader(self, request: pb.LeaderRequest, context: Any) -> pb.LeaderResponse:
         """Tell who leads."""
-        oldest = await self._client.oldest(queue_prefix(request.name), context)
-        if not oldest.kvs:
+        head = await self._queues.head(Queue(request.name), context)
+        if head.key_value is None:
             raise NoLeaderError
-        return pb.LeaderResponse(header=oldest.header, kv=oldest.kvs[0])
+        return pb.LeaderResponse(header=self._queues.header(head.revision), kv=head.key_value)
 
     async def Observe(
         self, request: pb.LeaderRequest, context: Any
@@ -94,48 +73,46 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
 
         As in etcd, a failure to read ends the stream without an error.
         """
-        prefix = queue_prefix(request.name)
+        queues, queue = self._queues, Queue(request.name)
         try:
             while True:
-                response = await self._next_leader(prefix, context)
+                response = await self._next_leader(queue, context)
                 yield response
                 key, revision = response.kv.key, response.header.revision
-                with self._client.watch(key, b"", revision + 1) as watch:
+                with queues.watch(key, b"", revision + 1) as watch:
                     while not (event := await watch.next()).is_delete:
-                        header = self._client.header(event.main)
+                        header = queues.header(event.main)
                         yield pb.LeaderResponse(header=header, kv=event.kv())
         except EtcdError:
             return
 
-    async def _next_leader(self, prefix: bytes, context: Any) -> pb.LeaderResponse:
+    async def _next_leader(self, queue: Queue, context: Any) -> pb.LeaderResponse:
         """Return the leader, waiting for one if there is none."""
-        oldest = await self._client.oldest(prefix, context)
-        if oldest.kvs:
-            return pb.LeaderResponse(header=oldest.header, kv=oldest.kvs[0])
-        with self._client.watch(prefix, queue_end(prefix), oldest.header.revision) as watch:
+        queues = self._queues
+        head = await queues.head(queue, context)
+        if head.key_value is not None:
+            return pb.LeaderResponse(header=queues.header(head.revision), kv=head.key_value)
+        with queues.watch(queue.prefix, queue.end, head.revision) as watch:
             while (event := await watch.next()).is_delete:
                 pass
-        return pb.LeaderResponse(header=self._client.header(event.main), kv=event.kv())
+        return pb.LeaderResponse(header=queues.header(event.main), kv=event.kv())
 
     @inline
-    @as_client
+    @embedded
     async def Resign(self, request: pb.ResignRequest, context: Any) -> pb.ResignResponse:
         """Leave the queue, if the key is still the one that was won; twice is no error."""
         leader = _leader(request)
-        await self._client.session(leader.lease, context)
-        header = await self._client.delete_created(leader.key, leader.rev, context)
-        return pb.ResignResponse(header=header)
+        await self._queues.session(leader.lease, context)
+        revision = await self._queues.delete_created(leader.key, leader.rev, context)
+        return pb.ResignResponse(header=self._queues.header(revision))
 
     async def _proclaim(
-        self, key: bytes, revision: int, value: bytes, lease: int, context: Any
-    ) -> rpc.ResponseHeader:
-        request = rpc.TxnRequest(
-            compare=[created_at(key, revision)], success=[put_op(key, value, lease)]
-        )
-        response = await self._client.txn(request, context)
-        if not response.succeeded:
+        self, key: bytes, created: int, value: bytes, lease: int, context: Any
+    ) -> int:
+        revision = await self._queues.change(key, created, value, lease, context)
+        if revision is None:
             raise NotLeaderError
-        return response.header
+        return revision
 
 
 def _leader(request: pb.ProclaimRequest | pb.ResignRequest) -> pb.LeaderKey:

@@ -12,8 +12,23 @@ from typing import Any, Protocol
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+
+from etcdpy.concurrency.queues import Queues
+from etcdpy.mvcc.txn_request import decode_txn
+from etcdpy.node.api import NodeApi
+from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
+from etcdpy.pb.wire import encoded
+from etcdpy.services.cluster import ClusterService
+from etcdpy.services.election import ElectionService
+from etcdpy.services.kv import KVService
+from etcdpy.services.lease import LeaseService
+from etcdpy.services.lock import LockService
+from etcdpy.services.maintenance import MaintenanceService
+from etcdpy.services.watch import WatchService
+
+#: What decodes requests where it is not protobuf's own, by service and method.
+Deserializer = Callable[[bytes], Any]
 
 
 class Registry(Protocol):
@@ -25,7 +40,18 @@ class Registry(Protocol):
         """Serve these methods of a service."""
 
 
-Deserializer = Callable[[bytes], Any]
+def register_all(server: Registry, node: NodeApi, queues: Queues) -> None:
+    """Serve everything that there is of a node."""
+    services = rpc_pb2.DESCRIPTOR.services_by_name
+    register(server, services["KV"], KVService(node), {"Txn": decode_txn})
+    register(server, services["Watch"], WatchService(node))
+    register(server, services["Lease"], LeaseService(node))
+    register(server, services["Cluster"], ClusterService(node))
+    register(server, services["Maintenance"], MaintenanceService(node))
+    locks = v3lock_pb2.DESCRIPTOR.services_by_name
+    register(server, locks["Lock"], LockService(queues))
+    elections = v3election_pb2.DESCRIPTOR.services_by_name
+    register(server, elections["Election"], ElectionService(queues))
 
 
 def register(
@@ -66,11 +92,3 @@ def _handler(method: MethodDescriptor, behaviour: Any, deserializer: Deserialize
         request_deserializer=deserializer or GetMessageClass(method.input_type).FromString,
         response_serializer=encoded,
     )
-
-
-def encoded(reply: bytes | bytearray | Message) -> Any:
-    """Return the bytes, in a bytes or a bytearray, of a reply that may be encoded already."""
-    # The first test is for speed alone.
-    if type(reply) is bytes:
-        return reply
-    return reply.SerializeToString() if isinstance(reply, Message) else reply

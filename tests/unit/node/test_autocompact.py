@@ -12,14 +12,14 @@ def compactions(chosen: Policy, until: float, per_second: float = 1.0) -> list[t
     found = []
     for number in range(1, int(until / chosen.interval + 1e-6) + 1):
         now = number * chosen.interval
-        revision = chosen.look(1 + int(now * per_second + 1e-6), now)
+        revision = chosen.tick(1 + int(now * per_second + 1e-6), now)
         if revision is not None:
             found.append((round(now, 6), revision))
             chosen.succeeded(revision, now)
     return found
 
 
-def test_periodic_keeps_what_the_period_wrote_and_a_look_more() -> None:
+def test_periodic_keeps_what_the_period_wrote_and_a_tick_more() -> None:
     assert compactions(PeriodicPolicy(10, 1, now=0), until=35) == [(10, 1), (20, 10), (30, 20)]
 
 
@@ -34,28 +34,28 @@ def test_a_store_that_rests_is_not_compacted_again() -> None:
     assert len(compactions(PeriodicPolicy(10, 1, now=0), until=60, per_second=0)) == 1
 
 
-def test_what_failed_is_tried_again_at_the_next_look() -> None:
+def test_what_failed_is_tried_again_at_the_next_tick() -> None:
     chosen = PeriodicPolicy(10, 5, now=0)
-    due = [now for now in range(1, 14) if chosen.look(5, float(now)) is not None]
+    due = [now for now in range(1, 14) if chosen.tick(5, float(now)) is not None]
     assert due == [10, 11, 12, 13]
     chosen.succeeded(5, 13.0)
-    assert chosen.look(5, 14.0) is None
+    assert chosen.tick(5, 14.0) is None
 
 
-def test_a_timer_that_is_a_hair_early_does_not_cost_a_look() -> None:
+def test_a_timer_that_is_a_hair_early_does_not_cost_a_tick() -> None:
     chosen = PeriodicPolicy(10, 1, now=0)
-    looks = [chosen.look(2, number - 0.001) for number in range(1, 11)]
-    assert looks == [None] * 9 + [1]
+    ticks = [chosen.tick(2, number - 0.001) for number in range(1, 11)]
+    assert ticks == [None] * 9 + [1]
 
 
 def test_revision_keeps_a_number_of_revisions() -> None:
     chosen = RevisionPolicy(100)
-    assert chosen.look(100, 0) is None
-    assert chosen.look(101, 300) == 1
-    assert chosen.look(101, 600) == 1
+    assert chosen.tick(100, 0) is None
+    assert chosen.tick(101, 300) == 1
+    assert chosen.tick(101, 600) == 1
     chosen.succeeded(1, 600)
-    assert chosen.look(101, 900) is None
-    assert chosen.look(150, 1200) == 50
+    assert chosen.tick(101, 900) is None
+    assert chosen.tick(150, 1200) == 50
 
 
 def test_no_retention_is_no_compaction() -> None:

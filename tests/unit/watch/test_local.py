@@ -9,44 +9,44 @@ import pytest
 from etcdpy.concurrency.local_watch import QUEUE_LENGTH, LocalWatch
 from etcdpy.errors import CompactedError
 from tests.unit.mvcc.fake_log import turns
-from tests.unit.watch.world import World, quiet
+from tests.unit.watch.watched_store import WatchedStore, quiet
 
 
 async def test_events_come_from_the_past_and_then_as_they_happen() -> None:
-    world = World()
-    world.put(b"a")
-    world.put(b"b")
-    with LocalWatch(world.hub, b"a", b"b", 1) as watch:
+    watched = WatchedStore()
+    watched.put(b"a")
+    watched.put(b"b")
+    with LocalWatch(watched.hub, b"a", b"b", 1) as watch:
         assert (await watch.next()).main == 2
         waiting = asyncio.ensure_future(watch.next())
         await turns(3)
-        world.put(b"b")
+        watched.put(b"b")
         assert not waiting.done()
-        world.put(b"a")
+        watched.put(b"a")
         assert (await waiting).main == 5
 
 
 async def test_a_user_who_does_not_look_falls_behind_and_misses_nothing() -> None:
-    world = World()
-    with LocalWatch(world.hub, b"a", b"b", 0) as watch:
+    watched = WatchedStore()
+    with LocalWatch(watched.hub, b"a", b"b", 0) as watch:
         count = QUEUE_LENGTH * 3
         for _ in range(count):
-            world.put(b"a")
+            watched.put(b"a")
         assert [(await watch.next()).main for _ in range(count)] == list(range(2, count + 2))
 
 
 async def test_compaction_may_overtake_it() -> None:
-    world = World()
+    watched = WatchedStore()
     for _ in range(3):
-        world.put(b"a")
-    await world.compact(3)
-    with LocalWatch(world.hub, b"a", b"b", 2) as watch, pytest.raises(CompactedError):
+        watched.put(b"a")
+    await watched.compact(3)
+    with LocalWatch(watched.hub, b"a", b"b", 2) as watch, pytest.raises(CompactedError):
         await watch.next()
 
 
 async def test_it_ends_with_its_block() -> None:
-    world = World()
-    with LocalWatch(world.hub, b"a", b"b", 0):
-        assert not world.hub.is_unwatched
-    assert world.hub.is_unwatched
-    await quiet(world)
+    watched = WatchedStore()
+    with LocalWatch(watched.hub, b"a", b"b", 0):
+        assert not watched.hub.is_unwatched
+    assert watched.hub.is_unwatched
+    await quiet(watched)

@@ -1,0 +1,58 @@
+"""Who asks something of a node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Caller", "Internal"]
+
+
+class Caller(Protocol):
+    """
+    Who asks, and for how long: what every method of a node is told besides the request.
+
+    A call of a wire is its own caller, so that it costs nothing to have one.
+    """
+
+    @property
+    def user(self) -> str:
+        """The user that its token or certificate stands for, ``""`` for none."""
+
+    @property
+    def auth_revision(self) -> int:
+        """The revision of the users and roles as of which that was found out, 0 for none."""
+
+    @property
+    def certificate_name(self) -> str:
+        """The common name of its certificate, ``""`` without one."""
+
+    def peer(self) -> str:
+        """Return its address as gRPC writes it, such as ``ipv4:10.0.0.1:5000``."""
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds until it waits no longer, None if it has set no limit."""
+
+
+@dataclass(frozen=True)
+class Internal:
+    """
+    Work of the server itself, which nobody has to allow.
+
+    Attributes:
+        name: What it is, such as ``lease expiry``.
+
+    """
+
+    name: str
+    user: str = ""
+    auth_revision: int = 0
+    certificate_name: str = ""
+
+    def peer(self) -> str:
+        """Return its name in place of an address."""
+        return f"internal:{self.name}"
+
+    def time_remaining(self) -> float | None:
+        """Return None: it waits as long as it takes."""
+        return None

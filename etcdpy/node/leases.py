@@ -1,0 +1,141 @@
+"""Leases: grant, revoke, keep alive, look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from etcdpy.cooperative import DeferredReply, Steps, T, run
+from etcdpy.lease import Lease
+from etcdpy.mvcc import slices
+from etcdpy.node.caller import Caller
+from etcdpy.node.parts import Part, Parts
+from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb.wire import delimited, number
+
+__all__ = ["Leases"]
+
+
+class Leases(Part):
+    """The methods of a node that are about leases."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._keeper = parts.leases
+        self._expiry = parts.expiry
+        self._now = parts.clock.monotonic
+        self._admit_lease_grant = parts.admission.gate("lease_grant")
+        self._admit_lease_revoke = parts.admission.gate("lease_revoke")
+
+    def lease_grant(self, request: pb.LeaseGrantRequest, caller: Caller) -> DeferredReply:
+        """
+        Create a lease.
+
+        Returns:
+            An encoded LeaseGrantResponse, to be held back until the lease is durable.
+
+        """
+        self._admit_lease_grant(request, caller)
+        lease, sequence = self._keeper.grant(request.ID, request.TTL, self._now())
+        reply = self._headers.at(self._store.revision) + lease.fields
+        return DeferredReply(reply, self._log.until(sequence))
+
+    async def lease_revoke(self, request: pb.LeaseRevokeRequest, caller: Caller) -> DeferredReply:
+        """
+        End a lease and delete its keys.
+
+        Returns:
+            An encoded LeaseRevokeResponse, to be held back until that is durable.
+
+        Raises:
+            LeaseNotFoundError: If there is no such lease.
+
+        """
+        self._admit_lease_revoke(request, caller)
+        revision, sequence = await self._expiry.revoke(request.ID)
+        return DeferredReply(self._headers.at(revision), self._log.until(sequence))
+
+    def lease_keep_alive(
+        self, request: pb.LeaseKeepAliveRequest, caller: Caller
+    ) -> bytes | Coroutine[Any, Any, bytes]:
+        """
+        Renew a lease; one that is gone has TTL 0.
+
+        Returns:
+            An encoded LeaseKeepAliveResponse, or what leads to it if it has to wait.
+
+        """
+        # As in etcd, the revision is that of before the renewal.
+        header = self._headers.at(self._store.durable_revision)
+        lease = self._keeper.renew_at_once(request.ID, self._now())
+        if lease is not None:
+            return header + lease.fields
+        return self._renew(request.ID, header)
+
+    async def _renew(self, lease_id: int, header: bytes) -> bytes:
+        keeper, now = self._keeper, self._now()
+        lease = keeper.lessor.get(lease_id)
+        if lease is not None and lease.deadline > now:
+            sequence = keeper.renew(lease, now)
+            if sequence is not None and (durable := self._log.until(sequence)):
+                await durable
+            return header + lease.fields
+        if lease is not None:
+            # It has run out and is about to be revoked: there is no way back.
+            await self._expiry.ended(lease)
+        await self._settled()  # a crash could still bring it back
+        return header + number(2, lease_id)
+
+    async def lease_time_to_live(self, request: pb.LeaseTimeToLiveRequest, caller: Caller) -> bytes:
+        """
+        Tell how long a lease has, and its keys; TTL -1 if it does not exist.
+
+        Returns:
+            An encoded LeaseTimeToLiveResponse.
+
+        """
+        await self._settled()  # leases and their keys have no older state to look at
+        header = self._headers.at(self._store.durable_revision)
+        lease = self._keeper.lessor.get(request.ID)
+        if lease is None:
+            return header + number(2, request.ID) + number(3, -1)
+        left = int(lease.deadline - self._now())
+        reply = header + number(2, request.ID) + number(3, left) + number(4, lease.ttl)
+        if request.keys:
+            reply += await run(_keys([*self._store.attachments.keys_of(request.ID)]))
+        return reply
+
+    async def lease_leases(self, request: pb.LeaseLeasesRequest, caller: Caller) -> bytes:
+        """
+        List the leases, the one that runs out first at the head.
+
+        Returns:
+            An encoded LeaseLeasesResponse.
+
+        """
+        await self._settled()
+        header = self._headers.at(self._store.durable_revision)
+        return header + await run(_list([*self._keeper.lessor]))
+
+
+def _keys(keys: list[bytes]) -> Steps[bytes]:
+    """Encode the keys of a lease, in their order."""
+    ordered = yield from slices.sort(keys, key=bytes, descending=False, limit=None)
+    return (yield from _joined(ordered, lambda key: delimited(5, key)))
+
+
+def _list(leases: list[Lease]) -> Steps[bytes]:
+    """Encode the statuses of leases, in the order in which they run out."""
+    ordered = yield from slices.sort(
+        leases, key=lambda lease: lease.deadline, descending=False, limit=None
+    )
+    return (yield from _joined(ordered, lambda lease: delimited(2, number(1, lease.lease_id))))
+
+
+def _joined(items: list[T], encode: Callable[[T], bytes]) -> Steps[bytes]:
+    parts: list[bytes] = []
+    for count, chunk in enumerate(slices.chunks(items)):
+        if count:
+            yield
+        parts.append(b"".join(map(encode, chunk)))
+    return b"".join(parts)

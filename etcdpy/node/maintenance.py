@@ -1,0 +1,180 @@
+"""What an operator asks of a node."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+
+from etcdpy.cooperative import run
+from etcdpy.errors import BadLeaderTransfereeError, TooManySnapshotsError
+from etcdpy.gostd.durations import go_duration
+from etcdpy.gostd.sizes import human_size
+from etcdpy.node.caller import Caller
+from etcdpy.node.parts import Part, Parts
+from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.storage.pin import TooManyPinsError
+from etcdpy.version import ETCD_VERSION
+
+__all__ = ["Maintenance"]
+
+logger = logging.getLogger(__name__)
+
+
+class Maintenance(Part):
+    """The methods of a node that are about itself."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._admit_alarm = parts.admission.gate("alarm")
+        self._admit_downgrade = parts.admission.gate("downgrade")
+
+    async def status(self, request: pb.StatusRequest, caller: Caller) -> pb.StatusResponse:
+        """Tell how the server is; sizes are in bytes."""
+        parts, store = self._parts, self._store
+        identity, target = self.identity, parts.versions.target
+        return pb.StatusResponse(
+            header=self.header(store.durable_revision),
+            version=ETCD_VERSION,
+            dbSize=parts.database.size(),
+            dbSizeInUse=parts.database.size_in_use(),
+            dbSizeQuota=parts.quota.limit,
+            leader=identity.member_id,
+            raftIndex=store.applied_index,
+            raftAppliedIndex=store.applied_index,
+            raftTerm=identity.raft_term,
+            storageVersion=parts.versions.storage,
+            downgradeInfo=pb.DowngradeInfo(enabled=target.enabled, targetVersion=target.version),
+            errors=[
+                f"memberID:{alarm.memberID} alarm:{pb.AlarmType.Name(alarm.alarm)}"
+                for alarm in parts.alarms.matching(pb.NONE)
+            ],
+        )
+
+    async def alarm(self, request: pb.AlarmRequest, caller: Caller) -> pb.AlarmResponse:
+        """
+        List alarms, or switch one on or off; returns when that is durable.
+
+        Raises:
+            InvalidAlarmActionError: If the action does not exist.
+
+        """
+        self._admit_alarm(request, caller)
+        alarms = self._parts.alarms
+        if request.action == pb.AlarmRequest.GET:
+            found = alarms.matching(request.alarm)
+        elif request.action == pb.AlarmRequest.ACTIVATE:
+            found = alarms.activate(request.memberID, request.alarm)
+        else:
+            found = alarms.deactivate(request.memberID, request.alarm)
+        revision = self._store.revision
+        await self._settled()
+        return pb.AlarmResponse(header=self.header(revision), alarms=found)
+
+    async def hash_kv(self, request: pb.HashKVRequest, caller: Caller) -> pb.HashKVResponse:
+        """
+        Hash the keys at a revision, in slices.
+
+        Raises:
+            CompactedError: If the revision was compacted away.
+            FutureRevisionError: If it is not there yet.
+
+        """
+        found = await run(self._parts.hasher.hash_keys(request.revision))
+        return pb.HashKVResponse(
+            header=self.header(self._store.durable_revision),
+            hash=found.hash,
+            compact_revision=found.compact_revision,
+            hash_revision=found.revision,
+        )
+
+    async def hash(self, request: pb.HashRequest, caller: Caller) -> pb.HashResponse:
+        """Hash all that is stored, but for what differs between the members of a cluster."""
+        found = await run(self._parts.hasher.hash_all())
+        return pb.HashResponse(header=self.header(self._store.durable_revision), hash=found)
+
+    async def defragment(
+        self, request: pb.DefragmentRequest, caller: Caller
+    ) -> pb.DefragmentResponse:
+        """
+        Give space that is not used to the disk again; the reply has no header.
+
+        Raises:
+            DefragmentError: If it cannot be done.
+            StoppedError: If the server ends.
+
+        """
+        await self._parts.database.defragment()
+        return pb.DefragmentResponse()
+
+    async def move_leader(
+        self, request: pb.MoveLeaderRequest, caller: Caller
+    ) -> pb.MoveLeaderResponse:
+        """
+        Leave the leadership where it is, with the only member; the reply has no header.
+
+        Raises:
+            BadLeaderTransfereeError: If it is to go to anybody else.
+
+        """
+        if request.targetID != self.identity.member_id:
+            raise BadLeaderTransfereeError
+        return pb.MoveLeaderResponse()
+
+    async def downgrade(self, request: pb.DowngradeRequest, caller: Caller) -> pb.DowngradeResponse:
+        """
+        Check, begin or cancel a downgrade of the cluster version.
+
+        Raises:
+            UnknownMethodError: If the action does not exist.
+            EtcdError: As ``Versions.validate`` has it.
+
+        """
+        self._admit_downgrade(request, caller)
+        versions = self._parts.versions
+        if request.action == pb.DowngradeRequest.VALIDATE:
+            versions.validate(request.version)
+        elif request.action == pb.DowngradeRequest.ENABLE:
+            versions.enable(request.version)
+        else:
+            versions.cancel()
+        revision, cluster = self._store.revision, versions.cluster.rpartition(".")[0]
+        await self._settled()
+        return pb.DowngradeResponse(header=self.header(revision), version=cluster)
+
+    async def snapshot(
+        self, request: pb.SnapshotRequest, caller: Caller
+    ) -> AsyncGenerator[pb.SnapshotResponse, None]:
+        """
+        Give the store as a file of etcd's, while it is written to.
+
+        Closing the iterator lets go of the snapshot.
+
+        Yields:
+            The file, piece by piece; the last has its checksum.
+
+        Raises:
+            TooManySnapshotsError: If too many are being sent already.
+            StorageError: If the store cannot give one.
+
+        """
+        now, version = self._parts.clock.monotonic, self._parts.versions.storage
+        began = now()
+        try:
+            snapshot = await self._parts.database.take_snapshot()
+        except TooManyPinsError as error:
+            raise TooManySnapshotsError from error
+        try:
+            fields: dict[str, object] = {
+                "total-bytes": snapshot.size,
+                "size": human_size(snapshot.size),
+                "storage-version": version,
+            }
+            logger.info("sending database snapshot to client", fields)
+            remaining = snapshot.size
+            async for blob in snapshot.chunks():
+                remaining = max(remaining - len(blob), 0)
+                yield pb.SnapshotResponse(remaining_bytes=remaining, blob=blob, version=version)
+        finally:
+            snapshot.close()
+        fields["took"] = go_duration(now() - began)
+        logger.info("successfully sent database snapshot to client", fields)

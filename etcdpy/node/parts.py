@@ -1,0 +1,128 @@
+"""What a node is made of, as the methods of its API see it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from etcdpy.clock import Clock
+from etcdpy.lease import LeaseKeeper
+from etcdpy.mvcc.hashing import Hasher
+from etcdpy.mvcc.replies import Headers
+from etcdpy.mvcc.store import Store
+from etcdpy.node.admission import Admission
+from etcdpy.node.alarms import Alarms
+from etcdpy.node.compactor import Compactor
+from etcdpy.node.lease_expiry import LeaseExpiry
+from etcdpy.node.membership import Identity, Membership
+from etcdpy.node.quota import Quota
+from etcdpy.node.slow_requests import SlowRequests
+from etcdpy.node.versions import Versions
+from etcdpy.node.writer import Writer
+from etcdpy.pb.rpc_pb2 import ResponseHeader
+from etcdpy.storage.snapshot import Snapshot
+from etcdpy.watch import Hub
+
+__all__ = ["Database", "Part", "Parts", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    What a node's methods have to know of the server's settings.
+
+    Attributes:
+        max_request_bytes: ``--max-request-bytes``, which streamed ranges are cut by as well.
+        max_message_bytes: The largest message that clients take; larger watch responses are
+            split for those that agree.
+        progress_interval: Seconds between the progress notifications of a watch.
+        max_learners: Learners there could be, if there could be other members.
+
+    """
+
+    max_request_bytes: int
+    max_message_bytes: int
+    progress_interval: float
+    max_learners: int = 1
+
+
+@dataclass(frozen=True)
+class Database:
+    """
+    The database as an operator sees it.
+
+    Attributes:
+        size: Returns its bytes, which the quota is compared with.
+        size_in_use: Returns the same without what waits for reuse.
+        defragment: Gives what waits for reuse back to the disk.
+        take_snapshot: Holds the store as it is, for whoever closes what it returns.
+
+    """
+
+    size: Callable[[], int]
+    size_in_use: Callable[[], int]
+    defragment: Callable[[], Awaitable[None]]
+    take_snapshot: Callable[[], Awaitable[Snapshot]]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """
+    Everything that the methods of a node work with.
+
+    Attributes:
+        store: The keys. Its commit log is that of all else that is written.
+        writer: Gives writes their turn.
+        slow: Is told how long KV requests took.
+
+    """
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    store: Store
+    writer: Writer
+    compactor: Compactor
+    hasher: Hasher
+    leases: LeaseKeeper
+    expiry: LeaseExpiry
+    hub: Hub
+    alarms: Alarms
+    quota: Quota
+    admission: Admission
+    membership: Membership
+    versions: Versions
+    headers: Headers
+    slow: SlowRequests = field(default_factory=SlowRequests)
+
+
+class Part:
+    """Some of a node's methods, with what they share."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        # Looked up once: the hot paths ask them for each request.
+        self._store = parts.store
+        self._log = parts.store.log
+        self._writer = parts.writer
+        self._headers = parts.headers
+
+    @property
+    def identity(self) -> Identity:
+        """Who this server is, as of now."""
+        return self._parts.membership.identity
+
+    def header(self, revision: int = 0) -> ResponseHeader:
+        """Return the header of a reply that names ``revision`` (0: none)."""
+        identity = self.identity
+        return ResponseHeader(
+            cluster_id=identity.cluster_id,
+            member_id=identity.member_id,
+            raft_term=identity.raft_term,
+            revision=revision,
+        )
+
+    async def _settled(self) -> None:
+        """Wait until the newest state, from which a request was judged, is durable."""
+        if unsettled := self._log.unsettled():
+            await unsettled
