@@ -16,6 +16,7 @@ from pathlib import Path
 
 import lmdb
 
+from etcdpy.cooperative import finish
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.datadir import DataDir
 from etcdpy.storage.defrag_copy import Copy
@@ -134,8 +135,7 @@ class Backend:
         while True:
             txn = self.begin()
             try:
-                for _ in txn.fill(batches, sequence):
-                    pass
+                finish(txn.fill(batches, sequence))
                 txn.commit()
                 break
             except MapFullError:

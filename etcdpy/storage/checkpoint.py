@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from etcdpy.clock import Clock
+from etcdpy.cooperative import Steps, run
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.errors import DiskFullError, StorageError
@@ -43,13 +45,13 @@ class Group(NamedTuple):
 
 class Checkpointer:
     """
-    LivenessLog groups into LMDB, oldest first, while the loop serves.
+    Moves groups into LMDB, oldest first, while the loop serves.
 
     Args:
         backend: Where they go.
         loop: The loop that calls everything here.
-        on_applied: Called on the loop when the backend shows these batches; works in as
-            many slices as it returns.
+        clock: Says when a full disk is looked at again.
+        on_applied: Returns steps which are run on the loop once the backend shows these batches.
         on_failure: Called on the loop, once, when it cannot go on.
         on_full: Called on the loop each time there is no room; nothing is lost, the journal
             has it all, and the checkpoint is tried again until there is.
@@ -60,7 +62,8 @@ class Checkpointer:
         self,
         backend: Backend,
         loop: asyncio.AbstractEventLoop,
-        on_applied: Callable[[list[Batch]], Iterable[None]],
+        clock: Clock,
+        on_applied: Callable[[list[Batch]], Steps[None]],
         on_failure: Callable[[StorageError], None],
         on_full: Callable[[], None] = lambda: None,
     ) -> None:
@@ -69,7 +72,10 @@ class Checkpointer:
         self._on_applied = on_applied
         self._on_failure = on_failure
         self._on_full = on_full
-        self._ending = asyncio.Event()
+        self._clock = clock
+        self._is_ending = False
+        # Set when the time has come to look at a full disk again, or waiting is over.
+        self._look_again = asyncio.Event()
         self._waiting: deque[Group] = deque()
         self._size = 0
         # The newest frame of the checkpoint under way, 0 if there is none.
@@ -103,7 +109,8 @@ class Checkpointer:
 
     def end_waiting(self) -> None:
         """Wait for room on the disk no more: what finds none is left to the journal."""
-        self._ending.set()
+        self._is_ending = True
+        self._look_again.set()
 
     async def catch_up(self) -> None:
         """
@@ -181,13 +188,12 @@ class Checkpointer:
         sequence = self._moving = groups[-1].sequence
         await self._write_when_room(batches, sequence)
         self._backend.refresh()
-        for _ in self._on_applied(batches):
-            await asyncio.sleep(0)
+        await run(self._on_applied(batches))
         self._backend.journal.release(sequence)
         self._moving = self._moving_size = 0
-        self._tell_reached(sequence)
+        self._resolve_up_to(sequence)
 
-    def _tell_reached(self, sequence: int) -> None:
+    def _resolve_up_to(self, sequence: int) -> None:
         for wanted, reached in self._awaited:
             if wanted <= sequence and not reached.done():
                 reached.set_result(None)
@@ -202,21 +208,27 @@ class Checkpointer:
             except StorageError as error:
                 # LMDB calls a write that the end of the disk cut short an I/O error.
                 full = isinstance(error, DiskFullError) or self._backend.disk_is_full()
-                if not full or self._ending.is_set():
+                if not full or self._is_ending:
                     raise
                 self._on_full()
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._ending.wait(), ROOM_CHECK_SECONDS)
+                await self._until_room_check()
+
+    async def _until_room_check(self) -> None:
+        self._look_again.clear()
+        timer = self._clock.wake_after(ROOM_CHECK_SECONDS, self._look_again.set)
+        try:
+            await self._look_again.wait()
+        finally:
+            timer.cancel()
 
     async def _write(self, batches: list[Batch], sequence: int) -> None:
-        run = self._loop.run_in_executor
-        txn = await run(self._thread, self._backend.begin)
+        on_thread = self._loop.run_in_executor
+        txn = await on_thread(self._thread, self._backend.begin)
         try:
-            for _ in txn.fill(batches, sequence):
-                await asyncio.sleep(0)
-            await run(self._thread, txn.commit)
+            await run(txn.fill(batches, sequence))
+            await on_thread(self._thread, txn.commit)
         except BaseException:
-            await run(self._thread, txn.abort)
+            await on_thread(self._thread, txn.abort)
             raise
 
     def _fail(self, error: StorageError) -> None:

@@ -22,8 +22,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from etcdpy.clock import Clock
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.batch import Batch, Durable
 from etcdpy.storage.checkpoint import DROP_BYTES, Checkpointer, Group
@@ -46,41 +47,48 @@ class _Waiting(NamedTuple):
     size: int
 
 
+class Served(Protocol):
+    """Whose changes are gathered: the store."""
+
+    def seal(self, batch: Batch) -> None:
+        """Add to a batch, about to be handed over, what is only known now."""
+
+    def made_durable(self, batch: Batch) -> None:
+        """Note that a batch is on the disk."""
+
+
 class GroupCommit(NewestView):
     """
-    Makes batches durable in order, and answers reads at the newest state.
+    Makes batches durable in order, and answers reads at the newest state: the ``CommitLog``.
 
     Args:
         backend: Where batches go. Its ``close`` stays with the caller.
         loop: The loop whose thread calls everything here.
-        on_durable: Called on the loop for each batch on disk, in order, before
-            its future is resolved.
-        on_failure: Called once, on the loop, when writing fails. From then on
-            nothing becomes durable: the server has to stop (etcd panics).
-        on_seal: Called on the loop with each batch about to be handed over, to add what
-            is only known then.
+        clock: Says when a full disk is looked at again.
+
+    Attributes:
+        on_durable: Called on the loop for each batch on disk, in order, before its future is
+            resolved.
+        on_failure: Called once, on the loop, when writing fails. From then on nothing becomes
+            durable: the server has to stop (etcd panics).
+        on_full: Called on the loop each time the disk is found full, while what was handed over
+            waits for room; set by who can do something about it.
+        failed: Why writing stopped, once it did.
 
     """
 
-    def __init__(
-        self,
-        backend: Backend,
-        loop: asyncio.AbstractEventLoop,
-        on_durable: Callable[[Batch], None],
-        on_failure: Callable[[StorageError], None] | None = None,
-        on_seal: Callable[[Batch], None] | None = None,
-    ) -> None:
+    def __init__(self, backend: Backend, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         super().__init__(backend, Batch(loop, 1))
         self._journal = backend.journal
         self._loop = loop
-        self._on_durable = on_durable
-        self._on_seal = on_seal
-        self._on_failure = on_failure
+        self.on_durable: list[Callable[[Batch], None]] = []
+        self.on_failure: Callable[[StorageError], None] | None = None
+        self.on_full: Callable[[], None] | None = None
+        self._seal: Callable[[Batch], None] | None = None
         self._flushing = False
         self._held = False
         self._prepared: RowColumns | None = None
         self._closed = False
-        #: Why writing stopped, once it did.
         self.failed: StorageError | None = None
         self._last_row = backend.last_row()
         # Handed over, not yet durable, oldest first.
@@ -88,11 +96,10 @@ class GroupCommit(NewestView):
         self._waiting_size = 0
         # The sequence of the newest durable batch; those that wait follow it without a gap.
         self._durable = 0
-        #: Called on the loop each time the disk is found full, while what was handed over
-        #: waits for room; set by who can do something about it.
-        self.on_full: Callable[[], None] | None = None
-        self._journal.on_full = lambda: self._tell(self._full)
-        self._checkpointer = Checkpointer(backend, loop, self._forget, self._fail, self._full)
+        self._journal.on_full = lambda: self._call_on_loop(self._full)
+        self._checkpointer = Checkpointer(
+            backend, loop, clock, self._forget, self._fail, self._full
+        )
         self._queue: SimpleQueue[Payload | None] = SimpleQueue()
         self._ended: asyncio.Future[None] = loop.create_future()
         # Whoever has it may write to the journal.
@@ -101,6 +108,11 @@ class GroupCommit(NewestView):
         self._thread.start()
 
     # The loop's side.
+
+    def serve(self, served: Served) -> None:
+        """Let a store seal each batch, and be the first to know that it is durable."""
+        self._seal = served.seal
+        self.on_durable.insert(0, served.made_durable)
 
     def flush_soon(self) -> None:
         """
@@ -219,8 +231,8 @@ class GroupCommit(NewestView):
         if self._held or not batch:
             return
         prepared, self._prepared = self._prepared, None
-        if self._on_seal is not None:
-            self._on_seal(batch)
+        if self._seal is not None:
+            self._seal(batch)
         self.batch = Batch(self._loop, batch.sequence + 1)
         self.batch.revision = batch.revision
         if self.failed is not None:
@@ -285,7 +297,8 @@ class GroupCommit(NewestView):
         done = [self._waiting.popleft() for _ in range(count)]
         self._durable = done[-1].batch.sequence
         for batch, _ in done:
-            self._on_durable(batch)
+            for listener in self.on_durable:
+                listener(batch)
             if not batch.durable.done():
                 batch.durable.set_result(None)
         batches = [batch for batch, _ in done]
@@ -305,8 +318,8 @@ class GroupCommit(NewestView):
         self._journal.give_up()
         while self._waiting:
             _fail(self._waiting.popleft().batch, error)
-        if self._on_failure is not None:
-            self._on_failure(error)
+        if self.on_failure is not None:
+            self.on_failure(error)
 
     # The committer thread's side.
 
@@ -319,16 +332,16 @@ class GroupCommit(NewestView):
                 with self._writing:
                     self._write(group)
         except StorageError as error:
-            self._tell(self._fail, error)
+            self._call_on_loop(self._fail, error)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing is durable
-            self._tell(self._fail, StorageError(f"cannot write the journal: {error!r}"))
-        self._tell(self._ended.set_result, None)
+            self._call_on_loop(self._fail, StorageError(f"cannot write the journal: {error!r}"))
+        self._call_on_loop(self._ended.set_result, None)
 
     def _write(self, group: list[Payload]) -> None:
         if group:
             if self._journal.full:
-                self._tell(self._checkpointer.hurry)
-            self._tell(self._finish, self._journal.append(group), len(group))
+                self._call_on_loop(self._checkpointer.hurry)
+            self._call_on_loop(self._finish, self._journal.append(group), len(group))
         if self._queue.empty():
             self._journal.prepare_ahead()
 
@@ -343,12 +356,10 @@ class GroupCommit(NewestView):
             payload = self._queue.get()
         return group, True
 
-    def _tell(self, callback: Callable[..., None], *args: object) -> None:
-        try:
+    def _call_on_loop(self, callback: Callable[..., None], *args: object) -> None:
+        # The loop may be closed: then nobody is left to hear of it.
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)
-        except RuntimeError:
-            # The loop is closed: nobody is left to be told.
-            return
 
 
 def _failed(error: StorageError, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:

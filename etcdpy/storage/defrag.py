@@ -24,13 +24,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from etcdpy.clock import Clock, stopwatch
 from etcdpy.errors import DefragmentError, StoppedError
 from etcdpy.gostd.durations import go_duration
 from etcdpy.gostd.sizes import human_size
@@ -62,19 +62,19 @@ class Defragmenter:
     Args:
         commits: What writes to the database.
         backend: The database.
-        settle: Waits until nothing is at work that empties pages. Safe to cancel.
+        clock: Ends a final round that takes too long.
+
+    Attributes:
+        settle: Waits until nothing is at work that empties pages, such as a compaction. Safe to
+            cancel; None: there is no such thing.
 
     """
 
-    def __init__(
-        self,
-        commits: GroupCommit,
-        backend: Backend,
-        settle: Callable[[], Coroutine[Any, Any, None]] | None = None,
-    ) -> None:
-        self._settle = settle
+    def __init__(self, commits: GroupCommit, backend: Backend, clock: Clock) -> None:
+        self.settle: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._commits = commits
         self._backend = backend
+        self._clock = clock
         self._running: asyncio.Task[None] | None = None
         self._process: CopyProcess | None = None
         # Why what goes on is not to go on, and what it waits for that a full disk may hold up.
@@ -145,8 +145,8 @@ class Defragmenter:
 
     async def _move(self, worker: _Worker, fields: dict[str, object]) -> None:
         directory = self._backend.directory
-        if self._settle is not None:
-            await self._unless_given_up(self._settle())
+        if self.settle is not None:
+            await self._unless_given_up(self.settle())
         await self._unless_given_up(self._commits.checkpoint())
         _require_room(self._backend)
         place = await worker.run(directory.place_for_copy)
@@ -158,10 +158,10 @@ class Defragmenter:
                 async with AsyncExitStack() as held:
                     hold = held.enter_async_context(self._commits.checkpoints_held())
                     await self._unless_given_up(hold)
-                    began = time.monotonic()
+                    began = stopwatch()
                     await self._copy_rest(worker, process)
                     await self._swap(worker, place)
-                    fields["checkpoints-held"] = go_duration(time.monotonic() - began)
+                    fields["checkpoints-held"] = go_duration(stopwatch() - began)
             finally:
                 self._process = None
                 process.kill()
@@ -173,15 +173,15 @@ class Defragmenter:
     async def _copy(self, worker: _Worker, process: CopyProcess) -> None:
         for _ in range(MOST_ROUNDS):
             self._check_wanted()
-            began = time.monotonic()
+            began = stopwatch()
             await worker.run(process.catch_up)
-            if time.monotonic() - began <= SHORT_ROUND:
+            if stopwatch() - began <= SHORT_ROUND:
                 return
 
     async def _copy_rest(self, worker: _Worker, process: CopyProcess) -> None:
         self._check_wanted()
         why = "the last round of copying takes too long"
-        limit = asyncio.get_running_loop().call_later(LONGEST_HOLD, self.give_up, why)
+        limit = self._clock.wake_after(LONGEST_HOLD, self.give_up, why)
         try:
             await worker.run(process.catch_up)
             await worker.run(process.close)
@@ -270,7 +270,7 @@ def _require_room(backend: Backend) -> None:
 @contextmanager
 def _reported(backend: Backend) -> Iterator[dict[str, object]]:
     """Log sizes before and after; the block may add fields (etcd: ``backend.defrag``)."""
-    began = time.monotonic()
+    began = stopwatch()
     size, in_use = backend.size(), backend.size_in_use()
     path = str(backend.directory.lmdb)
     logger.info("defragmenting", {"path": path, **_sizes(backend)})
@@ -279,7 +279,7 @@ def _reported(backend: Backend) -> Iterator[dict[str, object]]:
     fields: dict[str, object] = {"path": path, **_sizes(backend)}
     fields["current-db-size-bytes-diff"] = backend.size() - size
     fields["current-db-size-in-use-bytes-diff"] = backend.size_in_use() - in_use
-    fields["took"] = go_duration(time.monotonic() - began)
+    fields["took"] = go_duration(stopwatch() - began)
     logger.info("finished defragmenting directory", fields | more)
 
 

@@ -197,6 +197,7 @@ class Environment:
             if status.st_nlink == 0:
                 for size in range(status.st_size - FREED_AT_ONCE, 0, -FREED_AT_ONCE):
                     os.ftruncate(self._descriptor, size)
+                    # For real: it is the disk that needs the pause, and this is a thread.
                     self._hurry.wait(FREE_PAUSE)
         finally:
             os.close(self._descriptor)

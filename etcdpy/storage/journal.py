@@ -38,12 +38,12 @@ import os
 import secrets
 import struct
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from etcdpy.clock import stopwatch
 from etcdpy.storage.datadir import PRIVATE_FILE, sync_directory
 from etcdpy.storage.errors import DataDirError, DiskFullError, StorageError
 
@@ -197,14 +197,14 @@ class Journal:
         return b"".join((_U32.pack(crc), counted, *[data for data, _ in payloads]))
 
     def _write(self, frame: bytes) -> None:
-        start = time.perf_counter()
+        start = stopwatch()
         segment = self._segments[self._current]
         segment.write(frame, self._offset)
         self._offset += len(frame)
         self._sequence += 1
         segment.last = self._sequence
         if len(frame) <= SMALL_WRITE:
-            self._note_pace(time.perf_counter() - start)
+            self._note_pace(stopwatch() - start)
 
     def _note_pace(self, seconds: float) -> None:
         seconds = min(seconds, LONGEST_PACE)
@@ -244,6 +244,7 @@ class Journal:
             except DiskFullError:
                 self.on_full()
                 with self._changed:
+                    # For real: a thread that waits for a disk has no loop to be woken on.
                     self._changed.wait_for(self._is_over, ROOM_CHECK_SECONDS)
                     if self._is_over():
                         raise

@@ -9,13 +9,11 @@ why a thread of its own would be slower, and stop the loop for longer.
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from hashlib import sha256
-from typing import TypeVar
 
+from etcdpy.cooperative import paced
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.bolt_write import BoltWriter
 from etcdpy.storage.buckets import Bucket
@@ -26,8 +24,6 @@ from etcdpy.storage.pin import Pin
 SLICE_SECONDS = 0.001
 #: What a message has. (etcd: ``snapshotSendBufferSize``)
 CHUNK_BYTES = 32 << 10
-
-_T = TypeVar("_T")
 
 
 class Snapshot:
@@ -53,7 +49,7 @@ class Snapshot:
 
         """
         checksum = sha256()
-        async for chunk in _paced(_rechunked(self._writer.pages(), CHUNK_BYTES)):
+        async for chunk in paced(_rechunked(self._writer.pages(), CHUNK_BYTES), SLICE_SECONDS):
             checksum.update(chunk)
             yield chunk
         yield checksum.digest()
@@ -76,22 +72,12 @@ async def take_snapshot(log: GroupCommit, backend: Backend) -> Snapshot:
     pin = backend.pin()
     try:
         writer = BoltWriter({b.value.encode(): partial(pin.items, b) for b in Bucket})
-        async for _ in _paced(writer.measure()):
+        async for _ in paced(writer.measure(), SLICE_SECONDS):
             pass
     except BaseException:
         pin.close()
         raise
     return Snapshot(pin, writer)
-
-
-async def _paced(steps: Iterable[_T]) -> AsyncIterator[_T]:
-    """Go on with ``steps`` for a slice at a time, letting others run in between."""
-    began = time.perf_counter()
-    for step in steps:
-        yield step
-        if time.perf_counter() - began >= SLICE_SECONDS:
-            await asyncio.sleep(0)
-            began = time.perf_counter()
 
 
 def _rechunked(pages: Iterator[bytes], size: int) -> Iterator[bytes]:

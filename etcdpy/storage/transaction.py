@@ -18,6 +18,7 @@ from typing import Protocol
 
 import lmdb
 
+from etcdpy.cooperative import Steps
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.errors import DiskFullError, StorageError
 
@@ -65,9 +66,9 @@ class WriteTransaction:
         with _translated():
             self._txn = env.begin(write=True, db=databases[Bucket.KEY])
 
-    def fill(self, batches: Iterable[WriteSet], sequence: int) -> Iterator[None]:
+    def fill(self, batches: Iterable[WriteSet], sequence: int) -> Steps[None]:
         """
-        Apply batches up to journal frame ``sequence``, one slice for each item asked for.
+        Apply batches up to journal frame ``sequence``, one slice in each step.
 
         Raises:
             MapFullError: If there is no room; ``abort``, enlarge, and start over.
@@ -93,7 +94,7 @@ class WriteTransaction:
         """Undo everything. Safe after a failed ``commit``."""
         self._txn.abort()
 
-    def _append(self, rows: Mapping[bytes, bytes]) -> Iterator[None]:
+    def _append(self, rows: Mapping[bytes, bytes]) -> Steps[None]:
         if not rows:
             return
         cursor = self._txn.cursor()
@@ -107,13 +108,13 @@ class WriteTransaction:
             appended += added
             yield
 
-    def _drop(self, row_keys: list[bytes]) -> Iterator[None]:
+    def _drop(self, row_keys: list[bytes]) -> Steps[None]:
         for start in range(0, len(row_keys), SLICE_ROWS):
             for row_key in row_keys[start : start + SLICE_ROWS]:
                 self._txn.delete(row_key)
             yield
 
-    def _put(self, puts: Mapping[tuple[Bucket, bytes], bytes | None]) -> Iterator[None]:
+    def _put(self, puts: Mapping[tuple[Bucket, bytes], bytes | None]) -> Steps[None]:
         for number, ((bucket, key), value) in enumerate(puts.items(), 1):
             if value is None:
                 self._txn.delete(key, db=self._databases[bucket])

@@ -17,6 +17,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from etcdpy.cooperative import Steps
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
@@ -125,8 +126,8 @@ class NewestView:
         for place in batch.puts:
             self._puts[place] = batch
 
-    def _forget(self, batches: Iterable[Batch]) -> Iterator[None]:
-        """Leave these batches to the backend, which shows them now; a slice for each item."""
+    def _forget(self, batches: Iterable[Batch]) -> Steps[None]:
+        """Leave these batches to the backend, which shows them now, in slices."""
         rows = self._rows
         for batch in batches:
             for number, row_key in enumerate(batch.rows, 1):

@@ -11,6 +11,7 @@ import random
 import sys
 from pathlib import Path
 
+from etcdpy.clock import SystemClock
 from etcdpy.storage import Backend, Batch, GroupCommit, checkpoint
 
 #: Small, so that a fraction of a second sees the journal come round and many checkpoints.
@@ -39,7 +40,8 @@ async def store(data_dir: Path, revision: int, *, fsync: bool) -> None:
         sys.stdout.flush()
 
     backend = Backend.open(data_dir, fsync=fsync, segment_bytes=SEGMENT_BYTES)
-    log = GroupCommit(backend, asyncio.get_running_loop(), report)
+    log = GroupCommit(backend, asyncio.get_running_loop(), SystemClock())
+    log.on_durable.append(report)
     going_on: set[asyncio.Future[None]] = set()
     while True:
         log.batch.rows[row_key(revision)] = value_of(revision)

@@ -10,6 +10,7 @@ from pathlib import Path
 from etcdpy.mvcc.restore import restore
 from etcdpy.mvcc.store import Store
 from etcdpy.storage import Backend, Batch, GroupCommit
+from etcdpy.testing import MovableClock
 
 
 @asynccontextmanager
@@ -24,20 +25,13 @@ async def opened_store(
 
     """
 
-    def tell(batch: Batch) -> None:
-        store.made_durable(batch)
-        if on_durable is not None:
-            on_durable(batch)
-
     backend = Backend.open(path, fsync=False)
-    log = GroupCommit(
-        backend,
-        asyncio.get_running_loop(),
-        on_durable=tell,
-        on_seal=lambda batch: store.seal(batch),
-    )
+    log = GroupCommit(backend, asyncio.get_running_loop(), MovableClock())
     store = Store(log)
     restore(store, log)
+    log.serve(store)
+    if on_durable is not None:
+        log.on_durable.append(on_durable)
     try:
         yield store, log
     finally:

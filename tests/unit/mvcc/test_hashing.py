@@ -17,7 +17,7 @@ from etcdpy.mvcc.store import CONSISTENT_INDEX, Store
 from etcdpy.node.compactor import Compactor
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.storage import Bucket
-from tests.support.clock import MovableClock
+from etcdpy.testing import MovableClock
 from tests.unit.mvcc.fake_log import Disk, FakeLog
 
 T = TypeVar("T")

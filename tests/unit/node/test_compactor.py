@@ -16,7 +16,7 @@ from etcdpy.mvcc.store import Store
 from etcdpy.node import compactor as compactor_module
 from etcdpy.node.compactor import Compactor, Ended
 from etcdpy.storage import Bucket, StorageError
-from tests.support.clock import MovableClock
+from etcdpy.testing import MovableClock
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import delete, new_store, put, settle, worked_example
 

@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from etcdpy.clock import Clock
 from etcdpy.storage import Backend, Batch, GroupCommit
+from etcdpy.testing import MovableClock
 
 T = TypeVar("T")
 
@@ -35,6 +37,11 @@ def batch_of(*revisions: int, value: bytes = b"value") -> Batch:
         batch.rows[row_key(revision)] = value
         batch.revision = revision
     return batch
+
+
+def open_log(backend: Backend, clock: Clock | None = None) -> GroupCommit:
+    """Return a log over an open backend; without a clock its time stands still."""
+    return GroupCommit(backend, asyncio.get_running_loop(), clock or MovableClock())
 
 
 def put(log: GroupCommit, revision: int, value: bytes = b"value") -> asyncio.Future[None]:
@@ -71,6 +78,19 @@ def disk_refusing_writes() -> Iterator[None]:
 async def soon(awaitable: Awaitable[T]) -> T:
     """Wait for what must happen; a test that would hang fails instead."""
     return await asyncio.wait_for(awaitable, 20)
+
+
+async def as_time_passes(clock: MovableClock, awaitable: Awaitable[T]) -> T:
+    """Wait for what needs some time of a clock, a second of which passes again and again."""
+    waiting = asyncio.ensure_future(awaitable)
+
+    async def is_done() -> None:
+        while not waiting.done():
+            await clock.advance(1)
+            await asyncio.sleep(0.001)  # The disk takes time that is not the clock's.
+
+    await soon(is_done())
+    return await waiting
 
 
 async def until(seen: Callable[[], bool]) -> None:

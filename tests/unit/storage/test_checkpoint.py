@@ -12,6 +12,7 @@ from etcdpy.storage.transaction import WriteTransaction
 from tests.unit.storage.material import (
     SEGMENT_BYTES,
     as_after_a_crash,
+    open_log,
     put,
     revisions_in,
     row_key,
@@ -34,7 +35,7 @@ async def backend(tmp_path: Path) -> AsyncIterator[Backend]:
 
 
 async def opened(backend: Backend) -> GroupCommit:
-    return GroupCommit(backend, asyncio.get_running_loop(), lambda batch: None)
+    return open_log(backend)
 
 
 async def test_a_little_waits_in_the_journal(backend: Backend) -> None:
@@ -84,9 +85,8 @@ async def test_a_checkpoint_that_fails_stops_the_log(
 
     monkeypatch.setattr(WriteTransaction, "commit", commit)
     failures: list[StorageError] = []
-    log = GroupCommit(
-        backend, asyncio.get_running_loop(), lambda batch: None, on_failure=failures.append
-    )
+    log = open_log(backend)
+    log.on_failure = failures.append
     await soon(put(log, 2, b"x" * 3000))
     await until(lambda: bool(failures))
     with pytest.raises(StorageError, match="no space left"):
@@ -143,11 +143,8 @@ async def test_journal_space_is_given_back_only_after_the_commit(
 
     monkeypatch.setattr(WriteTransaction, "commit", commit)
     durable_revisions: list[int] = []
-    log = GroupCommit(
-        backend,
-        asyncio.get_running_loop(),
-        lambda batch: durable_revisions.append(batch.revision),
-    )
+    log = open_log(backend)
+    log.on_durable.append(lambda batch: durable_revisions.append(batch.revision))
     written = []
     for revision in range(2, 100):
         written.append(put(log, revision, b"x" * 1000))

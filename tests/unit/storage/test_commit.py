@@ -14,6 +14,7 @@ from etcdpy.storage.journal import Journal, Payload
 from tests.unit.storage.material import (
     SEGMENT_BYTES,
     disk_refusing_writes,
+    open_log,
     put,
     revisions_in,
     row_key,
@@ -63,7 +64,10 @@ def started(
     on_durable: Callable[[Batch], None] = lambda batch: None,
     on_failure: Callable[[StorageError], None] | None = None,
 ) -> GroupCommit:
-    return GroupCommit(backend, asyncio.get_running_loop(), on_durable, on_failure)
+    log = open_log(backend)
+    log.on_durable.append(on_durable)
+    log.on_failure = on_failure
+    return log
 
 
 async def test_a_write_becomes_durable(log: GroupCommit) -> None:
@@ -251,11 +255,16 @@ async def test_unsettled_is_what_the_newest_change_waits_for(log: GroupCommit) -
 async def test_a_batch_is_sealed_once_just_before_it_is_handed_over(backend: Backend) -> None:
     sealed: list[dict[bytes, bytes]] = []
 
-    def seal(batch: Batch) -> None:
-        sealed.append(dict(batch.rows))
-        batch.puts[Bucket.META, b"term"] = b"7"
+    class Sealing:
+        def seal(self, batch: Batch) -> None:
+            sealed.append(dict(batch.rows))
+            batch.puts[Bucket.META, b"term"] = b"7"
 
-    log = GroupCommit(backend, asyncio.get_running_loop(), lambda batch: None, on_seal=seal)
+        def made_durable(self, batch: Batch) -> None:
+            return
+
+    log = open_log(backend)
+    log.serve(Sealing())
     put(log, 2)
     await soon(put(log, 3))
     assert [list(rows) for rows in sealed] == [[row_key(2), row_key(3)]]

@@ -8,16 +8,15 @@ with a prefix of what was written that has everything acknowledged by then.
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from etcdpy.storage import Backend, Bucket, GroupCommit, checkpoint
+from etcdpy.storage import Backend, Bucket, checkpoint
 from etcdpy.storage.journal import _Segment
 from etcdpy.storage.transaction import WriteTransaction
 from tests.unit.storage.crashes import Crash, Crashes
-from tests.unit.storage.material import as_after_a_crash, put, revisions_in, row_key, soon
+from tests.unit.storage.material import as_after_a_crash, open_log, put, revisions_in, row_key, soon
 
 SEGMENT_BYTES = 4 << 10
 WRITES = 40
@@ -38,7 +37,7 @@ def crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crashes:
 async def write_everything(data_dir: Path, crashes: Crashes) -> None:
     """Write revisions 2 to WRITES, deleting the one five before, and close."""
     backend = Backend.open(data_dir, segment_bytes=SEGMENT_BYTES)
-    log = GroupCommit(backend, asyncio.get_running_loop(), lambda batch: None)
+    log = open_log(backend)
     for revision in range(2, WRITES + 1):
         log.batch.puts[Bucket.META, b"consistent_index"] = b"%d" % revision
         if revision > 7:
@@ -106,7 +105,7 @@ async def test_work_goes_on_after_a_crash_in_any_write(tmp_path: Path, crashes: 
     torn = [crash for crash in crashes.seen if crash.step.startswith("in the middle")]
     for number, crash in enumerate(torn):
         backend = Backend.open(crash.left, segment_bytes=SEGMENT_BYTES)
-        log = GroupCommit(backend, asyncio.get_running_loop(), lambda batch: None)
+        log = open_log(backend)
         revisions = revisions_in(backend)
         for revision in range(100, 103):
             await soon(put(log, revision, b"again"))

@@ -15,12 +15,22 @@ from typing import Any
 import pytest
 
 from etcdpy.errors import DefragmentError, StoppedError
-from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError, checkpoint, datadir, defrag
+from etcdpy.storage import Backend, Bucket, StorageError, checkpoint, datadir, defrag
 from etcdpy.storage.defrag import Defragmenter, defragment_at_start
 from etcdpy.storage.defrag_process import CopyProcess
 from etcdpy.storage.errors import DataDirError, DiskFullError
 from etcdpy.storage.transaction import WriteTransaction
-from tests.unit.storage.material import batch_of, put, revisions_in, row_key, soon, until
+from etcdpy.testing import MovableClock
+from tests.unit.storage.material import (
+    as_time_passes,
+    batch_of,
+    open_log,
+    put,
+    revisions_in,
+    row_key,
+    soon,
+    until,
+)
 
 ROWS = 400
 VALUE = b"x" * 1000
@@ -33,9 +43,10 @@ class Store:
         self.path = path
         self.failures: list[StorageError] = []
         self.backend = Backend.open(path, fsync=False)
-        loop = asyncio.get_running_loop()
-        self.log = GroupCommit(self.backend, loop, lambda batch: None, self.failures.append)
-        self.defragmenter = Defragmenter(self.log, self.backend)
+        self.clock = MovableClock()
+        self.log = open_log(self.backend, self.clock)
+        self.log.on_failure = self.failures.append
+        self.defragmenter = Defragmenter(self.log, self.backend, self.clock)
         self.revision = 1
 
     async def fill(self) -> None:
@@ -242,8 +253,8 @@ async def test_a_pin_stays_on_the_old_file(store: Store) -> None:
 
 async def test_a_map_that_grew_goes_on_growing(tmp_path: Path) -> None:
     backend = Backend.open(tmp_path, map_size=1 << 18)
-    log = GroupCommit(backend, asyncio.get_running_loop(), lambda batch: None)
-    defragmenter = Defragmenter(log, backend)
+    log = open_log(backend)
+    defragmenter = Defragmenter(log, backend, MovableClock())
     for revision in range(2, 120):
         durable = put(log, revision, b"x" * 50_000)
         if revision % 40 == 0:
@@ -280,7 +291,8 @@ async def test_what_empties_pages_is_waited_for(store: Store) -> None:
     async def compaction() -> None:
         await compacted.wait()
 
-    defragmenter = Defragmenter(store.log, store.backend, compaction)
+    defragmenter = Defragmenter(store.log, store.backend, store.clock)
+    defragmenter.settle = compaction
     before = store.backend.size()
     task = asyncio.create_task(defragmenter.defragment())
     await soon(store.put())
@@ -297,7 +309,8 @@ async def test_the_end_of_the_server_does_not_wait_for_a_compaction(store: Store
     async def for_ever() -> None:
         await asyncio.Event().wait()
 
-    defragmenter = Defragmenter(store.log, store.backend, for_ever)
+    defragmenter = Defragmenter(store.log, store.backend, store.clock)
+    defragmenter.settle = for_ever
     task = asyncio.create_task(defragmenter.defragment())
     await asyncio.sleep(0)
     await soon(defragmenter.close())
@@ -392,7 +405,6 @@ async def test_a_checkpoint_without_room_is_not_waited_for(
     store: Store, monkeypatch: pytest.MonkeyPatch, hold_up_at: str
 ) -> None:
     """The room it waits for may be that which the copy takes."""
-    monkeypatch.setattr(checkpoint, "ROOM_CHECK_SECONDS", 0.01)
     full = threading.Event()
     commit = WriteTransaction.commit
 
@@ -419,7 +431,7 @@ async def test_a_checkpoint_without_room_is_not_waited_for(
             await soon(store.put(b"x" * 50_000))
     with pytest.raises(DefragmentError, match="no space left on device"):
         await soon(task)
-    await soon(store.log.checkpoint())
+    await as_time_passes(store.clock, store.log.checkpoint())
     store.check()
     await store.check_restart()
 
@@ -485,7 +497,6 @@ async def test_checkpoints_are_not_held_for_long(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(defrag, "SHORT_ROUND", 60)
-    monkeypatch.setattr(defrag, "LONGEST_HOLD", 0.01)
     copied = CopyProcess.catch_up
     killed = threading.Event()
     rounds: list[int] = []
@@ -504,7 +515,7 @@ async def test_checkpoints_are_not_held_for_long(
     monkeypatch.setattr(CopyProcess, "kill", kill)
     monkeypatch.setattr(CopyProcess, "catch_up", never_end)
     with pytest.raises(DefragmentError, match="takes too long"):
-        await soon(store.defragmenter.defragment())
+        await as_time_passes(store.clock, store.defragmenter.defragment())
     assert len(rounds) == 1
     store.check()
     await soon(store.put())

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from etcdpy.storage import Backend, Bucket, GroupCommit, checkpoint, datadir
+from etcdpy.storage import Backend, Bucket, checkpoint, datadir
 from etcdpy.storage.defrag import Defragmenter
 from etcdpy.storage.defrag_process import CopyProcess
 from etcdpy.storage.journal import _Segment
 from etcdpy.storage.transaction import WriteTransaction
+from etcdpy.testing import MovableClock
 from tests.unit.storage.crashes import Crash, Crashes
-from tests.unit.storage.material import put, revisions_in, row_key, soon
+from tests.unit.storage.material import open_log, put, revisions_in, row_key, soon
 
 SEGMENT_BYTES = 16 << 10
 KEPT = 20
@@ -51,8 +52,7 @@ class Writer:
     def __init__(self, data_dir: Path, crashes: Crashes) -> None:
         self._crashes = crashes
         self.backend = Backend.open(data_dir, segment_bytes=SEGMENT_BYTES, fsync=False)
-        loop = asyncio.get_running_loop()
-        self.log = GroupCommit(self.backend, loop, lambda batch: None)
+        self.log = open_log(self.backend)
         self.revision = 1
 
     async def write(self) -> None:
@@ -93,7 +93,7 @@ async def test_everything_acknowledged_is_there_after_a_crash_at_any_step(
     for _ in range(2 * KEPT):
         await writer.write()
     begin = len(crashes.seen)
-    defragmenter = Defragmenter(writer.log, writer.backend)
+    defragmenter = Defragmenter(writer.log, writer.backend, MovableClock())
     for _ in range(2):
         task = asyncio.create_task(defragmenter.defragment())
         while not task.done():
@@ -126,7 +126,7 @@ async def test_a_lock_file_of_the_old_database_beside_the_new_one_does_no_harm(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", replace_one)
-        await soon(Defragmenter(writer.log, writer.backend).defragment())
+        await soon(Defragmenter(writer.log, writer.backend, MovableClock()).defragment())
     assert [path.name for path in replaced] == ["data.mdb", "lock.mdb"]
     await writer.close()
     assert check(Crash("the start", tmp_path / "data", writer.revision)) == writer.revision

@@ -14,6 +14,8 @@ from etcdpy.mvcc.store import Store
 from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError, journal
 from etcdpy.storage.errors import DiskFullError
 from etcdpy.storage.transaction import WriteTransaction
+from etcdpy.testing import MovableClock
+from tests.unit.storage.material import as_time_passes, open_log
 
 
 class Disk:
@@ -24,7 +26,6 @@ class Disk:
         self._pwrite = os.pwrite
         monkeypatch.setattr(os, "pwrite", self._write)
         monkeypatch.setattr(journal, "ROOM_CHECK_SECONDS", 0.01)
-        monkeypatch.setattr("etcdpy.storage.checkpoint.ROOM_CHECK_SECONDS", 0.01)
 
     def _write(self, descriptor: int, data: bytes, offset: int) -> int:
         if self.full:
@@ -37,12 +38,13 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
-def started(path: Path, failures: list[StorageError]) -> tuple[Backend, GroupCommit, asyncio.Event]:
+def started(
+    path: Path, failures: list[StorageError], clock: MovableClock | None = None
+) -> tuple[Backend, GroupCommit, asyncio.Event]:
     """Return an open log and what is set when it tells of a full disk."""
     backend = Backend.open(path, fsync=False)
-    log = GroupCommit(
-        backend, asyncio.get_running_loop(), lambda batch: None, on_failure=failures.append
-    )
+    log = open_log(backend, clock)
+    log.on_failure = failures.append
     told = asyncio.Event()
     log.on_full = told.set
     return backend, log, told
@@ -98,10 +100,11 @@ async def test_a_checkpoint_is_tried_again_until_there_is_room(
         return commit(txn)
 
     failures: list[StorageError] = []
-    backend, log, told = started(tmp_path, failures)
+    clock = MovableClock()
+    backend, log, told = started(tmp_path, failures, clock)
     await put(log, b"k", b"1").durable
     monkeypatch.setattr(WriteTransaction, "commit", commit_later)
-    await log.checkpoint()
+    await as_time_passes(clock, log.checkpoint())
     assert told.is_set()
     assert backend.get(Bucket.META, b"k") == b"1"
     assert not failures

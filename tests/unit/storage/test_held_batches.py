@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError
+from etcdpy.storage import Backend, Batch, Bucket, StorageError
 from etcdpy.storage.record import RowColumns, encode
+from tests.unit.storage.material import open_log
 
 ROWS = st.dictionaries(st.binary(min_size=1, max_size=18), st.binary(max_size=300), max_size=30)
 
@@ -34,7 +35,7 @@ def test_rows_encoded_on_the_way_make_the_same_bytes(
 
 async def test_held_batch_is_handed_over_once_released(tmp_path: Path) -> None:
     backend = Backend.open(tmp_path, fsync=False)
-    log = GroupCommit(backend, asyncio.get_running_loop(), on_durable=lambda batch: None)
+    log = open_log(backend)
     batch = log.batch
     log.hold()
     for number in range(5):
@@ -56,9 +57,8 @@ async def test_held_batch_is_handed_over_once_released(tmp_path: Path) -> None:
 async def test_failed_store_acknowledges_nothing_more(tmp_path: Path) -> None:
     backend = Backend.open(tmp_path, fsync=False)
     told: list[StorageError] = []
-    log = GroupCommit(
-        backend, asyncio.get_running_loop(), on_durable=lambda batch: None, on_failure=told.append
-    )
+    log = open_log(backend)
+    log.on_failure = told.append
     batch = log.batch
     log.hold()
     batch.rows[b"row"] = b"half of it"

@@ -5,7 +5,6 @@ import os
 import re
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,7 +80,7 @@ def test_what_needs_another_segment_is_not_written_at_once(
 
 def test_the_pace_follows_small_writes(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 0.0008, 1.0, 1.0, 2.0, 7.0, 8.0, 9.0])
-    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr("etcdpy.storage.journal.stopwatch", lambda: next(clock))
     append(journal, b"first")
     assert journal.pace == pytest.approx(0.0008)
     append(journal, b"second")

@@ -11,7 +11,7 @@ from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError
 from etcdpy.storage.snapshot import CHUNK_BYTES, Snapshot, take_snapshot
 from tests.unit.mvcc.stalls import probed
 from tests.unit.storage.bolt_material import read_file
-from tests.unit.storage.material import disk_refusing_writes, put, row_key, soon
+from tests.unit.storage.material import disk_refusing_writes, open_log, put, row_key, soon
 
 #: In CPU seconds. A slice is a millisecond and a leaf's work; others would notice much more.
 LONGEST_STALL = 0.01
@@ -26,7 +26,7 @@ async def backend(tmp_path: Path) -> AsyncIterator[Backend]:
 
 @pytest.fixture
 async def log(backend: Backend) -> AsyncIterator[GroupCommit]:
-    log = GroupCommit(backend, asyncio.get_running_loop(), lambda batch: None)
+    log = open_log(backend)
     yield log
     await soon(log.close())
 
@@ -152,7 +152,7 @@ async def test_a_snapshot_that_nobody_takes_any_more_lets_go(
 
 
 async def test_a_log_that_has_failed_gives_no_snapshot(backend: Backend) -> None:
-    log = GroupCommit(backend, asyncio.get_running_loop(), lambda batch: None)
+    log = open_log(backend)
     with disk_refusing_writes(), pytest.raises(StorageError):
         await soon(put(log, 2))
     with pytest.raises(StorageError):

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from etcdpy.storage import Backend, Bucket, GroupCommit, RowMissingError, checkpoint
-from tests.unit.storage.material import put, row_key, soon
+from tests.unit.storage.material import open_log, put, row_key, soon
 
 
 @pytest.fixture
 async def log(tmp_path: Path) -> AsyncIterator[GroupCommit]:
     backend = Backend.open(tmp_path)
-    log = GroupCommit(backend, asyncio.get_running_loop(), lambda batch: None)
+    log = open_log(backend)
     yield log
     await soon(log.close())
     backend.close()
