@@ -28,7 +28,7 @@ class _Encoding:
 
     Attributes:
         parts: Some events each, with the position of the first.
-        whole: All, once somebody has asked.
+        whole: All of them, once that was asked for.
         pieces: The same in pieces, by the room that there is for one.
 
     """
@@ -110,7 +110,7 @@ class Body:
         """
         Let go of the events step by step, as freeing many takes a while, too; yield the work.
 
-        Nobody may ask for anything afterwards.
+        No method may be called afterwards.
         """
         events = self.events
         while len(events) > EVENTS_PER_STEP:

@@ -48,7 +48,7 @@ class Coalescer:
         self._known: dict[tuple[bytes, ...], bytes] = {}
 
     def add(self, watcher: Watcher) -> bool:
-        """Gather a watcher; return False if it has to be told by itself."""
+        """Gather a watcher; return False if it has to be notified by itself."""
         if self._most < 2 or watcher.wants_previous:
             return False
         watchers = self._by_stream.get(watcher.stream)
@@ -61,7 +61,7 @@ class Coalescer:
         return True
 
     def send(self) -> list[Watcher]:
-        """Send the event to all gathered; return those who have to be told by themselves."""
+        """Send the event to all gathered; return those that have to be notified by themselves."""
         left: list[Watcher] = []
         for stream, watchers in self._by_stream.items():
             if len(watchers) < 2 or not self._send(stream, watchers):
@@ -81,5 +81,5 @@ class Coalescer:
         if not stream.try_send_joined(joined):
             return False
         for watcher in watchers:
-            watcher.was_told = True
+            watcher.was_notified = True
         return True

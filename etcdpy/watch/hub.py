@@ -2,9 +2,9 @@
 The hub: every durable change to every watcher that watches it.
 
 A watcher is SYNCED, and then fed from here, or UNSYNCED, and then fed by ``Syncer`` from the
-history in the store. It starts behind if it asks for the past, and falls behind when its
-stream cannot take what it is sent; either way it comes back here once it has read all there
-is, in the same step of the loop, so that nothing is missed or told twice.
+history in the store. It starts unsynced if it asks for the past, and becomes so when its stream
+cannot take what it is sent; either way it comes back here once it has read all there is, in the
+same step of the loop, so that it misses nothing and gets nothing twice.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Iterable
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.storage.batch import Batch
+from etcdpy.storage.commit_log import RowSource
 from etcdpy.watch.backlog import Backlog
 from etcdpy.watch.matcher import Matcher
 from etcdpy.watch.notifier import Notifier
-from etcdpy.watch.scan import Rows
 from etcdpy.watch.syncer import Syncer
-from etcdpy.watch.watcher import State, Watcher
+from etcdpy.watch.watcher import Watcher, WatcherInput, WatcherState
 
 #: Watchers of streams that have ended, removed in one turn of the loop: about a millisecond.
 REMOVED_PER_TURN = 1024
@@ -32,50 +32,52 @@ class Hub:
 
     Args:
         store: Whose changes are watched.
-        rows: Its rows, for who asks for the past.
+        rows: Its rows, durable or not, for watchers that ask for the past.
         headers: Encodes the headers of responses.
         loop: The loop that calls everything here.
 
     """
 
-    def __init__(self, store: Store, rows: Rows, headers: Headers, loop: AbstractEventLoop) -> None:
+    def __init__(
+        self, store: Store, rows: RowSource, headers: Headers, loop: AbstractEventLoop
+    ) -> None:
         self.store = store
         self.headers = headers
         self.backlog = Backlog()
         self._loop = loop
         self._leaving: list[Watcher] = []
         self._synced: Matcher[Watcher] = Matcher()
-        self._notifier = Notifier(self._synced, store, headers, loop, self._fall_unsynced)
-        self._syncer = Syncer(store, rows, headers, self.backlog, loop, self._synced_again)
+        self._notifier = Notifier(self._synced, store, headers, loop, self._unsync)
+        self._syncer = Syncer(store, rows, headers, self.backlog, loop, self._sync)
 
     async def close(self) -> None:
-        """Tell nobody anything more."""
+        """Feed no watcher any more."""
         self._notifier.close()
         await self._syncer.close()
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody reads history; who waits for room does not."""
+        """Whether no watcher reads history; those whose stream is full do not."""
         return self._syncer.is_idle
 
     @property
     def is_unwatched(self) -> bool:
-        """Whether nobody is to be told of what happens next."""
+        """Whether no watcher is to be notified of what happens next."""
         return not len(self._synced)
 
     @property
-    def told_revision(self) -> int:
-        """The revision up to which all who are synced were told of everything."""
+    def notified_revision(self) -> int:
+        """The revision up to which all synced watchers have been notified of everything."""
         return self._notifier.revision
 
     def passed(self) -> Future[None] | None:
-        """Return what resolves when they were told of all that is durable now; None if so."""
+        """Return what resolves when they have been notified of all that is durable now, or None."""
         return self._notifier.passed()
 
     def publish(self, batch: Batch) -> None:
-        """Tell the watchers of a batch that has just become durable, or begin to."""
+        """Notify watchers of a batch that has just become durable, or begin to."""
         if not self.is_unwatched:
-            self._notifier.tell(batch)
+            self._notifier.notify(batch)
 
     # ---------------------------------------------------------------- watchers
 
@@ -85,21 +87,21 @@ class Hub:
         if watcher.start_revision == 0:
             watcher.next_revision = current + 1
         if watcher.next_revision > current:
-            self._synced_again(watcher)
+            self._sync(watcher)
         else:
             self._syncer.add((watcher,))
 
     def remove(self, watcher: Watcher) -> None:
         """Feed a watcher no more."""
-        if watcher.state is State.SYNCED:
+        if watcher.state is WatcherState.SYNCED:
             self._synced.remove(watcher.start, watcher.stop, watcher)
-        elif watcher.state is State.UNSYNCED:
+        elif watcher.state is WatcherState.UNSYNCED:
             self._syncer.remove(watcher)
-        watcher.state = State.GONE
+        watcher.move(WatcherInput.CANCEL)
 
     def remove_all(self, watchers: Iterable[Watcher]) -> None:
         """
-        Feed watchers no more: all of a stream that has ended, who may be very many.
+        Feed watchers no more: all of a stream that has ended, which may be very many.
 
         Some of them may still be fed for a few turns of the loop.
         """
@@ -117,15 +119,15 @@ class Hub:
             self._loop.call_soon(self._remove_some)
 
     def resume(self, watchers: Iterable[Watcher]) -> None:
-        """Go on with watchers that are behind: their stream can take more."""
+        """Go on with watchers that are unsynced: their stream can take more."""
         self._syncer.add(watchers)
 
-    def _synced_again(self, watcher: Watcher) -> None:
-        watcher.state = State.SYNCED
+    def _sync(self, watcher: Watcher) -> None:
+        watcher.move(WatcherInput.SYNC)
         self._synced.add(watcher.start, watcher.stop, watcher)
 
-    def _fall_unsynced(self, watcher: Watcher, revision: int) -> None:
+    def _unsync(self, watcher: Watcher, revision: int) -> None:
         self._synced.remove(watcher.start, watcher.stop, watcher)
-        watcher.state = State.UNSYNCED
+        watcher.move(WatcherInput.REFUSE)
         watcher.next_revision = revision
         watcher.stream.note_unsynced(watcher)

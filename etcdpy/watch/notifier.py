@@ -1,16 +1,16 @@
 """
-Telling synced watchers of what has become durable.
+The notifier: synced watchers get what has become durable.
 
-Little is told in the step of the loop in which it became durable. Much, such as a revision
-that deletes a hundred thousand keys, or a change of a key that as many watch, goes on in the
-turns that follow, and what becomes durable meanwhile waits behind it:
+Of little they are notified in the step of the loop in which it became durable. Much, such as a
+revision that deletes a hundred thousand keys, or a change of a key that as many watch, goes on
+in the turns that follow, and what becomes durable meanwhile waits behind it:
 
-    told                   the first job                the jobs behind it
+    notified               the first job                the jobs behind it
     ... ------------------|------- part of it ------->| ... | ... | durable revision
 
-A watcher that comes meanwhile, new or having caught up, has been told of all that is durable
-then, or does not want it: its ``next_revision`` says so, and every watcher is asked again when
-its response is ready. So nothing of a revision is ever told in part, or twice.
+A watcher that comes meanwhile, new or just synced, has been sent all that is durable then, or
+does not want it: its ``next_revision`` says so, and every watcher is looked at again when its
+response is ready. So no watcher gets a part of a revision, or a revision twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from etcdpy.watch.body import Body
 from etcdpy.watch.coalescer import Coalescer
 from etcdpy.watch.events import Event, key_of, revision_of
 from etcdpy.watch.matcher import Group, Matcher
-from etcdpy.watch.watcher import State, Watcher
+from etcdpy.watch.watcher import Watcher, WatcherState
 
 #: What is done in one turn of the loop: rows looked at, events encoded, responses sent. About
 #: a millisecond.
@@ -36,15 +36,15 @@ WORK_PER_TURN = 1024
 #: What waits is done in so many turns, however much it is: it cannot pile up without slowing
 #: down those who write.
 TURNS_BEHIND = 8
-#: Rows looked at at once; a batch of more is told in turns from the beginning.
+#: Rows looked at at once; a batch of more is worked through in turns from the beginning.
 ROWS_AT_ONCE = 512
 #: Work done between two looks at how much that is.
 WORK_PER_STEP = 128
 #: What it costs to look at an event, if nothing is done with it.
 COST_OF_LOOKING = 0.1
 
-#: Work that yields now and then how much it has done.
-Steps = Iterator[float]
+#: Something that does its work when iterated, and yields now and then how much that was.
+_Work = Iterator[float]
 
 #: An event, and the groups that watch its key.
 _Change = tuple[Event, list[Group[Watcher]]]
@@ -53,20 +53,28 @@ _Wanted = tuple[Group[Watcher], list[Event]]
 
 
 class _Job(NamedTuple):
-    """What is told one after the other; when it is done, so is all up to ``revision``."""
+    """
+    What watchers are notified of one after the other.
 
-    steps: Steps
-    work: float
+    Attributes:
+        work: Does it.
+        amount: How much that is, about.
+        revision: All up to this one has been sent when it is done.
+
+    """
+
+    work: _Work
+    amount: float
     revision: int
 
 
 class Notifier:
     """
-    Tells watchers, in order.
+    Notifies watchers of changes, in order.
 
     Args:
         watchers: Those that are synced; the others are passed over.
-        store: Whose changes are told.
+        store: Whose changes these are.
         headers: Encodes the headers of responses.
         loop: The loop that calls everything here.
         on_refused: Called with a watcher whose stream has no room, and the revision it missed.
@@ -89,30 +97,30 @@ class Notifier:
         self._jobs: deque[_Job] = deque()
         # Of the jobs behind the first.
         self._waiting: float = 0
-        self._told = 0
+        self._notified = 0
 
     @property
     def revision(self) -> int:
-        """The revision up to which all synced watchers have been told."""
-        return self._told if self._jobs else self._store.durable_revision
+        """The revision up to which all synced watchers have been notified."""
+        return self._notified if self._jobs else self._store.durable_revision
 
-    def tell(self, batch: Batch) -> None:
-        """Tell of a batch that has just become durable, or begin to."""
+    def notify(self, batch: Batch) -> None:
+        """Notify watchers of a batch that has just become durable, or begin to."""
         rows = batch.rows
         if len(rows) > ROWS_AT_ONCE:
-            self._add(self._tell_all(self._in_parts(rows.items())), len(rows), batch)
+            self._add(self._notify_all(self._in_parts(rows.items())), len(rows), batch)
             return
         changes = self._changes(rows.items())
         if not changes:
             return
-        work = sum([sum(map(len, groups)) for _, groups in changes])
-        if len(changes) == 1 and work <= WORK_PER_STEP and not self._jobs:
-            self._tell_few(*changes[0])
+        amount = sum([sum(map(len, groups)) for _, groups in changes])
+        if len(changes) == 1 and amount <= WORK_PER_STEP and not self._jobs:
+            self._notify_few(*changes[0])
         else:
-            self._add(self._tell_all((changes,)), work, batch)
+            self._add(self._notify_all((changes,)), amount, batch)
 
     def passed(self) -> Future[None] | None:
-        """Return what resolves when all that is durable now was told; None if it was."""
+        """Return what resolves when all that is durable now has been sent; None if it has."""
         if not self._jobs:
             return None
         future = self._loop.create_future()
@@ -120,34 +128,34 @@ class Notifier:
         return future
 
     def close(self) -> None:
-        """Tell no more."""
+        """Notify no watcher any more."""
         self._jobs.clear()
 
     # -------------------------------------------------------------------- in turns
 
-    def _add(self, steps: Steps, work: float, batch: Batch) -> None:
+    def _add(self, work: _Work, amount: float, batch: Batch) -> None:
         jobs = self._jobs
-        jobs.append(_Job(steps, work, batch.revision))
+        jobs.append(_Job(work, amount, batch.revision))
         if len(jobs) > 1:
-            self._waiting += work
+            self._waiting += amount
         else:
-            self._told = revision_of(next(iter(batch.rows))) - 1
+            self._notified = revision_of(next(iter(batch.rows))) - 1
             self._run()
 
     def _run(self) -> None:
         jobs = self._jobs
         left = max(WORK_PER_TURN, self._waiting / TURNS_BEHIND)
         while jobs:
-            for work in jobs[0].steps:
-                left -= work
+            for done in jobs[0].work:
+                left -= done
                 if left <= 0:
                     self._loop.call_soon(self._run)
                     return
-            self._told = jobs.popleft().revision
+            self._notified = jobs.popleft().revision
             if jobs:
-                self._waiting -= jobs[0].work
+                self._waiting -= jobs[0].amount
 
-    # --------------------------------------------------------------------- telling
+    # ------------------------------------------------------------------- notifying
 
     def _changes(self, rows: Iterable[tuple[bytes, bytes]]) -> list[_Change]:
         """Return the changes that anyone watches."""
@@ -161,37 +169,38 @@ class Notifier:
         return changes
 
     def _in_parts(self, rows: Iterable[tuple[bytes, bytes]]) -> Iterator[list[_Change]]:
-        """Yield the same in parts, until nobody watches anything."""
+        """Yield the same in parts, until no watcher is left."""
         remaining = iter(rows)
         while len(self._watchers) and (part := list(islice(remaining, WORK_PER_STEP))):
             yield self._changes(part)
 
-    def _tell_few(self, event: Event, groups: list[Group[Watcher]]) -> None:
-        """Tell few watchers of one change: what most batches come down to."""
-        # Fast path, measured: two thirds of the time where nothing is in the processor's caches.
+    def _notify_few(self, event: Event, groups: list[Group[Watcher]]) -> None:
+        """Notify few watchers of one change: what most batches come down to."""
+        # Fast path (bench: watch fan-out): two thirds of the time where nothing is in the
+        # processor's caches.
         revision = event.main
         header = self._headers.at(revision)
         body = Body([event], self._store)
-        told: list[Watcher] = []
+        notified: list[Watcher] = []
         for group in groups:
             for watcher in tuple(group):
                 if not watcher.wants(event):
                     continue
                 if watcher.stream.try_send(watcher, header, body):
-                    told.append(watcher)
+                    notified.append(watcher)
                 else:
                     self._on_refused(watcher, revision)
-        for watcher in told:
+        for watcher in notified:
             watcher.stream.flush()
 
-    def _tell_all(self, parts: Iterable[list[_Change]]) -> Steps:
-        """Tell of changes, in order, those of one revision together."""
+    def _notify_all(self, parts: Iterable[list[_Change]]) -> _Work:
+        """Notify watchers of changes, in order, those of one revision coalescer."""
         revision = 0
         wanted: dict[int, _Wanted] = {}
         for changes in parts:
             for event, groups in changes:
                 if event.main != revision:
-                    yield from self._tell_revision(revision, wanted)
+                    yield from self._notify_of(revision, wanted)
                     revision, wanted = event.main, {}
                 for group in groups:
                     known = wanted.get(id(group))
@@ -200,16 +209,18 @@ class Notifier:
                     else:
                         known[1].append(event)
             yield WORK_PER_STEP
-        yield from self._tell_revision(revision, wanted)
+        yield from self._notify_of(revision, wanted)
 
-    def _tell_revision(self, revision: int, wanted: dict[int, _Wanted]) -> Steps:
-        header = self._headers.at(revision)
+    def _notify_of(self, revision: int, wanted: dict[int, _Wanted]) -> _Work:
+        # Fast path (bench: watch fan-out): each watcher that has no wishes of its own is looked
+        # at, gathered and counted, and nothing else.
+        header, synced = self._headers.at(revision), WatcherState.SYNCED
         for group, events in wanted.values():
             everything = Body(events, self._store)
             filtered: dict[tuple[bool, bool], Body | None] = {}
-            # Who joins the group from now on has no need of it.
+            # A watcher that joins the group from now on has no need of these.
             members = list(group)
-            together = Coalescer(header, everything, len(members))
+            coalescer = Coalescer(header, everything, len(members))
             sent = 0
             for watcher in members:
                 body: Body | None = everything
@@ -219,16 +230,16 @@ class Notifier:
                     continue
                 if body.is_long:
                     yield from body.prepare(watcher.wants_previous)
-                if watcher.state is not State.SYNCED or watcher.next_revision > revision:
+                if watcher.state is not synced or watcher.next_revision > revision:
                     continue
-                if body is not everything or not together.add(watcher):
+                if body is not everything or not coalescer.add(watcher):
                     self._send(watcher, header, body)
                 sent += 1
                 if sent % WORK_PER_STEP == 0:
-                    for left in together.send():
+                    for left in coalescer.send():
                         self._send(left, header, everything)
                     yield WORK_PER_STEP
-            for left in together.send():
+            for left in coalescer.send():
                 self._send(left, header, everything)
             for body in (everything, *filtered.values()):
                 if body is not None:
@@ -258,8 +269,8 @@ class Notifier:
         return known[kind]
 
 
-def _resolve(future: Future[None]) -> Steps:
-    """Do no work, but note that it was this job's turn."""
+def _resolve(future: Future[None]) -> _Work:
+    """Resolve a future: work that is none, and was in its place among the others."""
     if not future.done():
         future.set_result(None)
     yield from ()

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from etcdpy.watch.backlog import Backlog
 
-#: Bytes that may wait for one client. A stream that holds more takes no events, whose
-#: watchers fall behind, and no requests.
+#: Bytes that may wait for one client. A stream that holds more takes no requests and no events:
+#: its watchers become unsynced.
 QUEUE_BYTES = 1 << 20
 #: What keeping a response costs besides its bytes.
 RESPONSE_OVERHEAD = 150
@@ -140,7 +140,7 @@ class Output:
             await self._room
 
     def close(self) -> None:
-        """Forget everything, and all that comes."""
+        """Forget everything that waits, and drop all that is sent from now on."""
         self._is_closed = True
         self._try_write = _forget
         self._queue = None
@@ -161,5 +161,5 @@ class Output:
 
 
 def _forget(_start: bytes, _body: bytes) -> bool:
-    """Take a response that nobody is there for."""
+    """Drop a response, whose client has gone."""
     return True

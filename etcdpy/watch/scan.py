@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable
 
+from etcdpy.cooperative import Steps
 from etcdpy.mvcc.revision import row_key
 from etcdpy.mvcc.store import Store
+from etcdpy.storage.commit_log import RowSource
 from etcdpy.watch.events import Event
 from etcdpy.watch.matcher import Matcher
 from etcdpy.watch.reading import Reading
@@ -19,23 +19,12 @@ WORK_PER_SLICE = 256
 BYTES_PER_SCAN = 32 << 20
 
 
-class Rows(Protocol):
-    """Where history is read; ``storage.GroupCommit`` is the real one."""
-
-    def scan_rows(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """
-        Iterate over the rows of [start, stop), durable or not, in order.
-
-        The caller may pause; rows written meanwhile are given, too.
-        """
-
-
 class Readers:
     """
     Watchers that want the same, from the same revision on.
 
     Attributes:
-        watchers: They.
+        watchers: All of them.
         range: Where the keys they watch start and stop.
         reading: What they have collected.
 
@@ -54,13 +43,18 @@ class Scan:
     """
     Collects what some watchers have missed.
 
+    Args:
+        store: Whose history it is.
+        rows: The rows of that history, durable or not; those written while it is read as well.
+        watchers: Those to collect for.
+
     Attributes:
         readers: The watchers, those that want the same together.
         begin: The first revision that any of them wants.
 
     """
 
-    def __init__(self, store: Store, rows: Rows, watchers: Iterable[Watcher]) -> None:
+    def __init__(self, store: Store, rows: RowSource, watchers: Iterable[Watcher]) -> None:
         self._store = store
         self._rows = rows
         self._matcher: Matcher[Readers] = Matcher()
@@ -81,13 +75,13 @@ class Scan:
         self.readers = list(together.values())
         self.begin = min(it.watchers[0].next_revision for it in self.readers)
 
-    async def run(self) -> int:
+    def collect(self) -> Steps[int]:
         """
         Collect everything from ``begin`` on, which has to be pinned.
 
         Returns:
-            The last revision looked at; who has no room for more has come less far. If it is
-            the durable one, it is so in this very step of the loop.
+            The last revision looked at; readers that have no room for more have come less far.
+            If it is the durable one, it is so in this very step of the loop.
 
         """
         reached = self.begin - 1
@@ -107,12 +101,12 @@ class Scan:
                 work += 1 + taken
                 if work >= WORK_PER_SLICE:
                     work = 0
-                    await asyncio.sleep(0)
+                    yield
             reached = newest
         return reached
 
     def _hand_out(self, event: Event) -> int:
-        """Give an event to those who want it; return how many there were."""
+        """Give an event to the readers that want it; return how many did."""
         taken = 0
         for group in self._matcher.groups(event.key):
             for readers in list(group):

@@ -8,7 +8,7 @@ from etcdpy.pb.wire import delimited, number
 from etcdpy.watch.body import Body
 from etcdpy.watch.hub import Hub
 from etcdpy.watch.output import Output, Writer
-from etcdpy.watch.watcher import State, Watcher
+from etcdpy.watch.watcher import Watcher, WatcherState
 
 #: The watch id of a response that is about no watcher, or about all of them.
 NO_WATCHER = -1
@@ -65,7 +65,7 @@ class WatchStream:
         self.output.push(self._now() + number(2, NO_WATCHER) + _CREATED + _CANCELED + cause)
 
     def cancel(self, watch_id: int) -> None:
-        """End a watcher and confirm it; an unknown one is met with silence, as etcd does."""
+        """End a watcher and confirm that; etcd meets an unknown one with silence, and so do we."""
         watcher = self.watchers.pop(watch_id, None)
         if watcher is None:
             return
@@ -96,25 +96,25 @@ class WatchStream:
 
     def _resume(self) -> None:
         if self._unsynced:
-            behind, self._unsynced = self._unsynced, {}
-            self._hub.resume(behind)
+            unsynced, self._unsynced = self._unsynced, {}
+            self._hub.resume(unsynced)
 
     def try_send(self, watcher: Watcher, header: bytes, body: Body) -> bool:
         """Send events that belong together to a watcher, unless the stream is full."""
         start = header + watcher.id_field
         output = self.output
         previous = watcher.wants_previous
-        # Fast path: what nearly every response is.
+        # Fast path (bench: watch fan-out): what nearly every response is.
         if (
             not previous
             and len(body.events) == 1
             and output.try_write(start, body.events[0].field())
         ):
-            watcher.was_told = True
+            watcher.was_notified = True
             return True
         if output.is_full:
             return False
-        watcher.was_told = True
+        watcher.was_notified = True
         if watcher.fragments and len(body.events) > 1:
             self._send_fragments(start, body, previous)
         else:
@@ -144,33 +144,33 @@ class WatchStream:
         self.output.flush()
 
     def send_compacted(self, watcher: Watcher, revision: int) -> None:
-        """Tell that a watcher's history was compacted away; its id stays taken."""
+        """Send that a watcher's history was compacted away; its id stays taken."""
         header = self._hub.headers.at(0)
         self.output.push(header + watcher.id_field + _CANCELED + number(5, revision))
 
     # ---------------------------------------------------------------- progress
 
     def send_progress(self) -> None:
-        """Tell how far all watchers have come; nothing if one of them is not that far."""
-        told = self._hub.told_revision
-        if self.watchers and all(_has_come(it, told) for it in self.watchers.values()):
-            self.output.push(self._hub.headers.at(told) + number(2, NO_WATCHER))
+        """Send how far all watchers have come; nothing if one of them is not that far."""
+        notified = self._hub.notified_revision
+        if self.watchers and all(_has_come(it, notified) for it in self.watchers.values()):
+            self.output.push(self._hub.headers.at(notified) + number(2, NO_WATCHER))
 
     def tick(self) -> None:
-        """Tell each quiet watcher that wants to know how far it has come."""
-        told = self._hub.told_revision
-        header = self._hub.headers.at(told)
+        """Send each quiet watcher that wants to know how far it has come."""
+        notified = self._hub.notified_revision
+        header = self._hub.headers.at(notified)
         for watcher in self.watchers.values():
             if watcher.wants_progress:
-                # Who does not read is told no more (etcd: a full queue drops it, too).
-                if not (watcher.was_told or self.is_full) and _has_come(watcher, told):
+                # A client that does not read gets none (etcd: a full queue drops it, too).
+                if not (watcher.was_notified or self.is_full) and _has_come(watcher, notified):
                     self.output.push(header + watcher.id_field)
-                watcher.was_told = False
+                watcher.was_notified = False
 
     def _now(self) -> bytes:
         return self._hub.headers.at(self._hub.store.durable_revision)
 
 
 def _has_come(watcher: Watcher, revision: int) -> bool:
-    """Whether a watcher has been told of everything up to a revision, and that concerns it."""
-    return watcher.state is State.SYNCED and watcher.start_revision <= revision
+    """Tell whether a watcher was notified of all up to a revision, and that concerns it."""
+    return watcher.state is WatcherState.SYNCED and watcher.start_revision <= revision

@@ -1,7 +1,7 @@
 """
-Catching up: watchers that are behind read the history in the store.
+The syncer: watchers that are unsynced read the history in the store.
 
-They do it together. One pass reads the rows from the oldest revision that any of them
+They do so together. One pass reads the rows from the oldest revision that any of them
 wants up to the newest durable one, once, in slices, and hands each row to those that watch
 its key; a watcher that has collected a full response sits out the rest of the pass. What
 a pass has collected is sent at its end. A watcher that misses nothing then goes back to
@@ -17,15 +17,17 @@ import asyncio
 from collections.abc import Callable, Iterable
 from itertools import islice
 
+from etcdpy.cooperative import Pace, run, turn
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.revision import RowKey
 from etcdpy.mvcc.store import Store
+from etcdpy.storage.commit_log import RowSource
 from etcdpy.watch.backlog import Backlog
 from etcdpy.watch.body import Body
 from etcdpy.watch.events import Event
 from etcdpy.watch.reading import REVISIONS_PER_RESPONSE, Reading
-from etcdpy.watch.scan import WORK_PER_SLICE, Rows, Scan
-from etcdpy.watch.watcher import State, Watcher
+from etcdpy.watch.scan import WORK_PER_SLICE, Scan
+from etcdpy.watch.watcher import Watcher, WatcherInput, WatcherState
 
 #: Watchers that one pass serves (etcd: maxWatchersPerSync).
 WATCHERS_PER_PASS = 512
@@ -41,7 +43,7 @@ BYTES_KEPT = 32 << 20
 
 class Syncer:
     """
-    Feeds the watchers that are behind.
+    Feeds the watchers that are unsynced.
 
     Args:
         store: Whose history is read.
@@ -49,14 +51,14 @@ class Syncer:
         headers: Encodes the headers of responses.
         backlog: Tells how much waits to be sent.
         loop: The loop that calls everything here.
-        on_synced: Takes back a watcher that has been told of everything durable.
+        on_synced: Takes back a watcher that has been notified of everything durable.
 
     """
 
     def __init__(
         self,
         store: Store,
-        rows: Rows,
+        rows: RowSource,
         headers: Headers,
         backlog: Backlog,
         loop: asyncio.AbstractEventLoop,
@@ -79,7 +81,7 @@ class Syncer:
     def add(self, watchers: Iterable[Watcher]) -> None:
         """Take watchers that have history to read, at once; others are passed over."""
         for watcher in watchers:
-            if watcher.state is State.UNSYNCED:
+            if watcher.state is WatcherState.UNSYNCED:
                 self._ready[watcher] = None
         if self._task is None and self._ready:
             self._task = self._loop.create_task(self._run())
@@ -98,7 +100,7 @@ class Syncer:
         try:
             while self._ready:
                 await _Pass(self).run(self._take())
-                await asyncio.sleep(0)
+                await turn()
         finally:
             self._task = None
 
@@ -108,7 +110,7 @@ class Syncer:
         for watcher in list(islice(self._ready, WATCHERS_PER_PASS)):
             del self._ready[watcher]
             if watcher.next_revision < self._store.compact_revision:
-                watcher.state = State.COMPACTED
+                watcher.move(WatcherInput.COMPACT)
                 watcher.stream.send_compacted(watcher, self._store.compact_revision)
             elif watcher.stream.is_full:
                 watcher.stream.note_unsynced(watcher)
@@ -123,7 +125,7 @@ class _Pass:
     def __init__(self, owner: Syncer) -> None:
         self._owner = owner
         self._store = owner._store
-        self._work: float = 0
+        self._pace = Pace(WORK_PER_SLICE)
         # Of the narrow readings: many may watch the same key.
         self._events: dict[bytes, Event] = {}
         self._held = 0
@@ -134,29 +136,30 @@ class _Pass:
         for watcher in watchers:
             if self._is_served(watcher) and not await self._feed_narrow(watcher):
                 wide.append(watcher)
-            await self._rest()
+            await self._pace.give_way()
         # In the meantime some may have gone, and others' history.
         wide = [watcher for watcher in wide if self._is_served(watcher)]
         if wide:
             await self._feed_wide(wide)
 
-    async def _rest(self) -> None:
-        if self._work >= WORK_PER_SLICE:
-            self._work = 0
-            await asyncio.sleep(0)
-
     def _is_served(self, watcher: Watcher) -> bool:
-        """Whether a watcher still is behind and its history there; else it is seen to."""
-        if watcher.state is State.UNSYNCED and watcher.next_revision < self._store.compact_revision:
+        """
+        Tell whether a watcher is unsynced still, and its history is there.
+
+        One whose history is not there any more comes again, and is found to be COMPACTED.
+        """
+        if watcher.state is not WatcherState.UNSYNCED:
+            return False
+        if watcher.next_revision < self._store.compact_revision:
             self._owner._ready[watcher] = None
             return False
-        return watcher.state is State.UNSYNCED
+        return True
 
     # -------------------------------------------------------------- by the index
 
     async def _feed_narrow(self, watcher: Watcher) -> bool:
         """Feed a watcher of few keys; return False if it watches many."""
-        self._work += WORK_PER_WATCHER
+        self._pace.work += WORK_PER_WATCHER
         newest = self._store.durable_revision
         narrow = self._store.index.changes(
             watcher.start,
@@ -182,11 +185,11 @@ class _Pass:
             for event in self._load(changes[first : first + ROWS_PER_READ]):
                 if watcher.wants(event) and not reading.add(event):
                     return reading
-            await self._rest()
+            await self._pace.give_way()
         return reading
 
     def _load(self, changes: list[RowKey]) -> list[Event]:
-        self._work += len(changes)
+        self._pace.work += len(changes)
         events = self._events
         keys = [change.encoded() for change in changes]
         missing = [key for key in keys if key not in events]
@@ -203,9 +206,9 @@ class _Pass:
 
     async def _feed_wide(self, watchers: list[Watcher]) -> None:
         scan = Scan(self._store, self._owner._rows, watchers)
-        # As above.
+        # A compaction may be accepted meanwhile, as above.
         with self._store.pinned(scan.begin):
-            reached = await scan.run()
+            reached = await run(scan.collect())
         for readers in scan.readers:
             await self._deliver(readers.watchers, readers.reading, reached)
 
@@ -218,24 +221,24 @@ class _Pass:
         for watcher in watchers:
             if body.is_long:
                 for work in body.prepare(watcher.wants_previous):
-                    self._work += work
-                    await self._rest()
-            if watcher.state is State.UNSYNCED:
+                    self._pace.work += work
+                    await self._pace.give_way()
+            if watcher.state is WatcherState.UNSYNCED:
                 self._send(watcher, body, reading.next_revision, reached)
-                await self._rest()
+                await self._pace.give_way()
         for work in body.dissolve():
-            self._work += work
-            await self._rest()
+            self._pace.work += work
+            await self._pace.give_way()
 
     def _send(self, watcher: Watcher, body: Body, following: int | None, reached: int) -> None:
-        """Send one watcher its events; see to it, in the same step, that it goes on."""
+        """Send one watcher its events, and in the same step put it where it goes on."""
         stream, owner = watcher.stream, self._owner
         if stream.is_full:
             stream.note_unsynced(watcher)
             return
         newest = self._store.durable_revision
         if body.events:
-            self._work += 1
+            self._pace.work += 1
             is_sent = stream.try_send(watcher, owner._headers.at(newest), body)
             assert is_sent, "a stream with room refused"
         if following is not None:

@@ -1,29 +1,68 @@
-"""A watcher: what it watches, how far it has come."""
+"""
+A watcher: what it watches, how far it has come, and what can become of it.
+
+                    sync
+        UNSYNCED ──────────▶ SYNCED        A new one is UNSYNCED. CANCEL leads to CANCELED
+          │   ▲                │           from each of the three others.
+          │   └────────────────┘
+          │ compact   refuse
+          ▼
+        COMPACTED
+"""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Protocol
+from enum import IntEnum
+from typing import Final, Protocol
 
 from etcdpy.pb.wire import number
+from etcdpy.states import Moves
 from etcdpy.watch.body import Body
 from etcdpy.watch.events import Event
 
 
-class State(Enum):
+class WatcherState(IntEnum):
     """
     Where a watcher gets its events from.
 
-    SYNCED: from the hub, as changes become durable.
-    UNSYNCED: from the history in the store, until it has caught up.
-    COMPACTED: from nowhere; its history was compacted away, and its stream was told.
-    GONE: from nowhere; it was cancelled.
+    SYNCED: From the hub, as changes become durable.
+    UNSYNCED: From the history in the store, until it has read all of it.
+    COMPACTED: From nowhere. Its history was compacted away, and its client was told so.
+    CANCELED: From nowhere. Its client cancelled it, or has gone.
     """
 
-    SYNCED = 1
-    UNSYNCED = 2
-    COMPACTED = 3
-    GONE = 4
+    SYNCED = 0
+    UNSYNCED = 1
+    COMPACTED = 2
+    CANCELED = 3
+
+
+class WatcherInput(IntEnum):
+    """
+    What happens to a watcher.
+
+    SYNC: It was sent everything that is durable.
+    REFUSE: Its stream had no room for what became durable.
+    COMPACT: What it was to read next has been compacted away.
+    CANCEL: Its client wants no more of it.
+    """
+
+    SYNC = 0
+    REFUSE = 1
+    COMPACT = 2
+    CANCEL = 3
+
+
+WATCHER_MOVES: Final = Moves(
+    {
+        (WatcherState.UNSYNCED, WatcherInput.SYNC): WatcherState.SYNCED,
+        (WatcherState.UNSYNCED, WatcherInput.COMPACT): WatcherState.COMPACTED,
+        (WatcherState.UNSYNCED, WatcherInput.CANCEL): WatcherState.CANCELED,
+        (WatcherState.SYNCED, WatcherInput.REFUSE): WatcherState.UNSYNCED,
+        (WatcherState.SYNCED, WatcherInput.CANCEL): WatcherState.CANCELED,
+        (WatcherState.COMPACTED, WatcherInput.CANCEL): WatcherState.CANCELED,
+    }
+)
 
 
 class Stream(Protocol):
@@ -71,14 +110,15 @@ class Watcher:
         start: The first key watched.
         stop: Where the keys watched end, None if they do not.
         start_revision: The revision the client asked to start at, 0 for "now".
-        next_revision: The first revision it has not read, while it is behind; before that
-            it was told of everything.
+        next_revision: The first revision it has not read, while it is unsynced; of all before
+            that it has been notified.
         wants_puts: Whether put events go to it.
         wants_deletes: Whether delete events go to it.
         wants_previous: Whether events carry what the key held before.
-        wants_progress: Whether it is told now and then that nothing happened.
+        wants_progress: Whether it is notified now and then that nothing happened.
         fragments: Whether a large response may be split.
-        was_told: Whether it was sent events since its stream's last progress tick.
+        was_notified: Whether it was sent events since its stream's last progress tick.
+        state: Where it gets its events from.
 
     """
 
@@ -96,7 +136,7 @@ class Watcher:
         "wants_previous",
         "wants_progress",
         "wants_puts",
-        "was_told",
+        "was_notified",
         "watch_id",
     )
 
@@ -115,10 +155,20 @@ class Watcher:
         self.stop = stop
         self.start_revision = start_revision
         self.next_revision = start_revision
-        self.state = State.UNSYNCED
+        self.state = WatcherState.UNSYNCED
         self.wants_puts = self.wants_deletes = True
         self.wants_previous = self.wants_progress = self.fragments = False
-        self.was_told = False
+        self.was_notified = False
+
+    def move(self, given: WatcherInput) -> None:
+        """
+        Note what happened to the watcher.
+
+        Raises:
+            IllegalMoveError: If that cannot happen to it in its state.
+
+        """
+        self.state = WATCHER_MOVES.after(self.state, given)
 
     def wants(self, event: Event) -> bool:
         """Tell whether an event, whose key is watched, goes to this watcher."""

@@ -68,7 +68,7 @@ class WatchedLeases:
         while not self.hub.is_idle:  # noqa: ASYNC110 - what is waited for is a turn
             await asyncio.sleep(0)
 
-    def told(self) -> list[list[mvccpb.Event]]:
+    def notified(self) -> list[list[mvccpb.Event]]:
         """Return the events of each message."""
         return [list(response.events) for response in self.sink.responses()]
 
@@ -110,7 +110,7 @@ async def test_all_keys_of_a_lease_go_in_one_revision_and_in_order(
     assert probe.longest < BOUND
     assert turns > MANY // 1000, "others had their turns"
     assert leased.store.revision == before + 1
-    (events,) = leased.told()
+    (events,) = leased.notified()
     assert [event.kv.key for event in events] == sorted(keys)
     assert {(event.type, event.kv.mod_revision) for event in events} == {
         (mvccpb.Event.DELETE, before + 1)
@@ -133,7 +133,7 @@ async def test_leases_that_run_out_together_go_one_by_one_in_slices(leased: Watc
     assert probe.longest < BOUND
     assert len(leased.keeper.lessor) == 0
     assert leased.store.revision == before + MANY
-    messages = leased.told()
+    messages = leased.notified()
     revisions = [[event.kv.mod_revision for event in events] for events in messages]
     assert revisions == [[before + number] for number in range(1, MANY + 1)]
     keys = {event.kv.key for events in messages for event in events}

@@ -8,7 +8,7 @@ from etcdpy.mvcc.revision import row_key, tombstone_key
 from etcdpy.pb import kv_pb2
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.watch.events import Event, key_of
-from tests.unit.watch.world import World
+from tests.unit.watch.watched_store import WatchedStore
 
 
 def _decoded(field: bytes) -> kv_pb2.Event:
@@ -43,21 +43,21 @@ def test_a_delete_holds_the_key_and_its_revision() -> None:
 
 
 async def test_what_was_before() -> None:
-    world = World()
+    watched = WatchedStore()
     for value in (b"1", b"2"):
-        world.put(b"k", value=value)
-    world.delete(b"k")
-    events = [Event(*item) for item in world.log.scan_rows(b"")]
-    before = [_decoded(event.field_with_previous(world.store)) for event in events]
+        watched.put(b"k", value=value)
+    watched.delete(b"k")
+    events = [Event(*item) for item in watched.log.scan_rows(b"")]
+    before = [_decoded(event.field_with_previous(watched.store)) for event in events]
     assert [event.prev_kv.value for event in before] == [b"", b"1", b"2"]
     assert not before[0].HasField("prev_kv")
 
 
 async def test_what_was_before_is_left_out_once_it_is_compacted() -> None:
-    world = World()
+    watched = WatchedStore()
     for value in (b"1", b"2", b"3"):
-        world.put(b"k", value=value)
-    events = [Event(*item) for item in world.log.scan_rows(b"")]
-    await world.compact(3)
-    told = [_decoded(event.field_with_previous(world.store)) for event in events[1:]]
-    assert [event.HasField("prev_kv") for event in told] == [False, True]
+        watched.put(b"k", value=value)
+    events = [Event(*item) for item in watched.log.scan_rows(b"")]
+    await watched.compact(3)
+    sent = [_decoded(event.field_with_previous(watched.store)) for event in events[1:]]
+    assert [event.HasField("prev_kv") for event in sent] == [False, True]

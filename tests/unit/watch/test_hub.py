@@ -1,4 +1,4 @@
-"""The hub: what is durable, told once and in order, to whoever is there or catches up."""
+"""The hub: what is durable, sent once and in order to all watchers, synced or not."""
 
 from __future__ import annotations
 
@@ -6,55 +6,55 @@ import pytest
 
 from etcdpy.watch import scan
 from etcdpy.watch.output import QUEUE_BYTES
-from etcdpy.watch.watcher import State
+from etcdpy.watch.watcher import WatcherState
 from tests.unit.mvcc.fake_log import turns
-from tests.unit.watch.world import World, quiet
+from tests.unit.watch.watched_store import WatchedStore, quiet
 
 
 @pytest.fixture
-async def world() -> World:
-    return World()
+async def watched() -> WatchedStore:
+    return WatchedStore()
 
 
-async def test_nothing_is_told_before_it_is_durable(world: World) -> None:
-    client = world.open()
+async def test_nothing_is_sent_before_it_is_durable(watched: WatchedStore) -> None:
+    client = watched.open()
     client.watch(b"a")
     client.take()
-    world.write(b"a")
-    world.log.flush()
+    watched.write(b"a")
+    watched.log.flush()
     await turns(3)
     assert client.take() == []
-    world.log.settle()
+    watched.log.settle()
     assert client.changes() == [(b"a", 2)]
 
 
-async def test_a_watcher_is_told_of_what_was_on_its_way_when_it_came(world: World) -> None:
-    world.write(b"a")
-    client = world.open()
+async def test_a_watcher_is_sent_what_was_on_its_way_when_it_came(watched: WatchedStore) -> None:
+    watched.write(b"a")
+    client = watched.open()
     client.watch(b"a")
     (created,) = client.take()
     assert created.header.revision == 1
-    world.settle()
+    watched.settle()
     assert client.changes() == [(b"a", 2)]
 
 
-async def test_a_batch_of_many_revisions_is_one_response_each(world: World) -> None:
-    client = world.open()
+async def test_a_batch_of_many_revisions_is_one_response_each(watched: WatchedStore) -> None:
+    client = watched.open()
     client.watch(b"a", b"c")
     client.take()
-    world.write(b"a", b"b", b"c")
-    world.write(b"x")
-    world.write(b"b", deletes=(b"a",))
-    world.settle()
-    told = client.take()
-    assert [[event.kv.key for event in it.events] for it in told] == [[b"a", b"b"], [b"b", b"a"]]
-    assert [response.header.revision for response in told] == [2, 4]
+    watched.write(b"a", b"b", b"c")
+    watched.write(b"x")
+    watched.write(b"b", deletes=(b"a",))
+    watched.settle()
+    sent = client.take()
+    assert [[event.kv.key for event in it.events] for it in sent] == [[b"a", b"b"], [b"b", b"a"]]
+    assert [response.header.revision for response in sent] == [2, 4]
 
 
-async def test_who_catches_up_misses_nothing_and_is_told_nothing_twice(world: World) -> None:
+async def test_unsynced_watchers_miss_nothing_and_get_nothing_twice(watched: WatchedStore) -> None:
     for _ in range(10):
-        world.put(b"a", b"b", b"c", b"d", b"e")
-    client = world.open()
+        watched.put(b"a", b"b", b"c", b"d", b"e")
+    client = watched.open()
     watchers = [
         client.watch(b"a", since=3),
         client.watch(b"a", None, since=5),
@@ -62,16 +62,16 @@ async def test_who_catches_up_misses_nothing_and_is_told_nothing_twice(world: Wo
     ]
     # Writes become durable while history is being read.
     for _ in range(5):
-        world.put(b"a", b"b")
+        watched.put(b"a", b"b")
         await turns()
-    await quiet(world)
-    assert {watcher.state for watcher in watchers} == {State.SYNCED}
-    world.put(b"a", b"b")
-    told = client.take()
+    await quiet(watched)
+    assert {watcher.state for watcher in watchers} == {WatcherState.SYNCED}
+    watched.put(b"a", b"b")
+    sent = client.take()
     for watcher, keys in zip(watchers, (b"a", b"abcde", b"b"), strict=True):
         got = [
             (event.kv.key, event.kv.mod_revision)
-            for response in told
+            for response in sent
             if response.watch_id == watcher.watch_id
             for event in response.events
         ]
@@ -84,132 +84,134 @@ async def test_who_catches_up_misses_nothing_and_is_told_nothing_twice(world: Wo
         assert got == expected
 
 
-async def test_history_is_read_only_up_to_what_is_durable(world: World) -> None:
-    world.put(b"a")
-    world.write(b"a")
-    client = world.open()
+async def test_history_is_read_only_up_to_what_is_durable(watched: WatchedStore) -> None:
+    watched.put(b"a")
+    watched.write(b"a")
+    client = watched.open()
     client.watch(b"a", since=1)
     client.watch(b"a", None, since=1)
-    await quiet(world)
+    await quiet(watched)
     assert sorted(client.changes()) == [(b"a", 2), (b"a", 2)]
-    world.settle()
+    watched.settle()
     assert sorted(client.changes()) == [(b"a", 3), (b"a", 3)]
 
 
-async def test_a_client_that_does_not_read_falls_behind_and_then_is_told_all(world: World) -> None:
-    slow, fast = world.open(), world.open()
+async def test_a_client_that_does_not_read_becomes_unsynced_and_then_gets_all(
+    watched: WatchedStore,
+) -> None:
+    slow, fast = watched.open(), watched.open()
     for client in (slow, fast):
         client.watch(b"a", b"c", wants_previous=True)
         client.take()
     slow.reads.clear()
     value = bytes(10_000)
-    revisions = [world.put(b"a", b"b", value=value) for _ in range(80)]
+    revisions = [watched.put(b"a", b"b", value=value) for _ in range(80)]
     assert [main for _, main in fast.changes()] == sorted(revisions * 2)
     # One revision may come on top of what is allowed.
     assert QUEUE_BYTES <= slow.stream.output.size < QUEUE_BYTES + 5 * len(value)
     slow.reads.set()
-    await quiet(world)
-    told = slow.events()
-    assert [event.kv.mod_revision for event in told] == sorted(revisions * 2)
-    assert [event.prev_kv.mod_revision for event in told][2:] == sorted(revisions[:-1] * 2)
-    assert slow.stream.output.size == world.hub.backlog.size == 0
-    world.put(b"a")
+    await quiet(watched)
+    sent = slow.events()
+    assert [event.kv.mod_revision for event in sent] == sorted(revisions * 2)
+    assert [event.prev_kv.mod_revision for event in sent][2:] == sorted(revisions[:-1] * 2)
+    assert slow.stream.output.size == watched.hub.backlog.size == 0
+    watched.put(b"a")
     assert len(slow.events()) == len(fast.events()) == 1
 
 
-async def test_compaction_overtakes_who_is_behind(world: World) -> None:
-    client = world.open()
+async def test_compaction_overtakes_an_unsynced_watcher(watched: WatchedStore) -> None:
+    client = watched.open()
     watcher = client.watch(b"a")
     other = client.watch(b"b")
     client.take()
     client.reads.clear()
     for _ in range(20):
-        world.put(b"a", value=bytes(100_000))
-    assert (watcher.state, other.state) == (State.UNSYNCED, State.SYNCED)
-    await world.compact(21)
+        watched.put(b"a", value=bytes(100_000))
+    assert (watcher.state, other.state) == (WatcherState.UNSYNCED, WatcherState.SYNCED)
+    await watched.compact(21)
     client.reads.set()
-    await quiet(world)
-    *told, cancelled = client.take()
+    await quiet(watched)
+    *sent, cancelled = client.take()
     assert cancelled.canceled
     assert (cancelled.compact_revision, cancelled.header.revision) == (21, 0)
-    revisions = [response.events[0].kv.mod_revision for response in told]
+    revisions = [response.events[0].kv.mod_revision for response in sent]
     assert revisions == list(range(2, len(revisions) + 2))
-    world.put(b"a", b"b")
+    watched.put(b"a", b"b")
     assert client.changes() == [(b"b", 22)]
 
 
 async def test_rows_that_are_being_read_are_not_compacted_away(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scan, "WORK_PER_SLICE", 2)
     for _ in range(20):
-        world.put(b"a", b"b", b"c", b"d", b"e", b"f")
-    client = world.open()
+        watched.put(b"a", b"b", b"c", b"d", b"e", b"f")
+    client = watched.open()
     client.watch(b"a", None, since=2)
     await turns(3)
     # Half way. FakeLog drops rows at once, so a row read afterwards would be missed.
-    await world.compact(15)
-    await quiet(world)
+    await watched.compact(15)
+    await quiet(watched)
     assert [main for _, main in client.changes()] == [r for r in range(2, 22) for _ in range(6)]
 
 
-async def test_a_watcher_that_goes_while_its_history_is_read_is_told_no_more(
-    world: World, monkeypatch: pytest.MonkeyPatch
+async def test_a_watcher_that_goes_while_its_history_is_read_is_sent_no_more(
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scan, "WORK_PER_SLICE", 2)
     for _ in range(20):
-        world.put(b"a", b"b", b"c", b"d", b"e", b"f")
-    client = world.open()
+        watched.put(b"a", b"b", b"c", b"d", b"e", b"f")
+    client = watched.open()
     gone = client.watch(b"a", None, since=2)
     stays = client.watch(b"b", None, since=2)
     await turns(3)
     client.stream.cancel(gone.watch_id)
-    await quiet(world)
-    told = client.take()
-    assert not any(it.events for it in told if it.watch_id == gone.watch_id)
-    assert sum(len(it.events) for it in told if it.watch_id == stays.watch_id) == 100
+    await quiet(watched)
+    sent = client.take()
+    assert not any(it.events for it in sent if it.watch_id == gone.watch_id)
+    assert sum(len(it.events) for it in sent if it.watch_id == stays.watch_id) == 100
 
 
 async def test_a_pass_over_large_rows_stops_and_goes_on(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scan, "BYTES_PER_SCAN", 5000)
-    revisions = [world.put(b"a", b"b", b"c", b"d", b"e", value=bytes(1000)) for _ in range(9)]
-    client = world.open()
+    revisions = [watched.put(b"a", b"b", b"c", b"d", b"e", value=bytes(1000)) for _ in range(9)]
+    client = watched.open()
     client.watch(b"a", None, since=2)
-    await quiet(world)
-    told = client.take()
-    assert [e.kv.mod_revision for it in told for e in it.events] == sorted(revisions * 5)
-    assert len(told) > 3
+    await quiet(watched)
+    sent = client.take()
+    assert [e.kv.mod_revision for it in sent for e in it.events] == sorted(revisions * 5)
+    assert len(sent) > 3
 
 
-async def test_a_long_history_of_one_key_comes_in_parts(world: World) -> None:
-    revisions = [world.put(b"a") for _ in range(2500)]
-    client = world.open()
+async def test_a_long_history_of_one_key_comes_in_parts(watched: WatchedStore) -> None:
+    revisions = [watched.put(b"a") for _ in range(2500)]
+    client = watched.open()
     client.watch(b"a", since=1)
     client.watch(b"a", since=1, wants_puts=False)
     client.watch(b"a", None, since=1)
-    await quiet(world)
-    told = [response for response in client.take() if response.events]
+    await quiet(watched)
+    sent = [response for response in client.take() if response.events]
     for watch_id in (0, 2):
-        parts = [response.events for response in told if response.watch_id == watch_id]
+        parts = [response.events for response in sent if response.watch_id == watch_id]
         assert [len(part) for part in parts] == [1000, 1000, 500]
         assert [event.kv.mod_revision for part in parts for event in part] == revisions
 
 
 async def test_while_too_much_waits_each_gets_less_but_gets_on(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stalled, fast = world.open(), world.open()
+    stalled, fast = watched.open(), watched.open()
     stalled.reads.clear()
     stalled.watch(b"a", None)
     monkeypatch.setattr("etcdpy.watch.backlog.BACKLOG_BYTES", 1000)
     monkeypatch.setattr("etcdpy.watch.backlog.STRAINED_RESPONSE_BYTES", 3000)
-    revisions = [world.put(b"a", value=bytes(1000)) for _ in range(10)]
-    assert world.hub.backlog.is_strained
+    revisions = [watched.put(b"a", value=bytes(1000)) for _ in range(10)]
+    assert watched.hub.backlog.is_strained
     assert stalled.stream.output.size < 3000
     fast.watch(b"a", since=2)
-    await quiet(world)
-    told = fast.take()[1:]
-    assert [len(response.events) for response in told] == [3, 3, 3, 1]
-    assert [event.kv.mod_revision for it in told for event in it.events] == revisions
+    await quiet(watched)
+    sent = fast.take()[1:]
+    assert [len(response.events) for response in sent] == [3, 3, 3, 1]
+    assert [event.kv.mod_revision for it in sent for event in it.events] == revisions

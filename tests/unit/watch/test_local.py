@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from etcdpy.concurrency.local_watch import QUEUE_LENGTH, LocalWatch
 from etcdpy.errors import CompactedError
+from etcdpy.watch.local import QUEUE_LENGTH, LocalWatch
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import WatchedStore, quiet
 
@@ -26,7 +26,7 @@ async def test_events_come_from_the_past_and_then_as_they_happen() -> None:
         assert (await waiting).main == 5
 
 
-async def test_a_user_who_does_not_look_falls_behind_and_misses_nothing() -> None:
+async def test_a_user_that_does_not_look_becomes_unsynced_and_misses_nothing() -> None:
     watched = WatchedStore()
     with LocalWatch(watched.hub, b"a", b"b", 0) as watch:
         count = QUEUE_LENGTH * 3

@@ -1,4 +1,4 @@
-"""Telling of much: in turns of the loop, and yet each revision at once, in order, to the right."""
+"""Much is sent in turns of the loop, and yet each revision as a whole, in order, to the right."""
 
 from __future__ import annotations
 
@@ -8,105 +8,107 @@ import pytest
 
 from etcdpy.watch import notifier
 from etcdpy.watch.matcher import Matcher
-from etcdpy.watch.watcher import State, Watcher
+from etcdpy.watch.watcher import Watcher, WatcherState
 from tests.unit.mvcc.fake_log import turns
-from tests.unit.watch.world import Client, World, quiet
+from tests.unit.watch.watched_store import StreamClient, WatchedStore, quiet
 
 KEYS = tuple(b"k%02d" % number for number in range(40))
 
 
 @pytest.fixture
-async def world(monkeypatch: pytest.MonkeyPatch) -> World:
+async def watched(monkeypatch: pytest.MonkeyPatch) -> WatchedStore:
     # A batch of more than ten rows is much, and a turn is four steps of five.
     monkeypatch.setattr(notifier, "ROWS_AT_ONCE", 10)
     monkeypatch.setattr(notifier, "WORK_PER_STEP", 5)
     monkeypatch.setattr(notifier, "WORK_PER_TURN", 20)
-    return World()
+    return WatchedStore()
 
 
-async def _told(world: World) -> None:
-    if passed := world.hub.passed():
+async def _notified(watched: WatchedStore) -> None:
+    if passed := watched.hub.passed():
         await passed
-    await quiet(world)
+    await quiet(watched)
 
 
-async def test_a_large_revision_is_one_response_and_others_wait_behind_it(world: World) -> None:
-    client, other = world.open(), world.open()
+async def test_a_large_revision_is_one_response_and_others_wait_behind_it(
+    watched: WatchedStore,
+) -> None:
+    client, other = watched.open(), watched.open()
     client.watch(b"k", b"l")
     other.watch(b"x")
     for one in (client, other):
         one.take()
-    assert (world.put(*KEYS), world.put(b"x"), world.put(b"k00")) == (2, 3, 4)
+    assert (watched.put(*KEYS), watched.put(b"x"), watched.put(b"k00")) == (2, 3, 4)
     # All three are durable; the first is looked at.
     assert client.take() == other.take() == []
-    assert (world.hub.told_revision, world.store.durable_revision) == (1, 4)
-    await _told(world)
-    assert world.hub.told_revision == 4
+    assert (watched.hub.notified_revision, watched.store.durable_revision) == (1, 4)
+    await _notified(watched)
+    assert watched.hub.notified_revision == 4
     first, second = client.take()
     assert [event.kv.key for event in first.events] == list(KEYS)
     assert (first.header.revision, second.header.revision) == (2, 4)
     assert other.changes() == [(b"x", 3)]
 
 
-async def test_who_comes_meanwhile_is_told_of_what_it_asks_for(world: World) -> None:
-    first = world.open()
+async def test_a_watcher_that_comes_meanwhile_gets_what_it_asks_for(watched: WatchedStore) -> None:
+    first = watched.open()
     first.watch(b"k", b"l")
-    world.put(*KEYS)
+    watched.put(*KEYS)
     await turns()
-    client = world.open()
+    client = watched.open()
     since = [client.watch(b"k", b"l", since=revision) for revision in (0, 1, 2, 3, 4)]
     narrow = client.watch(b"k39", since=2)
     assert {it.header.revision for it in client.take()} == {2}
-    world.put(b"k00")
-    await _told(world)
-    world.put(b"k39")
-    await _told(world)
-    told = client.take()
+    watched.put(b"k00")
+    await _notified(watched)
+    watched.put(b"k39")
+    await _notified(watched)
+    sent = client.take()
     for watcher, expected in zip(
         (*since, narrow), ([3, 4], [2, 3, 4], [2, 3, 4], [3, 4], [4], [2, 4]), strict=True
     ):
         seen = [
-            e.kv.mod_revision for it in told if it.watch_id == watcher.watch_id for e in it.events
+            e.kv.mod_revision for it in sent if it.watch_id == watcher.watch_id for e in it.events
         ]
         assert sorted(set(seen)) == expected
         assert len(seen) == len(expected) + (39 if 2 in expected and watcher is not narrow else 0)
 
 
-async def test_who_goes_meanwhile_is_told_no_more(world: World) -> None:
-    client = world.open()
+async def test_a_watcher_that_goes_meanwhile_is_sent_no_more(watched: WatchedStore) -> None:
+    client = watched.open()
     gone, stays = client.watch(b"k", b"l"), client.watch(b"k", b"l")
     client.take()
-    world.put(*KEYS)
+    watched.put(*KEYS)
     await turns()
     client.stream.cancel(gone.watch_id)
-    await _told(world)
-    cancelled, told = client.take()
+    await _notified(watched)
+    cancelled, sent = client.take()
     assert (cancelled.canceled, cancelled.watch_id) == (True, gone.watch_id)
-    assert (len(told.events), told.watch_id) == (len(KEYS), stays.watch_id)
+    assert (len(sent.events), sent.watch_id) == (len(KEYS), stays.watch_id)
 
 
 async def test_nothing_is_looked_at_once_nobody_watches(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = world.open()
+    client = watched.open()
     client.watch(b"k", b"l")
-    world.put(*KEYS)
+    watched.put(*KEYS)
     client.stream.close()
 
     def look(_matcher: Matcher[Watcher], _key: bytes) -> None:
         pytest.fail("a key was looked at")
 
     monkeypatch.setattr(Matcher, "groups", look)
-    await _told(world)
-    world.put(*KEYS)
-    assert world.hub.passed() is None
+    await _notified(watched)
+    watched.put(*KEYS)
+    assert watched.hub.passed() is None
 
 
-async def test_progress_does_not_overtake_what_is_being_told(world: World) -> None:
-    client = world.open()
+async def test_progress_does_not_overtake_what_is_being_sent(watched: WatchedStore) -> None:
+    client = watched.open()
     client.watch(b"k", b"l")
     quiet_one = client.watch(b"x", wants_progress=True)
-    world.put(*KEYS)
+    watched.put(*KEYS)
     client.take()
     client.stream.send_progress()
     client.stream.tick()
@@ -114,125 +116,129 @@ async def test_progress_does_not_overtake_what_is_being_told(world: World) -> No
         (-1, 1),
         (quiet_one.watch_id, 1),
     ]
-    passed = world.hub.passed()
+    passed = watched.hub.passed()
     assert passed is not None
     await passed
     client.stream.send_progress()
-    told, progress = client.take()
-    assert len(told.events) == len(KEYS)
+    sent, progress = client.take()
+    assert len(sent.events) == len(KEYS)
     assert (progress.watch_id, progress.header.revision) == (-1, 2)
 
 
-async def test_a_compaction_meanwhile_takes_nothing_but_the_past_of_keys(world: World) -> None:
-    world.put(*KEYS)
-    client = world.open()
+async def test_a_compaction_meanwhile_takes_nothing_but_the_past_of_keys(
+    watched: WatchedStore,
+) -> None:
+    watched.put(*KEYS)
+    client = watched.open()
     client.watch(b"k", b"l", wants_previous=True)
     client.take()
-    world.delete(*KEYS)
-    world.put(b"x")
-    await world.compact(4)
-    await _told(world)
-    (told,) = client.take()
-    assert [event.kv.key for event in told.events] == list(KEYS)
-    assert {event.kv.mod_revision for event in told.events} == {3}
+    watched.delete(*KEYS)
+    watched.put(b"x")
+    await watched.compact(4)
+    await _notified(watched)
+    (sent,) = client.take()
+    assert [event.kv.key for event in sent.events] == list(KEYS)
+    assert {event.kv.mod_revision for event in sent.events} == {3}
 
 
-async def test_who_does_not_read_falls_behind_and_then_is_told_all(world: World) -> None:
-    slow, fast = world.open(), world.open()
+async def test_a_client_that_does_not_read_becomes_unsynced_and_then_gets_all(
+    watched: WatchedStore,
+) -> None:
+    slow, fast = watched.open(), watched.open()
     slow.watch(b"k", b"l")
     fast.watch(b"k", b"l")
     slow.reads.clear()
     value = bytes(10_000)
-    revisions = [world.put(*KEYS, value=value) for _ in range(6)]
-    await _told(world)
+    revisions = [watched.put(*KEYS, value=value) for _ in range(6)]
+    await _notified(watched)
     assert [main for _, main in fast.changes()] == sorted(revisions * len(KEYS))
     slow.reads.set()
-    await quiet(world)
+    await quiet(watched)
     assert [main for _, main in slow.changes()] == sorted(revisions * len(KEYS))
 
 
-async def test_what_all_are_told_is_kept_once(world: World) -> None:
-    clients = [world.open() for _ in range(5)]
+async def test_what_all_are_sent_is_kept_once(watched: WatchedStore) -> None:
+    clients = [watched.open() for _ in range(5)]
     for client in clients:
         client.reads.clear()
         client.watch(b"k", b"l")
         client.watch(b"k", b"l", wants_previous=True)
-    world.put(*KEYS, value=bytes(1000))
-    await _told(world)
+    watched.put(*KEYS, value=bytes(1000))
+    await _notified(watched)
     queues = [client.stream.output._queue for client in clients]
     bodies = {id(body) for queue in queues if queue for _, body in queue if len(body) > 1000}
     assert len(bodies) == 2  # with what was before, and without
 
 
-async def test_filters_hold_for_a_large_revision(world: World) -> None:
-    world.put(*KEYS)
-    client = world.open()
+async def test_filters_hold_for_a_large_revision(watched: WatchedStore) -> None:
+    watched.put(*KEYS)
+    client = watched.open()
     puts = client.watch(b"k", b"l", wants_deletes=False)
     deletes = client.watch(b"k", b"l", wants_puts=False)
     client.watch(b"k", b"l", wants_puts=False, wants_deletes=False)
     client.take()
-    world.write(*(b"n%d" % number for number in range(20)), b"k99", deletes=KEYS)
-    world.settle()
-    await _told(world)
-    told = {it.watch_id: it for it in client.take()}
-    assert set(told) == {puts.watch_id, deletes.watch_id}
-    assert [event.kv.key for event in told[puts.watch_id].events] == [b"k99"]
-    assert [event.kv.key for event in told[deletes.watch_id].events] == list(KEYS)
+    watched.write(*(b"n%d" % number for number in range(20)), b"k99", deletes=KEYS)
+    watched.settle()
+    await _notified(watched)
+    sent = {it.watch_id: it for it in client.take()}
+    assert set(sent) == {puts.watch_id, deletes.watch_id}
+    assert [event.kv.key for event in sent[puts.watch_id].events] == [b"k99"]
+    assert [event.kv.key for event in sent[deletes.watch_id].events] == list(KEYS)
 
 
 @pytest.mark.parametrize("others", [(), (b"x",)], ids=["alone", "with others"])
 async def test_a_filter_is_not_mixed_up_with_where_a_watcher_starts(
-    world: World, others: tuple[bytes, ...]
+    watched: WatchedStore, others: tuple[bytes, ...]
 ) -> None:
-    world.put(b"k1", b"k2")
-    client = world.open()
-    # They watch the same with the same filter, and the first is not to be told yet.
+    watched.put(b"k1", b"k2")
+    client = watched.open()
+    # They watch the same with the same filter, and the first is not to be sent it yet.
     client.watch(b"k", b"l", since=4, wants_puts=False)
     client.watch(b"k", b"l", wants_puts=False)
     client.watch(b"x", wants_puts=False)
     client.take()
-    world.write(*others, deletes=(b"k1", b"k2"))
-    world.settle()
-    await _told(world)
+    watched.write(*others, deletes=(b"k1", b"k2"))
+    watched.settle()
+    await _notified(watched)
     assert [(it.watch_id, len(it.events)) for it in client.take()] == [(1, 2)]
 
 
-async def test_what_waits_is_worked_off_faster_than_it_comes(world: World) -> None:
-    client = world.open()
+async def test_what_waits_is_worked_off_faster_than_it_comes(watched: WatchedStore) -> None:
+    client = watched.open()
     for _ in range(30):
         client.watch(b"a")
     longest = 0
     for number in range(200):
         # In each turn three times what a turn is for.
-        world.put(b"a")
-        world.put(b"a")
+        watched.put(b"a")
+        watched.put(b"a")
         await turns()
-        longest = max(longest, world.store.durable_revision - world.hub.told_revision)
+        longest = max(longest, watched.store.durable_revision - watched.hub.notified_revision)
         if number % 20 == 0:
             client.take()
     assert longest < 40
-    await _told(world)
-    assert world.hub.told_revision == 401
+    await _notified(watched)
+    assert watched.hub.notified_revision == 401
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_whatever_happens_meanwhile_each_is_told_what_it_asked_for(
-    world: World, seed: int
+async def test_whatever_happens_meanwhile_each_gets_what_it_asked_for(
+    watched: WatchedStore, seed: int
 ) -> None:
     random = Random(seed)
     history: dict[int, tuple[bytes, ...]] = {}
-    clients = [world.open() for _ in range(4)]
-    watched: list[tuple[Client, Watcher, int]] = []
-    told: dict[Watcher, list[tuple[int, list[bytes]]]] = {}
+    clients = [watched.open() for _ in range(4)]
+    watches: list[tuple[StreamClient, Watcher, int]] = []
+    sent: dict[Watcher, list[tuple[int, list[bytes]]]] = {}
 
     def take() -> None:
-        by_place = {(client, it.watch_id): it for client, it, _ in watched}
+        by_place = {(client, it.watch_id): it for client, it, _ in watches}
         for client in clients:
             for response in client.take():
                 if response.events:
                     watcher = by_place[client, response.watch_id]
                     for event in response.events:
-                        known = told[watcher]
+                        known = sent[watcher]
                         if not known or known[-1][0] != event.kv.mod_revision:
                             known.append((event.kv.mod_revision, []))
                         known[-1][1].append(event.kv.key)
@@ -241,18 +247,18 @@ async def test_whatever_happens_meanwhile_each_is_told_what_it_asked_for(
         action = random.random()
         if action < 0.5:
             keys = tuple(random.sample(KEYS, random.choice((1, 1, 2, 15, 40))))
-            history[world.put(*keys)] = keys
+            history[watched.put(*keys)] = keys
         elif action < 0.7:
             client = random.choice(clients)
-            newest = world.store.durable_revision
+            newest = watched.store.durable_revision
             since = random.choice((0, random.randint(1, newest + 3)))
             start = random.choice(KEYS)
             stop = random.choice((start + b"\0", b"k4", b"k2" if start < b"k2" else b"l", None))
             watcher = client.watch(start, stop, since=since)
-            told[watcher] = []
-            watched.append((client, watcher, since or newest + 1))
-        elif action < 0.75 and watched:
-            client, watcher, _ = watched[random.randrange(len(watched))]
+            sent[watcher] = []
+            watches.append((client, watcher, since or newest + 1))
+        elif action < 0.75 and watches:
+            client, watcher, _ = watches[random.randrange(len(watches))]
             client.stream.cancel(watcher.watch_id)
         elif action < 0.8:
             client = random.choice(clients)
@@ -264,11 +270,11 @@ async def test_whatever_happens_meanwhile_each_is_told_what_it_asked_for(
         take()
     for client in clients:
         client.reads.set()
-    await _told(world)
+    await _notified(watched)
     await turns(5)
     take()
-    assert sum(map(len, told.values())) > 300
-    for _, watcher, since in watched:
+    assert sum(map(len, sent.values())) > 300
+    for _, watcher, since in watches:
         expected = []
         for revision, keys in history.items():
             seen = [
@@ -276,6 +282,6 @@ async def test_whatever_happens_meanwhile_each_is_told_what_it_asked_for(
             ]
             if seen and revision >= since:
                 expected.append((revision, seen))
-        if watcher.state is State.GONE:
-            expected = expected[: len(told[watcher])]
-        assert told[watcher] == expected
+        if watcher.state is WatcherState.CANCELED:
+            expected = expected[: len(sent[watcher])]
+        assert sent[watcher] == expected

@@ -1,7 +1,7 @@
 """
-Much to tell does not hold up the loop.
+Much to send does not hold up the loop.
 
-The bound is generous; what is told here in one go takes hundreds of milliseconds. (Measured on
+The bound is generous; what is sent here takes, in one go, hundreds of milliseconds. (Measured on
 two busy cores: 1 to 5 ms.)
 """
 
@@ -18,11 +18,11 @@ import pytest_asyncio
 from etcdpy.cooperative import Steps
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
-from etcdpy.mvcc.writes import write
+from etcdpy.node.writer import Writer
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.storage import Batch
 from etcdpy.watch import Hub, Watcher, WatchStream
-from etcdpy.watch.watcher import State
+from etcdpy.watch.watcher import WatcherState
 from tests.unit.mvcc.real_log import fill, opened_store
 from tests.unit.mvcc.stalls import probed
 
@@ -71,8 +71,8 @@ class Sink:
 
     def responses(self) -> list[pb.WatchResponse]:
         """Return what was sent, but for the confirmations."""
-        told = [pb.WatchResponse.FromString(start + body) for start, body in self.sent]
-        return [response for response in told if not response.created]
+        sent = [pb.WatchResponse.FromString(start + body) for start, body in self.sent]
+        return [response for response in sent if not response.created]
 
 
 class Large:
@@ -84,19 +84,20 @@ class Large:
         self._batches = batches
 
     async def delete(self, number: int) -> Batch:
-        """Delete so many keys in one revision; return what is to be told of it."""
-        durable = await write(self.store, self._delete(number))
+        """Delete so many keys in one revision; return the batch."""
+        sequence = await Writer(self.store).write(self._delete(number))
+        durable = self.store.log.until(sequence)
         assert durable is not None
         await durable
         return self._batches[-1]
 
-    def _delete(self, number: int) -> Steps[Any]:
+    def _delete(self, number: int) -> Steps[int]:
         changes = self.store.begin()
         yield from changes.delete_all([b"k%08d" % key for key in range(number)])
         return changes.commit()
 
-    async def told(self) -> None:
-        """Wait until everyone has been told of everything."""
+    async def notified(self) -> None:
+        """Wait until everyone has been sent everything."""
         if passed := self.hub.passed():
             await passed
         while not self.hub.is_idle:  # noqa: ASYNC110 - what is waited for is a turn
@@ -142,7 +143,7 @@ WATCHES: dict[str, Callable[[Sink], Watcher]] = {
 
 
 @pytest.mark.parametrize("kind", WATCHES)
-async def test_telling_of_a_large_revision_lets_others_run(
+async def test_notifying_of_a_large_revision_lets_others_run(
     stores: AsyncIterator[Large], kind: str
 ) -> None:
     async for large in stores:
@@ -151,11 +152,11 @@ async def test_telling_of_a_large_revision_lets_others_run(
         batch = await large.delete(KEYS)
         with probed() as probe:
             large.hub.publish(batch)
-            await large.told()
+            await large.notified()
         expected = {"some other key": 0, "a range": KEYS // 2}.get(kind, KEYS)
-        told = sink.responses()
-        assert sum(len(response.events) for response in told) == expected
-        assert len(told) == (3 if kind == "in fragments" else 1 if expected else 0)
+        sent = sink.responses()
+        assert sum(len(response.events) for response in sent) == expected
+        assert len(sent) == (3 if kind == "in fragments" else 1 if expected else 0)
         if probe.longest < BOUND:
             break
     assert probe.longest < BOUND
@@ -171,9 +172,9 @@ async def test_catching_up_on_a_large_revision_lets_others_run(
         with probed() as probe:
             watcher = WATCHES[kind](sink)
             large.hub.remove(watcher)
-            watcher.state, watcher.next_revision = State.UNSYNCED, batch.revision
+            watcher.state, watcher.next_revision = WatcherState.UNSYNCED, batch.revision
             large.hub.resume((watcher,))
-            await large.told()
+            await large.notified()
         assert sum(len(it.events) for it in sink.responses()) in (0, KEYS // 2, KEYS)
         if probe.longest < BOUND:
             break
@@ -189,7 +190,7 @@ async def test_a_change_that_very_many_watch_lets_others_run(stores: AsyncIterat
         batch = await large.delete(1)
         with probed() as probe:
             large.hub.publish(batch)
-            await large.told()
+            await large.notified()
         assert [len(sink.responses()) for sink in sinks] == [KEYS // 10] * 10
         if probe.longest < BOUND:
             break
@@ -211,11 +212,11 @@ async def test_very_many_watchers_leave_without_holding_others_up(
         with probed() as probe:
             for sink in sinks:
                 sink.stream.close()
-            # Who is still there is told, and nobody else.
+            # The watcher that is still there is notified, and no other.
             large.hub.publish(batch)
             while len(large.hub._synced) > 1:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0)
-        await large.told()
+        await large.notified()
         assert len(stays.responses()) == 1
         assert [len(sink.sent) for sink in sinks] == before
         if probe.longest < BOUND:

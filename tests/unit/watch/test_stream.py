@@ -8,28 +8,30 @@ import pytest
 
 from etcdpy.watch.output import QUEUE_BYTES
 from tests.unit.mvcc.fake_log import turns
-from tests.unit.watch.world import FRAGMENT_BYTES, Client, World, quiet
+from tests.unit.watch.watched_store import FRAGMENT_BYTES, StreamClient, WatchedStore, quiet
 
 
 @pytest.fixture
-async def world() -> World:
-    return World()
+async def watched() -> WatchedStore:
+    return WatchedStore()
 
 
 @pytest.fixture
-async def client(world: World) -> Client:
-    return world.open()
+async def client(watched: WatchedStore) -> StreamClient:
+    return watched.open()
 
 
-async def test_responses_that_waited_leave_before_later_ones(world: World, client: Client) -> None:
+async def test_responses_that_waited_leave_before_later_ones(
+    watched: WatchedStore, client: StreamClient
+) -> None:
     client.watch(b"a")
     client.reads.clear()
-    world.put(b"a")
+    watched.put(b"a")
     client.stream.send_progress()
     await turns()
     client.reads.set()
     # The queue is not empty yet: this one may not pass it.
-    world.put(b"a")
+    watched.put(b"a")
     await turns(2)
     created, first, progress, second = client.take()
     assert created.created
@@ -37,21 +39,23 @@ async def test_responses_that_waited_leave_before_later_ones(world: World, clien
     assert [it.events[0].kv.mod_revision for it in (first, second)] == [2, 3]
 
 
-async def test_a_stream_that_is_closed_forgets_what_waited(world: World, client: Client) -> None:
+async def test_a_stream_that_is_closed_forgets_what_waited(
+    watched: WatchedStore, client: StreamClient
+) -> None:
     client.watch(b"a")
     client.reads.clear()
-    world.put(b"a", value=bytes(1000))
-    assert world.hub.backlog.size > 1000
+    watched.put(b"a", value=bytes(1000))
+    assert watched.hub.backlog.size > 1000
     client.stream.close()
     client.reads.set()
     await turns(3)
-    world.put(b"a")
-    assert world.hub.backlog.size == client.stream.output.size == 0
+    watched.put(b"a")
+    assert watched.hub.backlog.size == client.stream.output.size == 0
     assert [response.created for response in client.take()] == [True]
 
 
 @pytest.mark.parametrize("end", ["reading", "closing"])
-async def test_who_waits_for_room_is_woken(client: Client, end: str) -> None:
+async def test_whoever_waits_for_room_is_woken(client: StreamClient, end: str) -> None:
     client.reads.clear()
     output = client.stream.output
     while not output.is_full:
@@ -68,7 +72,7 @@ async def test_who_waits_for_room_is_woken(client: Client, end: str) -> None:
 
 
 async def test_progress_ticks_stop_while_the_client_does_not_read(
-    world: World, client: Client
+    watched: WatchedStore, client: StreamClient
 ) -> None:
     for _ in range(100):
         client.watch(b"a", wants_progress=True)
@@ -85,59 +89,63 @@ async def test_progress_ticks_stop_while_the_client_does_not_read(
     assert client.stream.output.size == before < QUEUE_BYTES + 1000
 
 
-async def test_a_tick_passes_over_who_was_told_of_events(world: World, client: Client) -> None:
+async def test_a_tick_passes_over_watchers_that_were_sent_events(
+    watched: WatchedStore, client: StreamClient
+) -> None:
     client.watch(b"a", wants_progress=True)
     client.watch(b"b", wants_progress=True)
     client.watch(b"b")
     client.take()
-    world.put(b"a")
+    watched.put(b"a")
     client.take()
     for expected in ([1], [0, 1]):
         client.stream.tick()
         assert [response.watch_id for response in client.take()] == expected
 
 
-async def test_progress_is_told_when_all_are_there(world: World, client: Client) -> None:
+async def test_progress_is_sent_when_all_are_there(
+    watched: WatchedStore, client: StreamClient
+) -> None:
     client.stream.send_progress()
     client.watch(b"a")
     waiting = client.watch(b"b", since=3)
     client.take()
     client.stream.send_progress()
     assert client.take() == []
-    world.put(b"x")
-    world.put(b"x")
+    watched.put(b"x")
+    watched.put(b"x")
     client.stream.send_progress()
-    (told,) = client.take()
-    assert (told.watch_id, told.header.revision) == (-1, 3)
+    (sent,) = client.take()
+    assert (sent.watch_id, sent.header.revision) == (-1, 3)
     client.watch(b"c", since=2)
     client.take()
     client.stream.send_progress()
     assert client.take() == []
-    await quiet(world)
+    await quiet(watched)
     client.stream.cancel(waiting.watch_id)
     client.take()
     client.stream.send_progress()
     assert len(client.take()) == 1
 
 
-async def test_fragments(world: World, client: Client) -> None:
+async def test_fragments(watched: WatchedStore, client: StreamClient) -> None:
     client.watch(b"f", b"g", fragments=True)
     client.watch(b"f", b"g")
     client.take()
-    world.put(b"f1", b"f2", b"f3", b"f4", b"f5", value=bytes(FRAGMENT_BYTES * 2 // 5))
-    told = client.take()
-    pieces = [response for response in told if response.watch_id == 0]
+    watched.put(b"f1", b"f2", b"f3", b"f4", b"f5", value=bytes(FRAGMENT_BYTES * 2 // 5))
+    sent = client.take()
+    pieces = [response for response in sent if response.watch_id == 0]
     assert [len(piece.events) for piece in pieces] == [2, 2, 1]
     assert [piece.fragment for piece in pieces] == [True, True, False]
     assert all(piece.ByteSize() < FRAGMENT_BYTES for piece in pieces)
-    (whole,) = (response for response in told if response.watch_id == 1)
+    (whole,) = (response for response in sent if response.watch_id == 1)
     assert [event for piece in pieces for event in piece.events] == list(whole.events)
 
 
-async def test_an_event_is_never_split(world: World, client: Client) -> None:
+async def test_an_event_is_never_split(watched: WatchedStore, client: StreamClient) -> None:
     client.watch(b"f", b"g", fragments=True)
     client.take()
-    world.put(b"f1", b"f2", value=bytes(2 * FRAGMENT_BYTES))
+    watched.put(b"f1", b"f2", value=bytes(2 * FRAGMENT_BYTES))
     assert [(len(it.events), it.fragment) for it in client.take()] == [(1, True), (1, False)]
-    world.put(b"f1", value=bytes(2 * FRAGMENT_BYTES))
+    watched.put(b"f1", value=bytes(2 * FRAGMENT_BYTES))
     assert [(len(it.events), it.fragment) for it in client.take()] == [(1, False)]

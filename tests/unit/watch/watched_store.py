@@ -1,4 +1,4 @@
-"""A store whose writes become durable when a test says so, and clients that read when told to."""
+"""A store whose writes become durable when a test says so, and clients that read when let."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from etcdpy.cooperative import finish
-from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
+from etcdpy.node.compactor import Compactor
 from etcdpy.pb import kv_pb2
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.testing import MovableClock
 from etcdpy.transport import join_messages
 from etcdpy.transport.grpc.messages import MessageReader
 from etcdpy.watch import Hub, Watcher, WatchStream
@@ -40,8 +41,8 @@ class _Log(FakeLog):
                 yield row_key, rows[row_key]
 
 
-class World:
-    """A store and its hub."""
+class WatchedStore:
+    """A store, and the hub that feeds its watchers."""
 
     def __init__(self) -> None:
         self.log = _Log()
@@ -50,7 +51,7 @@ class World:
         headers = Headers(1, 2, 3)
         self.hub = Hub(self.store, self.log, headers, asyncio.get_running_loop())
         self.log.hub = self.hub
-        self.compactor = Compactor(self.store)
+        self.compactor = Compactor(self.store, None, MovableClock())
 
     def write(self, *puts: bytes, deletes: tuple[bytes, ...] = (), value: bytes = b"") -> int:
         """Make a write that is not durable yet; return its revision."""
@@ -84,11 +85,11 @@ class World:
             self.settle()
             await turns()
 
-    def open(self, *, fragment_bytes: int = FRAGMENT_BYTES) -> Client:
-        return Client(self.hub, fragment_bytes)
+    def open(self, *, fragment_bytes: int = FRAGMENT_BYTES) -> StreamClient:
+        return StreamClient(self.hub, fragment_bytes)
 
 
-class Client:
+class StreamClient:
     """A Watch stream whose peer reads only while ``reads`` is set."""
 
     def __init__(self, hub: Hub, fragment_bytes: int) -> None:
@@ -161,10 +162,10 @@ class Client:
         return [(event.kv.key, event.kv.mod_revision) for event in self.events()]
 
 
-async def quiet(world: World, most: int = 2000) -> None:
+async def quiet(watched: WatchedStore, most: int = 2000) -> None:
     """Let the loop turn until nobody reads history any more."""
     for _ in range(most):
         await turns()
-        if world.hub.is_idle:
+        if watched.hub.is_idle:
             return
     raise AssertionError("history is still being read")
