@@ -95,6 +95,7 @@ class Syncer:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None  # it may not even have begun
 
     async def _run(self) -> None:
         try:
