@@ -1,0 +1,216 @@
+"""Long work lets others have their turns, and a reply that waits is what it waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from etcdpy import cooperative
+from etcdpy.cooperative import DeferredReply, Pace, Steps, finish, outcome, paced, rest, run, turn
+from tests.unit.mvcc.fake_log import turns
+
+
+class Work:
+    """Steps that count what was done, and what became of them."""
+
+    def __init__(self, pauses: int, error: Exception | None = None) -> None:
+        self.done = 0
+        self.is_closed = False
+        self._pauses = pauses
+        self._error = error
+
+    def steps(self) -> Steps[str]:
+        try:
+            for _ in range(self._pauses):
+                self.done += 1
+                yield
+            self.done += 1
+            if self._error is not None:
+                raise self._error
+            return "done"
+        finally:
+            self.is_closed = True
+
+
+class Others:
+    """Counts the turns that others had."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self._is_running = True
+
+    def __enter__(self) -> Others:
+        asyncio.get_running_loop().call_soon(self._next)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_running = False
+
+    def _next(self) -> None:
+        if self._is_running:
+            self.turns += 1
+            asyncio.get_running_loop().call_soon(self._next)
+
+
+# ------------------------------------------------------------------------ steps
+
+
+@pytest.mark.parametrize("pauses", [0, 1, 5])
+async def test_finished_at_once_steps_give_nobody_a_turn(pauses: int) -> None:
+    work = Work(pauses)
+    with Others() as others:
+        assert finish(work.steps()) == "done"
+        assert others.turns == 0
+    assert work.done == pauses + 1
+
+
+@pytest.mark.parametrize("pauses", [0, 1, 5])
+async def test_run_gives_others_a_turn_at_each_pause(pauses: int) -> None:
+    work = Work(pauses)
+    with Others() as others:
+        assert await run(work.steps()) == "done"
+        assert others.turns == pauses
+    assert work.done == pauses + 1
+
+
+async def test_run_takes_the_first_step_in_this_turn() -> None:
+    work = Work(3)
+    running = run(work.steps())
+    running.send(None)
+    assert work.done == 1
+    running.close()
+
+
+async def test_rest_takes_the_next_step_in_the_next_turn() -> None:
+    work = Work(3)
+    steps = work.steps()
+    next(steps)
+    with Others() as others:
+        assert await rest(steps) == "done"
+        assert others.turns == 3
+    assert work.done == 4
+
+
+async def test_rest_calls_in_between_but_not_at_the_end() -> None:
+    work = Work(3)
+    steps = work.steps()
+    next(steps)
+    seen: list[int] = []
+    await rest(steps, between=lambda: seen.append(work.done))
+    assert seen == [2, 3]
+
+
+@pytest.mark.parametrize("pauses", [0, 3])
+async def test_what_steps_raise_is_raised(pauses: int) -> None:
+    work = Work(pauses, error=ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        await run(work.steps())
+    with pytest.raises(ZeroDivisionError):
+        finish(Work(pauses, error=ZeroDivisionError()).steps())
+    assert work.is_closed
+
+
+async def test_cancelled_steps_are_closed_where_they_stand() -> None:
+    work = Work(100)
+    running = asyncio.create_task(run(work.steps()))
+    await turns(5)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert work.is_closed
+    assert work.done < 10
+
+
+async def test_a_turn_lets_all_others_go_on() -> None:
+    with Others() as others:
+        await turn()
+        assert others.turns == 1
+
+
+# ------------------------------------------------------------------------- pace
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the stopwatch that ``paced`` reads: its last number."""
+    reading = [0.0]
+    monkeypatch.setattr(cooperative, "stopwatch", lambda: reading[-1])
+    return reading
+
+
+async def test_going_through_items_gives_turns_by_the_time_it_takes(watch: list[float]) -> None:
+    seen: list[tuple[int, int]] = []
+    with Others() as others:
+        async for item in paced(range(6), seconds=2):
+            seen.append((item, others.turns))
+            watch.append(watch[-1] + 1)
+    assert seen == [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (5, 2)]
+
+
+async def test_items_are_taken_one_by_one(watch: list[float]) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(3):
+            taken.append(item)
+            yield item
+
+    async for item in paced(items(), seconds=0):
+        assert taken[-1] == item
+    assert taken == [0, 1, 2]
+
+
+async def test_a_pace_gives_way_once_enough_is_done() -> None:
+    pace = Pace(10)
+    with Others() as others:
+        pace.work += 9.5
+        await pace.give_way()
+        assert others.turns == 0
+        pace.work += 0.5
+        await pace.give_way()
+        assert (others.turns, pace.work) == (1, 0)
+        await pace.give_way()
+        assert others.turns == 1
+
+
+# ---------------------------------------------------------------------- replies
+
+
+async def test_the_outcome_of_a_plain_reply_is_that() -> None:
+    assert await outcome(b"reply") == b"reply"
+
+
+async def test_the_outcome_of_a_coroutine_is_its_result() -> None:
+    async def reply() -> bytes:
+        await turn()
+        return b"reply"
+
+    assert await outcome(reply()) == b"reply"
+
+
+async def test_a_deferred_reply_is_held_back_until_it_is_ready() -> None:
+    ready = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(outcome(DeferredReply(b"reply", ready)))
+    await turns(3)
+    assert not waiting.done()
+    ready.set_result(None)
+    assert await waiting == b"reply"
+
+
+async def test_a_deferred_reply_without_a_reason_to_wait_is_there_at_once() -> None:
+    assert await outcome(DeferredReply(b"reply", None)) == b"reply"
+
+
+async def test_a_coroutine_may_lead_to_a_deferred_reply() -> None:
+    ready = asyncio.get_running_loop().create_future()
+
+    async def reply() -> DeferredReply:
+        return DeferredReply(b"reply", ready)
+
+    waiting = asyncio.create_task(outcome(reply()))
+    await turns(3)
+    assert not waiting.done()
+    ready.set_exception(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        await waiting
