@@ -1,10 +1,13 @@
-"""Makes ``tests.support`` importable from every test, wherever it lies."""
+"""Makes ``tests.support`` importable from every test, and has the store check itself."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+
+# Of this process and of the servers that it starts: see ``etcdpy.mvcc.invariants``.
+os.environ.setdefault("ETCDPY_VERIFY", "1")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -64,11 +64,15 @@ class CheckReport:
     rows: int
 
 
-def verify(data_dir: Path) -> CheckReport:
+def verify(data_dir: Path, *, fsync: bool = True) -> CheckReport:
     """
     Check the store in a data directory that no server has open.
 
     Opens it as a server does, which brings what its journal still holds into the database.
+
+    Args:
+        data_dir: The data directory (``--data-dir``).
+        fsync: Whether that is to survive a power failure.
 
     Raises:
         InconsistentError: If it contradicts itself.
@@ -77,7 +81,7 @@ def verify(data_dir: Path) -> CheckReport:
     """
     if not (data_dir / "member").is_dir():
         raise DataDirError(f"no store in {data_dir}")
-    backend = Backend.open(data_dir)
+    backend = Backend.open(data_dir, fsync=fsync)
     try:
         return verify_source(backend)
     finally:

@@ -20,6 +20,7 @@ from struct import Struct
 
 from etcdpy.cooperative import Steps
 from etcdpy.errors import CompactedError, FutureRevisionError
+from etcdpy.mvcc import invariants
 from etcdpy.mvcc.attachments import Attachments
 from etcdpy.mvcc.index import Index
 from etcdpy.mvcc.revision import row_key, tombstone_key
@@ -131,6 +132,8 @@ class Store:
 
     def seal(self, batch: Batch) -> None:
         """Add to a batch, about to be written, how far it brings the store."""
+        if invariants.switch.are_checked:
+            invariants.check_batch(self.index, self.attachments, batch)
         batch.puts[Bucket.META, CONSISTENT_INDEX] = _U64.pack(self.applied_index)
         batch.revision = self.revision
 

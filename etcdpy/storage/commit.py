@@ -231,14 +231,14 @@ class GroupCommit(NewestView):
         if self._held or not batch:
             return
         prepared, self._prepared = self._prepared, None
-        if self._seal is not None:
-            self._seal(batch)
-        self.batch = Batch(self._loop, batch.sequence + 1)
-        self.batch.revision = batch.revision
+        following = self.batch = Batch(self._loop, batch.sequence + 1)
         if self.failed is not None:
             _fail(batch, self.failed)
             return
         try:
+            if self._seal is not None:
+                self._seal(batch)
+            following.revision = batch.revision
             self._refuse_unwritable(batch)
             payload = Payload.of(encode(batch, prepared))
         except Exception as error:  # noqa: BLE001 - else who waits would wait for ever

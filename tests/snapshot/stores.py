@@ -12,6 +12,7 @@ from typing import Literal
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.support.client import Client
+from tests.support.consistency import check_data_dir
 from tests.support.servers import IDENTITY, Server, reference_binary
 
 TIMEOUT = 60.0
@@ -122,3 +123,5 @@ def started(kind: Kind, data_dir: Path) -> Iterator[Server]:
         yield server
     finally:
         server.close()
+    if kind == "etcdpy":
+        check_data_dir(data_dir)

@@ -26,6 +26,8 @@ from typing import Literal
 
 import pytest
 
+from tests.support.consistency import check_data_dir
+
 Transport = Literal["native", "grpcio"]
 
 REFERENCE_VARIABLE = "ETCDPY_REFERENCE_ETCD"
@@ -55,11 +57,14 @@ class Server:
     Attributes:
         data_dir: Outlives restarts; removed by whoever made it.
         address: ``host:port`` of the client listener, valid while the process runs.
+        is_checked: Whether what ``etcdpy_server`` leaves behind has to be consistent, as it has
+            to be unless a test damages it.
     """
 
     def __init__(self, command: Sequence[str], data_dir: Path) -> None:
         self.data_dir = data_dir
         self.address = ""
+        self.is_checked = True
         self._command = [*command, f"--data-dir={data_dir}"]
         self._process: subprocess.Popen[str] | None = None
         self._log = _Log()
@@ -197,7 +202,7 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def _running(command: Sequence[str]) -> Iterator[Server]:
+def _running(command: Sequence[str], *, is_ours: bool = False) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="etcdpy-test-") as directory:
         server = Server(command, Path(directory, "data"))
         server.start()
@@ -205,13 +210,15 @@ def _running(command: Sequence[str]) -> Iterator[Server]:
             yield server
         finally:
             server.close()
+        if is_ours and server.is_checked:
+            check_data_dir(server.data_dir)
 
 
 @contextmanager
 def etcdpy_server(transport: Transport = "native", args: Sequence[str] = ()) -> Iterator[Server]:
-    """Run etcdpy on a data directory of its own until the block ends."""
+    """Run etcdpy on a data directory of its own until the block ends; check what it leaves."""
     command = [sys.executable, "-m", "etcdpy", f"--transport={transport}", *IDENTITY, *args]
-    with _running(command) as server:
+    with _running(command, is_ours=True) as server:
         yield server
 
 

@@ -11,17 +11,19 @@ from etcdpy.mvcc.restore import restore
 from etcdpy.mvcc.store import Store
 from etcdpy.storage import Backend, Batch, GroupCommit
 from etcdpy.testing import MovableClock
+from tests.support.consistency import check_data_dir
 
 
 @asynccontextmanager
 async def opened_store(
-    path: Path, on_durable: Callable[[Batch], None] | None = None
+    path: Path, on_durable: Callable[[Batch], None] | None = None, *, is_damaged: bool = False
 ) -> AsyncIterator[tuple[Store, GroupCommit]]:
     """
-    Open the store in ``path`` and its log; close them as the server does.
+    Open the store in ``path`` and its log; close them as the server does, and check the store.
 
     Args:
         on_durable: Called with each batch on disk, after the store.
+        is_damaged: Whether the block leaves a store that is not consistent.
 
     """
 
@@ -38,6 +40,8 @@ async def opened_store(
         assert not store.is_busy
         await log.close()
         backend.close()
+    if not is_damaged:
+        check_data_dir(path)
 
 
 async def fill(store: Store, keys: int, value: bytes = b"v" * 100) -> None:

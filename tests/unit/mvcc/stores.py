@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 
 from etcdpy.cooperative import finish
 from etcdpy.mvcc.store import Store
+from tests.support.consistency import check_rows
 from tests.unit.mvcc.fake_log import FakeLog, turns
 
 
 @asynccontextmanager
 async def new_store() -> AsyncIterator[tuple[Store, FakeLog]]:
-    """Return an empty store and its log."""
+    """Return an empty store and its log; check what a crash at the end of the block leaves."""
     log = FakeLog()
     store = Store(log)
     log.serve(store)
@@ -20,6 +21,7 @@ async def new_store() -> AsyncIterator[tuple[Store, FakeLog]]:
         yield store, log
     finally:
         log.lose()
+    check_rows(log.disk)
 
 
 def put(store: Store, *pairs: tuple[bytes, bytes], lease: int = 0) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from etcdpy.mvcc.check import CheckReport, InconsistentError, main, verify, verify_source
+from etcdpy.mvcc.invariants import switch
 from etcdpy.mvcc.restore import FINISHED_COMPACTION, SCHEDULED_COMPACTION
 from etcdpy.mvcc.revision import row_key, tombstone_key
 from etcdpy.mvcc.store import CONSISTENT_INDEX
@@ -163,9 +164,10 @@ async def test_data_directory_is_checked(
 
 
 async def test_damaged_data_directory_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened_store(tmp_path) as (_, log):
+    monkeypatch.setattr(switch, "are_checked", False)
+    async with opened_store(tmp_path, is_damaged=True) as (_, log):
         log.batch.rows[row_key(3, 0)] = KeyValue(key=b"a").SerializeToString()
         log.flush_soon()
     assert main([str(tmp_path)]) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 
 from etcdpy.mvcc.history import Version
@@ -58,7 +60,7 @@ async def test_newest_row_of_a_key_says_which_lease_it_hangs_on() -> None:
 async def test_version_whose_first_put_was_compacted_keeps_its_numbers() -> None:
     async with new_store() as (before, log):
         await worked_example(before, log)
-        disk = log.disk
+        disk = deepcopy(log.disk)
         del disk.key_rows[row_key(2, 0)]
         store, _ = restored(disk)
         assert store.index.newest(b"a") == Version(5, 0, 2, 2)
