@@ -99,12 +99,13 @@ class InternalCalls(Part):
 
         """
         seen = self._store.durable_revision
-        steps = self._predecessor(start, end, created, seen)
+        steps = self.predecessor_at(start, end, created, seen)
         return seen, await run(self._pinned(seen, steps))
 
-    def _predecessor(
+    def predecessor_at(
         self, start: bytes, end: bytes, created: int, seen: int
     ) -> Steps[bytes | None]:
+        """Return what ``predecessor`` does, as of the revision ``seen``, which has to be pinned."""
         index = self._store.index
         youngest, key = 0, None
         cursor: bytes | None = start

@@ -71,9 +71,10 @@ class KeyValues(Part):
             newest = self._store.durable_revision
             row = self._store.get(request.key, newest)
             return replies.one_key_reply(self._headers.at(newest), row)
-        return self._range(request, caller)
+        return self.range_in_slices(request, caller)
 
-    async def _range(self, request: pb.RangeRequest, caller: Caller) -> Reply:
+    async def range_in_slices(self, request: pb.RangeRequest, caller: Caller) -> Reply:
+        """Do what ``range`` does, however long it takes."""
         self._admit_range(request, caller)
         store = self._store
         newest = store.durable_revision

@@ -183,13 +183,16 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, InternalCalls):
 def _open_backend(config: Config, clock: Clock) -> Backend:
     began = clock.monotonic()
     backend = Backend.open(Path(config.data_dir), fsync=not config.unsafe_no_fsync)
-    # After a crash that includes replaying the journal.
-    took = go_duration(clock.monotonic() - began)
-    path = f"{config.data_dir.rstrip('/')}/member/lmdb"
-    logger.info("opened backend db", {"path": path, "took": took})
+    log_opened(config, clock.monotonic() - began)
     if config.bootstrap_defrag_threshold_megabytes:
         defragment_at_start(backend, config.bootstrap_defrag_threshold_megabytes << 20)
     return backend
+
+
+def log_opened(config: Config, took: float) -> None:
+    """Log that the database is open, which after a crash includes replaying the journal."""
+    path = f"{config.data_dir.rstrip('/')}/member/lmdb"
+    logger.info("opened backend db", {"path": path, "took": go_duration(took)})
 
 
 async def _start_up(config: Config, log: GroupCommit, store: Store) -> Identity:

@@ -15,13 +15,11 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from typing import Any
 
-import grpc
 from google.protobuf.message import Message
 
-from etcdpy.cooperative import outcome
+from etcdpy.clock import Clock, SystemClock
 from etcdpy.gostd.durations import go_duration
 from etcdpy.logs import timestamp
 from etcdpy.mvcc.txn import is_read_only
@@ -29,10 +27,8 @@ from etcdpy.mvcc.txn_request import Txn, op_size
 from etcdpy.node.describe import describe
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.wire import encoded
-from etcdpy.services.registration import Registry
-from etcdpy.transport import SlowCalls, inline, is_inline
 
-__all__ = ["SlowRequests", "TimedRegistry"]
+__all__ = ["SlowRequests"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,25 +46,29 @@ class SlowRequests:
     Args:
         apply_limit: Seconds that the work of a KV request may take.
         request_limit: Seconds that a unary request may take.
+        clock: Says when a request began.
 
     Attributes:
         is_close: Whether every request has to be timed.
 
     """
 
-    def __init__(self, apply_limit: float = math.inf, request_limit: float = math.inf) -> None:
+    def __init__(
+        self,
+        apply_limit: float = math.inf,
+        request_limit: float = math.inf,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or SystemClock()
         self._apply_limit = apply_limit
         self._request_limit = request_limit
         self._is_verbose = logger.isEnabledFor(logging.DEBUG)
         self.is_close = self._is_verbose or min(apply_limit, request_limit) < CLOSE
 
-    def calls(self) -> SlowCalls:
-        """Return what the transport is to look for by itself."""
-        limit = math.inf if self.is_close else self._request_limit
-        return SlowCalls(limit, self._ended_call)
-
-    def _ended_call(self, call: Any, request: Any, response: Any, took: float) -> None:
-        self.ended(call.head.path, call.peer(), request, response, took)
+    @property
+    def slower_than(self) -> float:
+        """Seconds from which on ``ended`` has to hear of a request; 0: of every one."""
+        return 0.0 if self.is_close else self._request_limit
 
     def applied(self, request: Message | Txn, reply: object, took: float) -> None:
         """
@@ -108,7 +108,7 @@ class SlowRequests:
         if not (is_slow or self._is_verbose):
             return
         fields: dict[str, object] = {
-            "start time": timestamp(time.time() - took),
+            "start time": timestamp(self._clock.wall() - took),
             "time spent": go_duration(took),
             "remote": _remote(peer),
             "response type": method,
@@ -215,53 +215,3 @@ def _varint(data: bytes | bytearray, start: int) -> int:
         if not byte & 0x80:
             break
     return value
-
-
-class TimedRegistry:
-    """
-    Registers handlers so that the time of each call is taken, where nobody else takes it.
-
-    The native transport times inline handlers by itself, as ``SlowRequests.calls`` asks it to.
-
-    Args:
-        server: Where the handlers go.
-        slow: Is told of each call.
-        every: Time inline handlers, too.
-
-    """
-
-    def __init__(self, server: Registry, slow: SlowRequests, *, every: bool) -> None:
-        self._server = server
-        self._slow = slow
-        self._every = every
-
-    def add_registered_method_handlers(
-        self, service_name: str, method_handlers: dict[str, Any]
-    ) -> None:
-        """Serve these methods of a service."""
-        timed = {
-            name: self._timed(f"/{service_name}/{name}", handler)
-            for name, handler in method_handlers.items()
-        }
-        self._server.add_registered_method_handlers(service_name, timed)
-
-    def _timed(self, method: str, handler: Any) -> Any:
-        behavior, slow = handler.unary_unary, self._slow
-        if behavior is None or (is_inline(behavior) and not self._every):
-            return handler
-
-        async def timed(request: Any, context: Any) -> Any:
-            began = time.monotonic()
-            response = None
-            try:
-                response = await outcome(behavior(request, context))
-                return response
-            finally:
-                took = time.monotonic() - began
-                slow.ended(method, context.peer(), request, response, took)
-
-        return grpc.unary_unary_rpc_method_handler(
-            inline(timed) if is_inline(behavior) else timed,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )

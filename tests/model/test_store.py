@@ -13,6 +13,7 @@ from random import Random
 import pytest
 
 from etcdpy.mvcc import compaction, compare, index, liveness, ranges, replies, slices, store, txn
+from etcdpy.node import compactor
 from tests.model.world import World
 
 SEEDS = [int(os.environ.get("ETCDPY_MODEL_SEED", "20260101")) + n for n in range(6)]
@@ -47,7 +48,7 @@ def _limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(liveness, "LOG_LENGTH", 4 * size)
     monkeypatch.setattr(liveness, "BLOCK", size)
     monkeypatch.setattr(compaction, "KEYS_PER_SLICE", size)
-    monkeypatch.setattr(compaction, "ROWS_PER_BATCH", 2 * size)
+    monkeypatch.setattr(compactor, "ROWS_PER_BATCH", 2 * size)
 
 
 @pytest.mark.usefixtures("_limits")

@@ -13,10 +13,10 @@ from google.protobuf.message import Message
 from etcdpy.cooperative import outcome
 from etcdpy.errors import CompactedError, EtcdError
 from etcdpy.mvcc.check import verify_source
-from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.restore import SCHEDULED_COMPACTION, restore
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import Txn
+from etcdpy.node.compactor import Compactor
 from etcdpy.pb.rpc_pb2 import (
     CompactionRequest,
     CompactionResponse,
@@ -25,12 +25,12 @@ from etcdpy.pb.rpc_pb2 import (
     RangeStreamResponse,
     ResponseHeader,
 )
-from etcdpy.services.kv import KVService
 from etcdpy.storage import Bucket
+from etcdpy.testing.clock import MovableClock
 from tests.model.model import LEASES, Model
 from tests.model.requests import KEYS, Requests
 from tests.unit.mvcc.fake_log import Disk, FakeLog, turns
-from tests.unit.services.nodes import IDENTITY, make_node
+from tests.unit.node.nodes import ANYBODY, IDENTITY, make_node
 
 Outcome = Message | type[EtcdError]
 
@@ -80,36 +80,34 @@ class World:
         self.store = Store(self.log)
         unfinished = restore(self.store, self.log)
         self.log.serve(self.store)
-        self.compactor = Compactor(self.store)
+        self.compactor = Compactor(self.store, None, MovableClock())
         if unfinished:
             self.compactor.resume(unfinished)
-        self.service = KVService(
-            make_node(
-                self.store,
-                self.log,
-                compactor=self.compactor,
-                max_request_bytes=600,  # small, so that streamed chunks shrink, too
-                leases=LEASES,
-            )
+        self.service = make_node(
+            self.store,
+            self.log,
+            compactor=self.compactor,
+            max_request_bytes=600,  # small, so that streamed chunks shrink, too
+            leases=LEASES,
         )
 
     # ---------------------------------------------------------------- requests
 
     async def put(self) -> None:
         request = self.requests.put()
-        await self._write(self.service.Put, request, lambda: self.model.put(request))
+        await self._write(self.service.put, request, lambda: self.model.put(request))
 
     async def delete_range(self) -> None:
         request = self.requests.delete_range()
         await self._write(
-            self.service.DeleteRange, request, lambda: self.model.delete_range(request)
+            self.service.delete_range, request, lambda: self.model.delete_range(request)
         )
 
     async def txn(self) -> None:
         request = self.requests.txn()
         durable = self.store.durable_revision
         taken_apart = Txn.of(request)
-        await self._write(self.service.Txn, taken_apart, lambda: self.model.txn(request, durable))
+        await self._write(self.service.txn, taken_apart, lambda: self.model.txn(request, durable))
 
     async def range(self) -> None:
         await self._range(self.requests.range())
@@ -128,11 +126,11 @@ class World:
             self.model.compact(revision)
             return header
 
-        await self._write(self.service.Compact, request, compact)
+        await self._write(self.service.compact, request, compact)
 
     async def _range(self, request: RangeRequest) -> None:
         newest = self.store.durable_revision
-        self._call(self.service.Range, request, lambda: self.model.range(request, newest))
+        self._call(self.service.range, request, lambda: self.model.range(request, newest))
         await self._pause()
 
     async def stream(self) -> None:
@@ -154,7 +152,7 @@ class World:
 
     async def _streamed(self, request: RangeRequest) -> RangeResponse:
         reply = RangeResponse()
-        async for chunk in self.service.RangeStream(request, None):
+        async for chunk in self.service.range_stream(request, ANYBODY):
             part = RangeStreamResponse.FromString(chunk).range_response
             assert not reply.HasField("header")
             assert part.kvs or part.HasField("header")
@@ -179,7 +177,7 @@ class World:
 
     async def _writes_end(self) -> None:
         """Let a write that goes in slices end, so that it is known which of two comes first."""
-        while self.store.busy is not None:
+        while self.store.is_busy:
             await self._pause()
 
     def _call(
@@ -189,7 +187,7 @@ class World:
         apply: Callable[[], Message],
     ) -> None:
         async def call() -> Any:
-            return await outcome(method(request, None))
+            return await outcome(method(request, ANYBODY))
 
         task = asyncio.ensure_future(call())
         self._calls.append(_Call(method.__name__, request, self._outcome(apply), task))

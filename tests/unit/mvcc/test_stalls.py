@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from etcdpy.clock import SystemClock
 from etcdpy.cooperative import outcome
-from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import Txn
+from etcdpy.node.compactor import Compactor
 from etcdpy.pb.rpc_pb2 import (
     CompactionRequest,
     Compare,
@@ -31,11 +32,10 @@ from etcdpy.pb.rpc_pb2 import (
     RequestOp,
     TxnRequest,
 )
-from etcdpy.services.kv import KVService
 from etcdpy.storage import GroupCommit
 from tests.unit.mvcc.real_log import fill, opened_store
 from tests.unit.mvcc.stalls import probed
-from tests.unit.services.nodes import make_node
+from tests.unit.node.nodes import ANYBODY, make_node
 
 KEYS = 60_000
 BOUND = 0.050
@@ -48,8 +48,8 @@ class Large:
 
     def __init__(self, store: Store, log: GroupCommit) -> None:
         self.store = store
-        self.compactor = Compactor(store)
-        self.kv = KVService(make_node(store, log, compactor=self.compactor))
+        self.compactor = Compactor(store, None, SystemClock())
+        self.kv = make_node(store, log, compactor=self.compactor)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -81,7 +81,7 @@ READS: dict[str, Callable[[], RangeRequest]] = {
 @pytest.mark.parametrize("name", READS)
 async def test_large_ranges_let_others_run(large: Large, name: str) -> None:
     with probed() as probe:
-        reply = await large.kv.read(READS[name]())
+        reply = await large.kv.range_in_slices(READS[name](), ANYBODY)
     assert RangeResponse.FromString(bytes(reply)).count > KEYS // 3
     assert probe.longest < BOUND
 
@@ -95,7 +95,7 @@ async def test_compares_over_large_ranges_let_others_run(large: Large, kind: str
     if kind == "writing":
         request.success.append(RequestOp(request_put=PutRequest(key=b"k", value=b"v")))
     with probed() as probe:
-        await outcome(large.kv.Txn(Txn.of(request), None))
+        await outcome(large.kv.txn(Txn.of(request), ANYBODY))
     assert probe.longest < BOUND
 
 
@@ -105,18 +105,20 @@ async def test_large_deletion_lets_reads_run_and_writes_wait(large: Large) -> No
     with probed() as probe:
         deletion = asyncio.ensure_future(
             outcome(
-                kv.DeleteRange(DeleteRangeRequest(key=b"k0", range_end=middle, prev_kv=True), None)
+                kv.delete_range(
+                    DeleteRangeRequest(key=b"k0", range_end=middle, prev_kv=True), ANYBODY
+                )
             )
         )
         await asyncio.sleep(0)
         revision = store.durable_revision
         put = asyncio.ensure_future(
-            outcome(kv.Put(PutRequest(key=b"k00000001", value=b"new"), None))
+            outcome(kv.put(PutRequest(key=b"k00000001", value=b"new"), ANYBODY))
         )
         reads = 0
         while store.is_busy:
             page = RangeRequest(key=b"k0", range_end=b"l", limit=10)
-            reply = RangeResponse.FromString(bytes(await kv.read(page)))
+            reply = RangeResponse.FromString(bytes(await kv.range_in_slices(page, ANYBODY)))
             assert (reply.header.revision, reply.count) == (revision, KEYS)
             assert [kv.key for kv in reply.kvs] == [b"k%08d" % n for n in range(10)]
             reads += 1
@@ -127,13 +129,15 @@ async def test_large_deletion_lets_reads_run_and_writes_wait(large: Large) -> No
     assert (deleted.deleted, len(deleted.prev_kvs)) == (KEYS // 2, KEYS // 2)
     assert deleted.header.revision == revision + 1
     await put
-    left = RangeResponse.FromString(bytes(await kv.read(RangeRequest(key=b"k00000001"))))
+    left = RangeResponse.FromString(
+        bytes(await kv.range_in_slices(RangeRequest(key=b"k00000001"), ANYBODY))
+    )
     assert left.kvs[0].create_revision == revision + 2
 
 
 async def test_compaction_lets_others_run(large: Large) -> None:
     with probed() as probe:
         request = CompactionRequest(revision=large.store.revision, physical=True)
-        await large.kv.Compact(request, None)
+        await large.kv.compact(request, ANYBODY)
     assert probe.longest < BOUND
     assert len(list(large.store.index.every_key())) == len(large.store.index)

@@ -7,16 +7,17 @@ import logging
 
 import pytest
 
-from etcdpy.mvcc.compaction import Compactor
 from etcdpy.mvcc.store import Store
-from etcdpy.node.alarms import Alarms
 from etcdpy.node.autocompact import RevisionPolicy
 from etcdpy.node.autocompactor import AutoCompactor
+from etcdpy.node.compactor import Compactor
 from etcdpy.pb.rpc_pb2 import CORRUPT
+from etcdpy.testing.clock import MovableClock
 from tests.unit.mvcc.fake_log import FakeLog
+from tests.unit.node.nodes import make_node
 
 
-class World:
+class CompactedStore:
     """A store of ten revisions of which five are to be kept."""
 
     def __init__(self) -> None:
@@ -29,14 +30,14 @@ class World:
             changes.commit()
         self.log.flush()
         self.log.settle()
-        self.alarms = Alarms(self.log, [])
-        self.compactor = Compactor(self.store)
-        self.automatic = AutoCompactor(
-            RevisionPolicy(5), self.store, self.compactor, self.alarms, clock=lambda: 0.0
-        )
+        clock = MovableClock()
+        self.compactor = Compactor(self.store, None, clock)
+        node = make_node(self.store, self.log, clock=clock, compactor=self.compactor)
+        self.alarms = node.parts.alarms
+        self.automatic = AutoCompactor(RevisionPolicy(5), node, self.store, clock)
 
-    async def look(self) -> None:
-        await self.settling(asyncio.ensure_future(self.automatic.look()))
+    async def tick(self) -> None:
+        await self.settling(asyncio.ensure_future(self.automatic.tick()))
 
     async def settle(self) -> None:
         """Let compactions that have begun come to their end."""
@@ -53,9 +54,9 @@ class World:
 
 async def test_a_compaction_is_told_of_before_and_after(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    world = World()
-    await world.look()
-    assert world.store.compact_revision == 5
+    store = CompactedStore()
+    await store.tick()
+    assert store.store.compact_revision == 5
     assert [record.msg for record in caplog.records] == [
         "starting auto revision compaction",
         "completed auto revision compaction",
@@ -65,17 +66,17 @@ async def test_a_compaction_is_told_of_before_and_after(caplog: pytest.LogCaptur
         "revision-compaction-retention": 5,
         "took": "0s",
     }
-    await world.look()
+    await store.tick()
     assert len(caplog.records) == 2
-    await world.settle()
+    await store.settle()
 
 
 async def test_one_that_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    world = World()
-    world.alarms.activate(1, CORRUPT)
-    await world.look()
-    assert world.store.compact_revision == -1
+    store = CompactedStore()
+    store.alarms.activate(1, CORRUPT)
+    await store.tick()
+    assert store.store.compact_revision == -1
     assert caplog.records[-1].msg == "failed auto revision compaction"
     assert caplog.records[-1].args == {
         "revision": 5,
@@ -83,19 +84,19 @@ async def test_one_that_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -
         "retry-interval": "5m0s",
         "error": "etcdserver: corrupt cluster",
     }
-    world.alarms.deactivate(1, CORRUPT)
-    await world.look()
-    assert world.store.compact_revision == 5
-    await world.settle()
+    store.alarms.deactivate(1, CORRUPT)
+    await store.tick()
+    assert store.store.compact_revision == 5
+    await store.settle()
 
 
 async def test_what_somebody_else_compacted_counts_as_done(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    world = World()
-    world.compactor.schedule(7)
-    await world.look()
-    await world.settle()
-    assert world.store.compact_revision == 7
+    store = CompactedStore()
+    store.compactor.schedule(7)
+    await store.tick()
+    await store.settle()
+    assert store.store.compact_revision == 7
     assert caplog.records[-1].msg == "completed auto revision compaction"

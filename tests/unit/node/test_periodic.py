@@ -5,35 +5,36 @@ from __future__ import annotations
 import asyncio
 
 from etcdpy.node.periodic import Periodic
+from etcdpy.testing.clock import MovableClock
 
 
 async def test_it_goes_on_after_a_failure_until_it_is_closed() -> None:
-    calls = asyncio.Queue[int]()
-    number = 0
+    calls: list[float] = []
+    clock = MovableClock()
 
     async def act() -> None:
-        nonlocal number
-        number += 1
-        calls.put_nowait(number)
-        if number == 1:
+        calls.append(clock.monotonic())
+        if len(calls) == 1:
             raise ValueError("once")
 
-    task = Periodic(0.001, act)
-    assert [await calls.get() for _ in range(3)] == [1, 2, 3]
+    task = Periodic(2, act, clock)
+    await clock.advance(7)
+    assert calls == [2, 4, 6]
     await task.close()
-    so_far = number
-    await asyncio.sleep(0.02)
-    assert number == so_far
+    await clock.advance(20)
+    assert calls == [2, 4, 6]
     await task.close()
 
 
 async def test_closing_ends_a_call_that_is_stuck() -> None:
     began = asyncio.Event()
+    clock = MovableClock()
 
     async def act() -> None:
         began.set()
         await asyncio.Event().wait()
 
-    task = Periodic(0.001, act)
-    await began.wait()
+    task = Periodic(0.001, act, clock)
+    await clock.advance(1)
+    assert began.is_set()
     await asyncio.wait_for(task.close(), 5)

@@ -6,15 +6,13 @@ import logging
 import math
 from typing import Any
 
-import grpc
 import pytest
 
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.txn_request import Txn
-from etcdpy.node.slow_requests import CLOSE, SlowRequests, TimedRegistry
+from etcdpy.node.slow_requests import CLOSE, SlowRequests
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.kv_pb2 import KeyValue
-from etcdpy.transport import inline, is_inline
 
 HEADER = Headers(0xF693_0000_0000_0001, 0x643A_0000_0000_0002, 2)
 RANGE = pb.RangeRequest(key=b"a", range_end=b"z")
@@ -232,65 +230,5 @@ def test_debugging_tells_of_every_request_and_warns_of_none(
 def test_low_limits_need_every_request_to_be_timed() -> None:
     assert not SlowRequests(CLOSE, CLOSE).is_close
     assert SlowRequests(CLOSE / 2, 1).is_close
-    assert SlowRequests(1, CLOSE / 2).calls().limit == math.inf
-    assert SlowRequests(1, 0.3).calls().limit == 0.3
-
-
-class Handlers:
-    """Takes what is registered."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, Any] = {}
-
-    def add_registered_method_handlers(
-        self, service_name: str, method_handlers: dict[str, Any]
-    ) -> None:
-        self.found.update(method_handlers)
-
-
-class Context:
-    def peer(self) -> str:
-        return "ipv4:10.0.0.1:5000"
-
-
-@inline
-async def at_once(request: Any, context: Any) -> bytes:
-    return b"reply"
-
-
-async def in_a_task(request: Any, context: Any) -> bytes:
-    raise ValueError("broken")
-
-
-def registered(*, every: bool) -> dict[str, Any]:
-    """The handlers that reach a server whose calls are all slow."""
-    handlers = {
-        "Put": grpc.unary_unary_rpc_method_handler(at_once, bytes, bytes),
-        "Compact": grpc.unary_unary_rpc_method_handler(in_a_task, bytes, bytes),
-        "Watch": grpc.stream_stream_rpc_method_handler(in_a_task, bytes, bytes),
-    }
-    server = Handlers()
-    registry = TimedRegistry(server, SlowRequests(request_limit=-1), every=every)
-    registry.add_registered_method_handlers("etcdserverpb.KV", handlers)
-    assert server.found["Watch"] is handlers["Watch"]
-    assert server.found["Compact"].request_deserializer is bytes
-    return server.found
-
-
-async def test_handlers_that_the_transport_does_not_time_are_timed(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    found = registered(every=False)
-    assert found["Put"].unary_unary is at_once
-    with pytest.raises(ValueError, match="broken"):
-        await found["Compact"].unary_unary(pb.CompactionRequest(), Context())
-    assert fields(caplog)["response type"] == "/etcdserverpb.KV/Compact"
-
-
-async def test_inline_handlers_stay_inline_when_they_are_timed(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    put = registered(every=True)["Put"].unary_unary
-    assert is_inline(put)
-    assert await put(PUT, Context()) == b"reply"
-    assert fields(caplog)["response type"] == "/etcdserverpb.KV/Put"
+    assert SlowRequests(1, CLOSE / 2).slower_than == 0
+    assert SlowRequests(1, 0.3).slower_than == 0.3

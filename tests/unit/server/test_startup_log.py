@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from etcdpy.config import Config, InvalidConfigError, load
-from etcdpy.mvcc.hashing import KeyHash
 from etcdpy.server import startup_log
 from tests.unit.mvcc.stores import new_store, worked_example
-from tests.unit.services.nodes import make_node
+from tests.unit.node.nodes import make_node
 
 Told = list[tuple[str, dict[str, Any]]]
 
@@ -215,28 +213,3 @@ async def test_addresses_are_told_when_clients_are_served(
 def told_with_ready(caplog: pytest.LogCaptureFixture) -> Told:
     """The lines so far, one of which has no fields."""
     return [(r.msg, dict(r.args) if isinstance(r.args, dict) else {}) for r in caplog.records]
-
-
-def test_opened_database_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
-    startup_log.log_opened(replace(Config(), data_dir="d"), 0.0125)
-    fields = {"path": "d/member/lmdb", "took": "12.5ms"}
-    assert told(caplog) == [("opened backend db", fields)]
-
-
-def test_end_of_a_compaction_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    began = startup_log.compaction_logger(lambda: 20480, lambda: 16384)
-    began(7)(3, KeyHash(2629504400, 1, 7))
-    began(8)(0, None)  # one resumed after a crash
-    (message, fields), (_, resumed) = told(caplog)
-    assert message == "finished scheduled compaction"
-    assert fields.pop("took")
-    assert fields == {
-        "compact-revision": 7,
-        "number-of-keys-compacted": 3,
-        "hash": 2629504400,
-        "current-db-size-bytes": 20480,
-        "current-db-size": "20 kB",
-        "current-db-size-in-use-bytes": 16384,
-        "current-db-size-in-use": "16 kB",
-    }
-    assert "hash" not in resumed

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from etcdpy.clock import SystemClock
 from etcdpy.config import Config
+from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.transports import make_transport, options_of
 from etcdpy.transport import ReferenceServer, Server, ServerOptions
 
@@ -14,8 +16,11 @@ def options(**settings: Any) -> ServerOptions:
 
 
 def test_settings_name_the_transport() -> None:
-    assert type(make_transport(Config())) is Server
-    assert type(make_transport(Config(transport="grpcio"))) is ReferenceServer
+    assert type(make_transport(Config(), SystemClock(), SlowRequests())) is Server
+    assert (
+        type(make_transport(Config(transport="grpcio"), SystemClock(), SlowRequests()))
+        is ReferenceServer
+    )
 
 
 def test_defaults_are_etcds() -> None:

@@ -11,13 +11,12 @@ from grpc import StatusCode
 
 from etcdpy import errors
 from etcdpy.errors import DefragmentError
-from etcdpy.node.state import Node
+from etcdpy.node.node import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.codes import status_of
-from etcdpy.services.maintenance import MaintenanceService
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, put, settle, worked_example
-from tests.unit.services.nodes import IDENTITY, make_node
+from tests.unit.node.nodes import ANYBODY, IDENTITY, make_node
 
 GET, ACTIVATE, DEACTIVATE = (
     pb.AlarmRequest.GET,
@@ -27,21 +26,21 @@ GET, ACTIVATE, DEACTIVATE = (
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[tuple[MaintenanceService, Node, FakeLog]]:
+async def serving() -> AsyncIterator[tuple[Node, Node, FakeLog]]:
     async with new_store() as (store, log):
         await worked_example(store, log)
         node = make_node(store, log, quota=1 << 31, size=lambda: 4096)
-        yield MaintenanceService(node), node, log
+        yield node, node, log
 
 
 async def test_status() -> None:
     async with serving() as (service, node, _):
-        status = await service.Status(pb.StatusRequest(), None)
+        status = await service.status(pb.StatusRequest(), ANYBODY)
         assert status.version == "3.7.1"
         assert (status.dbSize, status.dbSizeInUse, status.dbSizeQuota) == (4096, 4096, 1 << 31)
         assert status.leader == status.header.member_id == IDENTITY.member_id
         assert status.raftTerm == status.header.raft_term == 2
-        assert status.raftIndex == status.raftAppliedIndex == node.store.applied_index == 4
+        assert status.raftIndex == status.raftAppliedIndex == node.parts.store.applied_index == 4
         assert status.header.revision == 5
         assert status.HasField("downgradeInfo")
         assert not status.errors
@@ -50,9 +49,9 @@ async def test_status() -> None:
 
 async def test_status_names_the_durable_revision_and_the_alarms() -> None:
     async with serving() as (service, node, _):
-        put(node.store, (b"a", b"1"))
-        node.alarms.activate(7, pb.NOSPACE)
-        status = await service.Status(pb.StatusRequest(), None)
+        put(node.parts.store, (b"a", b"1"))
+        node.parts.alarms.activate(7, pb.NOSPACE)
+        status = await service.status(pb.StatusRequest(), ANYBODY)
         assert status.header.revision == 5
         assert list(status.errors) == ["memberID:7 alarm:NOSPACE"]
 
@@ -60,7 +59,7 @@ async def test_status_names_the_durable_revision_and_the_alarms() -> None:
 async def test_alarm_is_answered_once_it_is_durable() -> None:
     async with serving() as (service, _, log):
         request = pb.AlarmRequest(action=ACTIVATE, memberID=7, alarm=pb.CORRUPT)
-        call = asyncio.ensure_future(service.Alarm(request, None))
+        call = asyncio.ensure_future(service.alarm(request, ANYBODY))
         await turns(3)
         assert not call.done()
         log.settle()
@@ -71,35 +70,37 @@ async def test_alarm_is_answered_once_it_is_durable() -> None:
 
 async def test_alarms_are_listed_whoever_raised_them_and_switched_off_exactly() -> None:
     async with serving() as (service, node, log):
-        node.alarms.activate(7, pb.CORRUPT)
-        node.alarms.activate(8, pb.NOSPACE)
+        node.parts.alarms.activate(7, pb.CORRUPT)
+        node.parts.alarms.activate(8, pb.NOSPACE)
         await settle(log)
-        everything = await service.Alarm(pb.AlarmRequest(action=GET, memberID=99), None)
+        everything = await service.alarm(pb.AlarmRequest(action=GET, memberID=99), ANYBODY)
         assert len(everything.alarms) == 2
-        some = await service.Alarm(pb.AlarmRequest(action=GET, alarm=pb.NOSPACE), None)
+        some = await service.alarm(pb.AlarmRequest(action=GET, alarm=pb.NOSPACE), ANYBODY)
         assert [alarm.memberID for alarm in some.alarms] == [8]
         other = pb.AlarmRequest(action=DEACTIVATE, memberID=9, alarm=pb.NOSPACE)
-        assert not (await service.Alarm(other, None)).alarms
+        assert not (await service.alarm(other, ANYBODY)).alarms
         exact = pb.AlarmRequest(action=DEACTIVATE, memberID=8, alarm=pb.NOSPACE)
-        call = asyncio.ensure_future(service.Alarm(exact, None))
+        call = asyncio.ensure_future(service.alarm(exact, ANYBODY))
         await settle(log)
         await settle(log)
         assert [alarm.memberID for alarm in (await call).alarms] == [8]
-        assert node.alarms.matching(pb.NOSPACE) == []
+        assert node.parts.alarms.matching(pb.NOSPACE) == []
 
 
 async def test_unknown_alarm_action_is_refused() -> None:
     async with serving() as (service, _, _):
         with pytest.raises(errors.InvalidAlarmActionError):
-            await service.Alarm(pb.AlarmRequest(action=9), None)  # type: ignore[arg-type]
+            await service.alarm(pb.AlarmRequest(action=9), ANYBODY)  # type: ignore[arg-type]
 
 
 async def test_leadership_can_only_be_moved_to_who_has_it() -> None:
     async with serving() as (service, _, _):
-        reply = await service.MoveLeader(pb.MoveLeaderRequest(targetID=IDENTITY.member_id), None)
+        reply = await service.move_leader(
+            pb.MoveLeaderRequest(targetID=IDENTITY.member_id), ANYBODY
+        )
         assert not reply.HasField("header")
         with pytest.raises(errors.BadLeaderTransfereeError):
-            await service.MoveLeader(pb.MoveLeaderRequest(targetID=7), None)
+            await service.move_leader(pb.MoveLeaderRequest(targetID=7), ANYBODY)
 
 
 async def test_defragment_answers_when_it_is_done_and_without_a_header() -> None:
@@ -109,8 +110,8 @@ async def test_defragment_answers_when_it_is_done_and_without_a_header() -> None
         async def defragment() -> None:
             await done.wait()
 
-        service = MaintenanceService(make_node(store, log, defragment=defragment))
-        call = asyncio.ensure_future(service.Defragment(pb.DefragmentRequest(), None))
+        service = make_node(store, log, defragment=defragment)
+        call = asyncio.ensure_future(service.defragment(pb.DefragmentRequest(), ANYBODY))
         await turns(3)
         assert not call.done()
         done.set()
@@ -123,9 +124,9 @@ async def test_a_defragmentation_that_fails_says_why_in_etcds_way() -> None:
         async def defragment() -> None:
             raise DefragmentError("no space left on device")
 
-        service = MaintenanceService(make_node(store, log, defragment=defragment))
+        service = make_node(store, log, defragment=defragment)
         with pytest.raises(DefragmentError) as raised:
-            await service.Defragment(pb.DefragmentRequest(), None)
+            await service.defragment(pb.DefragmentRequest(), ANYBODY)
         status = status_of(raised.value)
         assert status is not None
         assert status.code == StatusCode.UNKNOWN

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,10 +14,9 @@ from etcdpy.mvcc import slices
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.slow_requests import CLOSE, SlowRequests
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.services.kv import KVService
 from tests.unit.mvcc.fake_log import FakeLog
 from tests.unit.mvcc.stores import new_store, settle, worked_example
-from tests.unit.services.nodes import make_node
+from tests.unit.node.nodes import ANYBODY, make_node
 
 EVERYTHING = pb.RangeRequest(key=b"\0", range_end=b"\0")
 READ = Txn.of(pb.TxnRequest(success=[pb.RequestOp(request_range=EVERYTHING)]))
@@ -51,15 +49,17 @@ async def test_every_request_is_timed_where_the_limit_is_low() -> None:
     async with new_store() as (store, log):
         await worked_example(store, log)
         times = Times(CLOSE / 2)
-        kv = KVService(replace(make_node(store, log), slow=times))
+        kv = make_node(store, log, slow=times)
         calls: list[tuple[Callable[..., Any], Any]] = [
-            (kv.Range, EVERYTHING),
-            (kv.Txn, READ),
-            (kv.Put, PUT),
-            (kv.Txn, WRITE),
-            (kv.DeleteRange, DELETE),
+            (kv.range, EVERYTHING),
+            (kv.txn, READ),
+            (kv.put, PUT),
+            (kv.txn, WRITE),
+            (kv.delete_range, DELETE),
         ]
-        replies = [(request, await ended(log, method(request, None))) for method, request in calls]
+        replies = [
+            (request, await ended(log, method(request, ANYBODY))) for method, request in calls
+        ]
         assert times.found == replies
 
 
@@ -67,10 +67,10 @@ async def test_short_reads_and_puts_are_not_timed_otherwise() -> None:
     async with new_store() as (store, log):
         await worked_example(store, log)
         times = Times(CLOSE)
-        kv = KVService(replace(make_node(store, log), slow=times))
-        await ended(log, kv.read(EVERYTHING))
-        await ended(log, kv.Txn(READ, None))
-        await ended(log, kv.Put(PUT, None))
+        kv = make_node(store, log, slow=times)
+        await ended(log, kv.range_in_slices(EVERYTHING, ANYBODY))
+        await ended(log, kv.txn(READ, ANYBODY))
+        await ended(log, kv.put(PUT, ANYBODY))
         assert not times.found
 
 
@@ -78,7 +78,7 @@ async def test_long_reads_are_timed_in_any_case(monkeypatch: pytest.MonkeyPatch)
     async with new_store() as (store, log):
         await worked_example(store, log)
         times = Times(CLOSE)
-        kv = KVService(replace(make_node(store, log), slow=times))
+        kv = make_node(store, log, slow=times)
         monkeypatch.setattr(slices, "SLICE", 1)  # a key is long
         sorted_ = pb.RangeRequest(
             key=b"\0",
@@ -86,7 +86,7 @@ async def test_long_reads_are_timed_in_any_case(monkeypatch: pytest.MonkeyPatch)
             sort_target=pb.RangeRequest.VALUE,
             sort_order=pb.RangeRequest.DESCEND,
         )
-        reply = await ended(log, kv.read(sorted_))
+        reply = await ended(log, kv.range_in_slices(sorted_, ANYBODY))
         assert times.found == [(sorted_, reply)]
 
 
@@ -94,7 +94,7 @@ async def test_what_is_refused_is_not_told_of() -> None:
     async with new_store() as (store, log):
         await worked_example(store, log)
         times = Times(-1)
-        kv = KVService(replace(make_node(store, log), slow=times))
+        kv = make_node(store, log, slow=times)
         with pytest.raises(errors.FutureRevisionError):
-            await kv.read(pb.RangeRequest(key=b"a", revision=99))
+            await kv.range_in_slices(pb.RangeRequest(key=b"a", revision=99), ANYBODY)
         assert not times.found

@@ -1,4 +1,4 @@
-"""A house of services over a log in memory, with a disk to command and a clock to set."""
+"""A node over a log in memory, with a disk to command and a clock to move, and what it serves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from etcdpy.concurrency.client import Client
+from etcdpy.concurrency.queues import Queues
 from etcdpy.cooperative import outcome
 from etcdpy.lease import LeaseKeeper, LeaseRules
 from etcdpy.mvcc.store import Store
@@ -15,35 +15,42 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import v3election_pb2 as elect
 from etcdpy.pb import v3lock_pb2 as lock
 from etcdpy.services.election import ElectionService
-from etcdpy.services.kv import KVService
-from etcdpy.services.lease import LeaseService
 from etcdpy.services.lock import LockService
-from etcdpy.watch import Hub
+from etcdpy.testing.clock import MovableClock
 from tests.unit.mvcc.fake_log import FakeLog, turns
-from tests.unit.services.nodes import make_node
+from tests.unit.node.nodes import ANYBODY, make_node
 
 #: Seconds that leases 1 to 3 have, which there are from the beginning.
 TTL = 100
 
 
-class House:
-    """KV, Lease, Lock and Election services; leases 1 to 3 exist."""
+class TimedNode:
+    """
+    A node, and the Lock and Election services in front of it; leases 1 to 3 exist.
+
+    Leases are revoked by ``pass_time`` alone: moving the clock is what a busy loop sees of time.
+    """
 
     def __init__(self, **settings: Any) -> None:
         self.log = FakeLog()
         self.store = Store(self.log)
         self.log.serve(self.store)
-        self.now = 0.0
-        self.keeper = LeaseKeeper(self.store, LeaseRules(), lambda: self.now, lambda: None)
-        self.node = make_node(self.store, self.log, leases=self.keeper.lessor, **settings)
-        self.hub = Hub(self.store, self.log, self.node.headers, asyncio.get_running_loop())
-        self.kv = KVService(self.node)
-        self.leases = LeaseService(self.node, self.keeper)
-        self.client = Client(self.node, self.kv, self.leases, self.hub)
-        self.locks = LockService(self.client)
-        self.elections = ElectionService(self.client)
+        self.clock = MovableClock(settle=self.settle)
+        self.keeper = LeaseKeeper(self.store, LeaseRules())
+        self.node = make_node(
+            self.store, self.log, clock=self.clock, keeper=self.keeper, **settings
+        )
+        self.hub = self.node.parts.hub
+        self.expiry = self.node.parts.expiry
+        self.queues = Queues(self.node)
+        self.locks = LockService(self.queues)
+        self.elections = ElectionService(self.queues)
         for lease in (1, 2, 3):
-            self.keeper.grant(lease, TTL)
+            self.keeper.grant(lease, TTL, self.now)
+
+    @property
+    def now(self) -> float:
+        return self.clock.monotonic()
 
     # ------------------------------------------------------------ time and disk
 
@@ -59,10 +66,14 @@ class House:
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass, and what runs out meanwhile be revoked."""
-        self.now += seconds
-        expiring = asyncio.ensure_future(self.keeper.expire())
+        await self.clock.advance(seconds)
+        expiring = asyncio.ensure_future(self.expiry.expire())
         await self.settle()
         await expiring
+
+    def renew(self, lease: int) -> None:
+        """Keep a lease alive."""
+        assert self.keeper.renew_at_once(lease, self.now) is not None
 
     async def done(self, answer: Any) -> Any:
         """Return what a call that does not wait for others comes to."""
@@ -79,25 +90,25 @@ class House:
     # ----------------------------------------------------------------- requests
 
     def lock(self, lease: int) -> Coroutine[Any, Any, Any]:
-        return self.locks.Lock(lock.LockRequest(name=b"m", lease=lease), None)
+        return self.locks.Lock(lock.LockRequest(name=b"m", lease=lease), ANYBODY)
 
     def unlock(self, key: bytes) -> Coroutine[Any, Any, Any]:
-        return self.locks.Unlock(lock.UnlockRequest(key=key), None)
+        return self.locks.Unlock(lock.UnlockRequest(key=key), ANYBODY)
 
     def campaign(self, lease: int, value: bytes = b"v") -> Coroutine[Any, Any, Any]:
         request = elect.CampaignRequest(name=b"m", lease=lease, value=value)
-        return self.elections.Campaign(request, None)
+        return self.elections.Campaign(request, ANYBODY)
 
     async def put(self, key: bytes, lease: int = 0) -> None:
-        await self.done(self.kv.Put(pb.PutRequest(key=key, lease=lease), None))
+        await self.done(self.node.put(pb.PutRequest(key=key, lease=lease), ANYBODY))
 
     async def delete(self, key: bytes) -> None:
-        await self.done(self.client.delete(key, None))
+        await self.done(self.queues.delete(key, ANYBODY))
 
     async def revoke(self, lease: int) -> pb.LeaseRevokeResponse:
         request = pb.LeaseRevokeRequest(ID=lease)
         return pb.LeaseRevokeResponse.FromString(
-            await self.done(self.leases.LeaseRevoke(request, None))
+            await self.done(self.node.lease_revoke(request, ANYBODY))
         )
 
     def queue(self) -> list[bytes]:
@@ -110,12 +121,12 @@ class House:
 
 
 @asynccontextmanager
-async def opened(**settings: Any) -> AsyncIterator[House]:
-    """Open a house; close it as a server does."""
-    house = House(**settings)
-    await house.settle()
-    yield house
-    closing = asyncio.ensure_future(house.client.close())
-    await house.settle()
+async def opened(**settings: Any) -> AsyncIterator[TimedNode]:
+    """Open a node; close it as a server does."""
+    timed = TimedNode(**settings)
+    await timed.settle()
+    yield timed
+    closing = asyncio.ensure_future(timed.queues.close())
+    await timed.settle()
     await closing
-    await house.hub.close()
+    await timed.hub.close()

@@ -12,7 +12,7 @@ import pytest
 from etcdpy import errors
 from etcdpy.cooperative import outcome
 from etcdpy.mvcc.txn_request import Txn
-from etcdpy.node.state import Node
+from etcdpy.node.node import Node
 from etcdpy.pb.rpc_pb2 import (
     CORRUPT,
     NOSPACE,
@@ -29,10 +29,9 @@ from etcdpy.pb.rpc_pb2 import (
     TxnRequest,
     TxnResponse,
 )
-from etcdpy.services.kv import KVService
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, settle, worked_example
-from tests.unit.services.nodes import IDENTITY, make_node
+from tests.unit.node.nodes import ANYBODY, IDENTITY, make_node
 
 
 class Service:
@@ -40,9 +39,9 @@ class Service:
 
     def __init__(self, node: Node, log: FakeLog) -> None:
         self.node = node
-        self.store = node.store
+        self.store = node.parts.store
         self.log = log
-        self.kv = KVService(node)
+        self.kv = node
 
     async def ended(self, answer: Any) -> bytes:
         """Let the disk do what a call waits for; return its reply."""
@@ -55,25 +54,27 @@ class Service:
 
     async def put(self, key: bytes, **fields: Any) -> PutResponse:
         request = PutRequest(key=key, **fields)
-        return PutResponse.FromString(await self.ended(self.kv.Put(request, None)))
+        return PutResponse.FromString(await self.ended(self.kv.put(request, ANYBODY)))
 
     async def delete(self, key: bytes, range_end: bytes = b"") -> DeleteRangeResponse:
         request = DeleteRangeRequest(key=key, range_end=range_end)
-        return DeleteRangeResponse.FromString(await self.ended(self.kv.DeleteRange(request, None)))
+        return DeleteRangeResponse.FromString(
+            await self.ended(self.kv.delete_range(request, ANYBODY))
+        )
 
     async def txn(self, *success: RequestOp, **fields: Any) -> TxnResponse:
         request = Txn.of(TxnRequest(success=success, **fields))
-        return TxnResponse.FromString(await self.ended(self.kv.Txn(request, None)))
+        return TxnResponse.FromString(await self.ended(self.kv.txn(request, ANYBODY)))
 
     async def range(self, key: bytes, range_end: bytes = b"", **fields: Any) -> RangeResponse:
         request = RangeRequest(key=key, range_end=range_end, **fields)
-        return RangeResponse.FromString(bytes(await outcome(self.kv.Range(request, None))))
+        return RangeResponse.FromString(bytes(await outcome(self.kv.range(request, ANYBODY))))
 
     async def stream(self, key: bytes, range_end: bytes, **fields: Any) -> list[RangeResponse]:
         request = RangeRequest(key=key, range_end=range_end, **fields)
         return [
             RangeStreamResponse.FromString(chunk).range_response
-            async for chunk in self.kv.RangeStream(request, None)
+            async for chunk in self.kv.range_stream(request, ANYBODY)
         ]
 
 
@@ -115,10 +116,10 @@ async def test_every_reply_names_the_server_and_its_revision() -> None:
 async def test_write_is_acknowledged_once_it_is_durable(kind: str) -> None:
     async with serving() as service:
         calls: dict[str, Callable[[], Any]] = {
-            "put": lambda: service.kv.Put(PutRequest(key=b"x"), None),
-            "delete": lambda: service.kv.DeleteRange(DeleteRangeRequest(key=b"a"), None),
-            "txn": lambda: service.kv.Txn(Txn.of(TxnRequest(success=[PUT])), None),
-            "compact": lambda: service.kv.Compact(CompactionRequest(revision=5), None),
+            "put": lambda: service.kv.put(PutRequest(key=b"x"), ANYBODY),
+            "delete": lambda: service.kv.delete_range(DeleteRangeRequest(key=b"a"), ANYBODY),
+            "txn": lambda: service.kv.txn(Txn.of(TxnRequest(success=[PUT])), ANYBODY),
+            "compact": lambda: service.kv.compact(CompactionRequest(revision=5), ANYBODY),
         }
         call = asyncio.ensure_future(outcome(calls[kind]()))
         await turns(10)
@@ -131,12 +132,12 @@ async def test_write_is_acknowledged_once_it_is_durable(kind: str) -> None:
 async def test_reads_see_what_is_durable_and_never_wait() -> None:
     async with serving() as service:
         write = asyncio.ensure_future(
-            outcome(service.kv.Put(PutRequest(key=b"a", value=b"new"), None))
+            outcome(service.kv.put(PutRequest(key=b"a", value=b"new"), ANYBODY))
         )
         await turns()
         read = await service.range(b"a")
         assert (read.header.revision, read.kvs[0].value) == (5, b"9")
-        answer = await outcome(service.kv.Txn(Txn.of(TxnRequest(success=[GET])), None))
+        answer = await outcome(service.kv.txn(Txn.of(TxnRequest(success=[GET])), ANYBODY))
         assert TxnResponse.FromString(bytes(answer)).header.revision == 5
         with pytest.raises(errors.FutureRevisionError):
             await service.range(b"a", revision=6)
@@ -150,17 +151,19 @@ async def test_reads_see_what_is_durable_and_never_wait() -> None:
 async def test_reply_about_a_state_that_is_not_durable_waits_for_it(kind: str) -> None:
     async with serving() as service:
         deletion = DeleteRangeRequest(key=b"a", range_end=b"\0")
-        first = asyncio.ensure_future(outcome(service.kv.DeleteRange(deletion, None)))
-        compaction = asyncio.ensure_future(service.kv.Compact(CompactionRequest(revision=4), None))
+        first = asyncio.ensure_future(outcome(service.kv.delete_range(deletion, ANYBODY)))
+        compaction = asyncio.ensure_future(
+            service.kv.compact(CompactionRequest(revision=4), ANYBODY)
+        )
         await turns()
         keep = PutRequest(key=b"a", ignore_value=True)
         calls: dict[str, Callable[[], Any]] = {
-            "put": lambda: service.kv.Put(keep, None),
-            "txn": lambda: service.kv.Txn(
-                Txn.of(TxnRequest(success=[RequestOp(request_put=keep)])), None
+            "put": lambda: service.kv.put(keep, ANYBODY),
+            "txn": lambda: service.kv.txn(
+                Txn.of(TxnRequest(success=[RequestOp(request_put=keep)])), ANYBODY
             ),
-            "deletion of nothing": lambda: service.kv.DeleteRange(deletion, None),
-            "compact": lambda: service.kv.Compact(CompactionRequest(revision=4), None),
+            "deletion of nothing": lambda: service.kv.delete_range(deletion, ANYBODY),
+            "compact": lambda: service.kv.compact(CompactionRequest(revision=4), ANYBODY),
         }
         call = asyncio.ensure_future(outcome(calls[kind]()))
         await turns(10)
@@ -188,7 +191,7 @@ async def test_quota_comes_first(fields: dict[str, Any], error: type[Exception])
     async with serving(quota=1000, size=lambda: 900) as service:
         with pytest.raises(error):
             await service.put(**fields)
-        assert [a.alarm for a in service.node.alarms.matching(NOSPACE)] == [NOSPACE]
+        assert [a.alarm for a in service.node.parts.alarms.matching(NOSPACE)] == [NOSPACE]
         with pytest.raises(errors.EmptyKeyError):
             await service.delete(b"")
 
@@ -215,10 +218,10 @@ async def test_put_is_checked_as_a_request_then_by_alarms_then_by_the_store() ->
             await service.put(b"x", **unknown_lease)
         with pytest.raises(errors.KeyNotFoundError):
             await service.put(b"x", ignore_value=True)
-        service.node.alarms.activate(1, NOSPACE)
+        service.node.parts.alarms.activate(1, NOSPACE)
         with pytest.raises(errors.NoSpaceError):
             await service.put(b"x", **unknown_lease)
-        service.node.alarms.activate(2, CORRUPT)
+        service.node.parts.alarms.activate(2, CORRUPT)
         with pytest.raises(errors.CorruptError):
             await service.put(b"x", **unknown_lease)
         with pytest.raises(errors.RequestTooLargeError):
@@ -229,17 +232,17 @@ async def test_put_is_checked_as_a_request_then_by_alarms_then_by_the_store() ->
 
 async def test_store_out_of_space_can_be_cleaned_up() -> None:
     async with serving() as service:
-        service.node.alarms.activate(1, NOSPACE)
+        service.node.parts.alarms.activate(1, NOSPACE)
         with pytest.raises(errors.NoSpaceError):
             await service.txn(failure=[PUT])
         assert (await service.delete(b"a")).deleted == 1
         assert (await service.txn(DELETE)).succeeded
-        await service.ended(service.kv.Compact(CompactionRequest(revision=6), None))
+        await service.ended(service.kv.compact(CompactionRequest(revision=6), ANYBODY))
 
 
 async def test_corrupt_store_can_only_be_read() -> None:
     async with serving() as service:
-        service.node.alarms.activate(1, CORRUPT)
+        service.node.parts.alarms.activate(1, CORRUPT)
         assert (await service.range(b"a")).count == 1
         assert (await service.txn(GET)).succeeded
         assert (await service.txn()).succeeded
@@ -248,7 +251,7 @@ async def test_corrupt_store_can_only_be_read() -> None:
             lambda: service.delete(b"a"),
             lambda: service.txn(DELETE),
             lambda: service.txn(nested),
-            lambda: service.ended(service.kv.Compact(CompactionRequest(revision=99), None)),
+            lambda: service.ended(service.kv.compact(CompactionRequest(revision=99), ANYBODY)),
         ):
             with pytest.raises(errors.CorruptError):
                 await write()
@@ -268,9 +271,9 @@ async def test_only_writing_transactions_are_bounded_in_size() -> None:
 async def test_one_key_is_read_at_once_and_as_any_others_are(key: bytes) -> None:
     async with serving() as service:
         request = RangeRequest(key=key)
-        at_once = service.kv.Range(request, None)
+        at_once = service.kv.range(request, ANYBODY)
         assert isinstance(at_once, bytes)
-        assert at_once == await service.kv.read(request)
+        assert at_once == await service.kv.range_in_slices(request, ANYBODY)
         assert RangeResponse.FromString(at_once).count == (key == b"a")
 
 
@@ -305,7 +308,7 @@ async def test_range_is_checked_before_its_revision() -> None:
 
 async def test_compaction_refuses_older_reads_and_keeps_its_own_revision() -> None:
     async with serving() as service:
-        await service.ended(service.kv.Compact(CompactionRequest(revision=4), None))
+        await service.ended(service.kv.compact(CompactionRequest(revision=4), ANYBODY))
         with pytest.raises(errors.CompactedError):
             await service.range(b"a", revision=3)
         with pytest.raises(errors.CompactedError):
@@ -317,7 +320,7 @@ async def test_physical_compaction_is_answered_when_the_rows_are_gone() -> None:
     async with serving() as service:
         request = CompactionRequest(revision=5, physical=True)
         reply = CompactionResponse.FromString(
-            await service.ended(service.kv.Compact(request, None))
+            await service.ended(service.kv.compact(request, ANYBODY))
         )
         assert reply.header.revision == 5
         assert len(service.log.disk.key_rows) == 3
@@ -326,14 +329,14 @@ async def test_physical_compaction_is_answered_when_the_rows_are_gone() -> None:
 async def test_caller_of_a_physical_compaction_may_give_up() -> None:
     async with serving() as service:
         request = CompactionRequest(revision=4, physical=True)
-        call = asyncio.ensure_future(service.kv.Compact(request, None))
+        call = asyncio.ensure_future(service.kv.compact(request, ANYBODY))
         await turns(3)
         service.log.settle()
         await turns()
         call.cancel()
         await turns()
         request = CompactionRequest(revision=5, physical=True)
-        await service.ended(service.kv.Compact(request, None))
+        await service.ended(service.kv.compact(request, ANYBODY))
         assert len(service.log.disk.key_rows) == 3
 
 
@@ -394,7 +397,7 @@ async def test_chunks_of_large_rows_stay_or_shrink(length: int, expected: list[i
 async def test_stream_stays_at_the_revision_it_began_at() -> None:
     async with serving() as service:
         await service.txn(*[RequestOp(request_put=PutRequest(key=b"s%02d" % n)) for n in range(30)])
-        stream = service.kv.RangeStream(RangeRequest(key=b"s", range_end=b"t"), None)
+        stream = service.kv.range_stream(RangeRequest(key=b"s", range_end=b"t"), ANYBODY)
         first = RangeStreamResponse.FromString(await anext(stream)).range_response
         await service.delete(b"s", b"t")
         rest = [RangeStreamResponse.FromString(chunk).range_response async for chunk in stream]
@@ -405,10 +408,10 @@ async def test_stream_stays_at_the_revision_it_began_at() -> None:
 async def test_stream_ends_when_its_revision_is_compacted() -> None:
     async with serving() as service:
         await service.txn(*[RequestOp(request_put=PutRequest(key=b"s%02d" % n)) for n in range(30)])
-        stream = service.kv.RangeStream(RangeRequest(key=b"s", range_end=b"t"), None)
+        stream = service.kv.range_stream(RangeRequest(key=b"s", range_end=b"t"), ANYBODY)
         await anext(stream)
         await service.put(b"x")
-        await service.ended(service.kv.Compact(CompactionRequest(revision=7), None))
+        await service.ended(service.kv.compact(CompactionRequest(revision=7), ANYBODY))
         with pytest.raises(errors.CompactedError):
             await anext(stream)
 
