@@ -1,0 +1,29 @@
+"""The buckets have etcd's names."""
+
+from __future__ import annotations
+
+import pytest
+
+from etcdpy.storage.buckets import Bucket
+
+
+def test_names_are_etcds() -> None:
+    # etcd: server/storage/schema/bucket.go
+    assert {bucket.value for bucket in Bucket} == {
+        "key",
+        "meta",
+        "lease",
+        "alarm",
+        "cluster",
+        "members",
+        "members_removed",
+        "auth",
+        "authUsers",
+        "authRoles",
+    }
+
+
+@pytest.mark.parametrize("bucket", Bucket)
+def test_bucket_is_found_by_its_name(bucket: Bucket) -> None:
+    assert Bucket(bucket.value) is bucket
+    assert bucket.value.encode().decode() == bucket.value
