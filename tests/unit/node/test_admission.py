@@ -1,0 +1,216 @@
+"""What each method is asked before it is applied, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from etcdpy import errors
+from etcdpy.mvcc.txn_request import Txn
+from etcdpy.node.admission import RULES, Admission
+from etcdpy.node.alarms import Alarms
+from etcdpy.node.api import NodeApi
+from etcdpy.node.caller import Caller
+from etcdpy.node.quota import Quota, RequestLimit
+from etcdpy.pb import rpc_pb2 as pb
+from tests.unit.mvcc.fake_log import FakeLog
+from tests.unit.node.nodes import ANYBODY
+
+MOST_BYTES = 300
+
+
+class UnknownCallerError(errors.EtcdError):
+    MESSAGE = "nobody knows who that is"
+
+
+class ForbiddenError(errors.EtcdError):
+    MESSAGE = "that user may not do it"
+
+
+class Guard:
+    """Knows and permits everybody, or nobody."""
+
+    def __init__(self) -> None:
+        self.knows = self.permits = True
+        self.asked: list[str] = []
+
+    def identify(self, caller: Caller) -> None:
+        if not self.knows:
+            raise UnknownCallerError
+
+    def permit(self, method: str, request: Any, caller: Caller) -> None:
+        self.asked.append(method)
+        if not self.permits:
+            raise ForbiddenError
+
+
+class Trouble:
+    """A node with every reason to refuse, until they are taken away one by one."""
+
+    def __init__(self) -> None:
+        self.log = FakeLog()
+        self.alarms = Alarms(self.log, [])
+        self.size = 1_000_000
+        self.guard = Guard()
+        quota = Quota(100_000, lambda: self.size, self.alarms, 1)
+        limit = RequestLimit(MOST_BYTES, 1)
+        self.admission = Admission(quota, limit, self.alarms, 2, self.guard)
+        self.guard.knows = self.guard.permits = False
+        self.alarms.activate(1, pb.CORRUPT)
+        self.alarms.activate(1, pb.NOSPACE)
+
+    def end(self, reason: str) -> None:
+        if reason == "quota":
+            self.size = 0
+        elif reason == "identity":
+            self.guard.knows = True
+        elif reason == "corrupt":
+            self.alarms.deactivate(1, pb.CORRUPT)
+        elif reason == "no space":
+            self.alarms.deactivate(1, pb.NOSPACE)
+        elif reason == "permission":
+            self.guard.permits = True
+
+
+def put_txn(*keys: bytes, value: bytes = b"") -> Txn:
+    ops = [pb.RequestOp(request_put=pb.PutRequest(key=key, value=value)) for key in keys]
+    return Txn.of(pb.TxnRequest(success=ops))
+
+
+LARGE = b"x" * MOST_BYTES
+NOT_THERE: Any = 9
+
+#: Requests of each method: malformed and too large, well formed and too large, good.
+REQUESTS: dict[str, tuple[Any, Any, Any]] = {
+    "range": (pb.RangeRequest(), pb.RangeRequest(key=LARGE), pb.RangeRequest(key=b"a")),
+    "put": (
+        pb.PutRequest(value=LARGE),
+        pb.PutRequest(key=b"a", value=LARGE),
+        pb.PutRequest(key=b"a"),
+    ),
+    "delete_range": (
+        pb.DeleteRangeRequest(range_end=LARGE),
+        pb.DeleteRangeRequest(key=LARGE),
+        pb.DeleteRangeRequest(key=b"a"),
+    ),
+    "txn": (put_txn(b"a", b"b", b"c", value=LARGE), put_txn(b"a", value=LARGE), put_txn(b"a")),
+    "compact": (pb.CompactionRequest(),) * 3,
+    "lease_grant": (pb.LeaseGrantRequest(),) * 3,
+    "lease_revoke": (pb.LeaseRevokeRequest(),) * 3,
+    "alarm": (pb.AlarmRequest(action=NOT_THERE), pb.AlarmRequest(), pb.AlarmRequest()),
+    "downgrade": (
+        pb.DowngradeRequest(action=NOT_THERE),
+        pb.DowngradeRequest(),
+        pb.DowngradeRequest(),
+    ),
+}
+
+QUOTA, IDENTITY, SIZE = errors.NoSpaceError, UnknownCallerError, errors.RequestTooLargeError
+CORRUPT, NO_SPACE, PERMISSION = errors.CorruptError, errors.NoSpaceError, ForbiddenError
+
+#: What each method refuses for, first to last. (spec: etcd's order)
+ORDER: dict[str, list[tuple[str, type[Exception]]]] = {
+    "range": [
+        ("form", errors.EmptyKeyError),
+        ("identity", IDENTITY),
+        ("permission", PERMISSION),
+    ],
+    "put": [
+        ("quota", QUOTA),
+        ("form", errors.EmptyKeyError),
+        ("identity", IDENTITY),
+        ("size", SIZE),
+        ("corrupt", CORRUPT),
+        ("no space", NO_SPACE),
+        ("permission", PERMISSION),
+    ],
+    "delete_range": [
+        ("form", errors.EmptyKeyError),
+        ("identity", IDENTITY),
+        ("size", SIZE),
+        ("corrupt", CORRUPT),
+        ("permission", PERMISSION),
+    ],
+    "txn": [
+        ("quota", QUOTA),
+        ("form", errors.TooManyOpsError),
+        ("identity", IDENTITY),
+        ("size", SIZE),
+        ("corrupt", CORRUPT),
+        ("no space", NO_SPACE),
+        ("permission", PERMISSION),
+    ],
+    "compact": [("identity", IDENTITY), ("corrupt", CORRUPT), ("permission", PERMISSION)],
+    "lease_grant": [
+        ("quota", QUOTA),
+        ("identity", IDENTITY),
+        ("corrupt", CORRUPT),
+        ("no space", NO_SPACE),
+        ("permission", PERMISSION),
+    ],
+    "lease_revoke": [("identity", IDENTITY), ("corrupt", CORRUPT), ("permission", PERMISSION)],
+    "alarm": [
+        ("form", errors.InvalidAlarmActionError),
+        ("identity", IDENTITY),
+        ("permission", PERMISSION),
+    ],
+    "downgrade": [
+        ("form", errors.UnknownMethodError),
+        ("identity", IDENTITY),
+        ("permission", PERMISSION),
+    ],
+}
+
+
+@pytest.mark.parametrize("method", ORDER)
+async def test_of_many_reasons_the_one_that_etcd_finds_first_is_given(method: str) -> None:
+    trouble = Trouble()
+    admit = trouble.admission.gate(method)
+    request, large, good = REQUESTS[method]
+    for reason, error in ORDER[method]:
+        with pytest.raises(error):
+            admit(request, ANYBODY)
+        if reason == "form":
+            request = large
+        elif reason == "size":
+            request = good
+        else:
+            trouble.end(reason)
+    admit(request, ANYBODY)
+    assert trouble.guard.asked[-1] == method
+
+
+async def test_transaction_that_only_reads_is_kept_out_by_no_alarm_and_no_size() -> None:
+    trouble = Trouble()
+    for reason in ("quota", "identity", "permission"):
+        trouble.end(reason)
+    op = pb.RequestOp(request_range=pb.RangeRequest(key=LARGE))
+    trouble.admission.gate("read_txn")(Txn.of(pb.TxnRequest(success=[op])), ANYBODY)
+
+
+async def test_write_over_the_quota_raises_the_alarm() -> None:
+    trouble = Trouble()
+    trouble.end("no space")
+    with pytest.raises(errors.NoSpaceError):
+        trouble.admission.gate("lease_grant")(pb.LeaseGrantRequest(), ANYBODY)
+    assert [alarm.alarm for alarm in trouble.alarms.matching(pb.NOSPACE)] == [pb.NOSPACE]
+
+
+async def test_without_a_guard_everybody_may_do_everything() -> None:
+    trouble = Trouble()
+    for reason in ("quota", "corrupt", "no space"):
+        trouble.end(reason)
+    trouble.admission.guard = None
+    for method, (_, _, good) in REQUESTS.items():
+        trouble.admission.gate(method)(good, ANYBODY)
+
+
+def _methods(api: type) -> list[str]:
+    is_method: Callable[[str], bool] = lambda name: not name.startswith("_")  # noqa: E731
+    return [name for name in vars(api) if is_method(name)]
+
+
+def test_every_method_of_a_node_has_a_line() -> None:
+    assert sorted(RULES) == sorted([*_methods(NodeApi), "read_txn"])

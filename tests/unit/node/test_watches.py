@@ -1,0 +1,160 @@
+"""One client's watches: what is refused, progress by the clock, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from etcdpy import errors
+from etcdpy.node.watches import PROGRESS_JITTER, WatchSession
+from etcdpy.pb import rpc_pb2 as pb
+from tests.unit.mvcc.fake_log import turns
+from tests.unit.node.nodes import ANYBODY
+from tests.unit.node.timed_node import TimedNode, opened
+
+INTERVAL = 10.0
+
+
+class Client:
+    """Takes responses, as long as it reads."""
+
+    def __init__(self) -> None:
+        self.responses: list[pb.WatchResponse] = []
+        self.reads = asyncio.Event()
+        self.reads.set()
+
+    def try_write(self, start: bytes, body: bytes) -> bool:
+        if self.reads.is_set():
+            self.responses.append(pb.WatchResponse.FromString(start + body))
+        return self.reads.is_set()
+
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+        return b""
+
+    def try_write_joined(self, joined: bytes) -> bool:
+        return False
+
+    def flush(self) -> None:
+        return
+
+    async def write(self, start: bytes, body: bytes) -> None:
+        await self.reads.wait()
+        assert self.try_write(start, body)
+
+    async def room(self) -> None:
+        await self.reads.wait()
+
+
+class Watching:
+    """A session, its client, and the node behind it."""
+
+    def __init__(self, timed: TimedNode) -> None:
+        self.timed = timed
+        self.client = Client()
+        self.session: WatchSession = timed.node.watch(self.client, ANYBODY)
+
+    def create(self, key: bytes = b"a", **fields: Any) -> None:
+        self.session.create(pb.WatchCreateRequest(key=key, **fields))
+
+    def take(self) -> list[pb.WatchResponse]:
+        taken, self.client.responses = self.client.responses, []
+        return taken
+
+
+@pytest.fixture
+async def watching() -> AsyncIterator[Watching]:
+    async with opened(progress_interval=INTERVAL) as timed:
+        watching = Watching(timed)
+        yield watching
+        watching.session.close()
+
+
+async def test_watch_is_confirmed_and_fed(watching: Watching) -> None:
+    watching.create()
+    await watching.timed.put(b"a")
+    created, event = watching.take()
+    assert (created.created, created.watch_id) == (True, 0)
+    assert event.events[0].kv.key == b"a"
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"start_revision": -1, "range_end": b"A"}, errors.CompactedError),
+        ({"range_end": b"A"}, errors.EmptyWatchRangeError),
+        ({"range_end": b"a"}, errors.EmptyWatchRangeError),
+        ({"watch_id": 7}, errors.DuplicateWatchIdError),
+    ],
+)
+async def test_watch_is_refused_for_the_reason_that_etcd_finds_first(
+    watching: Watching, fields: dict[str, Any], error: type[Exception]
+) -> None:
+    watching.create(watch_id=7)
+    with pytest.raises(error):
+        watching.create(**fields)
+    assert list(watching.session.stream.watchers) == [7]
+
+
+async def test_filters_keep_events_away(watching: Watching) -> None:
+    watching.create(filters=[pb.WatchCreateRequest.NOPUT])
+    await watching.timed.put(b"a")
+    await watching.timed.delete(b"a")
+    _, deleted = watching.take()
+    assert [event.type for event in deleted.events] == [1]
+
+
+async def test_cancelled_watch_is_confirmed_and_an_unknown_one_met_with_silence(
+    watching: Watching,
+) -> None:
+    watching.create()
+    watching.session.cancel(0)
+    watching.session.cancel(99)
+    assert [response.canceled for response in watching.take()] == [False, True]
+
+
+async def test_progress_is_told_by_the_clock_to_who_wants_it(watching: Watching) -> None:
+    watching.create()
+    watching.create(progress_notify=True)
+    watching.take()
+    await watching.timed.clock.advance(INTERVAL - 0.1)
+    assert watching.take() == []
+    await watching.timed.clock.advance(INTERVAL * PROGRESS_JITTER + 0.2)
+    [progress] = watching.take()
+    assert (progress.watch_id, progress.header.revision, len(progress.events)) == (1, 1, 0)
+    await watching.timed.clock.advance(INTERVAL * (1 + PROGRESS_JITTER))
+    assert len(watching.take()) == 1
+
+
+async def test_progress_asked_for_is_of_all_watches(watching: Watching) -> None:
+    watching.create()
+    watching.take()
+    await watching.timed.done(watching.session.progress())
+    [progress] = watching.take()
+    assert (progress.watch_id, progress.header.revision) == (-1, 1)
+
+
+async def test_what_waits_for_a_client_is_written_when_it_reads(watching: Watching) -> None:
+    watching.create()
+    watching.take()
+    watching.client.reads.clear()
+    await watching.timed.put(b"a")
+    assert watching.take() == []
+    watching.client.reads.set()
+    await turns(5)
+    assert len(watching.take()) == 1
+
+
+async def test_closed_session_feeds_nobody_and_asks_for_no_time(watching: Watching) -> None:
+    watching.create(progress_notify=True)
+    watching.client.reads.clear()
+    await watching.timed.put(b"a")
+    watching.session.close()
+    watching.client.reads.set()
+    watching.take()
+    await watching.timed.put(b"a")
+    await watching.timed.clock.advance(10 * INTERVAL)
+    assert watching.take() == []
+    assert watching.timed.hub.is_unwatched
