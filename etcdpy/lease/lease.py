@@ -19,7 +19,10 @@ from typing import Final
 
 from etcdpy.pb.lease_pb2 import Lease as StoredLease
 from etcdpy.pb.wire import number
-from etcdpy.states import Moves
+
+
+class IllegalMoveError(RuntimeError):
+    """Something happened to a lease that cannot in its state: a mistake of ours."""
 
 
 class LeaseState(IntEnum):
@@ -52,16 +55,14 @@ class LeaseInput(IntEnum):
     REVOKE = 3
 
 
-LEASE_MOVES: Final = Moves(
-    {
-        (LeaseState.GRANTED, LeaseInput.RENEW): LeaseState.GRANTED,
-        (LeaseState.GRANTED, LeaseInput.CHECKPOINT): LeaseState.GRANTED,
-        (LeaseState.GRANTED, LeaseInput.EXPIRE): LeaseState.EXPIRED,
-        (LeaseState.GRANTED, LeaseInput.REVOKE): LeaseState.REVOKED,
-        (LeaseState.EXPIRED, LeaseInput.EXPIRE): LeaseState.EXPIRED,
-        (LeaseState.EXPIRED, LeaseInput.REVOKE): LeaseState.REVOKED,
-    }
-)
+LEASE_MOVES: Final = {
+    (LeaseState.GRANTED, LeaseInput.RENEW): LeaseState.GRANTED,
+    (LeaseState.GRANTED, LeaseInput.CHECKPOINT): LeaseState.GRANTED,
+    (LeaseState.GRANTED, LeaseInput.EXPIRE): LeaseState.EXPIRED,
+    (LeaseState.GRANTED, LeaseInput.REVOKE): LeaseState.REVOKED,
+    (LeaseState.EXPIRED, LeaseInput.EXPIRE): LeaseState.EXPIRED,
+    (LeaseState.EXPIRED, LeaseInput.REVOKE): LeaseState.REVOKED,
+}
 
 
 class Lease:
@@ -108,7 +109,10 @@ class Lease:
             IllegalMoveError: If that cannot happen to it any more.
 
         """
-        self.state = LEASE_MOVES.after(self.state, given)
+        following = LEASE_MOVES.get((self.state, given))
+        if following is None:
+            raise IllegalMoveError(f"lease {self.lease_id}: {given.name} in {self.state.name}")
+        self.state = following
 
     def encoded(self) -> bytes:
         """Return the lease as it is stored."""

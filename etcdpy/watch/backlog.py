@@ -1,4 +1,11 @@
-"""How much waits to be sent to the clients of all watches together."""
+"""
+How much waits to be sent to the clients of all watches together.
+
+What waits for one client is bounded by ``output.QUEUE_BYTES``, and by one response more: a
+megabyte and sixteen. Ten thousand clients that do not read would hold 170 GB. So from a quarter
+of a gigabyte on, each has what waits for it already and nothing more, and whoever has room gets
+responses of 64 KB: ten thousand of them add 640 MB.
+"""
 
 from __future__ import annotations
 

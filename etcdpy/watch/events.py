@@ -24,7 +24,8 @@ _MAIN = Struct(">Q").unpack_from
 def key_of(row: bytes) -> bytes:
     """Return the key in a row, a KeyValue that is decoded only if that takes more than a look."""
     size = row[1]
-    # Fast path, measured: 0.1 µs instead of 0.9. The key is the first field, as it is never empty.
+    # Fast path (bench: watch-idle/10000): 0.1 µs instead of 0.9, for each row written. The key is
+    # the first field, as it is never empty.
     return row[2 : 2 + size] if size < 128 else KeyValue.FromString(row).key
 
 

@@ -176,7 +176,7 @@ class Notifier:
 
     def _notify_few(self, event: Event, groups: list[Group[Watcher]]) -> None:
         """Notify few watchers of one change: what most batches come down to."""
-        # Fast path (bench: watch fan-out): two thirds of the time where nothing is in the
+        # Fast path (bench: watch/1000): two thirds of the time where nothing is in the
         # processor's caches.
         revision = event.main
         header = self._headers.at(revision)
@@ -212,7 +212,7 @@ class Notifier:
         yield from self._notify_of(revision, wanted)
 
     def _notify_of(self, revision: int, wanted: dict[int, _Wanted]) -> _Work:
-        # Fast path (bench: watch fan-out): each watcher that has no wishes of its own is looked
+        # Fast path (bench: watch/1000): each watcher that has no wishes of its own is looked
         # at, gathered and counted, and nothing else.
         header, synced = self._headers.at(revision), WatcherState.SYNCED
         for group, events in wanted.values():

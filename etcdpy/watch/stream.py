@@ -104,7 +104,7 @@ class WatchStream:
         start = header + watcher.id_field
         output = self.output
         previous = watcher.wants_previous
-        # Fast path (bench: watch fan-out): what nearly every response is.
+        # Fast path (bench: watch/1000): what nearly every response is.
         if (
             not previous
             and len(body.events) == 1

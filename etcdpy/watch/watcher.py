@@ -16,9 +16,12 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from etcdpy.pb.wire import number
-from etcdpy.states import Moves
 from etcdpy.watch.body import Body
 from etcdpy.watch.events import Event
+
+
+class IllegalMoveError(RuntimeError):
+    """Something happened to a watcher that cannot in its state: a mistake of ours."""
 
 
 class WatcherState(IntEnum):
@@ -53,16 +56,14 @@ class WatcherInput(IntEnum):
     CANCEL = 3
 
 
-WATCHER_MOVES: Final = Moves(
-    {
-        (WatcherState.UNSYNCED, WatcherInput.SYNC): WatcherState.SYNCED,
-        (WatcherState.UNSYNCED, WatcherInput.COMPACT): WatcherState.COMPACTED,
-        (WatcherState.UNSYNCED, WatcherInput.CANCEL): WatcherState.CANCELED,
-        (WatcherState.SYNCED, WatcherInput.REFUSE): WatcherState.UNSYNCED,
-        (WatcherState.SYNCED, WatcherInput.CANCEL): WatcherState.CANCELED,
-        (WatcherState.COMPACTED, WatcherInput.CANCEL): WatcherState.CANCELED,
-    }
-)
+WATCHER_MOVES: Final = {
+    (WatcherState.UNSYNCED, WatcherInput.SYNC): WatcherState.SYNCED,
+    (WatcherState.UNSYNCED, WatcherInput.COMPACT): WatcherState.COMPACTED,
+    (WatcherState.UNSYNCED, WatcherInput.CANCEL): WatcherState.CANCELED,
+    (WatcherState.SYNCED, WatcherInput.REFUSE): WatcherState.UNSYNCED,
+    (WatcherState.SYNCED, WatcherInput.CANCEL): WatcherState.CANCELED,
+    (WatcherState.COMPACTED, WatcherInput.CANCEL): WatcherState.CANCELED,
+}
 
 
 class Stream(Protocol):
@@ -168,7 +169,10 @@ class Watcher:
             IllegalMoveError: If that cannot happen to it in its state.
 
         """
-        self.state = WATCHER_MOVES.after(self.state, given)
+        following = WATCHER_MOVES.get((self.state, given))
+        if following is None:
+            raise IllegalMoveError(f"watcher {self.watch_id}: {given.name} in {self.state.name}")
+        self.state = following
 
     def wants(self, event: Event) -> bool:
         """Tell whether an event, whose key is watched, goes to this watcher."""

@@ -6,10 +6,9 @@ from itertools import product
 
 import pytest
 
-from etcdpy.lease.lease import Lease, LeaseInput, LeaseState
+from etcdpy.lease.lease import IllegalMoveError, Lease, LeaseInput, LeaseState
 from etcdpy.lease.lessor import Lessor
 from etcdpy.pb.lease_pb2 import Lease as StoredLease
-from etcdpy.states import IllegalMoveError
 
 #: State, input, and the state that follows; "no" where that cannot happen.
 EXPECTED = """
@@ -41,7 +40,7 @@ def test_a_lease_moves_as_listed(state: str, given: str, after: str) -> None:
     assert lease.state is LeaseState.GRANTED
     lease.state = LeaseState[state]
     if after == "no":
-        with pytest.raises(IllegalMoveError):
+        with pytest.raises(IllegalMoveError, match=f"7: {given} in {state}"):
             lease.move(LeaseInput[given])
         assert lease.state is LeaseState[state]
     else:

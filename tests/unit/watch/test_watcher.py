@@ -8,9 +8,8 @@ import pytest
 
 from etcdpy.mvcc.revision import row_key, tombstone_key
 from etcdpy.pb.kv_pb2 import KeyValue
-from etcdpy.states import IllegalMoveError
 from etcdpy.watch.events import Event
-from etcdpy.watch.watcher import Watcher, WatcherInput, WatcherState
+from etcdpy.watch.watcher import IllegalMoveError, Watcher, WatcherInput, WatcherState
 from tests.unit.watch.watched_store import WatchedStore
 
 #: State, input, and the state that follows; "no" where that cannot happen.
@@ -58,7 +57,7 @@ async def test_a_watcher_moves_as_listed(state: str, given: str, after: str) -> 
     watcher = await make_watcher()
     watcher.state = WatcherState[state]
     if after == "no":
-        with pytest.raises(IllegalMoveError):
+        with pytest.raises(IllegalMoveError, match=f"0: {given} in {state}"):
             watcher.move(WatcherInput[given])
         assert watcher.state is WatcherState[state]
     else:
