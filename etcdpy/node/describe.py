@@ -12,11 +12,11 @@ space at the end), everything else in that of the new one. (etcd: ``raft_interna
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from google.protobuf.message import Message
 
+from etcdpy.gostd.quoting import go_quote_hex, go_quote_octal
 from etcdpy.mvcc.txn_request import PUT, TXN, Op, Txn
 from etcdpy.pb.rpc_pb2 import Compare, PutRequest
 
@@ -31,7 +31,7 @@ def describe(request: Message | Txn) -> str:
 
 
 def _put(request: PutRequest) -> str:
-    parts = [f"key:{_octal(request.key)}"] if request.key else []
+    parts = [f"key:{go_quote_octal(request.key)}"] if request.key else []
     if request.value:
         parts.append(f"value_size:{len(request.value)}")
     parts += [
@@ -55,11 +55,11 @@ def _compare(compare: Compare) -> str:
         f"{name}:{_enum(compare, name)}" for name in ("result", "target") if getattr(compare, name)
     ]
     if compare.key:
-        parts.append(f"key:{_octal(compare.key)}")
+        parts.append(f"key:{go_quote_octal(compare.key)}")
     if compare.value:
         parts.append(f"value_size:{len(compare.value)}")
     if compare.range_end:
-        parts.append(f"range_end:{_octal(compare.range_end)}")
+        parts.append(f"range_end:{go_quote_octal(compare.range_end)}")
     return "".join(f"{part} " for part in parts)
 
 
@@ -80,9 +80,11 @@ def _message(message: Message) -> str:
 
 def _value(field: Any, value: Any) -> str:
     if isinstance(value, bytes):
-        return _hexadecimal(value)
+        return go_quote_hex(value)
     if field.enum_type is not None:
-        return str(field.enum_type.values_by_number[value].name)
+        known = field.enum_type.values_by_number.get(value)
+        # A number that has no name is shown as it is, as Go does.
+        return str(value) if known is None else str(known.name)
     return f"{{{_message(value)}}}" if isinstance(value, Message) else _number(value)
 
 
@@ -93,30 +95,3 @@ def _enum(message: Message, name: str) -> str:
 
 def _number(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def _octal(data: bytes) -> str:
-    def escape(char: str) -> str:
-        if 0x20 <= ord(char) < 0x7F:
-            return _SHORT.get(char, char)
-        return _SHORT.get(char) or f"\\{ord(char):03o}"
-
-    return f'"{"".join(map(escape, data.decode("latin-1")))}"'
-
-
-#: What is not shown as it is: controls, and bytes that are no UTF-8.
-_UNSEEN = re.compile(r'["\\\x00-\x1f\x7f-\x9f\udc80-\udcff]')
-
-
-def _hexadecimal(data: bytes) -> str:
-    def escape(match: re.Match[str]) -> str:
-        char = match[0]
-        code = ord(char)
-        if char in _SHORT:
-            return _SHORT[char]
-        return f"\\u{code:04x}" if 0x80 <= code < 0x100 else f"\\x{code & 0xFF:02x}"
-
-    return f'"{_UNSEEN.sub(escape, data.decode("utf-8", "surrogateescape"))}"'

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from google.protobuf.message import Message
@@ -82,15 +84,16 @@ class SlowRequests:
         """
         if took <= self._apply_limit or not isinstance(reply, (bytes, bytearray)):
             return
-        prefix, form = _kind(request)
-        fields = {
-            "took": go_duration(took),
-            "expected-duration": go_duration(self._apply_limit),
-            "prefix": prefix,
-            "request": form.format(describe(request)),
-            "response": _response(request, reply),
-        }
-        logger.warning("apply request took too long", fields)
+        with _harmless():
+            prefix, form = _kind(request)
+            fields = {
+                "took": go_duration(took),
+                "expected-duration": go_duration(self._apply_limit),
+                "prefix": prefix,
+                "request": form.format(describe(request)),
+                "response": _response(request, reply),
+            }
+            logger.warning("apply request took too long", fields)
 
     def ended(self, method: str, peer: str, request: Any, response: Any, took: float) -> None:
         """
@@ -107,15 +110,31 @@ class SlowRequests:
         is_slow = took > self._request_limit
         if not (is_slow or self._is_verbose):
             return
-        fields: dict[str, object] = {
-            "start time": timestamp(self._clock.wall() - took),
-            "time spent": go_duration(took),
-            "remote": _remote(peer),
-            "response type": method,
-            **_sizes(request, None if response is None else encoded(response)),
-        }
-        # etcd: at debug level every line is a debug line.
-        logger.log(logging.DEBUG if self._is_verbose else logging.WARNING, "request stats", fields)
+        with _harmless():
+            fields: dict[str, object] = {
+                "start time": timestamp(self._clock.wall() - took),
+                "time spent": go_duration(took),
+                "remote": _remote(peer),
+                "response type": method,
+                **_sizes(request, None if response is None else encoded(response)),
+            }
+            # etcd: at debug level every line is a debug line.
+            logger.log(
+                logging.DEBUG if self._is_verbose else logging.WARNING, "request stats", fields
+            )
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """
+    Let nothing that fails in the block get any further than the log.
+
+    The request was applied: what it is told must not hang on whether it can be described.
+    """
+    try:
+        yield
+    except Exception:
+        logger.exception("cannot describe a request")
 
 
 def _remote(peer: str) -> str:

@@ -71,3 +71,8 @@ def test_nested_transaction_has_no_values_either() -> None:
         "compare:<> success:<> "
         "failure:<request_txn:<compare:<> success:<request_put:<value_size:6 >> failure:<>> >"
     )
+
+
+def test_number_that_no_enum_has_is_shown_as_it_is() -> None:
+    unknown = pb.Compare(key=b"k", result=99, target=98, version=1)  # type: ignore[arg-type]
+    assert describe(unknown) == 'result:99 target:98 key:"k" version:1'

@@ -232,3 +232,12 @@ def test_low_limits_need_every_request_to_be_timed() -> None:
     assert SlowRequests(CLOSE / 2, 1).is_close
     assert SlowRequests(1, CLOSE / 2).slower_than == 0
     assert SlowRequests(1, 0.3).slower_than == 0.3
+
+
+def test_request_that_cannot_be_described_is_not_failed_by_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    slow = SlowRequests(-1, -1)
+    slow.applied(PUT, b"", 1)
+    slow.ended("/x/Y", "", object(), 7, 1)
+    assert [record.msg for record in caplog.records] == ["cannot describe a request"] * 2
