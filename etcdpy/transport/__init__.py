@@ -1,32 +1,35 @@
 """
 An asyncio server for gRPC over HTTP/2 that hosts generated servicers as they are.
 
-It knows nothing of what they do. The layers, from the wire up: :mod:`.frames` and :mod:`.hpack`
-(bytes), :mod:`.connection` and :mod:`.sender` (the protocol, without I/O), :mod:`.call` and
-:mod:`.context` (one call), :mod:`.dispatcher` (handlers), :mod:`.protocol`, :mod:`.listener` and
-:mod:`.server` (asyncio).
+It knows nothing of what they do. The layers, from the wire up; each imports those below alone:
+
+* :mod:`.limits`: every bound that a peer can run into.
+* :mod:`.http2`: frames, header compression, flow control, and what is abuse.
+* :mod:`.grpc`: one call (:mod:`.grpc.call`), what goes out (:mod:`.grpc.sender`), what a handler
+  sees (:mod:`.grpc.context`), a client's connection (:mod:`.grpc.connection`), and who runs the
+  handlers (:mod:`.grpc.dispatcher`). Nothing up to here does I/O or reads a clock by itself.
+* :mod:`.aio`: asyncio's protocols, the server, and grpcio's own server to compare with.
 """
 
 from etcdpy.transport.aio.grpcio import ReferenceServer
 from etcdpy.transport.aio.server import Server
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import join_messages
-from etcdpy.transport.grpc.observer import SlowCalls
-from etcdpy.transport.grpc.routes import (
-    inline,
-    is_inline,
-    one_reply_per_request,
-)
+from etcdpy.transport.grpc.observer import EndedCall, Listener, Observer, SlowCalls
+from etcdpy.transport.grpc.routes import inline, is_inline, one_reply_per_request
 from etcdpy.transport.grpc.status import Metadata, StatusError
 from etcdpy.transport.http import HttpHandler, HttpRequest, HttpResponse
 from etcdpy.transport.limits import ServerOptions
 
 __all__ = [
     "Context",
+    "EndedCall",
     "HttpHandler",
     "HttpRequest",
     "HttpResponse",
+    "Listener",
     "Metadata",
+    "Observer",
     "ReferenceServer",
     "Server",
     "ServerOptions",

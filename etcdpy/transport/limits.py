@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-from etcdpy.transport.http2 import frames
-
 INITIAL_STREAM_WINDOW: Final = 1 << 20
 """Bytes of requests a stream may have unread: most messages pass without a second grant."""
 
@@ -69,78 +67,6 @@ LINGER_SECONDS: Final = 1.0
 """After a final GOAWAY we still read, so that a TCP reset does not overtake it."""
 
 
-class RateBucket:
-    """
-    A token bucket: bursts up to ``capacity``, ``per_second`` in the long run.
-
-    Does not read a clock; ``now`` never falls.
-    """
-
-    __slots__ = ("_capacity", "_per_second", "_then", "_tokens")
-
-    def __init__(self, capacity: float, per_second: float) -> None:
-        self._capacity = capacity
-        self._per_second = per_second
-        self._tokens = capacity
-        self._then = 0.0
-
-    def take(self, now: float) -> bool:
-        """Take one token and return whether there was one."""
-        refilled = self._tokens + (now - self._then) * self._per_second
-        self._tokens = min(self._capacity, refilled) - 1
-        self._then = now
-        if self._tokens < 0:
-            self._tokens = 0
-            return False
-        return True
-
-
-def reset_bucket() -> RateBucket:
-    """
-    Return the allowance for resets of unanswered calls (CVE-2023-44487).
-
-    Clients do cancel in bursts (a page closed, a race lost), but not for ever.
-    """
-    return RateBucket(capacity=1000, per_second=200)
-
-
-class UselessFrames:
-    """
-    Counts frames that carry nothing on: empty DATA, PRIORITY, WINDOW_UPDATE, SETTINGS.
-
-    Honest clients send some for each call and each DATA frame they get, perhaps much later,
-    so those earn an allowance; apart from that there are 1000 at once and 100 a second.
-    """
-
-    __slots__ = ("_bucket", "_earned", "_progress")
-
-    PER_STEP: Final = 4
-    MAX_EARNED: Final = 65536
-
-    def __init__(self) -> None:
-        self._bucket = RateBucket(capacity=1000, per_second=100)
-        self._earned = 0
-        self._progress = 0
-
-    def is_flood(self, now: float, progress: int) -> bool:
-        """
-        Count one frame and return whether it is one too many.
-
-        Args:
-            now: Monotonic seconds.
-            progress: Calls begun and DATA frames sent since the connection began.
-
-        """
-        if progress != self._progress:
-            earned = self._earned + self.PER_STEP * (progress - self._progress)
-            self._earned = min(earned, self.MAX_EARNED)
-            self._progress = progress
-        if self._earned:
-            self._earned -= 1
-            return False
-        return not self._bucket.take(now)
-
-
 @dataclass(frozen=True)
 class ServerOptions:
     """
@@ -171,13 +97,3 @@ class ServerOptions:
         if self.max_concurrent_streams is None:
             return MAX_LIVE_STREAMS
         return self.max_concurrent_streams
-
-    def first_frames(self) -> bytes:
-        """Return our SETTINGS and the WINDOW_UPDATE that lifts the connection's window."""
-        values = [(frames.INITIAL_WINDOW_SIZE, INITIAL_STREAM_WINDOW)]
-        if self.max_concurrent_streams is not None:
-            values.insert(0, (frames.MAX_CONCURRENT_STREAMS, self.max_concurrent_streams))
-        values.append((frames.SETTINGS_MAX_FRAME_SIZE, frames.MAX_FRAME_SIZE))
-        values.append((frames.MAX_HEADER_LIST_SIZE, MAX_HEADER_LIST))
-        lift = CONNECTION_WINDOW - frames.DEFAULT_WINDOW
-        return frames.settings(values) + frames.window_update(0, lift)

@@ -1,10 +1,13 @@
 """A connection in this process: no socket, and no clock but the test's."""
 
-from etcdpy.transport.grpc.call import Call
+from etcdpy.clock import Clock, SystemClock
 from etcdpy.transport.grpc.connection import Connection
+from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import Route, RouteTable
+from etcdpy.transport.grpc.states import HandlerInput, move_handler
 from etcdpy.transport.limits import ServerOptions
+from tests.unit.transport.checked import CheckedContext
 
 from .bent import METHODS
 from .h2client import Frame
@@ -16,36 +19,37 @@ STREAMS_RESPONSES = ("Repeat", "Chat", "Each", "Watch")
 class Answerer:
     """Answers whole unary requests at once; streams stay open."""
 
-    call_type = Call
+    call_type: type[Context] = CheckedContext
 
     def __init__(self) -> None:
+        self.clock: Clock = SystemClock()
         self.started: list[int] = []
         self.cancelled: list[int] = []
 
-    def start_unary(self, call: Call, message: bytes) -> None:
+    def start_unary(self, call: Context, message: bytes) -> None:
         self.started.append(call.stream_id)
-        call.connection.sender.reply(call, message)
+        call.channel.sender.reply(call, message)
 
-    def start_stream(self, call: Call) -> None:
+    def start_stream(self, call: Context) -> None:
         self.started.append(call.stream_id)
-        call.is_running = True
+        call.handler_state = move_handler(call.handler_state, HandlerInput.WAIT)
 
-    def answer_one(self, call: Call, message: bytes) -> None:
+    def answer_one(self, call: Context, message: bytes) -> None:
         raise AssertionError("no method here answers each request")
 
-    def answer_arrived(self, call: Call) -> None:
+    def answer_arrived(self, call: Context) -> None:
         raise AssertionError("no method here answers each request")
 
-    def start_http(self, call: Call, body: bytes | None) -> None:
-        call.connection.sender.status(call, 12, "not here")
+    def start_http(self, call: Context, body: bytes | None) -> None:
+        call.channel.sender.status(call, 12, "not here")
 
-    def watch(self, call: Call) -> None:
+    def watch(self, call: Context) -> None:
         """Deadlines do not matter here."""
 
-    def unwatch(self, call: Call) -> None:
+    def unwatch(self, call: Context) -> None:
         """As above."""
 
-    def cancel(self, call: Call) -> None:
+    def cancel(self, call: Context) -> None:
         self.cancelled.append(call.stream_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from asyncio import CancelledError
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -10,9 +11,21 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from etcdpy.clock import Clock, SystemClock
 from etcdpy.cooperative import outcome
+from etcdpy.transport.grpc.observer import EndedCall, Observer
 from etcdpy.transport.grpc.routes import is_one_reply_per_request
-from etcdpy.transport.grpc.status import StatusError, Translate, untranslated
+from etcdpy.transport.grpc.status import (
+    CANCELLED,
+    DEADLINE_EXCEEDED,
+    NUMBER_OF,
+    OK,
+    UNIMPLEMENTED,
+    UNKNOWN,
+    StatusError,
+    Translate,
+    untranslated,
+)
 from etcdpy.transport.limits import MAX_HEADER_LIST, ServerOptions
 
 Behavior = Callable[[Any, Any], Any]
@@ -22,13 +35,25 @@ class ReferenceServer:
     """
     Looks like :class:`.server.Server`, as far as grpcio can do it: no HTTP, and its own words
     for what never reaches a handler. A port takes no other traffic.
+
+    Args:
+        options: Bounds and times.
+        observer: Is told of unary calls that have ended.
+        translate: Says which status an exception of a handler stands for.
+        clock: What calls are timed by; grpcio's own timers know the machine's alone.
+
     """
 
     def __init__(
-        self, options: ServerOptions | None = None, *, translate: Translate = untranslated
+        self,
+        options: ServerOptions | None = None,
+        *,
+        observer: Observer | None = None,
+        translate: Translate = untranslated,
+        clock: Clock | None = None,
     ) -> None:
         self.options = options or ServerOptions()
-        self._translate = translate
+        self._adapter = Adapter(observer or Observer(), translate, clock or SystemClock())
         self._generic: list[grpc.GenericRpcHandler] = []
         self._methods: list[tuple[str, Mapping[str, grpc.RpcMethodHandler[Any, Any]]]] = []
         self._servers: list[Any] = []
@@ -37,14 +62,15 @@ class ReferenceServer:
         self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]
     ) -> None:
         """Register handlers that are asked for each path that has no registered method."""
-        self._generic += [_Generic(handler, self._translate) for handler in generic_rpc_handlers]
+        self._generic += [_Generic(handler, self._adapter) for handler in generic_rpc_handlers]
 
     def add_registered_method_handlers(
         self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
     ) -> None:
         """Register the methods of a service."""
         adapted = {
-            name: adapt(handler, self._translate) for name, handler in method_handlers.items()
+            name: self._adapter.adapt(f"/{service_name}/{name}", handler)
+            for name, handler in method_handlers.items()
         }
         self._methods.append((service_name, adapted))
 
@@ -77,6 +103,7 @@ class ReferenceServer:
 
     async def _listen(self, address: str) -> int:
         # One server for each address, as a started one takes no more.
+        self._adapter.observer.use()
         server: Any = grpc.aio.server(options=_grpcio_options(self.options))
         server.add_generic_rpc_handlers(self._generic)
         for name, methods in self._methods:
@@ -107,15 +134,17 @@ def _grpcio_options(options: ServerOptions) -> list[tuple[str, int]]:
 class _Generic(grpc.GenericRpcHandler):
     """Adapts what another generic handler finds."""
 
-    def __init__(self, inner: grpc.GenericRpcHandler, translate: Translate) -> None:
+    def __init__(self, inner: grpc.GenericRpcHandler, adapter: Adapter) -> None:
         self._inner = inner
-        self._translate = translate
+        self._adapter = adapter
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler = self._inner.service(handler_call_details)
-        return None if handler is None else adapt(handler, self._translate)
+        if handler is None:
+            return None
+        return self._adapter.adapt(str(handler_call_details.method), handler)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,62 +159,108 @@ class _MethodHandler(grpc.RpcMethodHandler):  # type: ignore[type-arg]
     stream_stream: Any = None
 
 
-def adapt(
-    handler: grpc.RpcMethodHandler[Any, Any], translate: Translate = untranslated
-) -> grpc.RpcMethodHandler[Any, Any]:
-    """Return a handler for grpcio's server that does what ours does with this one."""
+class Adapter:
+    """
+    Makes handlers for grpcio's server that do what ours does with the same.
 
-    def wrap(behavior: Behavior | None) -> Behavior | None:
+    Attributes:
+        observer: Is told of unary calls.
+
+    """
+
+    def __init__(self, observer: Observer, translate: Translate, clock: Clock) -> None:
+        self.observer = observer
+        self._translate = translate
+        self._monotonic = clock.monotonic
+
+    def adapt(
+        self, path: str, handler: grpc.RpcMethodHandler[Any, Any]
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return what serves a method on grpcio's server as ``handler`` does on ours."""
+        unary = handler.unary_unary
+        return _MethodHandler(
+            handler.request_streaming,
+            handler.response_streaming,
+            handler.request_deserializer,
+            _exactly_bytes(handler.response_serializer),
+            None if unary is None else self._observed(path, unary),
+            self._stream(handler.unary_stream),
+            self._single(handler.stream_unary),
+            self._stream(handler.stream_stream),
+        )
+
+    def _observed(self, path: str, behavior: Behavior) -> Behavior:
+        monotonic, observer = self._monotonic, self.observer
+
+        async def unary(request: Any, context: Any) -> Any:
+            began = monotonic()
+            response, code = None, None
+            try:
+                response = await outcome(behavior(request, context))
+                return response
+            except Exception as error:  # noqa: BLE001 (a handler may raise anything)
+                code = self._code_of(error, context)
+                return await self._abort(context, error)
+            except CancelledError:
+                code = DEADLINE_EXCEEDED if context.time_remaining() == 0 else CANCELLED
+                raise
+            finally:
+                code = NUMBER_OF.get(context.code(), OK) if code is None else code
+                reply = response if code == OK else None
+                seconds = monotonic() - began
+                observer.ended(EndedCall(path, context.peer(), request, reply, seconds, code))
+
+        return unary
+
+    def _single(self, behavior: Behavior | None) -> Behavior | None:
         if behavior is None:
             return None
-        make = _stream if handler.response_streaming else _unary
-        return make(behavior, translate)
 
-    return _MethodHandler(
-        handler.request_streaming,
-        handler.response_streaming,
-        handler.request_deserializer,
-        _exactly_bytes(handler.response_serializer),
-        wrap(handler.unary_unary),
-        wrap(handler.unary_stream),
-        wrap(handler.stream_unary),
-        wrap(handler.stream_stream),
-    )
+        async def single(requests: Any, context: Any) -> Any:
+            try:
+                return await outcome(behavior(requests, context))
+            except Exception as error:  # noqa: BLE001 (a handler may raise anything)
+                return await self._abort(context, error)
 
+        return single
 
-def _exactly_bytes(serializer: Callable[[Any], Any] | None) -> Callable[[Any], bytes]:
-    """Return a serializer for grpcio, which takes bytes where ours takes a bytearray too."""
-    if serializer is None:
-        return bytes
-    return lambda response: bytes(serializer(response))
+    def _stream(self, behavior: Behavior | None) -> Behavior | None:
+        if behavior is None:
+            return None
+        answer = partial(_answer_each, behavior) if is_one_reply_per_request(behavior) else behavior
 
+        async def stream(request: Any, context: Any) -> None:
+            try:
+                result = answer(request, context)
+                if hasattr(result, "__aiter__"):
+                    async for response in result:
+                        await context.write(response)
+                else:
+                    await result
+            except Exception as error:  # noqa: BLE001 (a handler may raise anything)
+                await self._abort(context, error)
 
-def _unary(behavior: Behavior, translate: Translate) -> Behavior:
-    async def unary(request: Any, context: Any) -> Any:
-        try:
-            return await outcome(behavior(request, context))
-        except Exception as error:  # noqa: BLE001 (a handler may raise anything)
-            return await _abort(context, error, translate)
+        return stream
 
-    return unary
+    def _code_of(self, error: Exception, context: Any) -> int:
+        """Return the number of the status that an exception ends a call with."""
+        error = self._translate(error) or error
+        if isinstance(error, StatusError):
+            return NUMBER_OF[error.code]
+        if isinstance(error, NotImplementedError):
+            return UNIMPLEMENTED
+        return NUMBER_OF.get(context.code(), UNKNOWN)
 
-
-def _stream(behavior: Behavior, translate: Translate) -> Behavior:
-    if is_one_reply_per_request(behavior):
-        behavior = partial(_answer_each, behavior)
-
-    async def stream(request: Any, context: Any) -> None:
-        try:
-            result = behavior(request, context)
-            if hasattr(result, "__aiter__"):
-                async for response in result:
-                    await context.write(response)
-            else:
-                await result
-        except Exception as error:  # noqa: BLE001 (a handler may raise anything)
-            await _abort(context, error, translate)
-
-    return stream
+    async def _abort(self, context: Any, error: Exception) -> None:
+        """End a call with the status of an exception; raise one that stands for none."""
+        error = self._translate(error) or error
+        if isinstance(error, StatusError):
+            await context.abort(error.code, error.details, tuple(error.trailing_metadata))
+        if not isinstance(error, NotImplementedError):
+            raise error
+        details = context.details() or str(error) or "Method not implemented!"
+        text = details.decode() if isinstance(details, bytes) else details
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
 
 
 async def _answer_each(answer: Behavior, requests: AsyncIterable[Any], context: Any) -> None:
@@ -193,13 +268,8 @@ async def _answer_each(answer: Behavior, requests: AsyncIterable[Any], context: 
         await context.write(await outcome(answer(request, context)))
 
 
-async def _abort(context: Any, error: Exception, translate: Translate) -> None:
-    """End a call with the status that an exception stands for; raise one that stands for none."""
-    error = translate(error) or error
-    if isinstance(error, StatusError):
-        await context.abort(error.code, error.details, tuple(error.trailing_metadata))
-    if not isinstance(error, NotImplementedError):
-        raise error
-    details = context.details() or str(error) or "Method not implemented!"
-    text = details.decode() if isinstance(details, bytes) else details
-    await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
+def _exactly_bytes(serializer: Callable[[Any], Any] | None) -> Callable[[Any], bytes]:
+    """Return a serializer for grpcio, which takes bytes where ours takes a bytearray too."""
+    if serializer is None:
+        return bytes
+    return lambda response: bytes(serializer(response))

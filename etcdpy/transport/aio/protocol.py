@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from typing import Final, Protocol, cast
 
+from etcdpy.clock import Clock
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.grpc.dispatcher import Dispatcher
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
@@ -19,9 +19,10 @@ _WRITE_BUFFER: Final = 256 << 10
 class Host(Protocol):
     """The server, as its connections see it."""
 
+    clock: Clock
     options: ServerOptions
     dispatcher: Dispatcher
-    memory: RequestHeadCache
+    head_cache: RequestHeadCache
     connections: set[Http2Protocol]
 
     def forget(self, connection: Http2Protocol) -> None:
@@ -38,6 +39,7 @@ class Http2Protocol(asyncio.Protocol):
         "_is_paused",
         "_is_scheduled",
         "_loop",
+        "_monotonic",
         "_stalled",
         "_transport",
     )
@@ -45,6 +47,7 @@ class Http2Protocol(asyncio.Protocol):
     def __init__(self, host: Host) -> None:
         self._host = host
         self._loop = asyncio.get_running_loop()
+        self._monotonic = host.clock.monotonic
         self._is_scheduled = False
         self._is_closing = False
         self._is_paused = False
@@ -58,9 +61,9 @@ class Http2Protocol(asyncio.Protocol):
         host = self._host
         self._connection = Connection(
             host.dispatcher,
-            host.memory,
+            host.head_cache,
             host.options,
-            time.monotonic(),
+            self._monotonic(),
             peer=peer_name(transport),
             driver=self,
         )
@@ -70,7 +73,7 @@ class Http2Protocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_closing:
             return
-        self._connection.receive(data, time.monotonic())
+        self._connection.receive(data, self._monotonic())
         self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -112,7 +115,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def shut_down(self) -> None:
         """Let the client finish what it has begun and then close."""
-        self._connection.shut_down(time.monotonic())
+        self._connection.shut_down(self._monotonic())
         self.flush()
 
     def stop(self) -> None:
@@ -145,10 +148,10 @@ class Http2Protocol(asyncio.Protocol):
         self._connection.lost()
         if self._is_paused:
             self._transport.resume_reading()
-        close_gently(self._transport, self._loop)
+        close_gently(self._transport, self._host.clock)
 
 
-def close_gently(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+def close_gently(transport: asyncio.Transport, clock: Clock) -> None:
     """Say that no more will come, and drop what still arrives until the peer closes, too."""
     try:
         if transport.is_closing() or not transport.can_write_eof():
@@ -158,7 +161,7 @@ def close_gently(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) 
     except OSError:  # the peer is gone already
         transport.abort()
         return
-    loop.call_later(LINGER_SECONDS, transport.abort)
+    clock.wake_after(LINGER_SECONDS, transport.abort)
 
 
 def peer_name(transport: asyncio.BaseTransport) -> str:

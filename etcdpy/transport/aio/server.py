@@ -7,17 +7,18 @@ import contextlib
 import os
 import socket
 import ssl
-import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
 import grpc
 
+from etcdpy.clock import Clock, SystemClock, Timer
 from etcdpy.transport.aio.protocol import Http2Protocol
 from etcdpy.transport.aio.sniffer import NotFoundOverHttp1, ProtocolFactory, Sniffer
-from etcdpy.transport.grpc.dispatcher import Dispatcher
-from etcdpy.transport.grpc.observer import SlowCalls
+from etcdpy.transport.grpc.context import Context
+from etcdpy.transport.grpc.dispatcher import Dispatcher, dispatcher_type
+from etcdpy.transport.grpc.observer import Observer, SlowCalls
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.grpc.status import Translate, untranslated
@@ -36,7 +37,11 @@ class Server:
     Must be used on one event loop's thread. Register first, then listen, then stop, once.
 
     Attributes:
+        clock: As given.
         options: As given.
+        connections: Those that are open and speak HTTP/2.
+        head_cache: What their requests have in common.
+        dispatcher: Runs their handlers, once the server listens.
 
     """
 
@@ -47,9 +52,12 @@ class Server:
         options: ServerOptions | None = None,
         *,
         http: HttpHandler = not_found,
-        http1: ProtocolFactory = NotFoundOverHttp1,
+        http1: ProtocolFactory | None = None,
         slow: SlowCalls | None = None,
+        observer: Observer | None = None,
         translate: Translate = untranslated,
+        clock: Clock | None = None,
+        call_type: type[Context] = Context,
     ) -> None:
         """
         Make a server that listens nowhere yet.
@@ -58,24 +66,28 @@ class Server:
             options: Bounds and times.
             http: Answers requests over HTTP/2 that are not gRPC.
             http1: Makes the protocol of each HTTP/1.1 connection, which is told of the
-                connection and its first bytes as asyncio would.
-            slow: Is told of the slow calls among those that have no task.
+                connection and its first bytes as asyncio would; None answers with 404.
+            observer: Is told of unary calls that have ended.
             translate: Says which status an exception of a handler stands for.
+            clock: What all times are on; None for the machine's.
+            call_type: What calls, and so the contexts of handlers, are made of.
 
         """
         self.options = options or ServerOptions()
+        self.clock = clock or SystemClock()
         self.connections: set[Http2Protocol] = set()
         self._routes = RouteTable()
-        self.memory = RequestHeadCache(self._routes)
+        self.head_cache = RequestHeadCache(self._routes)
         self._http = http
-        self._http1 = http1
-        self._slow = slow
+        self._http1 = http1 or partial(NotFoundOverHttp1, self.clock)
+        self._observer = observer or (slow.observer() if slow is not None else Observer())
         self._translate = translate
+        self._call_type = call_type
         self._sniffers: set[Sniffer] = set()
         self._listeners: list[asyncio.Server] = []
         self._unix_paths: list[str] = []
         self._emptied = asyncio.Event()
-        self._ticker: asyncio.TimerHandle | None = None
+        self._ticker: Timer | None = None
 
     def add_generic_rpc_handlers(
         self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]
@@ -159,20 +171,27 @@ class Server:
             await self.dispatcher.close()
 
     def _sniffer(self) -> Sniffer:
-        return Sniffer(partial(Http2Protocol, self), self._http1, self._sniffers)
+        return Sniffer(self.clock, partial(Http2Protocol, self), self._http1, self._sniffers)
 
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
         if self._ticker is None:
-            self.dispatcher = Dispatcher(loop, self._http, self._slow, self._translate)
-            self._ticker = loop.call_later(_TICK_SECONDS, self._tick, loop)
+            self.dispatcher = dispatcher_type(self._observer)(
+                loop,
+                self._http,
+                self.clock,
+                observer=self._observer,
+                translate=self._translate,
+                call_type=self._call_type,
+            )
+            self._ticker = self.clock.wake_after(_TICK_SECONDS, self._tick)
         return loop
 
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = time.monotonic()
+    def _tick(self) -> None:
+        now = self.clock.monotonic()
         for connection in list(self.connections):
             connection.tick(now)
-        self._ticker = loop.call_later(_TICK_SECONDS, self._tick, loop)
+        self._ticker = self.clock.wake_after(_TICK_SECONDS, self._tick)
 
     def forget(self, connection: Http2Protocol) -> None:
         """Note that a connection is gone."""
@@ -184,8 +203,11 @@ class Server:
         """Wait for the connections to be gone, but no longer than that."""
         if self.connections:
             self._emptied.clear()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._emptied.wait(), seconds)
+            timer = self.clock.wake_after(seconds, self._emptied.set)
+            try:
+                await self._emptied.wait()
+            finally:
+                timer.cancel()
 
 
 def _tls(context: ssl.SSLContext | None) -> dict[str, Any]:

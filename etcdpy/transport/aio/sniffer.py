@@ -1,5 +1,5 @@
 """
-Tells by the first bytes what a client speaks, and hands the connection to who speaks it, too.
+Finding out by the first bytes which protocol a client speaks.
 
 One port serves HTTP/2 and HTTP/1.1. A connection never changes from one to the other.
 """
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Final, cast
 
+from etcdpy.clock import Clock, Timer
 from etcdpy.transport.aio.protocol import close_gently
 from etcdpy.transport.http import NOT_FOUND_BODY
 from etcdpy.transport.http2.frames import PREFACE
@@ -24,23 +25,36 @@ _MAY_BECOME_ONE: Final = re.compile(rb"[!-~]+( [!-~\x80-\xff]*( [HTP/1.0-9]{0,8}
 
 
 class Sniffer(asyncio.Protocol):
-    """The first protocol of each connection, until it is known what comes."""
+    """
+    The first protocol of each connection, which hands it to another once it knows which.
+
+    Args:
+        clock: What the time for the first bytes is on.
+        http2: Makes the protocol of a connection that begins with the preface of HTTP/2.
+        http1: Makes that of one that begins with a request of HTTP/1.1.
+        sniffers: Holds each while it does not know yet.
+
+    """
 
     def __init__(
-        self, http2: ProtocolFactory, http1: ProtocolFactory, sniffers: set[Sniffer]
+        self,
+        clock: Clock,
+        http2: ProtocolFactory,
+        http1: ProtocolFactory,
+        sniffers: set[Sniffer],
     ) -> None:
+        self._clock = clock
         self._http2 = http2
         self._http1 = http1
         self._sniffers = sniffers
         self._buffer = b""
         self._transport: asyncio.Transport
-        self._timer: asyncio.TimerHandle
+        self._timer: Timer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._sniffers.add(self)
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(FIRST_FRAMES_SECONDS, self._transport.abort)
+        self._timer = self._clock.wake_after(FIRST_FRAMES_SECONDS, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -87,20 +101,20 @@ _ANSWER: Final = (
 
 
 class NotFoundOverHttp1(asyncio.Protocol):
-    """Answers HTTP/1.1 when nobody else does: nothing is here."""
+    """Answers each HTTP/1.1 request with 404, where nobody else speaks HTTP/1.1."""
 
     _MAX_HEAD: Final = 16384
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._buffer = b""
         self._is_answered = False
         self._transport: asyncio.Transport
-        self._timer: asyncio.TimerHandle
+        self._timer: Timer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(FIRST_FRAMES_SECONDS, self._transport.abort)
+        self._timer = self._clock.wake_after(FIRST_FRAMES_SECONDS, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         if self._is_answered:
@@ -111,7 +125,7 @@ class NotFoundOverHttp1(asyncio.Protocol):
             self._timer.cancel()
             self._transport.write(_ANSWER)
             # Reading on keeps TCP from dropping the answer when a body is under way.
-            close_gently(self._transport, asyncio.get_running_loop())
+            close_gently(self._transport, self._clock)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()

@@ -1,21 +1,46 @@
-"""One call: the stream it travels on, and its request as it arrives."""
+"""
+One call: the stream it travels on, and its request as it arrives. Does no I/O.
+
+A call knows no connection. What arrives is handed to it, and it returns what that means
+(:class:`Arrived`) or raises what the peer did wrong; whoever has called it acts on that, and then
+sends what :meth:`Call.take_grant` returns.
+"""
 
 from __future__ import annotations
 
-from asyncio import Future, Task, get_running_loop
+from asyncio import Future, Task
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from enum import Enum, auto
+from typing import Any, Final
 
 from etcdpy.transport.grpc.messages import PREFIX, MessageReader, compress
+from etcdpy.transport.grpc.outgoing import Outgoing
 from etcdpy.transport.grpc.request_head import RequestHead
-from etcdpy.transport.grpc.status import INTERNAL, NUMBER_OF, OK, UNKNOWN, Metadata, ProtocolStatus
+from etcdpy.transport.grpc.states import HandlerState, StreamInput, StreamState, move_stream
+from etcdpy.transport.grpc.status import INTERNAL, OK, UNKNOWN, Metadata, ProtocolStatus
 from etcdpy.transport.http2 import frames
+from etcdpy.transport.http2.faults import StreamFault
 from etcdpy.transport.http2.flow import ReceiveWindow
 from etcdpy.transport.limits import INITIAL_STREAM_WINDOW
 
-if TYPE_CHECKING:
-    from etcdpy.transport.grpc.connection import Connection
-    from etcdpy.transport.grpc.sender import Outgoing
+# Constants of this module are found faster than members of an enum.
+_IDLE: Final = HandlerState.IDLE
+_RUNNING: Final = HandlerState.RUNNING
+_ENDING: Final = StreamState.OPEN_ENDING
+_CLOSED: Final = StreamState.CLOSED
+
+
+class Arrived(Enum):
+    """What to do about what has arrived on a stream."""
+
+    NOTHING = auto()
+    REQUEST = auto()
+    """The request is complete: start its handler."""
+    MORE = auto()
+    """There is something for the handler that runs."""
+
+
+_MORE: Final = Arrived.MORE
 
 
 class Incoming:
@@ -24,7 +49,9 @@ class Incoming:
 
     Attributes:
         reader: Cuts it into messages.
+        limit: Longest message, or longest body of a request that is not gRPC.
         window: What may still come.
+        granted: What ``window`` gave the client, and it has not been told of.
         received: The bytes of DATA so far, padding apart.
         message: The one message of a unary request, once it is complete.
         is_settled: Whether the request is complete or hopeless: more bytes mean nothing.
@@ -32,11 +59,22 @@ class Incoming:
 
     """
 
-    __slots__ = ("is_settled", "message", "reader", "received", "waiters", "window")
+    __slots__ = (
+        "granted",
+        "is_settled",
+        "limit",
+        "message",
+        "reader",
+        "received",
+        "waiters",
+        "window",
+    )
 
-    def __init__(self, reader: MessageReader) -> None:
-        self.reader = reader
+    def __init__(self, limit: int, *, is_gzip: bool) -> None:
+        self.reader = MessageReader(limit, is_gzip=is_gzip)
+        self.limit = limit
         self.window = ReceiveWindow(INITIAL_STREAM_WINDOW)
+        self.granted = 0
         self.received = 0
         self.message: bytes | None = None
         self.is_settled = False
@@ -78,26 +116,21 @@ class Call:
     A call and its stream.
 
     Attributes:
-        connection: Where it came from.
         stream_id: Its stream.
         head: The request's headers.
         deadline: When it is out of time, in monotonic seconds.
+        stream_state: How far both sides are.
+        handler_state: What its handler is doing.
         bypassed: Bytes of requests that went straight to the handler, not in ``incoming`` yet.
         tick: Its place among the watched deadlines, 0 if it is not there.
         credit: What the peer's window for the stream is above its initial window.
-        remote_closed: The client has ended its side.
-        is_opened: Our response headers were sent.
-        is_answered: The outcome is decided: nothing the handler does matters any more.
-        is_closed: Our side of the stream is ended.
-        is_running: A handler runs, or waits.
-        is_orphan: The stream has gone before the handler has.
         incoming: What has arrived, unless it all came at once.
         outgoing: What waits to be sent, if anything ever had to.
         coroutine: The handler, if it waits without a task of its own.
         held: The response, if nothing else waits.
         waiting: The future it waits for.
         task: The task it has.
-        extra: What it set besides its answer.
+        response_options: What the handler set besides its answer.
         request: What its handler was given, of those that wait without a task.
         started: When that had arrived, in monotonic seconds.
 
@@ -110,24 +143,19 @@ class Call:
     __slots__ = (
         "__weakref__",
         "bypassed",
-        "connection",
         "coroutine",
         "credit",
         "deadline",
+        "handler_state",
         "head",
         "held",
         "incoming",
-        "is_answered",
-        "is_closed",
-        "is_opened",
-        "is_orphan",
-        "is_running",
         "outgoing",
-        "remote_closed",
         "request",
         "response_options",
         "started",
         "stream_id",
+        "stream_state",
         "task",
         "tick",
         "waiting",
@@ -135,19 +163,16 @@ class Call:
 
     def __init__(
         self,
-        connection: Connection,
         stream_id: int,
         head: RequestHead,
         deadline: float | None,
-        remote_closed: bool,
+        stream_state: StreamState,
     ) -> None:
-        self.connection = connection
         self.stream_id = stream_id
         self.head = head
         self.deadline = deadline
-        self.remote_closed = remote_closed
-        self.is_opened = self.is_answered = self.is_closed = False
-        self.is_running = self.is_orphan = False
+        self.stream_state = stream_state
+        self.handler_state: HandlerState = _IDLE
         self.tick = self.credit = self.bypassed = 0
         self.incoming: Incoming | None = None
         self.outgoing: Outgoing | None = None
@@ -156,53 +181,74 @@ class Call:
         self.task: Task[None] | None = None
         self.response_options: ResponseOptions | None = None
 
-    def receive(self, payload: bytes, size: int) -> None:
+    # What has arrived.
+
+    def expect(self, limit: int) -> Incoming:
+        """Return what has arrived, after making room for it if nothing had; see Incoming."""
+        if self.incoming is None:
+            self.incoming = Incoming(limit, is_gzip=self.head.is_gzip)
+        return self.incoming
+
+    def receive(self, payload: bytes, size: int) -> Arrived:
         """
-        Take a DATA frame.
+        Take the payload of a DATA frame, after :meth:`expect`.
 
         Args:
             payload: Its data.
             size: What it counts for in flow control: padding, too.
 
+        Raises:
+            StreamFault: It is more than the window, or than was announced.
+            ProtocolStatus: It is a request that cannot be accepted.
+
         """
-        incoming = self._incoming()
+        incoming = self.incoming
+        assert incoming is not None
         if self.bypassed:
             self.account()
         if not incoming.window.take(size):
-            self.connection.fault(self, frames.FLOW_CONTROL_ERROR)
-            return
+            raise StreamFault(frames.FLOW_CONTROL_ERROR)  # RFC 9113 6.9.1
         incoming.received += len(payload)
         if 0 <= self.head.content_length < incoming.received:
-            self.connection.fault(self, frames.PROTOCOL_ERROR)
-        elif incoming.is_settled or self.is_answered:
+            raise StreamFault(frames.PROTOCOL_ERROR)  # RFC 9113 8.1.1
+        if incoming.is_settled or self.stream_state >= _ENDING:
             self._consumed(incoming, size)
-        elif self.head.http_fields is not None:
+            return Arrived.NOTHING
+        if self.head.http_fields is not None:
             self._consumed(incoming, size)
             incoming.reader.feed(payload)
-            limit = self.connection.options.max_http_body
-            incoming.is_settled = incoming.reader.buffered > limit
-        else:
-            self._consumed(incoming, size - len(payload))
-            incoming.reader.feed(payload)
-            if not self.is_running:
-                self._look_for_request(incoming)
-            else:
-                self._arrived(incoming)
+            incoming.is_settled = incoming.reader.buffered > incoming.limit
+            return Arrived.NOTHING
+        self._consumed(incoming, size - len(payload))
+        incoming.reader.feed(payload)
+        if self.handler_state is _RUNNING:
+            return _MORE
+        return self._look_for_request(incoming)
 
-    def half_close(self) -> None:
-        """Note that the client has sent all."""
-        self.remote_closed = True
-        incoming = self._incoming()
-        if self.head.content_length not in (-1, incoming.received):
-            self.connection.fault(self, frames.PROTOCOL_ERROR)
-        elif self.head.http_fields is not None:
-            self.connection.complete.append(self)
-        elif self.is_running:
-            self._arrived(incoming)
-        elif not incoming.is_settled:
-            incoming.is_settled = True
-            text = "unexpected EOF" if incoming.reader.missing else "EOF"
-            self._reject(UNKNOWN, text)
+    def half_close(self) -> Arrived:
+        """
+        Note that the client has sent all.
+
+        Raises:
+            StreamFault: It is less than was announced.
+            ProtocolStatus: It is no request.
+
+        """
+        self.stream_state = move_stream(self.stream_state, StreamInput.RECV_END)
+        incoming = self.incoming
+        received = 0 if incoming is None else incoming.received
+        if self.head.content_length not in (-1, received):
+            raise StreamFault(frames.PROTOCOL_ERROR)  # RFC 9113 8.1.1
+        if self.is_answered:
+            return Arrived.NOTHING
+        if self.head.http_fields is not None:
+            return Arrived.REQUEST
+        if self.handler_state is _RUNNING:
+            return Arrived.MORE
+        if incoming is not None and incoming.is_settled:
+            return Arrived.NOTHING
+        is_cut = incoming is not None and incoming.reader.missing
+        raise ProtocolStatus(UNKNOWN, "unexpected EOF" if is_cut else "EOF")
 
     def next_message(self) -> bytes | None:
         """
@@ -212,7 +258,9 @@ class Call:
             ProtocolStatus: It cannot be accepted, or the stream ended within it.
 
         """
-        incoming = self._incoming()
+        incoming = self.incoming
+        if incoming is None:
+            return None
         before = incoming.reader.buffered
         try:
             message = incoming.reader.next()
@@ -222,84 +270,91 @@ class Call:
             raise
         if message is not None:
             self._consumed(incoming, before - incoming.reader.buffered)
-        elif not self.remote_closed:
+        elif not self.stream_state & 1:
             self._lend(incoming)
         elif incoming.reader.missing:
             raise ProtocolStatus(INTERNAL, "unexpected EOF")
         return message
 
+    def take_request(self) -> bytes:
+        """Return the message of a unary request that is complete."""
+        assert self.incoming is not None
+        message, self.incoming.message = self.incoming.message, None
+        assert message is not None
+        return message
+
+    def take_body(self) -> bytes | None:
+        """Return the body of a request that is not gRPC, None if it was too long."""
+        if self.incoming is None:
+            return b""
+        return None if self.incoming.is_settled else self.incoming.reader.take_all()
+
+    def take_grant(self) -> int:
+        """Return the bytes that the client may send now in addition, mostly 0."""
+        incoming = self.incoming
+        if incoming is None:
+            return 0
+        granted, incoming.granted = incoming.granted, 0
+        return granted
+
     def account(self) -> None:
-        """Count the bytes of ``bypassed`` towards the window."""
-        incoming = self._incoming()
+        """Count the bytes of ``bypassed`` towards the window, after :meth:`expect`."""
+        incoming = self.incoming
+        assert incoming is not None
         size, self.bypassed = self.bypassed, 0
         # It has room for them: they are counted before they are half of it.
         incoming.window.take(size)
         self._consumed(incoming, size)
 
-    def take_body(self) -> bytes | None:
-        """Return the body of a request that is not gRPC, None if it was too long."""
-        incoming = self._incoming()
-        return None if incoming.is_settled else incoming.reader.take_all()
+    def wake(self) -> None:
+        """Let a handler that reads look again."""
+        if self.incoming is not None:
+            self.incoming.wake()
 
     @property
     def buffered(self) -> int:
         """The bytes of the request that wait to be read."""
         return self.incoming.reader.buffered if self.incoming is not None else 0
 
-    def _incoming(self) -> Incoming:
-        if self.incoming is None:
-            limit = self.connection.options.max_receive_message
-            self.incoming = Incoming(MessageReader(limit, is_gzip=self.head.is_gzip))
-        return self.incoming
-
-    def _arrived(self, incoming: Incoming) -> None:
-        """Have the handler of a stream look at it again."""
-        assert self.head.route is not None
-        if self.head.route.one_reply_per_request:
-            self.connection.call_handler.answer_arrived(self)
-        else:
-            incoming.wake()
-
-    def _look_for_request(self, incoming: Incoming) -> None:
-        """Start a unary call once its message is complete, and drop what follows it."""
+    def _look_for_request(self, incoming: Incoming) -> Arrived:
+        """Find out whether the message of a unary call is complete, and drop what follows it."""
         try:
             incoming.message = incoming.reader.next()
-        except ProtocolStatus as error:
+        except ProtocolStatus:
             incoming.is_settled = True
             incoming.reader.discard()
-            self._reject(NUMBER_OF[error.code], error.details)
-            return
+            raise
         if incoming.message is None:
             self._lend(incoming)
-            return
+            return Arrived.NOTHING
         incoming.is_settled = True
         incoming.reader.discard()
-        self.connection.complete.append(self)
-
-    def _reject(self, number: int, details: str) -> None:
-        """Answer a request that no handler will see."""
-        self.connection.sender.status(self, number, details)
-        self.connection.call_handler.cancel(self)
+        return Arrived.REQUEST
 
     def _lend(self, incoming: Incoming) -> None:
-        self.connection.sender.grant(self.stream_id, incoming.window.lend(incoming.reader.missing))
+        incoming.granted += incoming.window.lend(incoming.reader.missing)
 
     def _consumed(self, incoming: Incoming, size: int) -> None:
         grant = incoming.window.consumed(size)
-        if grant and not (self.remote_closed or self.is_closed):
-            self.connection.sender.grant(self.stream_id, grant)
+        # RFC 9113 5.1: no WINDOW_UPDATE for who sends no more.
+        if grant and not self.stream_state & 1:
+            incoming.granted += grant
 
-    async def room(self) -> None:
-        """Wait until the stream may queue more output. Cancelling it is harmless."""
-        while not self.connection.sender.has_room(self):
-            assert self.outgoing is not None
-            waiter = get_running_loop().create_future()
-            self.outgoing.waiters.append(waiter)
-            await waiter
+    # How far it is.
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the outcome is decided: nothing the handler does matters any more."""
+        return self.stream_state >= _ENDING
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether our side of the stream, and so all of it, is ended."""
+        return self.stream_state is _CLOSED
 
     # What the handler set, or else the usual.
 
-    def settings(self) -> ResponseOptions:
+    def make_options(self) -> ResponseOptions:
         """Return what the handler may set."""
         if self.response_options is None:
             self.response_options = ResponseOptions()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from etcdpy.transport.grpc.call import Call
+from etcdpy.clock import Clock
+from etcdpy.transport.grpc.context import Context
 
 
 class CallHandler(Protocol):
@@ -12,32 +13,34 @@ class CallHandler(Protocol):
     Who runs the handlers.
 
     Attributes:
-        call_type: What to make of a request: a subclass of Call.
+        call_type: What to make of a request.
+        clock: What deadlines are on.
 
     """
 
-    call_type: type[Call]
+    call_type: type[Context]
+    clock: Clock
 
-    def start_unary(self, call: Call, message: bytes) -> None:
+    def start_unary(self, call: Context, message: bytes) -> None:
         """Run the handler of a method that takes one request."""
 
-    def start_stream(self, call: Call) -> None:
+    def start_stream(self, call: Context) -> None:
         """Run the handler of a method that takes a stream of requests."""
 
-    def answer_one(self, call: Call, message: bytes) -> None:
-        """Answer the next request of a stream in ``connection.awaiting_next``."""
+    def answer_one(self, call: Context, message: bytes) -> None:
+        """Answer the next request of a stream that is expected; see :meth:`.Channel.expect`."""
 
-    def answer_arrived(self, call: Call) -> None:
+    def answer_arrived(self, call: Context) -> None:
         """Answer what waits in a stream each of whose requests gets a response; see to its end."""
 
-    def start_http(self, call: Call, body: bytes | None) -> None:
+    def start_http(self, call: Context, body: bytes | None) -> None:
         """Answer a request that is not gRPC; its body is None if that was too long."""
 
-    def cancel(self, call: Call) -> None:
-        """Forget a call and stop its handler: the client will not read an answer."""
+    def cancel(self, call: Context) -> None:
+        """Stop the handler, if it runs, of a call whose stream is closed: nobody will answer it."""
 
-    def watch(self, call: Call) -> None:
-        """End a call at its deadline."""
+    def watch(self, call: Context) -> None:
+        """End a call at its deadline, if it has one."""
 
-    def unwatch(self, call: Call) -> None:
-        """Do not."""
+    def unwatch(self, call: Context) -> None:
+        """Watch its deadline no more."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
+from asyncio import get_running_loop
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
@@ -11,7 +10,9 @@ import grpc
 import grpc.aio
 
 from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.grpc.channel import Channel
 from etcdpy.transport.grpc.metadata import Metadatum
+from etcdpy.transport.grpc.states import HandlerState, StreamState
 from etcdpy.transport.grpc.status import (
     CODE_OF,
     INTERNAL,
@@ -21,6 +22,10 @@ from etcdpy.transport.grpc.status import (
     ProtocolStatus,
     StatusError,
 )
+
+# Constants of this module are found faster than members of an enum.
+_RESPONDING: Final = StreamState.OPEN_RESPONDING
+_ENDING: Final = StreamState.OPEN_ENDING
 
 EOF: Final[object] = grpc.aio.EOF
 """What :meth:`Context.read` returns after the last request: grpcio's own."""
@@ -38,10 +43,17 @@ class Context(Call):
     A call, as its handler sees it. One object for both: a call has no time for a second.
 
     All methods must be called on the loop's thread. After the call has ended, setters are
-    harmless and :meth:`write` raises.
+    harmless and :meth:`write` raises. A subclass may be given to a server as its ``call_type``,
+    so that a call carries what its services know of the caller; its ``__init__`` is this one.
+
+    Attributes:
+        channel: The way back to the client. Set by the connection that makes the call.
+
     """
 
-    __slots__ = ()
+    channel: Channel
+
+    __slots__ = ("channel",)
 
     # About the request.
 
@@ -51,13 +63,13 @@ class Context(Call):
 
     def peer(self) -> str:
         """Return the client's address, such as ``ipv4:10.0.0.1:5000``."""
-        return self.connection.peer
+        return self.channel.peer
 
     def time_remaining(self) -> float | None:
         """Return the seconds to the deadline, at least 0, or None without one."""
         if self.deadline is None:
             return None
-        return max(0.0, self.deadline - time.monotonic())
+        return max(0.0, self.deadline - self.channel.clock.monotonic())
 
     async def read(self) -> Any:
         """
@@ -69,16 +81,30 @@ class Context(Call):
             StatusError: The stream is broken; to let it pass ends the call rightly.
 
         """
-        while (message := self.next_message()) is None:
-            if self.remote_closed:
+        while (message := self.take_message()) is None:
+            if self.stream_state & 1:  # ended by the client
                 return EOF
             assert self.incoming is not None
-            waiter = asyncio.get_running_loop().create_future()
+            waiter = get_running_loop().create_future()
             self.incoming.waiters.append(waiter)
-            self.connection.touch()
+            self.channel.touch()
             await waiter
-        self.connection.touch()
+        self.channel.touch()
         return self.deserialize(message)
+
+    def take_message(self) -> bytes | None:
+        """
+        Return the next message of a stream, None if there is none, and let the client send on.
+
+        Raises:
+            ProtocolStatus: As :meth:`.Call.next_message` has it.
+
+        """
+        try:
+            return self.next_message()
+        finally:
+            if self.incoming is not None and self.incoming.granted:
+                self.channel.sender.grant(self.stream_id, self.take_grant())
 
     def deserialize(self, message: bytes) -> Any:
         """
@@ -105,11 +131,11 @@ class Context(Call):
             RuntimeError: They have been.
 
         """
-        if self.is_opened or self.is_answered:
+        if self.stream_state >= _RESPONDING:
             raise RuntimeError("the response headers have been sent")
-        self.settings().initial_metadata = initial_metadata
-        self.connection.sender.open(self, initial_metadata)
-        self.connection.touch()
+        self.make_options().initial_metadata = initial_metadata
+        self.channel.sender.open(self, initial_metadata)
+        self.channel.touch()
 
     async def write(self, message: Any) -> None:
         """
@@ -123,12 +149,20 @@ class Context(Call):
 
         """
         assert self.head.route is not None
-        if not self.connection.sender.has_room(self):
+        if not self.channel.sender.has_room(self):
             await self.room()
-        if self.is_answered:
+        if self.stream_state >= _ENDING:
             raise RuntimeError("the call has ended")
-        self.connection.sender.message(self, *self.encode(self.head.route.serialize(message)))
-        self.connection.touch()
+        self.channel.sender.message(self, *self.encode(self.head.route.serialize(message)))
+        self.channel.touch()
+
+    async def room(self) -> None:
+        """Wait until the stream may queue more output. Cancelling it is harmless."""
+        while not self.channel.sender.has_room(self):
+            assert self.outgoing is not None
+            waiter = get_running_loop().create_future()
+            self.outgoing.waiters.append(waiter)
+            await waiter
 
     def try_write(self, start: bytes, body: bytes) -> bool:
         """
@@ -138,12 +172,12 @@ class Context(Call):
             False if it would have to wait for room, or the call has ended: nothing was sent.
 
         """
-        sender = self.connection.sender
+        sender = self.channel.sender
         # Whoever put out what is there already has seen to it that it will be written.
         is_first = not sender.out
         is_sent = sender.try_message(self, start, body)
         if is_first and sender.out:
-            self.connection.touch()
+            self.channel.touch()
         return is_sent
 
     def try_write_joined(self, joined: bytes) -> bool:
@@ -154,16 +188,16 @@ class Context(Call):
             False if it cannot, or is compressed on this call: nothing was sent.
 
         """
-        sender = self.connection.sender
+        sender = self.channel.sender
         is_first = not sender.out
         is_sent = sender.try_joined(self, joined)
         if is_first and is_sent:
-            self.connection.touch()
+            self.channel.touch()
         return is_sent
 
     def flush(self) -> None:
         """Have what was sent written now, and not only at the end of the loop's turn."""
-        self.connection.write()
+        self.channel.flush()
 
     async def abort(
         self,
@@ -180,12 +214,12 @@ class Context(Call):
         """
         if code is grpc.StatusCode.OK:
             code, details = grpc.StatusCode.UNKNOWN, "abort() called with status code OK"
-        settings = self.settings()
-        settings.code = NUMBER_OF[code]
-        settings.details = details
-        settings.trailing_metadata = trailing_metadata or settings.trailing_metadata
-        settings.is_aborted = True
-        raise StatusError(code, details, settings.trailing_metadata)
+        options = self.make_options()
+        options.code = NUMBER_OF[code]
+        options.details = details
+        options.trailing_metadata = trailing_metadata or options.trailing_metadata
+        options.is_aborted = True
+        raise StatusError(code, details, options.trailing_metadata)
 
     async def abort_with_status(self, status: grpc.Status) -> NoReturn:
         """
@@ -199,15 +233,15 @@ class Context(Call):
 
     def set_code(self, code: grpc.StatusCode) -> None:
         """Choose the code that the call ends with."""
-        self.settings().code = NUMBER_OF[code]
+        self.make_options().code = NUMBER_OF[code]
 
     def set_details(self, details: str) -> None:
         """Choose the details that go with the code."""
-        self.settings().details = details
+        self.make_options().details = details
 
     def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:
         """Choose what goes with the status."""
-        self.settings().trailing_metadata = trailing_metadata
+        self.make_options().trailing_metadata = trailing_metadata
 
     def code(self) -> grpc.StatusCode:
         """Return the code that was set, or OK."""
@@ -219,11 +253,11 @@ class Context(Call):
 
     def set_compression(self, compression: grpc.Compression) -> None:
         """Choose whether to compress, before the response headers; the client must have begun."""
-        self.settings().is_uncompressed = compression is not grpc.Compression.Gzip
+        self.make_options().is_uncompressed = compression is not grpc.Compression.Gzip
 
     def disable_next_message_compression(self) -> None:
         """Do not compress the next message; here, nor those after it."""
-        self.settings().is_uncompressed = True
+        self.make_options().is_uncompressed = True
 
     # About the end.
 
@@ -233,11 +267,11 @@ class Context(Call):
 
     def cancelled(self) -> bool:
         """Return whether it ended before its handler did."""
-        return self.is_orphan
+        return self.handler_state >= HandlerState.ORPHANED
 
     def add_done_callback(self, callback: Callable[[Context], None]) -> None:
         """Have ``callback`` called with this context once the handler has ended."""
-        self.settings().callbacks.append(callback)
+        self.make_options().callbacks.append(callback)
 
 
 class RequestIterator:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
-if TYPE_CHECKING:
-    from etcdpy.transport.grpc.call import Call
+from etcdpy.clock import Clock, Timer
+from etcdpy.transport.grpc.context import Context
 
 
 class Deadlines:
@@ -23,13 +24,13 @@ class Deadlines:
     TICK: Final = 0.01
 
     def __init__(self) -> None:
-        self._calls: dict[int, set[Call]] = {}
+        self._calls: dict[int, set[Context]] = {}
         self._ticks: list[int] = []
 
     def __len__(self) -> int:
         return sum(map(len, self._calls.values()))
 
-    def add(self, call: Call) -> bool:
+    def add(self, call: Context) -> bool:
         """Watch a call that has a deadline; return whether :meth:`next` has become earlier."""
         assert call.deadline is not None
         tick = int(call.deadline / self.TICK) + 1
@@ -42,7 +43,7 @@ class Deadlines:
         heapq.heappush(self._ticks, tick)
         return self._ticks[0] == tick
 
-    def discard(self, call: Call) -> None:
+    def discard(self, call: Context) -> None:
         """Watch a call no more; harmless if it was not."""
         calls = self._calls.get(call.tick)
         if calls is not None:
@@ -63,11 +64,57 @@ class Deadlines:
             heapq.heappop(self._ticks)
         return self._ticks[0] * self.TICK if self._ticks else None
 
-    def expire(self, now: float) -> list[Call]:
+    def expire(self, now: float) -> list[Context]:
         """Remove the calls whose deadline has passed and return them."""
-        expired: list[Call] = []
+        expired: list[Context] = []
         while self._ticks and self._ticks[0] * self.TICK <= now:
             expired.extend(self._calls.pop(heapq.heappop(self._ticks), ()))
         for call in expired:
             call.tick = 0
         return expired
+
+
+class DeadlineTimer(Deadlines):
+    """
+    The same with one timer for all of them.
+
+    Args:
+        clock: What deadlines are on.
+        expired: Called with each call that is out of time.
+
+    """
+
+    def __init__(self, clock: Clock, expired: Callable[[Context], None]) -> None:
+        super().__init__()
+        self._clock = clock
+        self._expired = expired
+        self._timer: Timer | None = None
+        self._timer_at = 0.0
+
+    def watch(self, call: Context) -> None:
+        """Watch a call, if it has a deadline and is not watched yet."""
+        if call.deadline is not None and not call.tick and self.add(call):
+            earliest = call.tick * self.TICK
+            # A timer that comes too early costs less than setting one for each call.
+            if self._timer is None or earliest < self._timer_at:
+                self._arm(earliest)
+
+    def close(self) -> None:
+        """Watch no calls any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._clock.wake_at(at, self._wake)
+
+    def _wake(self) -> None:
+        for call in self.expire(self._clock.monotonic()):
+            self._expired(call)
+        self._timer = None
+        earliest = self.next()
+        if earliest is not None:
+            self._arm(earliest)

@@ -12,17 +12,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from asyncio import CancelledError, Future
 from collections.abc import Coroutine
+from functools import partial
 from types import CoroutineType
 from typing import Any, Final
 
+from etcdpy import cooperative
+from etcdpy.clock import Clock
 from etcdpy.cooperative import DeferredReply
-from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
-from etcdpy.transport.grpc.deadlines import Deadlines
-from etcdpy.transport.grpc.observer import SlowCalls
+from etcdpy.transport.grpc.deadlines import DeadlineTimer
+from etcdpy.transport.grpc.http_call import answer_http
+from etcdpy.transport.grpc.observer import EndedCall, Observer
+from etcdpy.transport.grpc.states import (
+    HandlerInput,
+    HandlerState,
+    StreamState,
+    move_handler,
+)
 from etcdpy.transport.grpc.status import (
     CANCELLED,
     DEADLINE_EXCEEDED,
@@ -35,8 +43,7 @@ from etcdpy.transport.grpc.status import (
     Translate,
     untranslated,
 )
-from etcdpy.transport.http import HttpHandler, HttpRequest, HttpResponse, plain_text
-from etcdpy.transport.http2.frames import INTERNAL_ERROR
+from etcdpy.transport.http import HttpHandler
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -44,42 +51,68 @@ _ANSWERS_PER_TURN: Final = 64
 """Requests of one stream answered between two turns of the loop: thousands may have come."""
 
 
-class Dispatcher:
-    """Runs the calls of all connections of a server; see :class:`.connection.CallHandler`."""
+_CLOSE_SECONDS: Final = 1.0
+"""How long cancelled handlers may take to end when a server closes."""
 
-    call_type: type[Call] = Context
+# Constants of this module are found faster than members of an enum.
+_IDLE: Final = HandlerState.IDLE
+_RUNNING: Final = HandlerState.RUNNING
+_ENDED: Final = HandlerState.ENDED
+_OPEN_RESPONDING: Final = StreamState.OPEN_RESPONDING
+_OPEN_ENDING: Final = StreamState.OPEN_ENDING
+
+
+class Dispatcher:
+    """
+    Runs the calls of all connections of a server; see :class:`.CallHandler`.
+
+    Args:
+        loop: Where it runs.
+        http: Answers requests that are not gRPC.
+        clock: What deadlines are on.
+        observer: Is told of unary calls that have ended.
+        translate: Says which status an exception of a handler stands for.
+        call_type: What calls are made of.
+
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         http: HttpHandler,
-        slow: SlowCalls | None = None,
+        clock: Clock,
+        *,
+        observer: Observer | None = None,
         translate: Translate = untranslated,
+        call_type: type[Context] = Context,
     ) -> None:
+        self.call_type = call_type
+        self.clock = clock
         self._loop = loop
         self._http = http
         self._translate = translate
-        self._slow = slow or SlowCalls()
-        # Calls that had arrived before this are slow.
-        self._slow_before = 0.0
-        self._deadlines = Deadlines()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
-        self._parked: dict[Future[Any], list[Call]] = {}
-        self._yielded: list[Call] = []
+        self._monotonic = clock.monotonic
+        self._observer = observer or Observer()
+        self._limit = self._observer.use()
+        # Calls that had arrived before this are told of when they end.
+        self._told_before = math.inf if self._limit == -math.inf else -math.inf
+        self._deadlines = DeadlineTimer(clock, self._expired)
+        self._parked: dict[Future[Any], list[Context]] = {}
+        self._yielded: list[Context] = []
         # The loop itself only keeps weak references to tasks.
         self._tasks: set[asyncio.Task[None]] = set()
 
     # Starting.
 
-    def start_unary(self, call: Call, message: bytes) -> None:
+    def start_unary(self, call: Context, message: bytes) -> None:
         """Run the handler of a method that takes one request."""
         route = call.head.route
         assert route is not None
         if not route.inline:
-            self._spawn(call, self._run_unary(call, message))
+            self._spawn_unary(call, message)
             return
-        # Fast path, measured: 2 µs less than a task. deserialize() is spelled out.
+        # Fast path (bench: range/100x1, put/100x1): 2 µs less than a task. deserialize() is
+        # spelled out, and a handler that does not wait leaves no trace in the call.
         try:
             request = route.deserialize(message)
         except Exception:  # noqa: BLE001 (whatever a deserializer raises)
@@ -113,37 +146,34 @@ class Dispatcher:
             except Exception as error:  # noqa: BLE001
                 self._fail(call, error)
                 return
-            call.connection.sender.reply(call, body)
+            call.channel.sender.reply(call, body)
         else:
             self._answer(call, response)
             self._ended(call)
 
-    def start_stream(self, call: Call) -> None:
+    def start_stream(self, call: Context) -> None:
         """Run the handler of a method that takes a stream of requests."""
-        assert isinstance(call, Context)
         assert call.head.route is not None
         if call.head.route.one_reply_per_request:
-            call.is_running = True
-            call.started = math.inf  # such a stream is never slow
-            self.watch(call)
-            call.connection.expect(call)
+            call.handler_state = move_handler(call.handler_state, HandlerInput.WAIT)
+            call.started = math.inf  # nobody is told of a stream
+            self._deadlines.watch(call)
+            call.channel.expect(call)
             return
-        requests = RequestIterator(call)
-        self._spawn(call, self._run(call, requests))
+        self._spawn(call, self._run_stream(call, RequestIterator(call)))
 
-    def start_http(self, call: Call, body: bytes | None) -> None:
+    def start_http(self, call: Context, body: bytes | None) -> None:
         """Answer a request that is not gRPC."""
         self._spawn(call, self._run_http(call, body))
 
-    def cancel(self, call: Call) -> None:
-        """Forget a call and stop its handler: the client will not read an answer."""
-        call.is_answered = True
+    def cancel(self, call: Context) -> None:
+        """Stop the handler, if it runs, of a call whose stream is closed."""
         if call.tick:
             self._deadlines.discard(call)
-        if not call.is_running:
+        if call.handler_state is not _RUNNING:
             return
-        if not call.is_orphan:
-            call.connection.orphaned(call)
+        call.handler_state = move_handler(call.handler_state, HandlerInput.LOSE_STREAM)
+        call.channel.orphaned()
         if call.task is not None:
             call.task.cancel()
         elif call.coroutine is not None:
@@ -152,29 +182,35 @@ class Dispatcher:
             self._step(call, coroutine, CancelledError())
         elif call.waiting is not None:
             self._unpark(call)
+            call.held = None
             self._ended(call)
+            if call.started < self._told_before:
+                self._tell(call, None, self._lost_code(call))
         else:
             # A stream all of whose requests so far have their responses.
-            call.connection.awaiting_next.pop(call.stream_id, None)
+            call.channel.expect_no_more(call)
             self._ended(call)
 
     async def close(self) -> None:
         """Cancel what still runs and wait for it, but not for ever."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._deadlines.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=1.0)
+            ended = asyncio.ensure_future(asyncio.wait(tasks))
+            timer = self.clock.wake_after(_CLOSE_SECONDS, ended.cancel)
+            await asyncio.wait([ended])
+            timer.cancel()
 
     # Streams each of whose requests gets a response.
 
-    def answer_one(self, call: Call, message: bytes) -> None:
-        """Answer the next request of a stream in ``connection.awaiting_next``."""
+    def answer_one(self, call: Context, message: bytes) -> None:
+        """Answer the next request of a stream that is expected."""
         route = call.head.route
         assert route is not None
-        # Fast path, measured: a third of the cost of waking a coroutine that reads and writes.
+        # Fast path (bench: keepalive): a third of the cost of waking a coroutine that reads and
+        # writes.
         try:
             request = route.deserialize(message)
         except Exception:  # noqa: BLE001 (whatever a deserializer raises)
@@ -184,68 +220,67 @@ class Dispatcher:
             response = route.behavior(request, call)
             if type(response) is not CoroutineType:
                 body = route.serialize(response)
-                if call.connection.sender.try_message(call, b"", body):
+                if call.channel.sender.try_message(call, b"", body):
                     return
         except (Exception, CancelledError) as error:  # noqa: BLE001
             self._break(call, error)
             return
         # It has to wait, for itself or for room, and so has what comes after it.
-        call.connection.awaiting_next.pop(call.stream_id, None)
+        call.channel.expect_no_more(call)
         self._step(call, self._answer_late(call, response))
 
-    def answer_arrived(self, call: Call) -> None:
+    def answer_arrived(self, call: Context) -> None:
         """Answer what waits in a stream each of whose requests gets a response; see to its end."""
         # A coroutine that waits will look by itself.
         if call.coroutine is None:
-            call.connection.awaiting_next.pop(call.stream_id, None)
+            call.channel.expect_no_more(call)
             self._step(call, self._answer_all(call))
 
-    async def _answer_late(self, call: Call, response: Any) -> bool:
+    async def _answer_late(self, call: Context, response: Any) -> bool:
         """Give a response that has to wait; then as below."""
         await self._respond(call, response)
         return await self._answer_all(call)
 
-    async def _answer_all(self, call: Call) -> bool:
+    async def _answer_all(self, call: Context) -> bool:
         """Answer what has arrived; return whether that was all of the stream."""
-        assert isinstance(call, Context)
         assert call.head.route is not None
         answered = 0
-        while (message := call.next_message()) is not None:
+        while (message := call.take_message()) is not None:
             await self._respond(call, call.head.route.behavior(call.deserialize(message), call))
             answered += 1
             if answered % _ANSWERS_PER_TURN == 0:
-                await asyncio.sleep(0)
-        return call.remote_closed
+                await cooperative.turn()
+        return call.stream_state.is_ended_by_client
 
-    async def _respond(self, call: Call, response: Any) -> None:
-        assert isinstance(call, Context)
+    async def _respond(self, call: Context, response: Any) -> None:
         await call.write(await response if type(response) is CoroutineType else response)
 
-    def _answered(self, call: Call, *, is_over: bool) -> None:
+    def _answered(self, call: Context, *, is_over: bool) -> None:
         if is_over:
             self._ended(call)
             self._finish(call)
         else:
-            call.connection.expect(call)
+            call.channel.expect(call)
 
-    def _break(self, call: Call, error: BaseException) -> None:
-        call.connection.awaiting_next.pop(call.stream_id, None)
+    def _break(self, call: Context, error: BaseException) -> None:
+        call.channel.expect_no_more(call)
         self._ended(call)
         self._fail(call, error)
 
     # Handlers without a task.
 
-    def _waits(self, call: Call, request: Any) -> None:
+    def _waits(self, call: Context, request: Any) -> None:
         """Note that a call is not answered in the turn in which it arrived."""
-        call.is_running = True
+        # Fast path (bench: put/100x1): IDLE and WAIT, for its handler has just been called.
+        call.handler_state = _RUNNING
         call.request = request
         # A clock that was read anyway: what never waits pays nothing for being timed.
-        call.started = call.connection.now
+        call.started = call.channel.now
         if call.deadline is not None:
-            self.watch(call)
+            self._deadlines.watch(call)
 
     def _step(
-        self, call: Call, coroutine: Coroutine[Any, Any, Any], error: BaseException | None = None
+        self, call: Context, coroutine: Coroutine[Any, Any, Any], error: BaseException | None = None
     ) -> None:
         """Resume a parked handler; its output is for the caller to have written."""
         try:
@@ -267,7 +302,7 @@ class Dispatcher:
         else:
             self._park(call, coroutine, waiting)
 
-    def _park(self, call: Call, coroutine: Coroutine[Any, Any, Any], waiting: Any) -> None:
+    def _park(self, call: Context, coroutine: Coroutine[Any, Any, Any], waiting: Any) -> None:
         call.coroutine = coroutine
         if waiting is None:
             # A bare yield, as in asyncio.sleep(0).
@@ -282,12 +317,12 @@ class Dispatcher:
         waiting._asyncio_future_blocking = False
         self._wait(call, waiting)
 
-    def _hold(self, call: Call, response: Any, future: Future[Any]) -> None:
+    def _hold(self, call: Context, response: Any, future: Future[Any]) -> None:
         """Answer once ``future`` is resolved."""
         call.held = response
         self._wait(call, future)
 
-    def _wait(self, call: Call, future: Future[Any]) -> None:
+    def _wait(self, call: Context, future: Future[Any]) -> None:
         call.waiting = future
         calls = self._parked.get(future)
         if calls is None:
@@ -296,7 +331,7 @@ class Dispatcher:
         else:
             calls.append(call)
 
-    def _unpark(self, call: Call) -> None:
+    def _unpark(self, call: Context) -> None:
         future, call.waiting = call.waiting, None
         # Of many who wait for one future, :meth:`_resume` finds out who does no more. What is
         # for one alone may never be resolved, and must not be kept.
@@ -312,8 +347,8 @@ class Dispatcher:
         calls, self._yielded = self._yielded, []
         self._resume(calls, None)
 
-    def _resume(self, calls: list[Call], future: Future[Any] | None) -> None:
-        self._slow_before = time.monotonic() - self._slow.limit
+    def _resume(self, calls: list[Context], future: Future[Any] | None) -> None:
+        self._told_before = self._monotonic() - self._limit
         for call in calls:
             # Cancelled meanwhile, it has ended or waits for something else.
             if call.waiting is not future:
@@ -325,10 +360,10 @@ class Dispatcher:
             elif future is not None:
                 call.waiting = None
                 self._release(call, future)
-        for connection in {call.connection for call in calls}:
-            connection.write()
+        for channel in {call.channel for call in calls}:
+            channel.flush()
 
-    def _release(self, call: Call, future: Future[Any]) -> None:
+    def _release(self, call: Context, future: Future[Any]) -> None:
         """Answer what was held back."""
         response, call.held = call.held, None
         try:
@@ -338,125 +373,123 @@ class Dispatcher:
         else:
             self._end(call, response)
 
-    def _end(self, call: Call, response: Any) -> None:
+    def _end(self, call: Context, response: Any) -> None:
         self._ended(call)
-        self._answer(call, response)
-        if call.started < self._slow_before:
-            self._slow.ended(call, response)
+        code = self._answer(call, response)
+        if call.started < self._told_before:
+            self._tell(call, response, code)
 
-    def _end_badly(self, call: Call, error: BaseException) -> None:
+    def _end_badly(self, call: Context, error: BaseException) -> None:
         self._ended(call)
-        self._fail(call, error)
-        if call.started < self._slow_before:
-            self._slow.ended(call, None)
+        code = self._fail(call, error)
+        if call.started < self._told_before:
+            self._tell(call, None, code)
+
+    def _tell(self, call: Context, response: Any, code: int) -> None:
+        """Tell the observer of a unary call that has ended."""
+        seconds = self._monotonic() - call.started
+        response = response if code == OK else None
+        self._observer.ended(
+            EndedCall(call.head.path, call.channel.peer, call.request, response, seconds, code)
+        )
+
+    def _tell_of_task(self, call: Context, response: Any, code: int) -> None:
+        """The same of one that had a task, if it was unary and somebody wants to hear of it."""
+        route = call.head.route
+        if route is None or route.request_streaming or route.response_streaming:
+            return
+        if call.started < self._monotonic() - self._limit:
+            self._tell(call, response, code)
+
+    def _lost_code(self, call: Context) -> int:
+        """Return what a call ends with that is no more when its handler ends."""
+        deadline = call.deadline
+        is_over = deadline is not None and deadline <= self._monotonic()
+        return DEADLINE_EXCEEDED if is_over else CANCELLED
 
     # Handlers in tasks.
 
-    def _spawn(self, call: Call, coroutine: Coroutine[Any, Any, None]) -> None:
-        call.is_running = True
-        self.watch(call)
+    def _spawn_unary(self, call: Context, message: bytes) -> None:
+        call.request = None
+        call.started = call.channel.now
+        self._spawn(call, self._run_unary(call, message))
+
+    def _spawn(self, call: Context, coroutine: Coroutine[Any, Any, None]) -> None:
+        call.handler_state = move_handler(call.handler_state, HandlerInput.WAIT)
+        self._deadlines.watch(call)
         call.task = task = self._loop.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._task_ended, call))
 
-    async def _run_unary(self, call: Call, message: bytes) -> None:
-        assert isinstance(call, Context)
+    def _task_ended(self, call: Context, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if call.handler_state in (HandlerState.RUNNING, HandlerState.ORPHANED):
+            # It was cancelled before its first step, and so no line of it ran.
+            self._ended(call)
+            self._tell_of_task(call, None, self._lost_code(call))
+
+    async def _run_unary(self, call: Context, message: bytes) -> None:
         try:
-            request = call.deserialize(message)
+            request = call.request = call.deserialize(message)
         except ProtocolStatus as error:
             self._ended(call)
-            self._fail(call, error)
-            call.connection.touch()
-            return
-        await self._run(call, request)
+            response, code = None, self._fail(call, error)
+            call.channel.touch()
+        else:
+            response, code = await self._run(call, request)
+        self._tell_of_task(call, response, code)
 
-    async def _run(self, call: Context, request: Any) -> None:
-        """Run a handler of any kind to its end and see to the status."""
+    async def _run_stream(self, call: Context, requests: RequestIterator) -> None:
+        await self._run(call, requests)
+
+    async def _run(self, call: Context, request: Any) -> tuple[Any, int]:
+        """Run a handler of any kind to its end, see to the status, and return both."""
         route = call.head.route
         assert route is not None
+        response = None
         try:
             result = route.behavior(request, call)
             if not hasattr(result, "__aiter__"):
-                result = await result
+                response = await result
             elif route.response_streaming:
-                async for response in result:
-                    await call.write(response)
-                result = None
+                async for item in result:
+                    await call.write(item)
+            else:
+                response = result
         except (Exception, CancelledError) as error:  # noqa: BLE001
             self._ended(call)
-            self._fail(call, error)
+            code = self._fail(call, error)
         else:
             self._ended(call)
-            if route.response_streaming:
-                self._finish(call)
-            else:
-                self._answer(call, result)
-        call.connection.touch()
+            code = self._finish(call) if route.response_streaming else self._answer(call, response)
+        call.channel.touch()
+        return response, code
 
-    async def _run_http(self, call: Call, body: bytes | None) -> None:
-        head = call.head
-        assert head.http_fields is not None
-        sender = call.connection.sender
+    async def _run_http(self, call: Context, body: bytes | None) -> None:
         try:
-            if body is None:
-                response = plain_text(413, b"request body too large\n")
-            else:
-                request = HttpRequest(
-                    head.method,
-                    head.path,
-                    head.authority,
-                    head.http_fields,
-                    body,
-                    call.connection.peer,
-                )
-                response = await self._http(request)
-            await self._send_http(call, response)
-        except (Exception, CancelledError) as error:
-            if not isinstance(error, CancelledError):
-                _logger.exception("request %s %s failed", head.method, head.path)
-            if not call.is_closed:
-                call.is_answered = True
-                sender.reset(call, INTERNAL_ERROR)
+            await answer_http(call, body, self._http)
         finally:
             self._ended(call)
-            call.connection.touch()
-
-    async def _send_http(self, call: Call, response: HttpResponse) -> None:
-        if call.is_closed:
-            return
-        sender = call.connection.sender
-        if call.head.method == "HEAD" or response.body == b"":
-            call.is_answered = True
-            sender.end(call, response.block())
-            return
-        call.is_opened = True
-        sender.headers(call.stream_id, response.block())
-        if isinstance(response.body, bytes):
-            sender.data(call, b"", response.body)
-        else:
-            async for piece in response.body:
-                await call.room()
-                if piece:
-                    sender.data(call, b"", piece)
-                    call.connection.touch()
-        call.is_answered = True
-        sender.end(call, b"")
+            call.channel.touch()
 
     # Ending.
 
-    def _ended(self, call: Call) -> None:
+    def _ended(self, call: Context) -> None:
         """Note that a handler runs no more; not needed if it neither waited nor set anything."""
-        call.is_running = False
+        # Fast path (bench: put/100x1): RUNNING and END.
+        if call.handler_state is _RUNNING:
+            call.handler_state = _ENDED
+        elif call.handler_state is not _IDLE:
+            call.handler_state = move_handler(call.handler_state, HandlerInput.END)
+            call.channel.orphan_ended()
         call.task = None
         if call.tick:
             self._deadlines.discard(call)
-        if call.is_orphan:
-            call.connection.orphan_ended()
         if call.response_options is not None and call.response_options.callbacks:
             # When the status has been sent, as grpcio has it.
             self._loop.call_soon(self._call_back, call)
 
-    def _call_back(self, call: Call) -> None:
+    def _call_back(self, call: Context) -> None:
         assert call.response_options is not None
         for callback in call.response_options.callbacks:
             try:
@@ -464,84 +497,118 @@ class Dispatcher:
             except Exception:
                 _logger.exception("done callback %r failed", callback)
 
-    def _answer(self, call: Call, response: Any) -> None:
+    # These return the number of the status that the call has ended with.
+
+    def _answer(self, call: Context, response: Any) -> int:
         """End a call with one response, unless the handler chose another code."""
-        extra = call.response_options
-        if call.is_answered:
-            return
-        if extra is not None and extra.code != OK:
-            self._finish(call)
-            return
+        if call.stream_state >= _OPEN_ENDING:
+            return self._lost_code(call)
+        options = call.response_options
+        if options is not None and options.code != OK:
+            return self._finish(call)
         assert call.head.route is not None
         try:
             body = call.head.route.serialize(response)
-        except Exception as error:  # noqa: BLE001
-            self._fail(call, error)
-            return
-        call.connection.sender.reply(call, body)
+        except Exception as error:  # noqa: BLE001 (whatever a serializer raises)
+            return self._fail(call, error)
+        call.channel.sender.reply(call, body)
+        return OK
 
-    def _finish(self, call: Call) -> None:
+    def _finish(self, call: Context) -> int:
         """End a call with the status that the handler chose, or success."""
-        sender, extra = call.connection.sender, call.response_options
-        if extra is not None:
-            sender.status(call, extra.code, extra.details, extra.trailing_metadata)
-            return
-        if not call.is_opened and not call.is_answered:
+        if call.is_answered:
+            return self._lost_code(call)
+        sender, options = call.channel.sender, call.response_options
+        if options is not None:
+            sender.status(call, options.code, options.details, options.trailing_metadata)
+            return options.code
+        if call.stream_state < _OPEN_RESPONDING:
             # Success is never told in the first block: some clients take that for an error.
             sender.open(call)
         sender.status(call, OK, "")
+        return OK
 
-    def _fail(self, call: Call, error: BaseException) -> None:
+    def _fail(self, call: Context, error: BaseException) -> int:
         """End a call with the status that an exception stands for."""
         if call.is_answered:
-            return
-        extra = call.response_options
-        sender = call.connection.sender
+            return self._lost_code(call)
+        options = call.response_options
+        metadata = call.trailing_metadata()
         error = self._translate(error) or error
-        if isinstance(error, StatusError) and not (extra is not None and extra.is_aborted):
-            metadata = error.trailing_metadata or call.trailing_metadata()
-            sender.status(call, NUMBER_OF[error.code], error.details, metadata)
-        elif extra is not None and extra.code != OK:
+        if isinstance(error, StatusError) and not (options is not None and options.is_aborted):
+            code, details = NUMBER_OF[error.code], error.details
+            metadata = error.trailing_metadata or metadata
+        elif options is not None and options.code != OK:
             # Generated servicers set a code and raise NotImplementedError.
-            sender.status(call, extra.code, extra.details, extra.trailing_metadata)
+            code, details = options.code, options.details
         elif isinstance(error, NotImplementedError):
-            sender.status(call, UNIMPLEMENTED, str(error) or "Method not implemented!")
+            code, details, metadata = UNIMPLEMENTED, str(error) or "Method not implemented!", ()
         elif isinstance(error, CancelledError):
-            sender.status(call, CANCELLED, "the handler was cancelled")
+            code, details, metadata = CANCELLED, "the handler was cancelled", ()
         else:
             _logger.error("handler of %s failed", call.head.path, exc_info=error)
-            sender.status(call, UNKNOWN, f"Unexpected {type(error)}: {error}")
+            code, details, metadata = UNKNOWN, f"Unexpected {type(error)}: {error}", ()
+        call.channel.sender.status(call, code, details, metadata)
+        return code
 
     # Deadlines.
 
-    def watch(self, call: Call) -> None:
+    def watch(self, call: Context) -> None:
         """End a call at its deadline, if it has one."""
-        if call.deadline is not None and not call.tick and self._deadlines.add(call):
-            earliest = call.tick * Deadlines.TICK
-            # A timer that comes too early costs less than setting one for each call.
-            if self._timer is None or earliest < self._timer_at:
-                self._arm(earliest)
+        self._deadlines.watch(call)
 
-    def unwatch(self, call: Call) -> None:
-        """Do not."""
+    def unwatch(self, call: Context) -> None:
+        """Watch its deadline no more."""
         self._deadlines.discard(call)
 
-    def _arm(self, at: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = at
-        delay = max(0.0, at - time.monotonic())
-        self._timer = self._loop.call_later(delay, self._expire)
+    def _expired(self, call: Context) -> None:
+        call.channel.sender.cut(call, DEADLINE_EXCEEDED, "context deadline exceeded")
+        self.cancel(call)
+        call.channel.touch()
 
-    def _expire(self) -> None:
-        for call in self._deadlines.expire(time.monotonic()):
-            call.connection.sender.cut(call, DEADLINE_EXCEEDED, "context deadline exceeded")
-            self.cancel(call)
-            call.connection.touch()
-        self._timer = None
-        earliest = self._deadlines.next()
-        if earliest is not None:
-            self._arm(earliest)
+
+class TellingDispatcher(Dispatcher):
+    """The same where somebody wants to hear of every unary call, also of those that do not wait."""
+
+    def start_unary(self, call: Context, message: bytes) -> None:
+        """Run the handler of a method that takes one request."""
+        route = call.head.route
+        assert route is not None
+        if not route.inline:
+            self._spawn_unary(call, message)
+            return
+        # As in Dispatcher, but that each way out ends in _tell: a coroutine around the handler
+        # would be shorter, and cost as much again as a Range of one key.
+        call.request = None
+        call.started = call.channel.now
+        coroutine = None
+        try:
+            request = call.request = call.deserialize(message)
+            response = route.behavior(request, call)
+            if type(response) is CoroutineType:
+                waiting = response.send(None)
+                coroutine = response
+        except StopIteration as stop:
+            response = stop.value
+        except (Exception, CancelledError) as error:  # noqa: BLE001 (a handler may do anything)
+            self._end_badly(call, error)
+            return
+        if coroutine is not None:
+            self._waits(call, request)
+            self._park(call, coroutine, waiting)
+            return
+        if type(response) is DeferredReply:
+            response, future = response
+            if future is not None:
+                self._waits(call, request)
+                self._hold(call, response, future)
+                return
+        self._end(call, response)
+
+
+def dispatcher_type(observer: Observer) -> type[Dispatcher]:
+    """Return which of the two serves the listeners of an observer."""
+    return TellingDispatcher if observer.limit == -math.inf else Dispatcher
 
 
 def _retrieve(future: Future[Any]) -> None:

@@ -1,35 +1,129 @@
-"""Whom to tell of unary calls that took long."""
+"""
+Whom to tell of unary calls that have ended.
+
+    observer = Observer()
+    observer.listen(metrics.count)                          # of every unary call
+    observer.listen(slow_requests.ended, slower_than=0.3)   # of those that took longer
+    server = Server(options, observer=observer)             # or ReferenceServer
+
+A listener is called with one :class:`EndedCall` on the loop's thread, when the answer has been
+handed to the connection. It must not raise; what it raises is logged. Listeners are added before
+the server listens anywhere.
+
+While every listener has a ``slower_than``, calls that do not wait are not looked at: work goes in
+slices, so they are not slow. Those that wait are compared with the clock that was read when their
+bytes arrived, which costs the others nothing.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple
 
-if TYPE_CHECKING:
-    from etcdpy.transport.grpc.call import Call
+_logger: Final = logging.getLogger(__name__)
+
+
+class EndedCall(NamedTuple):
+    """
+    A unary call that is over.
+
+    Attributes:
+        path: Its method, ``/etcdserverpb.KV/Put``.
+        peer: Who asked, as gRPC writes it.
+        request: What its handler was given, None if it could not be read.
+        response: What the handler returned, None if it failed or the call was cancelled.
+        seconds: From the arrival of the request to the end of the handler.
+        code: The number of the gRPC status it ended with.
+
+    """
+
+    path: str
+    peer: str
+    request: Any
+    response: Any
+    seconds: float
+    code: int
+
+
+Listener = Callable[[EndedCall], None]
+
+
+class Observer:
+    """
+    The listeners of a server, or of several.
+
+    Attributes:
+        limit: Seconds up to which no listener wants to hear of a call: infinite if there is
+            none, minus infinity if one wants to hear of all.
+
+    """
+
+    def __init__(self) -> None:
+        self.limit = math.inf
+        self._listeners: list[tuple[float, Listener]] = []
+        self._is_in_use = False
+
+    def listen(self, listener: Listener, *, slower_than: float = 0.0) -> None:
+        """
+        Tell ``listener`` of calls from now on.
+
+        Args:
+            listener: What to call.
+            slower_than: Only of those that took more seconds; 0 for all.
+
+        Raises:
+            RuntimeError: A server is in use already that could not do so.
+
+        """
+        least = slower_than if slower_than > 0 else -math.inf
+        if self._is_in_use and least < self.limit:
+            raise RuntimeError("listeners are added before the server listens")
+        self._listeners.append((least, listener))
+        self.limit = min(self.limit, least)
+
+    def use(self) -> float:
+        """Return ``limit``, which does not fall from now on."""
+        self._is_in_use = True
+        return self.limit
+
+    def ended(self, call: EndedCall) -> None:
+        """Tell those who want to hear of this call."""
+        for slower_than, listener in self._listeners:
+            if call.seconds > slower_than:
+                try:
+                    listener(call)
+                except Exception:
+                    _logger.exception("listener %r failed on a call of %s", listener, call.path)
 
 
 class SlowCalls:
     """
-    Judges the calls of inline handlers that had to wait; one that never does is not slow.
+    What servers took before there were observers: one listener, told of slow calls.
 
     Args:
         limit: Seconds from the arrival of a request to the end of its handler.
         tell: Called with the call, its request, the response (None if it failed) and the
-            seconds, on the loop's thread, when all is sent.
+            seconds.
 
     """
 
     def __init__(
         self,
         limit: float = math.inf,
-        tell: Callable[[Call, Any, Any, float], None] = lambda *_: None,
+        tell: Callable[[Any, Any, Any, float], None] = lambda *_: None,
     ) -> None:
         self.limit = limit
         self._tell = tell
 
-    def ended(self, call: Call, response: Any) -> None:
-        """Take note of a call that ended too late."""
-        self._tell(call, call.request, response, time.monotonic() - call.started)
+    def observer(self) -> Observer:
+        """Return an observer with this listener."""
+        observer = Observer()
+        observer.listen(self._ended, slower_than=self.limit)
+        return observer
+
+    def _ended(self, ended: EndedCall) -> None:
+        call = SimpleNamespace(head=SimpleNamespace(path=ended.path), peer=lambda: ended.peer)
+        self._tell(call, ended.request, ended.response, ended.seconds)

@@ -1,7 +1,7 @@
 """
 Header blocks to request heads, each decoded and checked as seldom as can be.
 
-Two memories. The first maps the bytes of a block to the outcome; it is good only while the
+Two caches. The first maps the bytes of a block to the outcome; it is good only while the
 connection's dynamic table stays as it is. The second, one for the server, maps the decoded
 fields without grpc-timeout to the checked head: a client with deadlines inserts a new timeout
 into the table with each call, but the other fields remain the same.
@@ -34,7 +34,7 @@ class RequestHeadCache:
         Return the head for decoded fields.
 
         Raises:
-            MalformedRequest, HeaderListTooLarge: As :func:`.request.read_head` has it.
+            MalformedRequest, HeaderListTooLarge: As :func:`.request_head.read_head` has it.
 
         """
         timeout = None
@@ -90,10 +90,10 @@ class RequestHeadReader:
     MAX_KNOWN: Final = 256
     MAX_BLOCK: Final = 512
 
-    __slots__ = ("_decoder", "_generation", "_memory", "known")
+    __slots__ = ("_cache", "_decoder", "_generation", "known")
 
-    def __init__(self, memory: RequestHeadCache) -> None:
-        self._memory = memory
+    def __init__(self, cache: RequestHeadCache) -> None:
+        self._cache = cache
         self._decoder = Decoder(max_list_size=MAX_HEADER_LIST, max_string_size=MAX_HEADER_STRING)
         self._generation = 0
         self.known: dict[bytes, Timed] = {}
@@ -126,7 +126,7 @@ class RequestHeadReader:
         """
         before = self._generation
         fields = self.fields(block)
-        timed = self._memory.find(fields)
+        timed = self._cache.find(fields)
         # A block that changed the table would not mean the same again.
         is_lasting = before == self._generation
         if is_lasting and len(block) <= self.MAX_BLOCK and _is_small(fields, timed[0]):

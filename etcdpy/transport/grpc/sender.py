@@ -9,12 +9,14 @@ frame. And a message's prefix shares a frame with its body: tiny frames look lik
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections import deque
+from collections.abc import Iterable
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import Final, Protocol
 
+from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.messages import PREFIX, PREFIX_SIZE
+from etcdpy.transport.grpc.outgoing import Outgoing
 from etcdpy.transport.grpc.response_head import (
     TRAILERS_FLAGS,
     TRAILERS_OK,
@@ -23,6 +25,8 @@ from etcdpy.transport.grpc.response_head import (
     pack_trailers,
     status_block,
 )
+from etcdpy.transport.grpc.stalls import Stalls
+from etcdpy.transport.grpc.states import StreamInput, StreamState, move_stream
 from etcdpy.transport.grpc.status import OK, Metadata
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.frames import DATA, END_HEADERS, END_STREAM, FRAME_HEAD, MAX_FRAME_SIZE
@@ -30,38 +34,24 @@ from etcdpy.transport.http2.hpack import EMPTY_TABLE
 from etcdpy.transport.http2.keepalive import PingPolicy
 from etcdpy.transport.limits import CONNECTION_SEND_QUEUE, REMEMBERED_STREAMS, SEND_QUEUE, UNWRITTEN
 
-if TYPE_CHECKING:
-    from etcdpy.transport.grpc.call import Call
+# Constants of this module are found faster than members of an enum.
+_HALF_CLOSED: Final = StreamState.HALF_CLOSED
+_RESPONDING: Final = StreamState.OPEN_RESPONDING
+_ENDING: Final = StreamState.OPEN_ENDING
+_CLOSED: Final = StreamState.CLOSED
 
-# A DATA frame's head and the prefix of the one message in it.
-_MESSAGE_HEAD = Struct(">IBIBI")
+_MESSAGE_HEAD: Final = Struct(">IBIBI")
+"""A DATA frame's head and the prefix of the one message in it."""
 
 
-class Outgoing:
-    """
-    What one stream has yet to send.
+class OpenStreams(Protocol):
+    """The connection's open streams by their numbers, shared with the receiving half."""
 
-    Attributes:
-        queue: Prefixes and bodies.
-        offset: What was sent of the first of them.
-        size: The bytes left in ``queue``.
-        trailers: The block that ends the stream after the queue; b"" ends it with the last DATA.
-        is_ready: Whether the stream is among those that take turns.
-        waiters: Producers to wake when there is room.
-        sent: All bytes sent, to notice a stall by.
+    def pop(self, stream_id: int, default: None, /) -> object:
+        """Remove one, if it is there."""
 
-    """
-
-    __slots__ = ("is_ready", "offset", "queue", "sent", "size", "trailers", "waiters")
-
-    def __init__(self) -> None:
-        self.queue: deque[tuple[bytes, bytes]] = deque()
-        self.offset = 0
-        self.size = 0
-        self.trailers: bytes | None = None
-        self.is_ready = False
-        self.waiters: list[Future[None]] = []
-        self.sent = 0
+    def values(self) -> Iterable[Call]:
+        """Return all."""
 
 
 class Sender:
@@ -70,7 +60,7 @@ class Sender:
 
     Attributes:
         out: The bytes, in order.
-        streams: The connection's open streams, shared with the receiving half.
+        streams: The connection's open streams.
         window: What the peer lets us send on the connection.
         initial_window: What it lets us send on a new stream.
         max_list: The largest header list it wants, if it said so.
@@ -90,6 +80,7 @@ class Sender:
         "_policy",
         "_ready",
         "_size_update_due",
+        "_stalls",
         "data_frames",
         "ended_by_us",
         "initial_window",
@@ -101,7 +92,7 @@ class Sender:
         "window",
     )
 
-    def __init__(self, streams: dict[int, Call], policy: PingPolicy) -> None:
+    def __init__(self, streams: OpenStreams, policy: PingPolicy) -> None:
         self.out: list[bytes] = []
         self.streams = streams
         self.window = frames.DEFAULT_WINDOW
@@ -112,6 +103,7 @@ class Sender:
         self.queued = 0
         self.is_congested = False
         self._policy = policy
+        self._stalls = Stalls()
         self._ready: deque[Call] = deque()
         # Streams whose data waits for a window of their own.
         self._blocked: set[Call] = set()
@@ -127,20 +119,21 @@ class Sender:
         """Answer a unary call with its one message and success."""
         length = len(body)
         size = length + PREFIX_SIZE
-        # Fast path: nothing waits, nothing special is to be said, and it fits. Measured: a
-        # third of the cost of the general path below.
+        # Fast path (bench: range/100x1, put/100x1): nothing waits, nothing special is to be said,
+        # and it fits. A third of the cost of the general path below.
         if (
             self._is_clear
             and self._floor <= self.window - size >= 0
             and size <= self.initial_window + call.credit
             and size <= MAX_FRAME_SIZE
+            and call.stream_state is _HALF_CLOSED
             and call.response_options is None
             and not call.head.is_gzip
-            and not (call.is_opened or call.is_answered)
         ):
             self.window -= size
             self._policy.sent = True
-            call.is_answered = True
+            # HALF_CLOSED, then SEND_HEADERS and SEND_END.
+            call.stream_state = _CLOSED
             stream_id = call.stream_id
             response = call.head.response
             self.out += (
@@ -158,11 +151,7 @@ class Sender:
                 body,
                 pack_trailers(TRAILERS_OK_WORD, TRAILERS_FLAGS, stream_id, TRAILERS_OK),
             )
-            if call.remote_closed:
-                call.is_closed = True
-                self.streams.pop(stream_id, None)
-            else:
-                self._close(call)
+            self.streams.pop(stream_id, None)
             return
         self.message(call, *call.encode(body))
         details = call.response_options.details if call.response_options is not None else ""
@@ -170,9 +159,13 @@ class Sender:
 
     def open(self, call: Call, metadata: Metadata = ()) -> None:
         """Send the response headers."""
-        assert not call.is_opened
-        call.is_opened = True
-        self.headers(call.stream_id, call.head.response.block + metadata_fields(metadata))
+        block = call.head.response.block + metadata_fields(metadata)
+        self.open_with(call, block)
+
+    def open_with(self, call: Call, block: bytes) -> None:
+        """Send response headers that are encoded already."""
+        call.stream_state = move_stream(call.stream_state, StreamInput.SEND_HEADERS)
+        self.headers(call.stream_id, block)
 
     def headers(self, stream_id: int, block: bytes, *, end_stream: bool = False) -> None:
         """Send a header block; every block goes through here or :meth:`reply`."""
@@ -185,9 +178,9 @@ class Sender:
 
     def message(self, call: Call, prefix: bytes, body: bytes) -> None:
         """Send or queue one message, after the response headers if they are due."""
-        if call.is_closed or call.is_answered:
+        if call.stream_state >= _ENDING:
             return
-        if not call.is_opened:
+        if call.stream_state < _RESPONDING:
             self.open(call, call.initial_metadata())
         self.data(call, prefix, body)
 
@@ -196,15 +189,16 @@ class Sender:
         length = len(start) + len(body)
         size = length + PREFIX_SIZE
         outgoing = call.outgoing
-        # Fast path, as in reply(): half the cost of the general one.
+        # Fast path (bench: keepalive, watch fan-out), as in reply(): half the cost of the
+        # general one. A client that asks on and on has not ended its side.
         if (
             self._is_clear
             and (outgoing is None or not outgoing.queue)
             and self._floor <= self.window - size >= 0
             and size <= self.initial_window + call.credit
             and size <= MAX_FRAME_SIZE
-            and call.is_opened
-            and not (call.is_closed or call.is_answered or call.head.is_gzip)
+            and call.stream_state is _RESPONDING
+            and not call.head.is_gzip
         ):
             self.window -= size
             call.credit -= size
@@ -212,7 +206,7 @@ class Sender:
             self.data_frames += 1
             self.out += (_MESSAGE_HEAD.pack(size << 8, 0, call.stream_id, 0, length), start, body)
             return True
-        if call.is_answered or not self.has_room(call):
+        if call.stream_state >= _ENDING or not self.has_room(call):
             return False
         if call.head.is_gzip:
             self.message(call, *call.encode(start + body))
@@ -223,9 +217,7 @@ class Sender:
     def try_joined(self, call: Call, joined: bytes) -> bool:
         """Send messages that have their prefixes, if all of it can go now, in one frame."""
         if (
-            not call.is_opened
-            or call.is_closed
-            or call.is_answered
+            not _RESPONDING <= call.stream_state < _ENDING
             or call.head.is_gzip
             or not self._is_free(call, len(joined))
         ):
@@ -257,8 +249,7 @@ class Sender:
         outgoing = call.outgoing
         if outgoing is None:
             outgoing = call.outgoing = Outgoing()
-        outgoing.queue.append((prefix, body))
-        outgoing.size += size
+        outgoing.add(prefix, body)
         self._count(size)
         self._make_ready(call, outgoing)
         self.pump()
@@ -272,10 +263,7 @@ class Sender:
         http_status: int = 200,
     ) -> None:
         """End a call with a status, after what is queued for it."""
-        if call.is_answered:
-            return
-        call.is_answered = True
-        if call.is_closed:
+        if call.stream_state >= _ENDING:
             return
         try:
             block = self._status_block(call, number, details, metadata, http_status)
@@ -295,7 +283,7 @@ class Sender:
             details,
             metadata,
             max_list=self.max_list,
-            opened=call.is_opened,
+            opened=call.stream_state >= _RESPONDING,
             http_status=http_status,
         )
 
@@ -304,9 +292,9 @@ class Sender:
         outgoing = call.outgoing
         if outgoing is not None and outgoing.queue:
             outgoing.trailers = trailers
+            call.stream_state = move_stream(call.stream_state, StreamInput.QUEUE_END)
             return
         if trailers:
-            call.is_opened = True
             self.headers(call.stream_id, trailers, end_stream=True)
         else:
             self.out.append(frames.frame(DATA, END_STREAM, call.stream_id))
@@ -314,24 +302,21 @@ class Sender:
 
     def cut(self, call: Call, number: int, details: str) -> None:
         """End a call with a status at once, dropping what is queued for it."""
-        if call.is_answered and not (call.outgoing and call.outgoing.queue):
-            return
-        if call.is_closed:
+        if call.stream_state is _CLOSED:
             return
         outgoing = call.outgoing
         is_mid_message = outgoing is not None and outgoing.offset > 0
         self.drop(call)
-        if is_mid_message or call.is_answered or call.head.http_fields is not None:
+        if is_mid_message or call.stream_state >= _ENDING or call.head.http_fields is not None:
             # The rest of a message is missing: no status could follow it.
-            call.is_answered = True
             self.reset(call, frames.CANCEL)
         else:
             self.status(call, number, details)
 
     def reset(self, call: Call, code: int) -> None:
-        """End a stream with RST_STREAM."""
+        """End a stream with RST_STREAM (RFC 9113 6.4)."""
         self.drop(call)
-        call.is_closed = True
+        call.stream_state = move_stream(call.stream_state, StreamInput.SEND_RESET)
         self.out.append(frames.rst_stream(call.stream_id, code))
         self._forget(call)
 
@@ -341,11 +326,14 @@ class Sender:
         if outgoing is None:
             return
         self._count(-outgoing.size)
-        outgoing.queue.clear()
-        outgoing.size = outgoing.offset = 0
-        outgoing.trailers = None
+        outgoing.clear()
         self._blocked.discard(call)
-        _wake(outgoing)
+        outgoing.wake()
+
+    def reset_stalled(self, now: float) -> None:
+        """Reset streams whose clients do not let their answers out, about once a second."""
+        for call in self._stalls.find(self.streams.values(), now):
+            self.reset(call, frames.CANCEL)
 
     def grant(self, stream_id: int, increment: int) -> None:
         """Let the peer send more; 0 stands for the connection."""
@@ -353,9 +341,10 @@ class Sender:
             self.out.append(frames.window_update(stream_id, increment))
 
     def _close(self, call: Call) -> None:
-        """Our END_STREAM was sent."""
-        call.is_closed = True
-        if call.remote_closed:
+        """Note that our END_STREAM was sent."""
+        is_ended_by_client = call.stream_state.is_ended_by_client
+        call.stream_state = move_stream(call.stream_state, StreamInput.SEND_END)
+        if is_ended_by_client:
             self.streams.pop(call.stream_id, None)
             return
         # RFC 9113 8.1: ask the peer to stop sending what will not be read.
@@ -479,45 +468,19 @@ class Sender:
 
     def _send_turn(self, call: Call, outgoing: Outgoing) -> None:
         """Send one DATA frame of a stream and, if it was the last, the end."""
-        prefix, body = outgoing.queue[0]
-        offset = outgoing.offset
-        left = len(prefix) + len(body) - offset
-        size = min(left, self.window, self.initial_window + call.credit, MAX_FRAME_SIZE)
-        assert size > 0
-        start = offset - len(prefix)
-        if start >= 0:
-            piece = body[start : start + size]
-        else:
-            piece = prefix[offset : offset + size] + body[: max(0, start + size)]
+        piece = outgoing.take(min(self.window, self.initial_window + call.credit, MAX_FRAME_SIZE))
+        size = len(piece)
         self.window -= size
         call.credit -= size
         self._count(-size)
-        outgoing.size -= size
-        outgoing.sent += size
         self.data_frames += 1
         self._policy.sent = True
-        flags = 0
-        if size < left:
-            outgoing.offset = offset + size
-        else:
-            outgoing.queue.popleft()
-            outgoing.offset = 0
-            if outgoing.trailers == b"" and not outgoing.queue:
-                flags = END_STREAM
+        is_last = not outgoing.queue and outgoing.trailers is not None
+        flags = END_STREAM if is_last and not outgoing.trailers else 0
         self.out += (FRAME_HEAD.pack(size << 8, flags, call.stream_id), piece)
-        if not outgoing.queue and outgoing.trailers is not None:
+        if is_last:
             if outgoing.trailers:
                 self.headers(call.stream_id, outgoing.trailers, end_stream=True)
             self._close(call)
         if outgoing.waiters and self.has_room(call):
-            _wake(outgoing)
-
-
-def _wake(outgoing: Outgoing) -> None:
-    waiters, outgoing.waiters = outgoing.waiters, []
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
-
-
-__all__ = ["PREFIX", "Outgoing", "Sender"]
+            outgoing.wake()

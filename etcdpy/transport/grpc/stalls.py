@@ -1,4 +1,4 @@
-"""Answers that the client asked for but does not let out."""
+"""Finding answers that the client asked for but does not let out."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.hpack import HeaderListBomb, HpackError
-from etcdpy.transport.limits import MAX_FAULT_RESETS, UselessFrames, reset_bucket
 
 
 class ConnectionFault(Exception):  # noqa: N818
@@ -16,35 +15,12 @@ class ConnectionFault(Exception):  # noqa: N818
         self.debug = debug
 
 
-class AbuseGuard:
-    """
-    Counts what is no fault once but an attack a thousand times.
+class StreamFault(Exception):  # noqa: N818
+    """The peer broke the rules of one stream, which is reset with this code (RFC 9113 5.4.2)."""
 
-    Every method raises :class:`ConnectionFault` with ENHANCE_YOUR_CALM when it is too much.
-    """
-
-    __slots__ = ("_faults", "_resets", "_useless")
-
-    def __init__(self) -> None:
-        self._faults = 0
-        self._resets = reset_bucket()
-        self._useless = UselessFrames()
-
-    def count_fault(self) -> None:
-        """Count a fault that we answer with a reset of the stream."""
-        self._faults += 1
-        if self._faults > MAX_FAULT_RESETS:
-            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many faults")
-
-    def count_reset(self, now: float) -> None:
-        """Count a call that was begun for nothing: given up by the peer, or refused."""
-        if not self._resets.take(now):
-            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many resets")
-
-    def count_useless(self, now: float, progress: int) -> None:
-        """Count a frame that carries nothing on; see :meth:`.UselessFrames.is_flood`."""
-        if self._useless.is_flood(now, progress):
-            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many useless frames")
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 def strip_padding(payload: bytes, skip: int) -> bytes:

@@ -9,20 +9,24 @@ from typing import NamedTuple
 import grpc
 import hpack
 
+from etcdpy.clock import Clock
+from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import ServerOptions
-from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
+from etcdpy.transport.grpc.states import HandlerInput, move_handler
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.frames import END_HEADERS, END_STREAM, frame
+
+from .checked import CheckedContext
 
 Fields = list[tuple[str, str]]
 
 
 async def _never_called(request: bytes, context: Context) -> bytes:
-    raise AssertionError("the connection hands calls to its app")
+    raise AssertionError("the connection hands calls to its call handler")
 
 
 def routes() -> RouteTable:
@@ -41,43 +45,51 @@ def routes() -> RouteTable:
 class CallHandler:
     """Notes what is asked of it; tests answer in its place."""
 
-    call_type: type[Call] = Context
+    call_type: type[Context] = CheckedContext
 
-    def __init__(self) -> None:
-        self.unary: list[tuple[Call, bytes]] = []
-        self.streams: list[Call] = []
-        self.http: list[tuple[Call, bytes | None]] = []
-        self.cancelled: list[Call] = []
-        self.watched: list[Call] = []
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.unary: list[tuple[Context, bytes]] = []
+        self.streams: list[Context] = []
+        self.http: list[tuple[Context, bytes | None]] = []
+        self.cancelled: list[Context] = []
+        self.watched: list[Context] = []
         self.echoes = False
 
-    def start_unary(self, call: Call, message: bytes) -> None:
+    def start_unary(self, call: Context, message: bytes) -> None:
         self.unary.append((call, message))
         if self.echoes:
-            call.connection.sender.reply(call, message)
+            call.channel.sender.reply(call, message)
 
-    def start_stream(self, call: Call) -> None:
-        call.is_running = True
+    def start_stream(self, call: Context) -> None:
+        call.handler_state = move_handler(call.handler_state, HandlerInput.WAIT)
         self.streams.append(call)
 
-    def answer_one(self, call: Call, message: bytes) -> None:
+    def answer_one(self, call: Context, message: bytes) -> None:
         raise AssertionError("no method here answers each request")
 
-    def answer_arrived(self, call: Call) -> None:
+    def answer_arrived(self, call: Context) -> None:
         raise AssertionError("no method here answers each request")
 
-    def start_http(self, call: Call, body: bytes | None) -> None:
+    def start_http(self, call: Context, body: bytes | None) -> None:
         self.http.append((call, body))
 
-    def cancel(self, call: Call) -> None:
-        call.is_answered = True
+    def cancel(self, call: Context) -> None:
+        assert call.is_closed
         self.cancelled.append(call)
 
-    def watch(self, call: Call) -> None:
+    def watch(self, call: Context) -> None:
         self.watched.append(call)
 
-    def unwatch(self, call: Call) -> None:
+    def unwatch(self, call: Context) -> None:
         self.watched.remove(call)
+
+
+class PeerClock(MovableClock):
+    """A clock that tests without a loop set, and others advance."""
+
+    def set(self, now: float) -> None:
+        self._now = now
 
 
 class Frame(NamedTuple):
@@ -126,8 +138,8 @@ class Peer:
     A client and, in :attr:`connection`, the server's end.
 
     Attributes:
-        now: The time; turn it by setting it.
-        app: Who got the calls.
+        clock: The time, which stands still.
+        call_handler: Who got the calls.
         frames: All that came, in order.
         replies: The same by stream.
 
@@ -140,8 +152,8 @@ class Peer:
         settings: Iterable[tuple[int, int]] = (),
         hello: bool = True,
     ) -> None:
-        self.now = 1000.0
-        self.call_handler = CallHandler()
+        self.clock = PeerClock(1000.0)
+        self.call_handler = CallHandler(self.clock)
         self.connection = Connection(
             self.call_handler, RequestHeadCache(routes()), options or ServerOptions(), self.now
         )
@@ -153,6 +165,15 @@ class Peer:
         if hello:
             self.send(frames.PREFACE + frames.settings(settings))
             assert self.take(frames.SETTINGS)
+
+    @property
+    def now(self) -> float:
+        """The time of the connection; turn it by setting it."""
+        return self.clock.monotonic()
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self.clock.set(now)
 
     def send(self, data: bytes) -> None:
         """Let bytes arrive and read what is answered."""

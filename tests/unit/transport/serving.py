@@ -8,39 +8,47 @@ from typing import Any
 
 import grpc
 
-from etcdpy.transport import ServerOptions, SlowCalls
-from etcdpy.transport.grpc.call import Call
+from etcdpy.transport import EndedCall, Observer, ServerOptions
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.grpc.context import Context
-from etcdpy.transport.grpc.dispatcher import Dispatcher
+from etcdpy.transport.grpc.dispatcher import dispatcher_type
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.http import not_found
 from etcdpy.transport.http2 import frames
 
+from .checked import CheckedContext
 from .peer import Peer
 
 Handler = Callable[[bytes, Context], Any]
 
 
 def serving(
-    handler: Handler, options: ServerOptions | None = None, slow: SlowCalls | None = None
+    handler: Handler, options: ServerOptions | None = None, observer: Observer | None = None
 ) -> Peer:
     """Return a peer whose ``/test.Echo/Unary`` is a handler."""
     table = RouteTable()
     table.add_methods("test.Echo", {"Unary": grpc.unary_unary_rpc_method_handler(handler)})
-    return connected(table, options, slow)
+    return connected(table, options, observer)
 
 
 def connected(
     table: RouteTable,
     options: ServerOptions | None = None,
-    slow: SlowCalls | None = None,
+    observer: Observer | None = None,
     settings: Sequence[tuple[int, int]] = (),
+    call_type: type[Context] = CheckedContext,
 ) -> Peer:
     """Return a peer, which has sent these settings, of a connection with these routes."""
     peer = Peer(hello=False)
-    dispatcher: Any = Dispatcher(asyncio.get_running_loop(), not_found, slow)
+    observer = observer or Observer()
+    dispatcher: Any = dispatcher_type(observer)(
+        asyncio.get_running_loop(),
+        not_found,
+        peer.clock,
+        observer=observer,
+        call_type=call_type,
+    )
     peer.call_handler = dispatcher
     peer.connection = Connection(
         dispatcher, RequestHeadCache(table), options or ServerOptions(), peer.now, driver=peer
@@ -54,12 +62,17 @@ async def turns(count: int = 3) -> None:
         await asyncio.sleep(0)
 
 
-class Told:
-    """What is said of slow calls."""
+class Heard:
+    """
+    What a listener hears.
 
-    def __init__(self, limit: float) -> None:
-        self.calls: list[tuple[bytes, bytes | None, float]] = []
-        self.slow = SlowCalls(limit, self._note)
+    Attributes:
+        observer: The one it listens to.
+        calls: What it was told.
 
-    def _note(self, call: Call, request: bytes, response: bytes | None, took: float) -> None:
-        self.calls.append((request, response, took))
+    """
+
+    def __init__(self, slower_than: float = 0.0) -> None:
+        self.observer = Observer()
+        self.calls: list[EndedCall] = []
+        self.observer.listen(self.calls.append, slower_than=slower_than)

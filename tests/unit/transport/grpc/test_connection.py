@@ -263,7 +263,7 @@ class TestEarlyAnswers:
         peer = Peer(ServerOptions(max_concurrent_streams=1))
         stream = peer.open()
         peer.send(frames.rst_stream(stream, frames.CANCEL))
-        peer.connection.orphaned(peer.call_handler.streams[0])
+        peer.connection.orphaned()
         assert peer.reply(peer.open()).reset is None
 
     def test_many_handlers_that_outlive_their_streams_count(
@@ -272,9 +272,8 @@ class TestEarlyAnswers:
         monkeypatch.setattr("etcdpy.transport.grpc.connection.FREE_ORPHANS", 0)
         peer = Peer(ServerOptions(max_concurrent_streams=1))
         stream = peer.open()
-        call = peer.call_handler.streams[0]
         peer.send(frames.rst_stream(stream, frames.CANCEL))
-        peer.connection.orphaned(call)
+        peer.connection.orphaned()
         assert peer.reply(peer.open()).reset == frames.REFUSED_STREAM
         peer.connection.orphan_ended()
         assert peer.reply(peer.open()).reset is None
@@ -509,7 +508,7 @@ class TestWindowsOfTheServer:
         assert not [f for f in peer.take(WINDOW_UPDATE) if f.stream_id == stream]
         call = peer.call_handler.streams[0]
         for _ in range(60):
-            assert call.next_message() == bytes(16000)
+            assert call.take_message() == bytes(16000)
         peer.read()
         granted = sum(frames.parse_u32(f.payload) for f in peer.take(WINDOW_UPDATE))
         assert 60 * len(body) - granted < 1 << 18
@@ -731,7 +730,7 @@ def test_streams_do_not_affect_each_other() -> None:
     for stream in streams:
         peer.data(stream, message(b"%d" % stream))
     for call in reversed(peer.call_handler.streams):
-        body = call.next_message()
+        body = call.take_message()
         assert body is not None
         peer.connection.sender.reply(call, body)
     peer.read()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,7 @@ from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
 
 from ..peer import Peer, message
-from ..serving import Handler, Told, serving, turns
+from ..serving import Handler, Heard, serving, turns
 
 
 def plain(ready: asyncio.Future[None] | None) -> Handler:
@@ -145,10 +144,12 @@ async def test_deadline_ends_a_call_that_is_held_back() -> None:
 
     peer = serving(handler)
     dispatcher: Any = peer.call_handler
-    # Deadlines are on the loop's clock, and the peer's is far behind it.
-    peer.now = 0.0
     stream = peer.call(b"", ("grpc-timeout", "10m"))
-    await asyncio.wait_for(ended.wait(), 5)
+    await turns()
+    assert not ended.is_set()
+    await peer.clock.advance(0.02)
+    await turns()
+    assert ended.is_set()
     assert peer.reply(stream).status == (4, "context deadline exceeded")
     assert dispatcher._parked == {}
 
@@ -172,18 +173,20 @@ async def test_what_the_handler_has_set_goes_with_the_response() -> None:
 
 
 @pytest.mark.parametrize("error", [None, StatusError(grpc.StatusCode.NOT_FOUND, "gone")])
-async def test_it_is_told_how_long_it_took(error: StatusError | None) -> None:
+async def test_listeners_hear_how_long_it_took(error: StatusError | None) -> None:
     ready = pending()
-    told = Told(limit=-1.0)
-    peer = serving(plain(ready), slow=told.slow)
-    peer.now = time.monotonic()
+    heard = Heard(slower_than=1.0)
+    peer = serving(plain(ready), observer=heard.observer)
     peer.call(b"x")
+    peer.now += 1.5
     if error is None:
         ready.set_result(None)
     else:
         ready.set_exception(error)
     await turns()
-    assert [call[:2] for call in told.calls] == [(b"x", b"x" if error is None else None)]
+    [call] = heard.calls
+    assert (call.request, call.response) == (b"x", b"x" if error is None else None)
+    assert call.seconds == 1.5
 
 
 @BOTH

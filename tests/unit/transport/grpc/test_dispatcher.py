@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-import time
 from typing import Any
 
 import grpc
 import pytest
 
-from etcdpy.transport import StatusError, inline
-from etcdpy.transport.grpc.call import Call
+from etcdpy.transport import EndedCall, StatusError, inline
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
+from etcdpy.transport.grpc.states import HandlerState
 from etcdpy.transport.http2 import frames
 
 from ..peer import message
-from ..serving import Told, serving, turns
+from ..serving import Heard, serving, turns
 
 
 async def test_handler_that_does_not_wait_is_answered_in_the_same_turn() -> None:
@@ -172,7 +171,7 @@ async def test_handler_that_waits_again_while_it_is_cancelled_is_let_end() -> No
     call = peer.connection.streams[stream]
     peer.send(frames.rst_stream(stream, frames.CANCEL))
     assert steps == ["cleaning"]
-    assert call.is_orphan
+    assert call.handler_state is HandlerState.ORPHANED
     first.set_result(None)
     await turns()
     assert steps == ["cleaning"]
@@ -228,10 +227,12 @@ async def test_deadline_of_a_parked_call() -> None:
             raise
 
     peer = serving(handler)
-    # Deadlines are on the loop's clock, and the peer's is far behind it.
-    peer.now = 0.0
     stream = peer.call(b"", ("grpc-timeout", "10m"))
-    await asyncio.wait_for(cancelled.wait(), 5)
+    await turns()
+    assert not cancelled.is_set()
+    await peer.clock.advance(0.02)
+    await turns()
+    assert cancelled.is_set()
     assert peer.reply(stream).status == (4, "context deadline exceeded")
 
 
@@ -244,7 +245,6 @@ async def test_answered_calls_are_watched_no_more() -> None:
 
     peer = serving(handler)
     dispatcher: Any = peer.call_handler
-    peer.now = asyncio.get_running_loop().time() + 1000
     for _ in range(10):
         peer.call(b"", ("grpc-timeout", "5S"))
     assert len(dispatcher._deadlines) == 10
@@ -269,7 +269,7 @@ async def test_unreadable_request() -> None:
         table = RouteTable()
         method: Any = grpc.unary_unary_rpc_method_handler(behavior, refuse)
         table.add_methods("test.Echo", {"Unary": method})
-        peer.connection._heads._memory = RequestHeadCache(table)
+        peer.connection._head_reader._cache = RequestHeadCache(table)
         stream = peer.call(b"x")
         await turns()
         assert peer.reply(stream).status == (
@@ -279,7 +279,7 @@ async def test_unreadable_request() -> None:
 
 
 async def test_call_refers_to_its_handler_only_while_that_runs() -> None:
-    contexts: list[Call] = []
+    contexts: list[Context] = []
 
     @inline
     async def handler(request: bytes, context: Context) -> bytes:
@@ -292,7 +292,7 @@ async def test_call_refers_to_its_handler_only_while_that_runs() -> None:
     assert contexts[0].coroutine is not None
     await turns()
     assert contexts[0].coroutine is None
-    assert not contexts[0].is_running
+    assert contexts[0].handler_state is HandlerState.ENDED
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.OK, grpc.StatusCode.ABORTED])
@@ -309,9 +309,11 @@ async def test_details_go_with_the_code(code: grpc.StatusCode) -> None:
     assert bool(reply.data) is (code is grpc.StatusCode.OK)
 
 
-@pytest.mark.parametrize(("limit", "is_told"), [(-1.0, True), (3600.0, False), (math.inf, False)])
-async def test_call_that_waited_longer_than_the_limit_is_told_of(
-    limit: float, is_told: bool
+@pytest.mark.parametrize(
+    ("slower_than", "is_heard"), [(1.0, True), (3600.0, False), (math.inf, False)]
+)
+async def test_call_that_waited_longer_than_a_listener_allows_is_heard_of(
+    slower_than: float, is_heard: bool
 ) -> None:
     future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
@@ -320,41 +322,44 @@ async def test_call_that_waited_longer_than_the_limit_is_told_of(
         await asyncio.sleep(0)
         return request + await future
 
-    told = Told(limit)
-    peer = serving(handler, slow=told.slow)
-    peer.now = time.monotonic()  # what else is on the dispatcher's clock
+    heard = Heard(slower_than)
+    peer = serving(handler, observer=heard.observer)
     stream = peer.call(b"x")
     await turns()
-    assert not told.calls
+    assert not heard.calls
+    peer.now += 2.0
     future.set_result(b"!")
     await turns()
     assert peer.reply(stream).body == message(b"x!")
-    assert [call[:2] for call in told.calls] == [(b"x", b"x!")] * is_told
-    assert all(0 <= took < 60 for *_, took in told.calls)
+    expected = EndedCall("/test.Echo/Unary", "", b"x", b"x!", 2.0, 0)
+    assert heard.calls == [expected] * is_heard
 
 
-async def test_call_that_waited_and_failed_is_told_of_without_a_response() -> None:
+async def test_call_that_waited_and_failed_is_heard_of_without_a_response() -> None:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
     @inline
     async def handler(request: bytes, context: Context) -> bytes:
-        await asyncio.sleep(0)
+        await future
         raise StatusError(grpc.StatusCode.NOT_FOUND, "gone")
 
-    told = Told(limit=-1.0)
-    peer = serving(handler, slow=told.slow)
-    peer.now = time.monotonic()
+    heard = Heard(slower_than=1.0)
+    peer = serving(handler, observer=heard.observer)
     stream = peer.call(b"x")
+    peer.now += 2.0
+    future.set_result(b"")
     await turns()
     assert peer.reply(stream).status == (5, "gone")
-    assert [call[:2] for call in told.calls] == [(b"x", None)]
+    assert heard.calls == [EndedCall("/test.Echo/Unary", "", b"x", None, 2.0, 5)]
 
 
-async def test_call_that_never_waits_is_not_told_of() -> None:
+async def test_call_that_never_waits_is_not_heard_of_by_who_wants_slow_ones() -> None:
     @inline
     async def handler(request: bytes, context: Context) -> bytes:
         return request
 
-    told = Told(limit=-1.0)
-    peer = serving(handler, slow=told.slow)
+    heard = Heard(slower_than=1e-9)
+    peer = serving(handler, observer=heard.observer)
     assert peer.reply(peer.call(b"x")).status == (0, "")
     await turns()
-    assert not told.calls
+    assert not heard.calls

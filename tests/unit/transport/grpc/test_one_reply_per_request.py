@@ -19,6 +19,7 @@ from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.frames import END_STREAM, frame
 from etcdpy.transport.limits import INITIAL_STREAM_WINDOW, SEND_QUEUE
 
+from ..checked import CheckedContext
 from ..peer import Peer, message
 from ..serving import connected, turns
 
@@ -26,14 +27,18 @@ Answer = Callable[[bytes, Context], "bytes | Coroutine[Any, Any, bytes]"]
 
 
 def serving(
-    handler: Answer, *, deserializer: Any = None, settings: tuple[tuple[int, int], ...] = ()
+    handler: Answer,
+    *,
+    deserializer: Any = None,
+    settings: tuple[tuple[int, int], ...] = (),
+    call_type: type[Context] = CheckedContext,
 ) -> Peer:
     """Return a peer whose ``/test.Echo/Stream`` has each request answered by a handler."""
     table = RouteTable()
     marked: Any = one_reply_per_request(handler)
     method: Any = grpc.stream_stream_rpc_method_handler(marked, deserializer)
     table.add_methods("test.Echo", {"Stream": method})
-    peer = connected(table, settings=settings)
+    peer = connected(table, settings=settings, call_type=call_type)
     peer.take(frames.SETTINGS)
     return peer
 
@@ -309,13 +314,15 @@ class TestEnd:
         gate = Gate()
         peer = serving(gate)
         ended = asyncio.Event()
-        # Deadlines are on the loop's clock, and the peer's is far behind it.
-        peer.now = 0.0
         stream = peer.open("/test.Echo/Stream", ("grpc-timeout", "10m"))
         call: Any = peer.connection.streams[stream]
         call.add_done_callback(lambda _: ended.set())
         peer.data(stream, message(request_))
-        await asyncio.wait_for(ended.wait(), 5)
+        await turns()
+        assert not ended.is_set()
+        await peer.clock.advance(0.02)
+        await turns()
+        assert ended.is_set()
         assert peer.reply(stream).status == (4, "context deadline exceeded")
         assert gate.cancelled == ([b"wait"] if request_ == b"wait" else [])
 
@@ -405,7 +412,7 @@ def python_calls(action: Callable[[], None]) -> list[str]:
 
 
 async def test_answering_at_once_takes_few_calls() -> None:
-    peer = serving(echo)
+    peer = serving(echo, call_type=Context)
     stream = peer.open()
     peer.data(stream, message(b"the first opens the stream"))
     request = frame(frames.DATA, 0, stream, message(b"x"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import join_messages
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.frames import DATA, HEADERS
@@ -26,13 +26,13 @@ def joined(window: int = 65535, connection: int | None = None) -> Peer:
     return peer
 
 
-def streams(peer: Peer, count: int) -> list[Call]:
+def streams(peer: Peer, count: int) -> list[Context]:
     for _ in range(count):
         peer.open(STREAM)
     return peer.call_handler.streams[-count:]
 
 
-def write(peer: Peer, call: Call, body: bytes) -> None:
+def write(peer: Peer, call: Context, body: bytes) -> None:
     peer.connection.sender.message(call, *call.encode(body))
 
 

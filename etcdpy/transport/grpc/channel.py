@@ -1,0 +1,47 @@
+"""What a call in progress needs of the connection it came from."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from etcdpy.clock import Clock
+from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.grpc.sender import Sender
+
+
+class Channel(Protocol):
+    """
+    The way back to the client, for handlers and for those who run them.
+
+    Attributes:
+        sender: What answers go out by.
+        peer: The client's address as gRPC writes it.
+        now: When what was read last had arrived, in monotonic seconds.
+
+    """
+
+    sender: Sender
+    peer: str
+    now: float
+
+    @property
+    def clock(self) -> Clock:
+        """What deadlines are on."""
+
+    def touch(self) -> None:
+        """Have output written before long that did not come of what just arrives."""
+
+    def flush(self) -> None:
+        """Have it written now: for who has given answers to many calls at once."""
+
+    def expect(self, call: Call) -> None:
+        """Let the next request of a stream go straight to its handler, which waits for it."""
+
+    def expect_no_more(self, call: Call) -> None:
+        """Keep what arrives on a stream until it is asked for. Harmless if that is so already."""
+
+    def orphaned(self) -> None:
+        """Note a handler that goes on without its stream; it still counts as a live one."""
+
+    def orphan_ended(self) -> None:
+        """Note that such a handler has ended."""

@@ -1,0 +1,67 @@
+"""Answering one request that is not gRPC, on its stream."""
+
+from __future__ import annotations
+
+import logging
+from asyncio import CancelledError
+from typing import Final
+
+from etcdpy.transport.grpc.context import Context
+from etcdpy.transport.http import HttpHandler, HttpRequest, HttpResponse, plain_text
+from etcdpy.transport.http2.frames import INTERNAL_ERROR
+
+_logger: Final = logging.getLogger(__name__)
+
+
+async def answer_http(call: Context, body: bytes | None, handler: HttpHandler) -> None:
+    """
+    Ask the handler and send what it answers; a handler that fails resets the stream.
+
+    Args:
+        call: The request's.
+        body: All of it, None if it was too long.
+        handler: Whom to ask.
+
+    """
+    head = call.head
+    assert head.http_fields is not None
+    try:
+        if body is None:
+            response = plain_text(413, b"request body too large\n")
+        else:
+            response = await handler(
+                HttpRequest(
+                    head.method,
+                    head.path,
+                    head.authority,
+                    head.http_fields,
+                    body,
+                    call.channel.peer,
+                )
+            )
+        await _send(call, response)
+    except (Exception, CancelledError) as error:
+        if not isinstance(error, CancelledError):
+            _logger.exception("request %s %s failed", head.method, head.path)
+        if not call.is_closed:
+            call.channel.sender.reset(call, INTERNAL_ERROR)
+
+
+async def _send(call: Context, response: HttpResponse) -> None:
+    if call.is_closed:
+        return
+    sender = call.channel.sender
+    # RFC 9110 9.3.2: the answer to HEAD has no content.
+    if call.head.method == "HEAD" or response.body == b"":
+        sender.end(call, response.block())
+        return
+    sender.open_with(call, response.block())
+    if isinstance(response.body, bytes):
+        sender.data(call, b"", response.body)
+    else:
+        async for piece in response.body:
+            await call.room()
+            if piece:
+                sender.data(call, b"", piece)
+                call.channel.touch()
+    sender.end(call, b"")

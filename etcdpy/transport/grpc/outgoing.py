@@ -1,0 +1,83 @@
+"""What waits to be sent on one stream; :mod:`.sender` decides when it goes."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections import deque
+
+
+class Outgoing:
+    """
+    What one stream has yet to send. Made when something has to wait for the first time.
+
+    A stream with two messages of 100 bytes, of whose first 16 bytes were sent, then its end:
+
+        queue     (prefix, 100 bytes), (prefix, 100 bytes)
+        offset    16
+        size      194
+        trailers  the block with grpc-status
+
+    Attributes:
+        queue: Prefixes and bodies.
+        offset: What was sent of the first of them.
+        size: The bytes left in ``queue``.
+        trailers: The block that ends the stream after the queue; b"" ends it with the last DATA.
+        is_ready: Whether the stream is among those that take turns.
+        waiters: Producers to wake when there is room.
+        sent: All bytes sent, to notice a stall by.
+
+    """
+
+    __slots__ = ("is_ready", "offset", "queue", "sent", "size", "trailers", "waiters")
+
+    def __init__(self) -> None:
+        self.queue: deque[tuple[bytes, bytes]] = deque()
+        self.offset = 0
+        self.size = 0
+        self.trailers: bytes | None = None
+        self.is_ready = False
+        self.waiters: list[Future[None]] = []
+        self.sent = 0
+
+    def add(self, prefix: bytes, body: bytes) -> None:
+        """Queue a message, or some bytes, behind what waits; never none."""
+        self.queue.append((prefix, body))
+        self.size += len(prefix) + len(body)
+
+    def take(self, limit: int) -> bytes:
+        """
+        Remove up to ``limit`` bytes of the first message, at least one, and return them.
+
+        What is returned never holds parts of two messages.
+        """
+        prefix, body = self.queue[0]
+        offset = self.offset
+        left = len(prefix) + len(body) - offset
+        size = min(left, limit)
+        assert size > 0
+        start = offset - len(prefix)
+        if start >= 0:
+            piece = body[start : start + size]
+        else:
+            piece = prefix[offset : offset + size] + body[: max(0, start + size)]
+        if size < left:
+            self.offset = offset + size
+        else:
+            self.queue.popleft()
+            self.offset = 0
+        self.size -= size
+        self.sent += size
+        return piece
+
+    def clear(self) -> None:
+        """Drop all that waits, the end too; producers are left for :meth:`wake`."""
+        self.queue.clear()
+        self.size = self.offset = 0
+        self.trailers = None
+
+    def wake(self) -> None:
+        """Let producers look again whether there is room."""
+        waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
