@@ -1,4 +1,8 @@
-"""The compares of a transaction, evaluated on the state it finds."""
+"""
+The compares of a transaction, evaluated on the state it finds.
+
+(etcd: server/etcdserver/txn/txn.go, applyCompare and compareKV)
+"""
 
 from __future__ import annotations
 

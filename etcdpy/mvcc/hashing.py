@@ -3,7 +3,7 @@ Hashes of the store that equal a real etcd's, row for row.
 
 ``HashKV`` covers the rows of the key bucket up to a revision, leaving out what a compaction
 there would take, so that members hash alike wherever their compactions stand
-(etcd: mvcc/hash.go, kvHasher)::
+(etcd: server/storage/mvcc/hash.go, kvHasher)::
 
     crc(C, R, K) = CRC-32C over "key", then key and value of each row with main <= R, but
                    not of a row with main <= C that is outside K, unless K is empty,
@@ -34,7 +34,7 @@ from etcdpy.storage.commit_log import RowSource
 
 #: Rows hashed in a slice: less than a millisecond.
 ROWS_PER_SLICE = 512
-#: Compactions remembered (etcd: hashStorageMaxSize).
+#: Compactions remembered (etcd: hash.go, hashStorageMaxSize).
 MOST_REMEMBERED = 10
 
 #: What ``hash_all`` leaves out of the meta bucket, as it differs between members (etcd:
@@ -173,8 +173,8 @@ def _is_shared(row: Row) -> bool:
 
 
 def _key_of(value: bytes) -> bytes:
-    # Fast path (measured, no workload of bench): the key is the first field, and mostly short
-    # (protobuf: tag 0x0a, length).
+    # Without decoding the row: the key is its first field, and mostly short (protobuf: tag 0x0a,
+    # length).
     if len(value) > 1 and value[0] == 0x0A and value[1] < 0x80:
         return value[2 : 2 + value[1]]
     return KeyValue.FromString(value).key

@@ -6,7 +6,7 @@ order comes from two sorted lists, of the keys alive at the newest revision and 
 deleted but not yet compacted away.
 
 Reads run a little behind the newest revision (at the newest *durable* one), and pages of
-a long walk further behind, while writers add and remove keys. What has moved since is in
+a long walk further behind, while writers add and remove keys. Which came and went since is in
 ``LivenessLog``, which makes a page, and the count of its whole range, cost what the page costs,
 however many keys the range holds. Where that does not reach, every key is looked at: those
 alive, those dead, and what each was at the revision asked for.
@@ -41,7 +41,7 @@ from etcdpy.mvcc.revision import RowKey, row_key, tombstone_key
 
 #: Keys looked at in one scan, dead or alive, where there is no quicker way.
 MOST_LOOKED_AT = 1024
-#: Moved keys that are looked at for the smallest page.
+#: Keys that came or went that are looked at for the smallest page.
 FEW = 64
 
 
@@ -57,13 +57,13 @@ def _alive(version: Version | None) -> Version:
 class Index:
     """Maps keys to their histories, in key order."""
 
-    __slots__ = ("_dead", "_histories", "_live", "_moves")
+    __slots__ = ("_dead", "_histories", "_live", "_liveness")
 
     def __init__(self) -> None:
         self._histories: dict[bytes, int | array[int]] = {}
         self._live: SortedList[bytes] = SortedList()
         self._dead: SortedList[bytes] = SortedList()
-        self._moves = LivenessLog()
+        self._liveness = LivenessLog()
 
     def __len__(self) -> int:
         """Return the number of keys alive at the newest revision."""
@@ -109,13 +109,13 @@ class Index:
         """
         if stop is not None and stop <= start:
             return 0
-        moves = self._moves
-        if revision < moves.floor:
+        liveness = self._liveness
+        if revision < liveness.floor:
             return None
         live = self._live
         first = live.bisect_left(start)
         count: int = (len(live) if stop is None else live.bisect_left(stop)) - first
-        return count if revision >= moves.newest else count - moves.net(start, stop, revision)
+        return count if revision >= liveness.newest else count - liveness.net(start, stop, revision)
 
     def scan(
         self, start: bytes, stop: bytes | None, revision: int, limit: int
@@ -130,37 +130,38 @@ class Index:
         """
         if stop is not None and stop <= start:
             return [], None
-        moves = self._moves
-        if revision < moves.floor:
+        liveness = self._liveness
+        if revision < liveness.floor:
             return self._walk(start, stop, revision, limit)
         page = list(islice(self._live.irange(start, stop, (True, False)), limit))
         following = page[-1] + b"\0" if len(page) == limit else None
-        if revision >= moves.newest:
+        if revision >= liveness.newest:
             return page, following
         most = max(limit, FEW)
-        moved = moves.keys(start, following or stop, revision, most)
-        if not moved:
+        changed = liveness.keys(start, following or stop, revision, most)
+        if not changed:
             return page, following
-        if len(moved) == most:  # there may be more, and then the page ends here
-            following = moved[-1] + b"\0"
+        if len(changed) == most:  # there may be more, and then the page ends here
+            following = changed[-1] + b"\0"
             del page[bisect_left(page, following) :]
-        page = self._corrected(page, moved, revision)
+        page = self._corrected(page, changed, revision)
         if len(page) > limit:
             del page[limit:]
             following = page[-1] + b"\0"
         return page, following
 
-    def _corrected(self, page: list[bytes], moved: list[bytes], revision: int) -> list[bytes]:
-        """Return which of a stretch of live keys were alive then, and who else was."""
-        ignored = set(moved)
+    def _corrected(self, page: list[bytes], changed: list[bytes], revision: int) -> list[bytes]:
+        """Return the keys alive at ``revision``: of ``page``, alive now, or ``changed`` since."""
+        ignored = set(changed)
         found = [key for key in page if key not in ignored]
-        found += [key for key in moved if self.at(key, revision) is not None]
+        found += [key for key in changed if self.at(key, revision) is not None]
         found.sort()
         return found
 
     def _walk(
         self, start: bytes, stop: bytes | None, revision: int, limit: int
     ) -> tuple[list[bytes], bytes | None]:
+        """Do as ``scan`` does where the log does not reach: look at every key."""
         histories = self._histories
         found: list[bytes] = []
         for number, key in enumerate(self.every_key(start, stop), 1):
@@ -218,7 +219,7 @@ class Index:
 
     def put(self, key: bytes, main: int, sub: int) -> tuple[int, int]:
         """
-        Note that ``key`` is put at ``(main, sub)``, the newest revision.
+        Note that ``key`` is put at ``(main, sub)``, the newest revision (etcd: key_index.go, put).
 
         Returns:
             The create revision and the version number of the new version.
@@ -239,20 +240,24 @@ class Index:
             history.extend((main, sub, main, 1))
             self._dead.remove(key)
         self._live.add(key)
-        self._moves.add(main, key, 1)
+        self._liveness.add(main, key, 1)
         return main, 1
 
     def delete(self, key: bytes, main: int, sub: int) -> None:
-        """Note that ``key``, which is alive, is deleted at ``(main, sub)``."""
+        """
+        Note that ``key``, which is alive, is deleted at ``(main, sub)``.
+
+        (etcd: key_index.go, tombstone)
+        """
         entries = self._histories[key] = expanded(self._histories[key])
         entries.extend((main, sub, 0, 0))
         self._live.remove(key)
         self._dead.add(key)
-        self._moves.add(main, key, -1)
+        self._liveness.add(main, key, -1)
 
     def made_durable(self, revision: int) -> None:
         """Note that plain reads run at ``revision`` from now on."""
-        self._moves.forget(revision)
+        self._liveness.forget(revision)
 
     # --------------------------------------------------------------- compaction
 
@@ -261,8 +266,8 @@ class Index:
         Forget up to ``most`` versions of ``key`` that no read from ``revision`` on can see.
 
         What stays: everything after ``revision``, and the newest entry at or before it
-        unless that is a tombstone older than ``revision`` itself (etcd keeps the
-        tombstone of the compacted revision for watchers that start there).
+        unless that is a tombstone older than ``revision`` itself (etcd: key_index.go,
+        compact; the tombstone of the compacted revision is for watchers that start there).
 
         Returns:
             The keys of the rows forgotten, oldest first: a store that stops half way
@@ -318,4 +323,4 @@ class Index:
         live = [key for key in self._histories if key not in gone] if gone else self._histories
         self._live = SortedList(live)
         self._dead = SortedList(dead)
-        self._moves = LivenessLog(revision)
+        self._liveness = LivenessLog(revision)

@@ -1,4 +1,4 @@
-"""What a key and a range_end select (etcd's range rules)."""
+"""What a key and a range_end select (etcd: server/etcdserver/txn/util.go, mkGteRange)."""
 
 from __future__ import annotations
 

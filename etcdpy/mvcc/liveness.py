@@ -1,9 +1,10 @@
 """
 The log of births and deaths: which keys have come and gone of late.
 
-The keys alive at revision r are the keys alive now, corrected by what moved after r. Reads
-run a little behind the newest revision, and pages of a long walk further behind, so that is
-asked all the time, also while one transaction of 100,000 deletions is on its way to the disk.
+The keys alive at revision r are the keys alive now, less those born after r, and those that
+died after it. Reads run a little behind the newest revision, and pages of a long walk further
+behind, so that is asked all the time, also while one transaction of 100,000 deletions is on its
+way to the disk.
 
 Entries gather in ``tail``; when there are enough they become a block, whose keys are sorted
 as well, so that those of a range are counted by bisection::
@@ -48,7 +49,7 @@ class _Block:
 
 class LivenessLog:
     """
-    What moved, newest last.
+    Births and deaths of keys, newest last.
 
     Attributes:
         newest: The revision of the last entry: a reader at it or above need not ask.
@@ -86,7 +87,13 @@ class LivenessLog:
         return total
 
     def keys(self, start: bytes, stop: bytes | None, revision: int, most: int) -> list[bytes]:
-        """Return the first ``most`` keys of [start, stop), in order, that moved after it."""
+        """
+        Return the keys of [start, stop) that were born or died after ``revision``.
+
+        Returns:
+            The first ``most`` of them, in order.
+
+        """
         runs = [_inside(block.born, start, stop) for block in self._blocks_after(revision)]
         runs += [_inside(block.died, start, stop) for block in self._blocks_after(revision)]
         runs = [run for run in runs if run]

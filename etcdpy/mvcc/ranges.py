@@ -1,8 +1,8 @@
 """
 Range: which key-value pairs a request selects, in which order, and how many.
 
-The order of steps is etcd's: fetch in key order, filter by revision, sort, cut. All of it
-is done in slices (see ``slices``).
+The order of steps is etcd's (server/etcdserver/txn/range.go, executeRange): fetch in key order,
+filter by revision, sort, cut. All of it is done in slices (see ``slices``).
 """
 
 from __future__ import annotations
@@ -76,8 +76,9 @@ def select(store: Store, request: RangeRequest, revision: int) -> Steps[RangeRes
 
 
 def _cut_while_fetching(request: RangeRequest) -> bool:
-    # etcd fetches limit + 1 keys only when nothing later can drop or move a key; that a
-    # target other than KEY with no order is sorted all the same, after the cut, is etcd's.
+    # etcd: range.go, rangeLimit. It fetches limit + 1 keys only when nothing later can drop or
+    # move a key; that a target other than KEY with no order is sorted all the same, after the
+    # cut, is etcd's (sortRangeResults).
     if _has_filters(request):
         return False
     if request.sort_order == RangeRequest.NONE:
@@ -141,6 +142,7 @@ def _versions(
 
 
 def _filtered(found: list[Found], request: RangeRequest) -> list[Found]:
+    # etcd: range.go, filterRangeResults
     min_mod, max_mod = request.min_mod_revision, request.max_mod_revision
     min_create, max_create = request.min_create_revision, request.max_create_revision
     return [
@@ -193,7 +195,8 @@ def _emptied(row: bytes) -> bytes:
 
 
 def _without_values(found: list[Found]) -> Steps[list[bytes]]:
-    # Answered from the index, as etcd does, which is why the lease is missing.
+    # Answered from the index, as etcd does (kvstore_txn.go, rangeKeys), which is why the lease
+    # is missing.
     rows: list[bytes] = []
     for number, chunk in enumerate(chunks(found)):
         if number:

@@ -59,6 +59,7 @@ class Headers:
 
     def at(self, revision: int) -> bytes:
         """Return the encoded field for a reply that names ``revision``."""
+        # Fast path (bench: range/100x1): most replies name the revision of the one before.
         known, encoded = self._latest
         if known == revision:
             return encoded
@@ -74,6 +75,7 @@ def revision_only(revision: int) -> bytes:
 
 def one_key_reply(header: bytes, row: bytes | None) -> bytes:
     """Encode the RangeResponse that tells of one key, or that it is missing."""
+    # Fast path (bench: range/100x1): one formatting, and the count of 1 is a constant.
     return header if row is None else b"%b%b%b\x20\x01" % (header, _KVS[len(row)], row)
 
 

@@ -1,4 +1,4 @@
-"""Start-up: the store's memory, rebuilt from its rows."""
+"""Start-up: the store's memory, rebuilt from its rows (etcd: kvstore.go, restore)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def restore(store: Store, source: RowSource) -> int:
     Fill an empty store.
 
     The current revision is the highest of the last row's and of the compactions begun
-    and finished (etcd: mvcc restore), so that it never falls even when the newest rows
+    and finished, so that it never falls even when the newest rows
     were tombstones that a compaction took away.
 
     Returns:

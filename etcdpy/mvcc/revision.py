@@ -3,7 +3,8 @@ Revisions and their row keys.
 
 Every change of the store has a revision ``(main, sub)``: ``main`` grows by one with each
 write transaction, ``sub`` counts the changes inside it from 0. The row of a change is
-stored under its revision, as etcd stores it, so rows sort in the order they happened:
+stored under its revision, as etcd stores it (server/storage/mvcc/revision.go), so rows sort in
+the order they happened:
 
     0        8   9        17  18
     +--------+---+--------+---+

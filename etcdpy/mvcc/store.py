@@ -33,7 +33,7 @@ from etcdpy.storage.commit_log import CommitLog
 CONSISTENT_INDEX = b"consistent_index"
 
 #: Entries of etcd's raft log after the first start: the member, the term, the member's
-#: attributes, and the version of the cluster.
+#: attributes, and the version of the cluster (etcd: server/etcdserver/bootstrap.go and server.go).
 FIRST_ENTRIES = 4
 #: Entries that a start adds to what is there: the term and the member's attributes. (A store
 #: restored from a snapshot begins with the member.)
@@ -49,7 +49,8 @@ class Store:
         self.log = log
         self.index = Index()
         self.attachments = Attachments()
-        #: The newest revision, which the next write builds on; 1 in an empty store.
+        #: The newest revision, which the next write builds on; 1 in an empty store (etcd:
+        #: kvstore.go, NewStore).
         self.revision = 1
         #: The newest revision that a crash cannot take back.
         self.durable_revision = 1
@@ -78,6 +79,7 @@ class Store:
             CompactedError: If ``asked`` is below the compact revision.
 
         """
+        # etcd: kvstore_txn.go, rangeKeys
         if asked <= 0:
             return newest
         if asked > newest:
@@ -145,7 +147,7 @@ class Store:
 
 class WriteTxn:
     """
-    One write transaction: every change in it shares one main revision.
+    One write transaction: every change in it shares one main revision (etcd: storeTxnWrite).
 
     Reads inside it use ``revision``: before the first change that shows the state the
     transaction found, afterwards its own changes too.
@@ -169,7 +171,7 @@ class WriteTxn:
         return self.revision if self.sub else self.revision - 1
 
     def put(self, key: bytes, value: bytes, lease: int) -> None:
-        """Write one key."""
+        """Write one key (etcd: kvstore_txn.go, put)."""
         main, sub = self.revision, self.sub
         create, version = self._index.put(key, main, sub)
         row = KeyValue(
@@ -190,7 +192,11 @@ class WriteTxn:
             attachments.attach(key, lease)
 
     def delete_all(self, keys: list[bytes]) -> Steps[None]:
-        """Delete keys, all of them alive, in the order given; the list is emptied."""
+        """
+        Delete keys, all of them alive, in the order given; the list is emptied.
+
+        (etcd: kvstore_txn.go, delete)
+        """
         last = len(keys) <= SLICE
         for chunk in chunks(keys):
             self._delete(chunk)
@@ -218,6 +224,7 @@ class WriteTxn:
         """
         store = self._store
         store.applied_index += 1
+        # etcd: kvstore_txn.go, End: only what changes something takes a revision.
         # Fast path (bench: put/100x1): a number, where a future would have to be looked for.
         if self.sub:
             store.revision = self.revision

@@ -19,7 +19,7 @@ from etcdpy.mvcc import compaction
 from etcdpy.mvcc.hashing import Hasher, KeyHash
 from etcdpy.mvcc.store import Store
 
-#: Rows dropped in one batch (etcd: config.go, DefaultCompactionBatchLimit).
+#: Rows dropped in one batch (etcd: kvstore.go, defaultCompactBatchLimit).
 ROWS_PER_BATCH = 1000
 #: What a batch may be set to hold: small beside the journal, whatever somebody asks for.
 MOST_ROWS_PER_BATCH = 10_000
@@ -89,7 +89,7 @@ class Compactor:
 
         """
         # A hash over what a compaction still at work leaves would be of no use.
-        # (etcd: kvstore.go, compactLockfree: isPrevCompactionCompleted)
+        # (etcd: kvstore.go, compact: prevCompactionCompleted)
         previous = None if self._running else self._store.compact_revision
         decided = compaction.begin(self._store, revision)
         return decided, self._start(revision, previous)

@@ -12,7 +12,7 @@ from etcdpy.gostd.sizes import human_size
 from etcdpy.node.caller import Caller
 from etcdpy.node.parts import Part, Parts
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.storage.pin import TooManyPinsError
+from etcdpy.storage.errors import TooManyPinsError
 from etcdpy.version import ETCD_VERSION
 
 __all__ = ["Maintenance"]

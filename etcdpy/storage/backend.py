@@ -21,11 +21,11 @@ from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.datadir import DataDir
 from etcdpy.storage.defrag_copy import Copy
 from etcdpy.storage.environment import LARGEST_MAP, Environment
-from etcdpy.storage.errors import DataDirError, RowMissingError, StorageError
+from etcdpy.storage.errors import DataDirError, MapFullError, RowMissingError, StorageError
 from etcdpy.storage.journal import SEGMENT_BYTES, Journal
 from etcdpy.storage.pin import Pin
 from etcdpy.storage.record import Record, decode
-from etcdpy.storage.transaction import MapFullError, WriteSet, WriteTransaction
+from etcdpy.storage.transaction import WriteSet, WriteTransaction
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ class Backend:
             RowMissingError: If one of them is not there.
 
         """
-        # Measured: half the time of one getmulti, which makes a pair of each.
+        # Fast path (bench: large/10x1): half the time of one getmulti, which makes pairs.
         get = self._read.get
         found = [get(row_key) for row_key in row_keys]
         if None in found:
@@ -214,13 +214,13 @@ class Backend:
         self._size = self._in_use = 0
 
     def size(self) -> int:
-        """Return the bytes of the file in use at its high-water mark (etcd: dbSize)."""
+        """Return the bytes of the file in use at its high-water mark (etcd: backend.go, Size)."""
         if not self._size:  # asked before each write, and changed by checkpoints only
             self._size = self._pages() * self._environment.lmdb.stat()["psize"]
         return self._size
 
     def size_in_use(self) -> int:
-        """Return ``size()`` without the pages that wait for reuse (etcd: dbSizeInUse)."""
+        """Return ``size()`` without the pages that wait for reuse (etcd: backend.go, SizeInUse)."""
         if not self._in_use:
             self._in_use = self._count_in_use()
         return self._in_use

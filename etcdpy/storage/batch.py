@@ -25,7 +25,7 @@ class Durable(asyncio.Future[None]):
     """
 
     def cancel(self, msg: object = None) -> bool:
-        """Refuse."""
+        """Do not cancel it, as others wait too; return False."""
         return False
 
 

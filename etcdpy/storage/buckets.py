@@ -2,7 +2,21 @@
 The buckets of etcd's backend, one LMDB sub-database each.
 
 Names and content are etcd's own (etcd: server/storage/schema/bucket.go), so a
-snapshot file is a straight copy in either direction.
+snapshot file is a straight copy in either direction::
+
+    bucket           key                                  value
+    key              revision, see ``mvcc.revision``      KeyValue
+    meta             consistent_index, term, ...          u64, revision, text: each its own
+    lease            u64 lease ID                         leasepb.Lease
+    alarm            AlarmMember                          nothing
+    cluster          clusterVersion, downgrade            text, JSON
+    members          member ID in hexadecimal             JSON
+    members_removed  member ID in hexadecimal             "removed"
+    auth             authEnabled, authRevision            a byte, u64
+    authUsers        name                                 authpb.User
+    authRoles        name                                 authpb.Role
+
+All integers are big-endian.
 """
 
 from __future__ import annotations
@@ -11,7 +25,11 @@ import enum
 
 
 class Bucket(enum.Enum):
-    """A named table of the backend; the value is its name on disk."""
+    """
+    A named table of the backend; the value is its name on disk.
+
+    What is added here gets a number for the journal in ``storage.record``.
+    """
 
     KEY = "key"
     META = "meta"

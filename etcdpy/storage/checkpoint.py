@@ -20,8 +20,7 @@ from etcdpy.clock import Clock
 from etcdpy.cooperative import Steps, run
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.batch import Batch
-from etcdpy.storage.errors import DiskFullError, StorageError
-from etcdpy.storage.transaction import MapFullError
+from etcdpy.storage.errors import DiskFullError, MapFullError, StorageError
 
 #: Begin when this much waits: large enough that rows arrive in whole pages, small
 #: beside the journal, so that it never is full before a checkpoint ends.

@@ -176,7 +176,7 @@ class GroupCommit(NewestView):
 
     def size(self) -> int:
         """
-        Return the bytes of the database, with what is on its way to it (etcd: dbSize).
+        Return the bytes of the database, with what is on its way to it (etcd: backend.go, Size).
 
         What is on its way goes into pages that wait for reuse first.
         """
@@ -254,6 +254,8 @@ class GroupCommit(NewestView):
 
     def _write_at_once(self, payload: Payload) -> bool:
         """Write the batch just handed over on this thread, if that is the quicker way."""
+        # Fast path (bench: put/1x1): waking the committer and being woken take longer than a
+        # quick disk.
         if (
             len(self._waiting) > 1
             or len(payload.data) > AT_ONCE_BYTES

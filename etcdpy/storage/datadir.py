@@ -20,7 +20,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from etcdpy.storage.errors import DataDirError, DataDirLocked, StorageError
+from etcdpy.storage.errors import DataDirError, DataDirLocked, NotDurableError
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,6 @@ DATABASE = "data.mdb"
 _READERS = "lock.mdb"
 _FILES = 2
 _COPY_PREFIX = "defrag-"
-
-
-class NotDurableError(StorageError):
-    """Something is done that the disk may not know of yet: nothing may be built on it."""
 
 
 class DataDir:

@@ -36,10 +36,9 @@ from etcdpy.gostd.durations import go_duration
 from etcdpy.gostd.sizes import human_size
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.commit import GroupCommit
-from etcdpy.storage.datadir import NotDurableError
 from etcdpy.storage.defrag_copy import ROOM_LEFT
 from etcdpy.storage.defrag_process import CopyProcess
-from etcdpy.storage.errors import DiskFullError, StorageError
+from etcdpy.storage.errors import DiskFullError, NotDurableError, StorageError
 
 logger = logging.getLogger(__name__)
 

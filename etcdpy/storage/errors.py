@@ -1,4 +1,4 @@
-"""What can go wrong under the store, told apart by whose fault it is."""
+"""What can go wrong under the store: one class for each thing that is dealt with differently."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ class StorageError(StoppedError):
 
 class DiskFullError(StorageError):
     """There is no room on the disk; trying again may find some."""
+
+
+class MapFullError(StorageError):
+    """LMDB's map is too small: it has to be enlarged, and all of the transaction done again."""
+
+
+class NotDurableError(StorageError):
+    """Something is done that the disk may not know of yet: nothing may be built on it."""
+
+
+class TooManyPinsError(StorageError):
+    """The database has no more readers to give; closing a pin frees one."""
 
 
 class DataDirError(StorageError):

@@ -7,11 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import lmdb
 
 from etcdpy.storage.buckets import Bucket
-from etcdpy.storage.errors import StorageError
-
-
-class TooManyPinsError(StorageError):
-    """The database has no more readers to give; closing a pin frees one."""
+from etcdpy.storage.errors import StorageError, TooManyPinsError
 
 
 class Pin:

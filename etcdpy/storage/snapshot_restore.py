@@ -42,7 +42,7 @@ Progress = Callable[[int], None]
 
 
 class _Load(NamedTuple):
-    """WriteSet to commit at once."""
+    """What is committed at once: a ``WriteSet``."""
 
     rows: dict[bytes, bytes]
     puts: dict[tuple[Bucket, bytes], bytes | None]

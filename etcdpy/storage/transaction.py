@@ -20,7 +20,7 @@ import lmdb
 
 from etcdpy.cooperative import Steps
 from etcdpy.storage.buckets import Bucket
-from etcdpy.storage.errors import DiskFullError, StorageError
+from etcdpy.storage.errors import DiskFullError, MapFullError, StorageError
 
 #: LMDB's limit (MDB_MAXKEYSIZE as py-lmdb builds it).
 LARGEST_KEY = 511
@@ -42,10 +42,6 @@ class WriteSet(Protocol):
 
     @property
     def drops(self) -> list[bytes]: ...
-
-
-class MapFullError(StorageError):
-    """The map is too small: enlarge it and do it all again."""
 
 
 class WriteTransaction:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from etcdpy.storage import Backend, Bucket, StorageError
-from etcdpy.storage.pin import TooManyPinsError
+from etcdpy.storage.errors import TooManyPinsError
 from tests.unit.storage.material import batch_of, row_key
 
 
