@@ -20,7 +20,7 @@ from etcdpy.node.internal import Head
 from etcdpy.node.kv import Answer
 from etcdpy.node.watches import WatchSession
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.watch import Writer
+from etcdpy.watch import ResponseWriter
 from etcdpy.watch.local import LocalWatch
 
 __all__ = ["LocalApi", "NodeApi"]
@@ -54,7 +54,7 @@ class NodeApi(Protocol):
 
     # Watches: node/watches.py.
 
-    def watch(self, writer: Writer, caller: Caller) -> WatchSession:
+    def watch(self, writer: ResponseWriter, caller: Caller) -> WatchSession:
         """Begin to serve a client that watches."""
 
     # Leases: node/leases.py.

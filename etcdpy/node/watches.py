@@ -11,7 +11,7 @@ from etcdpy.mvcc.keyrange import bounds
 from etcdpy.node.caller import Caller
 from etcdpy.node.parts import Part, Settings
 from etcdpy.pb.rpc_pb2 import WatchCreateRequest
-from etcdpy.watch import Hub, Watcher, WatchStream, Writer
+from etcdpy.watch import Hub, ResponseWriter, Watcher, WatchStream
 
 __all__ = ["WatchSession", "Watches"]
 
@@ -23,7 +23,7 @@ PROGRESS_JITTER = 0.1
 class Watches(Part):
     """The methods of a node that are about watching."""
 
-    def watch(self, writer: Writer, caller: Caller) -> WatchSession:
+    def watch(self, writer: ResponseWriter, caller: Caller) -> WatchSession:
         """
         Begin to serve a client that watches; whoever has the session closes it.
 
@@ -56,7 +56,7 @@ class WatchSession:
         "stream",
     )
 
-    def __init__(self, hub: Hub, settings: Settings, clock: Clock, writer: Writer) -> None:
+    def __init__(self, hub: Hub, settings: Settings, clock: Clock, writer: ResponseWriter) -> None:
         self._clock = clock
         self._hub = hub
         self.stream = WatchStream(hub, settings.max_message_bytes, writer, self._start_writing)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from etcdpy.watch.hub import Hub
-from etcdpy.watch.output import Writer
+from etcdpy.watch.output import ResponseWriter
 from etcdpy.watch.stream import WatchStream
 from etcdpy.watch.watcher import Watcher
 
-__all__ = ["Hub", "WatchStream", "Watcher", "Writer"]
+__all__ = ["Hub", "ResponseWriter", "WatchStream", "Watcher"]

@@ -23,7 +23,7 @@ RESPONSE_OVERHEAD = 150
 LARGE = 64 << 10
 
 
-class Writer(Protocol):
+class ResponseWriter(Protocol):
     """The transport's side of a stream."""
 
     def try_write(self, start: bytes, body: bytes) -> bool:
@@ -73,7 +73,7 @@ class Output:
 
     def __init__(
         self,
-        writer: Writer,
+        writer: ResponseWriter,
         backlog: Backlog,
         wake: Callable[[], None],
         on_room: Callable[[], None],

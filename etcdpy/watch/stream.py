@@ -7,7 +7,7 @@ from collections.abc import Callable
 from etcdpy.pb.wire import delimited, number
 from etcdpy.watch.body import Body
 from etcdpy.watch.hub import Hub
-from etcdpy.watch.output import Output, Writer
+from etcdpy.watch.output import Output, ResponseWriter
 from etcdpy.watch.watcher import Watcher, WatcherState
 
 #: The watch id of a response that is about no watcher, or about all of them.
@@ -35,7 +35,7 @@ class WatchStream:
     """
 
     def __init__(
-        self, hub: Hub, fragment_bytes: int, writer: Writer, wake: Callable[[], None]
+        self, hub: Hub, fragment_bytes: int, writer: ResponseWriter, wake: Callable[[], None]
     ) -> None:
         self._hub = hub
         self._fragment_bytes = fragment_bytes
