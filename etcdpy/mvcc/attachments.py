@@ -4,21 +4,29 @@ from __future__ import annotations
 
 
 class Attachments:
-    """The relation between keys and leases; a key has at most one lease."""
+    """
+    The relation between keys and leases; a key has at most one lease.
 
-    __slots__ = ("_keys", "_leases")
+    (etcd: server/lease/lessor.go, itemMap and itemSet)
+
+    Attributes:
+        leases: The lease of each key that has one; read only.
+
+    """
+
+    __slots__ = ("_keys", "leases")
 
     def __init__(self) -> None:
-        self._leases: dict[bytes, int] = {}
+        self.leases: dict[bytes, int] = {}
         self._keys: dict[int, set[bytes]] = {}
 
     def __bool__(self) -> bool:
         """Tell whether any key has a lease."""
-        return bool(self._leases)
+        return bool(self.leases)
 
     def lease_of(self, key: bytes) -> int:
         """Return the lease ``key`` hangs on, 0 for none."""
-        return self._leases.get(key, 0)
+        return self.leases.get(key, 0)
 
     def keys_of(self, lease: int) -> set[bytes]:
         """Return the keys that hang on ``lease``."""
@@ -26,7 +34,7 @@ class Attachments:
 
     def attach(self, key: bytes, lease: int) -> None:
         """Hang ``key`` on ``lease`` and on no other; lease 0 only takes it off."""
-        old = self._leases.get(key, 0)
+        old = self.leases.get(key, 0)
         if old == lease:
             return
         if old:
@@ -35,10 +43,10 @@ class Attachments:
             if not keys:
                 del self._keys[old]
         if lease:
-            self._leases[key] = lease
+            self.leases[key] = lease
             self._keys.setdefault(lease, set()).add(key)
         else:
-            del self._leases[key]
+            del self.leases[key]
 
     def detach(self, key: bytes) -> None:
         """Take ``key`` off whatever lease it hangs on."""
