@@ -20,10 +20,6 @@ class Attachments:
         self.leases: dict[bytes, int] = {}
         self._keys: dict[int, set[bytes]] = {}
 
-    def __bool__(self) -> bool:
-        """Tell whether any key has a lease."""
-        return bool(self.leases)
-
     def lease_of(self, key: bytes) -> int:
         """Return the lease ``key`` hangs on, 0 for none."""
         return self.leases.get(key, 0)

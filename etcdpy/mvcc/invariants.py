@@ -28,10 +28,10 @@ MOST_ROWS = 1000
 
 class Invariants:
     """
-    The switch.
+    Says whether invariants are checked; there is one, and tests may turn it.
 
     Attributes:
-        are_checked: Whether it is on.
+        are_checked: Whether they are.
 
     """
 

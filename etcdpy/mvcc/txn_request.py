@@ -70,7 +70,7 @@ class Txn:
 
     @classmethod
     def built(cls, compare: list[Compare], success: list[Op], failure: list[Op]) -> Txn:
-        """Return a transaction of parts, as who asks for one inside the server has them."""
+        """Return a transaction made of its parts, as the server's own callers have them."""
         txn = cls(0, compare, success, failure)
         txn.size = encoded_size(txn)
         return txn

@@ -295,7 +295,7 @@ class Backend:
         self._retired[-1].retire()
 
     def forget_dead_readers(self) -> None:
-        """Let go of what a process that was killed was reading."""
+        """Free the reader of a process that was killed."""
         self._environment.lmdb.reader_check()
 
     def enlarge(self) -> None:

@@ -148,7 +148,7 @@ def _make_private(path: Path) -> None:
 
 
 def _refuse_etcd(path: Path) -> None:
-    """etcd's own files mean another server's data: starting empty beside them would mislead."""
+    """Raise if etcd's own files are there: starting empty beside them would mislead."""
     for name in ("member/snap/db", "member/wal"):
         if (path / name).exists():
             raise DataDirError(

@@ -56,7 +56,7 @@ _T = TypeVar("_T")
 
 class Defragmenter:
     """
-    Defragments when told to. Loop thread only.
+    Moves the database into a new file, one time after the other. Loop thread only.
 
     Args:
         commits: What writes to the database.
@@ -83,7 +83,7 @@ class Defragmenter:
 
     async def defragment(self) -> None:
         """
-        Move the database into a new file; who asks while that is going on waits for a turn.
+        Move the database into a new file; a call made meanwhile does so again afterwards.
 
         What has begun goes on when its caller is cancelled (etcd: so does ``Defragment``).
 

@@ -59,7 +59,7 @@ _Change = tuple[lmdb._Database, bytes | memoryview, bytes | memoryview | None]
 
 class Copy:
     """
-    A growing copy.
+    A copy of the database, which each ``catch_up`` makes what the database is by then.
 
     Args:
         source: The database. Others may write to it meanwhile.

@@ -58,7 +58,7 @@ class Pin:
             raise StorageError(f"the view of the database is gone: {error}") from error
 
     def close(self) -> None:
-        """Let go of it. Safe to call twice."""
+        """End the view, so that its space may be used again. Safe to call twice."""
         if not self._is_closed:
             self._is_closed = True
             self._txn.abort()

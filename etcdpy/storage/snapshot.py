@@ -55,7 +55,7 @@ class Snapshot:
         yield checksum.digest()
 
     def close(self) -> None:
-        """Let go of the moment. Safe to call twice."""
+        """Close the commit that the file shows. Safe to call twice."""
         self._pin.close()
 
 

@@ -46,7 +46,7 @@ class WriteSet(Protocol):
 
 class WriteTransaction:
     """
-    All or nothing, durable once ``commit`` returned.
+    One write transaction: all of it or nothing, durable once ``commit`` returned.
 
     Begin, ``commit`` and ``abort`` on one thread; ``fill`` on any, one at a time.
     """

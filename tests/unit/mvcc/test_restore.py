@@ -54,7 +54,7 @@ async def test_newest_row_of_a_key_says_which_lease_it_hangs_on() -> None:
         delete(before, b"b")
         await settle(log)
         store, _ = restored(log.disk)
-        assert not store.attachments
+        assert not store.attachments.leases
 
 
 async def test_version_whose_first_put_was_compacted_keeps_its_numbers() -> None:
