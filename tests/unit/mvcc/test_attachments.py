@@ -7,7 +7,7 @@ from etcdpy.mvcc.attachments import Attachments
 
 def test_nothing_is_attached_at_first() -> None:
     attachments = Attachments()
-    assert not attachments
+    assert not attachments.leases
     assert attachments.lease_of(b"a") == 0
     assert attachments.keys_of(7) == set()
 
@@ -27,7 +27,7 @@ def test_lease_without_keys_is_forgotten() -> None:
     attachments.attach(b"a", 7)
     attachments.detach(b"a")
     attachments.detach(b"a")
-    assert not attachments
+    assert not attachments.leases
     assert attachments.keys_of(7) == set()
 
 
