@@ -1,6 +1,7 @@
 """A connection in this process: no socket, and no clock but the test's."""
 
 from etcdpy.clock import Clock, SystemClock
+from etcdpy.transport.grpc.books import check_books
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
@@ -75,7 +76,9 @@ def connect() -> Connection:
 
 
 def written(connection: Connection) -> bytes:
-    """Return what the connection has to say, as its driver would write it."""
+    """Return what the connection has to say, as its driver would write it; check its books."""
+    if not connection.is_finished:
+        check_books(connection)
     said = []
     while connection.sender.out:
         said.append(connection.sender.take())

@@ -306,11 +306,6 @@ class Call:
         incoming.window.take(size)
         self._consumed(incoming, size)
 
-    def wake(self) -> None:
-        """Let a handler that reads look again."""
-        if self.incoming is not None:
-            self.incoming.wake()
-
     @property
     def buffered(self) -> int:
         """The bytes of the request that wait to be read."""

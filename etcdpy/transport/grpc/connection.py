@@ -14,6 +14,7 @@ from struct import Struct
 from typing import Final, Protocol
 
 from etcdpy.clock import Clock
+from etcdpy.transport.grpc import books
 from etcdpy.transport.grpc.call import Arrived, Call
 from etcdpy.transport.grpc.call_handler import CallHandler
 from etcdpy.transport.grpc.context import Context
@@ -220,6 +221,8 @@ class Connection:
             self._end(frames.INTERNAL_ERROR)
         finally:
             self._is_receiving = False
+        if books.are_checked and not self._is_over:
+            books.check_books(self)
 
     def tick(self, now: float) -> None:
         """Look at the clock, about once a second."""
@@ -235,6 +238,8 @@ class Connection:
             self._drain()
         self.sender.reset_stalled(now)
         self._start_complete()
+        if books.are_checked and not self._is_over:
+            books.check_books(self)
 
     def resume(self) -> None:
         """Note that the transport takes output again, after ``sender.pause()``."""
@@ -736,8 +741,8 @@ class Connection:
             assert call.head.route is not None
             if call.head.route.one_reply_per_request:
                 self.call_handler.answer_arrived(call)
-            else:
-                call.wake()
+            elif call.incoming is not None:
+                call.incoming.wake()
         elif arrived is _REQUEST:
             self.complete.append(call)
 

@@ -100,11 +100,10 @@ class Context(Call):
             ProtocolStatus: As :meth:`.Call.next_message` has it.
 
         """
-        try:
-            return self.next_message()
-        finally:
-            if self.incoming is not None and self.incoming.granted:
-                self.channel.sender.grant(self.stream_id, self.take_grant())
+        message = self.next_message()
+        if self.incoming is not None and self.incoming.granted:
+            self.channel.sender.grant(self.stream_id, self.take_grant())
+        return message
 
     def deserialize(self, message: bytes) -> Any:
         """

@@ -10,10 +10,17 @@ import pytest
 import pytest_asyncio
 
 from etcdpy.transport import ReferenceServer, Server, ServerOptions
+from etcdpy.transport.grpc import books
 
 from .service import Service
 
 OPTIONS = ServerOptions(max_receive_message=5 << 20)
+
+
+@pytest.fixture(autouse=True)
+def checked_books(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have connections check their books after each input."""
+    monkeypatch.setattr(books, "are_checked", True)
 
 
 @pytest_asyncio.fixture

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from etcdpy.transport import StatusError, one_reply_per_request
+from etcdpy.transport.grpc import books
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.http2 import frames
@@ -411,7 +412,8 @@ def python_calls(action: Callable[[], None]) -> list[str]:
     return called
 
 
-async def test_answering_at_once_takes_few_calls() -> None:
+async def test_answering_at_once_takes_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(books, "are_checked", False)
     peer = serving(echo, call_type=Context)
     stream = peer.open()
     peer.data(stream, message(b"the first opens the stream"))
