@@ -105,9 +105,7 @@ async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -
     reuse_port = config.socket_reuse_port
     with bind_all(config.listen_client_urls, reuse_port=reuse_port) as listeners:
         startup_log.log_settings(config, initialized)
-        slow = SlowRequests(
-            config.warning_apply_duration, config.slow_request_seconds, clock
-        )
+        slow = SlowRequests(config.warning_apply_duration, config.slow_request_seconds, clock)
         transport = make_transport(config, clock, slow)
         async with _bootstrap(config, initialized, clock, transport, slow) as served:
             startup_log.log_member(config, served.node, initialized)

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from functools import partial
 
 from etcdpy.clock import Clock
 from etcdpy.config import Config
 from etcdpy.errors import StoppedError
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.listeners import ListenError
+from etcdpy.services.caller import GrpcCaller, ReferenceCaller
 from etcdpy.services.codes import CODES, status_of
-from etcdpy.transport import ReferenceServer, Server, ServerOptions
+from etcdpy.transport import EndedCall, Observer, ReferenceServer, Server, ServerOptions
 
 __all__ = ["Transport", "accept", "make_transport", "options_of"]
 
@@ -35,13 +37,22 @@ def make_transport(config: Config, clock: Clock, slow: SlowRequests) -> Transpor
 
     Args:
         clock: What time it is to connections and calls.
-        slow: Is told of slow calls.
+        slow: Judges how long calls took.
 
     """
-    options = options_of(config)
+    options, observer = options_of(config), Observer()
+    observer.listen(partial(_judge, slow), slower_than=slow.slower_than)
     if config.transport == "native":
-        return Server(options, slow=slow.calls(), translate=status_of)
-    return ReferenceServer(options, translate=status_of)
+        return Server(
+            options, observer=observer, translate=status_of, clock=clock, call_type=GrpcCaller
+        )
+    return ReferenceServer(
+        options, observer=observer, translate=status_of, clock=clock, call_type=ReferenceCaller
+    )
+
+
+def _judge(slow: SlowRequests, call: EndedCall) -> None:
+    slow.ended(call.path, call.peer, call.request, call.response, call.seconds)
 
 
 def options_of(config: Config) -> ServerOptions:

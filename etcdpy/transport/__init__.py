@@ -15,7 +15,7 @@ from etcdpy.transport.aio.grpcio import ReferenceServer
 from etcdpy.transport.aio.server import Server
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import join_messages
-from etcdpy.transport.grpc.observer import EndedCall, Listener, Observer, SlowCalls
+from etcdpy.transport.grpc.observer import EndedCall, Listener, Observer
 from etcdpy.transport.grpc.routes import inline, is_inline, one_reply_per_request
 from etcdpy.transport.grpc.status import Metadata, StatusError
 from etcdpy.transport.http import HttpHandler, HttpRequest, HttpResponse
@@ -33,7 +33,6 @@ __all__ = [
     "ReferenceServer",
     "Server",
     "ServerOptions",
-    "SlowCalls",
     "StatusError",
     "inline",
     "is_inline",

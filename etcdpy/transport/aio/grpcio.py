@@ -51,9 +51,12 @@ class ReferenceServer:
         observer: Observer | None = None,
         translate: Translate = untranslated,
         clock: Clock | None = None,
+        call_type: Callable[[Any], Any] | None = None,
     ) -> None:
         self.options = options or ServerOptions()
-        self._adapter = Adapter(observer or Observer(), translate, clock or SystemClock())
+        self._adapter = Adapter(
+            observer or Observer(), translate, clock or SystemClock(), call_type
+        )
         self._generic: list[grpc.GenericRpcHandler] = []
         self._methods: list[tuple[str, Mapping[str, grpc.RpcMethodHandler[Any, Any]]]] = []
         self._servers: list[Any] = []
@@ -163,13 +166,23 @@ class Adapter:
     """
     Makes handlers for grpcio's server that do what ours does with the same.
 
+    Args:
+        call_type: Makes of grpcio's context what handlers are given; None: the same.
+
     Attributes:
         observer: Is told of unary calls.
 
     """
 
-    def __init__(self, observer: Observer, translate: Translate, clock: Clock) -> None:
+    def __init__(
+        self,
+        observer: Observer,
+        translate: Translate,
+        clock: Clock,
+        call_type: Callable[[Any], Any] | None = None,
+    ) -> None:
         self.observer = observer
+        self._call_of = call_type or _itself
         self._translate = translate
         self._monotonic = clock.monotonic
 
@@ -193,6 +206,7 @@ class Adapter:
         monotonic, observer = self._monotonic, self.observer
 
         async def unary(request: Any, context: Any) -> Any:
+            context = self._call_of(context)
             began = monotonic()
             response, code = None, None
             try:
@@ -217,6 +231,7 @@ class Adapter:
             return None
 
         async def single(requests: Any, context: Any) -> Any:
+            context = self._call_of(context)
             try:
                 return await outcome(behavior(requests, context))
             except Exception as error:  # noqa: BLE001 (a handler may raise anything)
@@ -230,6 +245,7 @@ class Adapter:
         answer = partial(_answer_each, behavior) if is_one_reply_per_request(behavior) else behavior
 
         async def stream(request: Any, context: Any) -> None:
+            context = self._call_of(context)
             try:
                 result = answer(request, context)
                 if hasattr(result, "__aiter__"):
@@ -261,6 +277,10 @@ class Adapter:
         details = context.details() or str(error) or "Method not implemented!"
         text = details.decode() if isinstance(details, bytes) else details
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
+
+
+def _itself(context: Any) -> Any:
+    return context
 
 
 async def _answer_each(answer: Behavior, requests: AsyncIterable[Any], context: Any) -> None:

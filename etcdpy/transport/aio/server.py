@@ -18,7 +18,7 @@ from etcdpy.transport.aio.protocol import Http2Protocol
 from etcdpy.transport.aio.sniffer import NotFoundOverHttp1, ProtocolFactory, Sniffer
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.dispatcher import Dispatcher, dispatcher_type
-from etcdpy.transport.grpc.observer import Observer, SlowCalls
+from etcdpy.transport.grpc.observer import Observer
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.grpc.status import Translate, untranslated
@@ -53,7 +53,6 @@ class Server:
         *,
         http: HttpHandler = not_found,
         http1: ProtocolFactory | None = None,
-        slow: SlowCalls | None = None,
         observer: Observer | None = None,
         translate: Translate = untranslated,
         clock: Clock | None = None,
@@ -80,7 +79,7 @@ class Server:
         self.head_cache = RequestHeadCache(self._routes)
         self._http = http
         self._http1 = http1 or partial(NotFoundOverHttp1, self.clock)
-        self._observer = observer or (slow.observer() if slow is not None else Observer())
+        self._observer = observer or Observer()
         self._translate = translate
         self._call_type = call_type
         self._sniffers: set[Sniffer] = set()

@@ -20,7 +20,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 _logger: Final = logging.getLogger(__name__)
@@ -97,33 +96,3 @@ class Observer:
                     listener(call)
                 except Exception:
                     _logger.exception("listener %r failed on a call of %s", listener, call.path)
-
-
-class SlowCalls:
-    """
-    What servers took before there were observers: one listener, told of slow calls.
-
-    Args:
-        limit: Seconds from the arrival of a request to the end of its handler.
-        tell: Called with the call, its request, the response (None if it failed) and the
-            seconds.
-
-    """
-
-    def __init__(
-        self,
-        limit: float = math.inf,
-        tell: Callable[[Any, Any, Any, float], None] = lambda *_: None,
-    ) -> None:
-        self.limit = limit
-        self._tell = tell
-
-    def observer(self) -> Observer:
-        """Return an observer with this listener."""
-        observer = Observer()
-        observer.listen(self._ended, slower_than=self.limit)
-        return observer
-
-    def _ended(self, ended: EndedCall) -> None:
-        call = SimpleNamespace(head=SimpleNamespace(path=ended.path), peer=lambda: ended.peer)
-        self._tell(call, ended.request, ended.response, ended.seconds)
