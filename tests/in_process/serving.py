@@ -1,0 +1,54 @@
+"""A server on the test's loop, with a clock of the test's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from etcdpy.clock import Clock, SystemClock
+from etcdpy.config import Config
+from etcdpy.node.node import Node
+from etcdpy.node.slow_requests import SlowRequests
+from etcdpy.server.assembly import open_served
+from etcdpy.server.transports import make_transport
+from etcdpy.transport import Server
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """
+    A server that is up.
+
+    Attributes:
+        node: What it serves.
+        address: Where, as clients are told.
+
+    """
+
+    node: Node
+    address: str
+
+
+@asynccontextmanager
+async def served(data_dir: Path, clock: Clock) -> AsyncIterator[InProcess]:
+    """
+    Serve an empty node on a free port.
+
+    Args:
+        clock: What time it is to the node. Connections and calls go by the machine's, as their
+            other ends do.
+
+    """
+    config = Config(data_dir=str(data_dir), unsafe_no_fsync=True)
+    slow = SlowRequests()
+    transport = make_transport(config, SystemClock(), slow)
+    assert isinstance(transport, Server)
+    async with open_served(config, clock, transport, slow) as opened:
+        port = await transport.listen_tcp("127.0.0.1", 0)
+        try:
+            yield InProcess(opened.node, f"127.0.0.1:{port}")
+        finally:
+            opened.queues.abandon()
+            await transport.stop(0)
