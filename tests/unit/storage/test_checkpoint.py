@@ -41,8 +41,11 @@ async def opened(backend: Backend) -> GroupCommit:
 async def test_a_little_waits_in_the_journal(backend: Backend) -> None:
     log = await opened(backend)
     await soon(put(log, 2))
-    await asyncio.sleep(0.02)
+    for _ in range(20):
+        await asyncio.sleep(0)
     assert backend.row(row_key(2)) is None
+    await soon(log.checkpoint())
+    assert backend.row(row_key(2)) is not None, "it is there as soon as it is asked for"
     await soon(log.close())
 
 
@@ -148,7 +151,8 @@ async def test_journal_space_is_given_back_only_after_the_commit(
     written = []
     for revision in range(2, 100):
         written.append(put(log, revision, b"x" * 1000))
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+        await until(lambda: written[-1].done() or held.is_set())
     await until(held.is_set)
     acknowledged = durable_revisions[-1]
     monkeypatch.setattr(WriteTransaction, "commit", real)

@@ -19,6 +19,7 @@ from tests.unit.storage.material import (
     revisions_in,
     row_key,
     soon,
+    until,
 )
 
 
@@ -28,10 +29,12 @@ class Gate:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._open = threading.Event()
         self._open.set()
+        self.is_reached = threading.Event()
         self.groups: list[int] = []
         real = Journal.append
 
         def append(journal: Journal, payloads: list[Payload]) -> int:
+            self.is_reached.set()
             self._open.wait(20)
             self.groups.append(len(payloads))
             return real(journal, payloads)
@@ -134,8 +137,9 @@ async def test_nothing_is_durable_before_it_is_written(
     log = started(backend)
     gate.close()
     durable = put(log, 2)
+    await until(gate.is_reached.is_set)
     for _ in range(20):
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
     assert not durable.done()
     assert log.row(row_key(2)) == b"value", "but the newest view has it"
     gate.open()
@@ -165,7 +169,7 @@ async def until_at_once(log: GroupCommit, backend: Backend, revision: int) -> No
         backend.journal.pace = 0.0
         if await at_once(log, later):
             return
-        await asyncio.sleep(0.01)
+        await until(lambda: not log._writing.locked())
     pytest.fail("no write happens at once")
 
 
@@ -236,8 +240,10 @@ async def test_both_ways_of_writing_share_the_journal(
     quick_log: GroupCommit, backend: Backend
 ) -> None:
     for revision in range(100, 300):
-        put(quick_log, revision, bytes(revision % 3 * AT_ONCE_BYTES // 2))
-        await asyncio.sleep(revision % 5 / 2000)
+        durable = put(quick_log, revision, bytes(revision % 3 * AT_ONCE_BYTES // 2))
+        await asyncio.sleep(0)
+        if revision % 5 > 2:  # else more comes while it is written
+            await soon(durable)
     await soon(quick_log.close())
     assert [it for it in revisions_in(backend) if it >= 100] == list(range(100, 300))
 
