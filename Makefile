@@ -14,12 +14,18 @@ ARGS ?=
 # A test file to each worker; tests/conftest.py says how many there are.
 TEST_WORKERS ?= -n auto --dist=loadfile
 
+# Measuring makes everything a few times slower, so what is about time itself is left out; and a
+# server whose disk is full cannot write down what it has run.
+COVERAGE_TESTS ?= tests/unit tests/model tests/lifecycle \
+	--ignore-glob='*/test_stalls.py' --deselect \
+	tests/lifecycle/test_shutdown.py::test_disk_that_fails_ends_it_with_1_and_nothing_is_acknowledged
+
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 STUBS := etcdpy/pb
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types proto proto-check lock bench clean
+.PHONY: help run test coverage check format lint types proto proto-check lock bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -30,12 +36,13 @@ run: $(READY) ## Serve on 127.0.0.1:2379, data in ./default.etcd; ARGS="--flags"
 test: $(DEV_READY) ## Run the tests; ARGS="-k word" picks some
 	$(BIN)/python -m pytest $(TEST_WORKERS) $(ARGS)
 
-check: $(DEV_READY) ## Everything a change has to pass: format, lint, types, stubs, tests
-	$(BIN)/ruff format --check
-	$(BIN)/ruff check
-	$(BIN)/mypy
-	$(MAKE) proto-check
-	$(MAKE) test
+# Its own directory in .venv, as each process writes a file.
+coverage: $(DEV_READY) ## Measure which lines and branches the tests of the parts run; 92 % at least
+	rm -rf $(VENV)/coverage && mkdir $(VENV)/coverage
+	PYTHONPATH="$(CURDIR)" COVERAGE_FILE="$(CURDIR)/$(VENV)/coverage/data" $(BIN)/python -m pytest \
+		$(TEST_WORKERS) $(COVERAGE_TESTS) --cov --cov-report=term
+
+check: lint types proto-check test coverage ## Everything a change has to pass, which is what CI runs
 
 format: $(DEV_READY) ## Format the code and fix what can be fixed by itself
 	$(BIN)/ruff format

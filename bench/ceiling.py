@@ -62,7 +62,7 @@ def _idle_server() -> Iterator[tuple[str, int]]:
         yield "127.0.0.1", int(process.stdout.readline())
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 class _Peer:

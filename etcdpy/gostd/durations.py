@@ -95,4 +95,5 @@ def _nanoseconds(part: re.Match[str], text: str) -> int:
         raise DurationError(
             f"time: unknown unit {go_quote(part['unit'])} in duration {go_quote(text)}"
         )
-    return whole * unit + int(fraction or "0") * unit // 10 ** len(fraction)
+    divisor: int = 10 ** len(fraction)
+    return whole * unit + int(fraction or "0") * unit // divisor

@@ -74,6 +74,10 @@ class SystemdJournal:
         except OSError:
             self._instead.write(line)
 
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
     def _datagram(self, line: Line) -> bytes:
         fields = {
             "MESSAGE": line.text,

@@ -124,7 +124,7 @@ def test_disk_that_fails_ends_it_with_1_and_nothing_is_acknowledged(tmp_path: Pa
 def test_event_loop_of_the_standard_library_serves_too(tmp_path: Path) -> None:
     without_uvloop = (
         "import sys; sys.modules['uvloop'] = None; "
-        "from etcdpy.cli import main; sys.exit(main(sys.argv[1:]))"
+        "from etcdpy.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     options = ("--data-dir", tmp_path, *PORT_0)
     with Process(*options, program=("-c", without_uvloop)) as server:

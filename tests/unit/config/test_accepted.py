@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from etcdpy.config import FLAGS, InvalidConfigError, UsageError, load
+from etcdpy.config import InvalidConfigError, UsageError, load
 from etcdpy.config.accepted import ACCEPTED
 from etcdpy.config.values import Bool, Duration
 
@@ -50,28 +50,6 @@ def test_flag_is_taken_and_remarked_on(flag: str) -> None:
 
 def test_nothing_is_remarked_on_unasked() -> None:
     assert remarked() == []
-
-
-@pytest.mark.parametrize(
-    ("flag", "level"),
-    [
-        ("trusted-ca-file", "warn"),
-        ("host-whitelist", "warn"),
-        ("peer-trusted-ca-file", "info"),
-        ("wal-dir", "info"),
-    ],
-)
-def test_what_was_to_keep_clients_out_is_warned_of(flag: str, level: str) -> None:
-    notes: list[tuple[str, str, Mapping[str, object]]] = []
-    load([f"--{flag}=x"], {}, lambda *note: notes.append(note))
-    assert (level, REMARK, {"flag": flag}) in notes
-
-
-def test_flags_are_told_by_section() -> None:
-    sections = [row.section for row in FLAGS.values()]
-    assert len(set(sections)) == sum(
-        before != after for before, after in zip([None, *sections], sections, strict=False)
-    )
 
 
 @pytest.mark.parametrize(
@@ -132,27 +110,6 @@ def test_flags_are_told_by_section() -> None:
 )
 def test_what_is_refused(arguments: list[str], text: str) -> None:
     assert refusal(*arguments) == text
-
-
-@pytest.mark.parametrize(
-    ("argument", "text"),
-    [
-        ("--max-snapshots=3", "--max-snapshots is deprecated in 3.6"),
-        ("--v2-deprecation=gone", "--v2-deprecation is deprecated and scheduled for removal"),
-    ],
-)
-def test_what_etcd_is_about_to_drop_is_warned_of(argument: str, text: str) -> None:
-    notes: list[tuple[str, str]] = []
-    load([argument], {}, lambda level, message, _: notes.append((level, message)))
-    assert [level for level, message in notes if message.startswith(text)] == ["warn"]
-
-
-def test_each_flag_is_honoured_or_accepted_or_refused() -> None:
-    remarks = {name: row.remark for name, row in FLAGS.items()}
-    assert remarks["name"] == ""
-    assert remarks["wal-dir"] == "Accepted, without effect."
-    refused = {name for name, remark in remarks.items() if remark == "Refused if given."}
-    assert refused == REFUSED - {"discovery-fallback"}
 
 
 def test_harmless_values_of_refused_flags_are_taken() -> None:

@@ -6,62 +6,15 @@ import pytest
 
 from etcdpy.config import (
     SETTINGS,
-    Config,
     HelpRequested,
-    InvalidConfigError,
     ShadowedVariableError,
-    UnknownLogLevelError,
     UsageError,
     VersionRequested,
-    load,
     with_data_dir,
 )
 from etcdpy.config.accepted import IGNORED_FLAGS
 from etcdpy.config.load import environment_name
-
-Notes = list[tuple[str, str, dict[str, object]]]
-
-URLS = ("--listen-client-urls=http://127.0.0.1:0", "--advertise-client-urls=http://a:1")
-
-
-def loaded(*arguments: str, **environment: str) -> Config:
-    return loaded_with_notes(*arguments, **environment)[0]
-
-
-def loaded_with_notes(*arguments: str, **environment: str) -> tuple[Config, Notes]:
-    notes: Notes = []
-
-    def note(level: str, message: str, fields: Mapping[str, object]) -> None:
-        notes.append((level, message, dict(fields)))
-
-    return load(arguments, environment, note), notes
-
-
-def refusal(*arguments: str, **environment: str) -> str:
-    with pytest.raises(InvalidConfigError) as error:
-        loaded(*arguments, **environment)
-    return str(error.value)
-
-
-def test_defaults_are_etcds() -> None:
-    config = loaded()
-    assert config.name == "default"
-    assert [str(url) for url in config.listen_client_urls] == ["http://localhost:2379"]
-    assert [str(url) for url in config.advertise_client_urls] == ["http://localhost:2379"]
-    assert [str(url) for url in config.initial_advertise_peer_urls] == ["http://localhost:2380"]
-    assert config.initial_cluster == "default=http://localhost:2380"
-    assert config.initial_cluster_token == "etcd-cluster"
-    assert config.initial_cluster_state == "new"
-    assert config.max_request_bytes == 1572864
-    assert config.max_txn_ops == 128
-    assert config.max_concurrent_streams == 4294967295
-    assert config.grpc_keepalive_min_time == 5
-    assert config.grpc_keepalive_interval == 7200
-    assert config.grpc_keepalive_timeout == 20
-    assert config.quota_backend_bytes == 0
-    assert config.log_level == "info"
-    assert config.unsafe_no_fsync is False
-    assert config.transport == "native"
+from tests.unit.config.loading import URLS, Notes, loaded, loaded_with_notes, refusal
 
 
 def test_flag_sets_its_field() -> None:
@@ -202,34 +155,6 @@ def test_empty_url_list_is_the_default() -> None:
     assert config == loaded()
 
 
-@pytest.mark.parametrize("flag", ["listen-client-urls", "listen-peer-urls"])
-@pytest.mark.parametrize("url", ["http://example.com:32399", "http://:2379"])
-def test_listening_needs_an_ip(flag: str, url: str) -> None:
-    assert refusal(*URLS, f"--{flag}={url}") == f"expected IP in URL for binding ({url})"
-
-
-def test_advertised_urls_need_a_host() -> None:
-    assert refusal("--initial-advertise-peer-urls=http://:1") == (
-        '--initial-advertise-peer-urls "http://:1" must be "host:port" '
-        "(unexpected empty host (http://:1))"
-    )
-    assert refusal("--advertise-client-urls=http://:2379") == (
-        '--advertise-client-urls "http://:2379" must be in the format "host:port", '
-        '"unix:/path/to/socket" or "unixs:/path/to/socket" '
-        "(unexpected empty host (http://:2379))"
-    )
-
-
-@pytest.mark.parametrize("level", ["debug", "INFO", "Warn", "warning", "error", "fatal", ""])
-def test_log_levels_in_any_case(level: str) -> None:
-    assert loaded(f"--log-level={level}").log_level == level
-
-
-def test_unknown_log_level_comes_before_other_mistakes() -> None:
-    with pytest.raises(UnknownLogLevelError, match=r'^unrecognized level: "x"$'):
-        loaded("--log-level=x", "--listen-client-urls=http://:1")
-
-
 def test_name_carries_over_to_the_initial_cluster() -> None:
     assert loaded("--name=n1").initial_cluster == "n1=http://localhost:2380"
     peers = "--initial-advertise-peer-urls=http://a:1,http://b:2"
@@ -251,17 +176,3 @@ def test_data_directory_is_named_after_the_member() -> None:
     assert notes == [("warn", "'data-dir' was empty; using default", {"data-dir": "n1.etcd"})]
     assert with_data_dir(loaded("--data-dir=/x"), note).data_dir == "/x"
     assert len(notes) == 1
-
-
-def test_unwise_settings_are_remarked_on() -> None:
-    _, notes = loaded_with_notes("--max-request-bytes=20971520")
-    texts = [text for _, text, _ in notes]
-    assert "exceeded recommended request limit" in texts
-    assert any(text.startswith("it isn't recommended to use default name") for text in texts)
-
-
-def test_flag_without_effect_is_remarked_on_when_given() -> None:
-    remark = "flag is accepted for compatibility and has no effect"
-    _, notes = loaded_with_notes("--listen-peer-urls=http://127.0.0.1:0", *URLS)
-    assert ("info", remark, {"flag": "listen-peer-urls"}) in notes
-    assert remark not in [text for _, text, _ in loaded_with_notes()[1]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,9 @@ def instead() -> Instead:
 
 
 @pytest.fixture
-def journal(tmp_path: Path, daemon: socket.socket, instead: Instead) -> SystemdJournal:
-    return SystemdJournal(instead, str(tmp_path / "socket"))
+def journal(tmp_path: Path, daemon: socket.socket, instead: Instead) -> Iterator[SystemdJournal]:
+    with closing(SystemdJournal(instead, str(tmp_path / "socket"))) as journal:
+        yield journal
 
 
 def fields(datagram: bytes) -> dict[bytes, bytes]:

@@ -1,0 +1,40 @@
+"""What --help and --version print."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import pytest
+
+from etcdpy.config import FLAGS
+from etcdpy.config.usage import flag_list, version_text
+from etcdpy.version import ETCD_VERSION
+
+
+def test_every_flag_is_listed_with_its_default_and_its_help() -> None:
+    listed = flag_list()
+    for name, row in FLAGS.items():
+        assert f"\n  --{name} '{row.shown}'\n    {row.help}\n" in listed
+
+
+def test_sections_are_headings_and_come_once() -> None:
+    headings = [line for line in flag_list().splitlines() if line and not line.startswith(" ")]
+    sections = dict.fromkeys(row.section for row in FLAGS.values())
+    assert headings == [f"{section}:" for section in sections]
+
+
+def test_flag_without_effect_says_so() -> None:
+    assert "  --wal-dir ''\n    Path to the dedicated wal directory.\n    Accepted," in flag_list()
+
+
+@pytest.mark.parametrize(
+    ("machine", "shown"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("riscv64", "riscv64")]
+)
+def test_version_has_the_shape_of_etcds(
+    monkeypatch: pytest.MonkeyPatch, machine: str, shown: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    first, *_, last = version_text().splitlines()
+    assert first == f"etcd Version: {ETCD_VERSION}"
+    assert last == f"Go OS/Arch: {os.uname().sysname.lower()}/{shown}"
