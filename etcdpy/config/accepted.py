@@ -256,7 +256,7 @@ def _check_discovery(values: Mapping[str, Any], given: Collection[str]) -> None:
 
 
 def _check_tls_versions(values: Mapping[str, Any]) -> None:
-    """(etcd: ``tlsutil.GetTLSVersion``)"""
+    """Refuse TLS versions that there are not. (etcd: ``tlsutil.GetTLSVersion``)"""
     least, most = values.get("tls-min-version", ""), values.get("tls-max-version", "")
     for version in (least, most):
         if version not in ("", "TLS1.2", "TLS1.3"):

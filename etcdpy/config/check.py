@@ -100,7 +100,7 @@ def check(config: Config, given: Collection[str], note: Note) -> None:
 
 
 def _check_logging(config: Config) -> None:
-    """(etcd: ``setupLogging``)"""
+    """Refuse outputs and formats of the log that cannot be. (etcd: ``setupLogging``)"""
     if config.logger == "capnslog":
         raise InvalidConfigError("--logger=capnslog is removed in v3.5")
     if config.logger != "zap":

@@ -197,7 +197,14 @@ class _Value:
         self._value = value
 
     def read(self, kind: Kind) -> object:
-        """Return what a flag of this kind would be."""
+        """
+        Return the value that a flag of this kind would have, ``KEEP`` if it is left alone.
+
+        Raises:
+            InvalidConfigError: The value has another type in etcd, or cannot be read.
+            UnusableFileError: It is a bad URL.
+
+        """
         if isinstance(kind, Bool):
             return self._of(bool, "bool")
         if isinstance(kind, Duration):

@@ -57,7 +57,7 @@ SLOW_REQUEST_SECONDS = 0.3
 
 
 def _setting(*row: Any, **options: Any) -> Any:
-    """Declare a field by what ``make_setting`` takes."""
+    """Return a dataclass field with a row of the table; takes what ``make_setting`` does."""
     setting = make_setting(*row, **options)
     return field(default=setting.default, metadata={"setting": setting})
 

@@ -58,7 +58,22 @@ def make_setting(
     honoured: bool = True,
     refused: bool = False,
 ) -> Setting:
-    """Make a row; ``default`` is written as a user would write it."""
+    """
+    Return a row of the table.
+
+    Args:
+        section: The heading it stands under.
+        kind: How its text is read.
+        default: Its default, written as a user would write it.
+        help: What it does, a sentence or two.
+        shown: The default as the help shows it, if that differs.
+        honoured: False if it has no effect here.
+        refused: Whether it is refused if given in earnest.
+
+    Raises:
+        BadValueError: The default is no value of its kind.
+
+    """
     urls = isinstance(kind, UrlList)
     value = (parse_urls(default) if default else ()) if urls else kind.parse(default)
     shown = default if shown is None else shown

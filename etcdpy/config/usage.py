@@ -32,7 +32,7 @@ Every flag can also be given as an environment variable: --data-dir is ETCD_DATA
 
 
 def flag_list() -> str:
-    """Every flag with its default and its help, under the headings of the table."""
+    """Return every flag with its default and its help, under the headings of the table."""
     sections = groupby(FLAGS.items(), key=lambda item: item[1].section)
     return "\n".join(
         f"{section}:\n{''.join(_entry(name, row) for name, row in rows)}"
@@ -47,7 +47,7 @@ def _entry(name: str, row: Setting) -> str:
 
 def version_text() -> str:
     """
-    Four lines in the shape of etcd's, so that what reads the first still finds its version.
+    Return four lines in the shape of etcd's: what reads the first still finds a version.
 
     The first is the etcd release whose behaviour this server has.
 

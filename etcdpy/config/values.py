@@ -78,7 +78,13 @@ _BOOLEANS = {
 
 
 def parse_boolean(text: str) -> bool:
-    """Go's ``strconv.ParseBool``."""
+    """
+    Return what Go's ``strconv.ParseBool`` makes of a text.
+
+    Raises:
+        BadValueError: It is none of Go's words for true and false.
+
+    """
     try:
         return _BOOLEANS[text]
     except KeyError:
@@ -105,7 +111,7 @@ class Ignored:
 
 class Choice:
     """
-    One of a few words; the first is not special.
+    One of a few words.
 
     Args:
         words: The words.

@@ -91,7 +91,7 @@ def timestamp(seconds: float) -> str:
 
 
 def _caller(record: logging.LogRecord) -> str:
-    """File and line, with one directory before the file's name, as zap shortens them."""
+    """Return file and line, with one directory before the file's name, as zap shortens them."""
     name = record.pathname.rpartition("/")[2]
     return f"{source_of(record)}/{name}:{record.lineno}"
 

@@ -16,7 +16,11 @@ THEREAFTER = 100
 
 
 class Sampler(logging.Filter):
-    """Lets through as many records of a kind as there may be; time is the records'."""
+    """
+    Passes the first ``INITIAL`` records of a kind in a second, then one in ``THEREAFTER``.
+
+    The time is that in the records: no clock is read.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,7 +28,7 @@ class Sampler(logging.Filter):
         self._counts: dict[tuple[int, object], int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether to write a record."""
+        """Return whether a record is to be written."""
         if (second := int(record.created)) != self._second:
             self._second = second
             self._counts.clear()

@@ -15,8 +15,10 @@ FEWEST_LINES = 40
 SHORT: Mapping[str, str] = {
     "__main__": "python -m etcdpy",
     "config.flags": "above both tables of settings, and below what reads them",
+    "config.retention": "one flag's syntax, read by what starts automatic compaction",
     "gostd.sizes": "one format of Go's among others",
     "logs.sampling": "one rule of zap's, with a state of its own",
+    "node.cluster_ids": "what etcd computes of a cluster; snapshot restore needs it and no node",
     "version": "what is changed at a release, and read by setuptools",
 }
 

@@ -10,7 +10,7 @@ from tests.unit.architecture.source import MODULES, Import, imports_of
 #: parts, the longest that is here. Those in one row do not import each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
-    ("cli",),
+    ("cli", "testing"),
     ("server",),
     ("services",),
     ("concurrency",),
