@@ -40,6 +40,7 @@ class Alarms:
         """
         if not self._types:
             return
+        # (etcd: apply/corrupt.go, then apply/capped.go)
         if CORRUPT in self._types:
             raise CorruptError
         if grows and NOSPACE in self._types:
@@ -54,6 +55,7 @@ class Alarms:
         if kind == NONE:
             return []
         alarm = self._active.get((member_id, kind))
+        # One that is on already is answered, and not written again. (etcd: v3alarm/alarms.go)
         if alarm is None:
             alarm = AlarmMember(memberID=member_id, alarm=kind)
             self._active[member_id, kind] = alarm

@@ -47,6 +47,8 @@ def check_range(request: RangeRequest) -> None:
     """
     if not request.key:
         raise EmptyKeyError
+    # The order first, then the target; the error is the same. (etcd: v3rpc/key.go,
+    # checkRangeRequest)
     if request.sort_order not in _SORT_ORDERS or request.sort_target not in _SORT_TARGETS:
         raise InvalidSortOptionError
 
@@ -61,6 +63,7 @@ def check_range_stream(request: RangeRequest) -> None:
 
     """
     check_range(request)
+    # (etcd: v3rpc/key.go, RangeStream)
     if request.sort_order != RangeRequest.NONE and (
         request.sort_order != RangeRequest.ASCEND or request.sort_target != RangeRequest.KEY
     ):
@@ -86,6 +89,7 @@ def check_put(request: PutRequest) -> None:
     """
     if not request.key:
         raise EmptyKeyError
+    # (etcd: v3rpc/key.go, checkPutRequest)
     if request.ignore_value and request.value:
         raise ValueProvidedError
     if request.ignore_lease and request.lease:
@@ -148,6 +152,8 @@ def check_txn(request: Txn, max_ops: int) -> None:
 
 def _check_ops(request: Txn, allowance: int) -> None:
     longest = max(len(request.compare), len(request.success), len(request.failure))
+    # The operations are counted before the keys are looked at. (etcd: v3rpc/key.go,
+    # checkTxnRequest)
     if longest > allowance:
         raise TooManyOpsError
     for compare in request.compare:
@@ -163,6 +169,7 @@ def _check_ops(request: Txn, allowance: int) -> None:
         elif kind == TXN:
             _check_ops(op, allowance - longest)
         else:
+            # An operation without content. (etcd: v3rpc/key.go, checkRequestOp)
             raise KeyNotFoundError
 
 

@@ -48,10 +48,13 @@ class Cluster(Part):
 
         """
         wanted = _checked(request.peerURLs)
+        # The order is that of membership/cluster.go, ValidateConfigurationChange.
         if not wanted.isdisjoint(self.identity.peer_urls):
             raise PeerUrlExistsError
+        # (etcd: membership/cluster.go, ValidateConfigurationChange: maxLearners)
         if request.isLearner and self._parts.settings.max_learners < 1:
             raise TooManyLearnersError
+        # (etcd: server.go, mayAddMember: strict reconfiguration checks)
         raise TooFewStartedMembersError
 
     async def member_remove(
@@ -66,6 +69,7 @@ class Cluster(Part):
 
         """
         self._check_known(request.ID)
+        # (etcd: server.go, mayRemoveMember)
         raise TooFewStartedMembersError
 
     async def member_update(
@@ -80,6 +84,7 @@ class Cluster(Part):
         """
         self._check_known(request.ID)
         self._parts.membership.update(request.peerURLs)
+        # A change of members is an entry of etcd's raft log, and no revision.
         self._store.applied_index += 1
         reply = pb.MemberUpdateResponse(header=self.header(), members=[self._member()])
         await self._settled()
@@ -97,6 +102,7 @@ class Cluster(Part):
 
         """
         self._check_known(request.ID)
+        # (etcd: membership/cluster.go, IsReadyToPromoteMember comes after this check)
         raise NotLearnerError
 
     def _check_known(self, member_id: int) -> None:

@@ -57,12 +57,13 @@ class InternalCalls(Part):
             A ``TxnResult``, to be held back until that is durable.
 
         """
+        # What follows is one step of the loop: nobody else can begin a write in between.
         await self._writer.idle()
         self._admit_transact(request, caller)
         try:
             started = self._writer.start(self._transact(request))
         except EtcdError:
-            await self._settled()
+            await self._settled()  # see KeyValues._refuse
             raise
         return await started.result if isinstance(started, Unfinished) else started
 

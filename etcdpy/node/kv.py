@@ -77,6 +77,8 @@ class KeyValues(Part):
         """Do what ``range`` does, however long it takes."""
         self._admit_range(request, caller)
         store = self._store
+        # Where etcd asks its peers whether it may answer, one node knows. (etcd: v3_server.go,
+        # linearizableReadNotify)
         newest = store.durable_revision
         revision = store.read_revision(request.revision, newest)
         steps = _answer(store, request, revision, self._headers.at(newest))
@@ -100,6 +102,7 @@ class KeyValues(Part):
         chunked = not request.count_only and request.limit >= 0
         left_over = pb.RangeRequest()
         left_over.CopyFrom(request)
+        # etcd sorts each chunk by it, which repeats keys and loses others.
         left_over.ClearField("sort_target")
         size, sent = FIRST_CHUNK, 0
         _, stop = bounds(request.key, request.range_end)
@@ -109,10 +112,12 @@ class KeyValues(Part):
             result = await self._in_slices(select(store, left_over, revision), revision)
             sent += len(result.rows)
             if not chunked or not result.more or sent == request.limit:
+                # The count is that of the whole range, of which this chunk saw the end.
                 total = result.total + sent - len(result.rows)
                 last = replies.range_reply(header, result._replace(total=total))
                 yield delimited(1, last)
                 return
+            # Only the last chunk has a header. (etcd: v3_server.go, rangeStream)
             chunk = replies.range_reply(b"", result._replace(more=False, total=0))
             yield delimited(1, chunk)
             size = _next_size(size, len(chunk), self._parts.settings.max_request_bytes)
@@ -135,6 +140,7 @@ class KeyValues(Part):
         try:
             txn.check_put(store, request, self._lease_exists)
         except EtcdError as error:
+            # Judged from a state that may not be durable yet (D2).
             return self._refuse(error)
         began = stopwatch() if self._times_all else 0.0
         write = store.begin()
@@ -174,6 +180,7 @@ class KeyValues(Part):
 
         """
         is_read_only = txn.is_read_only(request)
+        # A read goes past raft in etcd: no size and no alarm keeps it out. (etcd: v3_server.go, Txn)
         if is_read_only:
             self._admit_read_txn(request, caller)
             revision = self._store.durable_revision
@@ -202,10 +209,12 @@ class KeyValues(Part):
         """
         await self._writer.idle()
         self._admit_compact(request, caller)
+        # Of before the compaction, as etcd has it, whose compactions have no revision.
         header = self._headers.at(self._store.revision)
         try:
             decision, done = self._parts.compactor.schedule(request.revision)
         except EtcdError:
+            # It may have been refused for a compaction that a crash could still take back.
             await self._settled()
             raise
         if durable := self._log.until(decision):

@@ -37,6 +37,7 @@ class Leases(Part):
         """
         self._admit_lease_grant(request, caller)
         lease, sequence = self._keeper.grant(request.ID, request.TTL, self._now())
+        # A lease has no revision of its own. (etcd: apply.go, LeaseGrant)
         reply = self._headers.at(self._store.revision) + lease.fields
         return DeferredReply(reply, self._log.until(sequence))
 
@@ -81,7 +82,8 @@ class Leases(Part):
                 await durable
             return header + lease.fields
         if lease is not None:
-            # It has run out and is about to be revoked: there is no way back.
+            # It has run out and is about to be revoked: there is no way back. (etcd: lessor.go,
+            # Renew, waits for revokec)
             await self._expiry.ended(lease)
         await self._settled()  # a crash could still bring it back
         return header + number(2, lease_id)
@@ -99,6 +101,7 @@ class Leases(Part):
         lease = self._keeper.lessor.get(request.ID)
         if lease is None:
             return header + number(2, request.ID) + number(3, -1)
+        # Cut off towards zero, as Go does. (etcd: v3_server.go, LeaseTimeToLive)
         left = int(lease.deadline - self._now())
         reply = header + number(2, request.ID) + number(3, left) + number(4, lease.ttl)
         if request.keys:
@@ -113,7 +116,7 @@ class Leases(Part):
             An encoded LeaseLeasesResponse.
 
         """
-        await self._settled()
+        await self._settled()  # as above
         header = self._headers.at(self._store.durable_revision)
         return header + await run(_list([*self._keeper.lessor]))
 
@@ -126,6 +129,7 @@ def _keys(keys: list[bytes]) -> Steps[bytes]:
 
 def _list(leases: list[Lease]) -> Steps[bytes]:
     """Encode the statuses of leases, in the order in which they run out."""
+    # (etcd: lessor.go, Leases: sorted by leasesByExpiry)
     ordered = yield from slices.sort(
         leases, key=lambda lease: lease.deadline, descending=False, limit=None
     )

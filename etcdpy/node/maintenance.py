@@ -39,11 +39,13 @@ class Maintenance(Part):
             dbSizeInUse=parts.database.size_in_use(),
             dbSizeQuota=parts.quota.limit,
             leader=identity.member_id,
+            # One node has applied whatever it has logged.
             raftIndex=store.applied_index,
             raftAppliedIndex=store.applied_index,
             raftTerm=identity.raft_term,
             storageVersion=parts.versions.storage,
             downgradeInfo=pb.DowngradeInfo(enabled=target.enabled, targetVersion=target.version),
+            # As Go prints a message of the protocol. (etcd: maintenance.go, Status)
             errors=[
                 f"memberID:{alarm.memberID} alarm:{pb.AlarmType.Name(alarm.alarm)}"
                 for alarm in parts.alarms.matching(pb.NONE)
@@ -64,7 +66,7 @@ class Maintenance(Part):
             found = alarms.matching(request.alarm)
         elif request.action == pb.AlarmRequest.ACTIVATE:
             found = alarms.activate(request.memberID, request.alarm)
-        else:
+        else:  # the gate lets no other action in
             found = alarms.deactivate(request.memberID, request.alarm)
         revision = self._store.revision
         await self._settled()
@@ -116,6 +118,7 @@ class Maintenance(Part):
             BadLeaderTransfereeError: If it is to go to anybody else.
 
         """
+        # (etcd: server.go, MoveLeader: the only voter it knows is this one)
         if request.targetID != self.identity.member_id:
             raise BadLeaderTransfereeError
         return pb.MoveLeaderResponse()
@@ -137,6 +140,7 @@ class Maintenance(Part):
             versions.enable(request.version)
         else:
             versions.cancel()
+        # Without its patch, as cluster versions are shown. (etcd: v3_server.go, Downgrade)
         revision, cluster = self._store.revision, versions.cluster.rpartition(".")[0]
         await self._settled()
         return pb.DowngradeResponse(header=self.header(revision), version=cluster)
@@ -172,6 +176,7 @@ class Maintenance(Part):
             logger.info("sending database snapshot to client", fields)
             remaining = snapshot.size
             async for blob in snapshot.chunks():
+                # The checksum at the end is not counted. (etcd: maintenance.go, Snapshot)
                 remaining = max(remaining - len(blob), 0)
                 yield pb.SnapshotResponse(remaining_bytes=remaining, blob=blob, version=version)
         finally:

@@ -90,6 +90,7 @@ def start_up(
         log.batch.puts[Bucket.AUTH, AUTH_REVISION] = _U64.pack(1)
         own_id, peers = member_id(peer_urls, token), tuple(peer_urls)
     else:
+        # Whatever the settings say by now: the ids and peer URLs are those of the data.
         own_id, peers = int(stored[0], 16), tuple(json.loads(stored[1])["peerURLs"] or ())
     term = log.get(Bucket.META, TERM)
     identity = Identity(
@@ -107,6 +108,7 @@ def start_up(
 def _write(log: CommitLog, identity: Identity) -> None:
     puts = log.batch.puts
     _write_member(log, identity)
+    # (etcd: schema/cindex.go and schema/confstate.go)
     puts[Bucket.META, TERM] = _U64.pack(identity.raft_term)
     puts[Bucket.META, CONF_STATE] = _json({"voters": [identity.member_id], "auto_leave": False})
     log.flush_soon()
@@ -114,6 +116,7 @@ def _write(log: CommitLog, identity: Identity) -> None:
 
 def _write_member(log: CommitLog, identity: Identity) -> None:
     # No URLs are null: what Go's encoder makes of an empty list that came over the wire.
+    # (etcd: membership/member.go, Member)
     member: dict[str, object] = {"id": identity.member_id, "peerURLs": identity.peer_urls or None}
     if identity.name:
         member["name"] = identity.name

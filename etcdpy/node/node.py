@@ -100,6 +100,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, InternalCalls):
             closing.push_async_callback(log.close)
             store = Store(log)
             unfinished = restore(store, log)
+            # Only now: what is restored was sealed before.
             log.serve(store)
             writer = Writer(store)
             closing.push_async_callback(writer.idle)
@@ -122,11 +123,12 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, InternalCalls):
             )
             closing.push_async_callback(compactor.close)
             defragmenter.settle = compactor.idle
-            if unfinished:
+            if unfinished:  # a crash came between decision and end of a compaction
                 compactor.resume(unfinished)
             headers = Headers(identity.cluster_id, identity.member_id, identity.raft_term)
             hub = Hub(store, log, headers, asyncio.get_running_loop())
             closing.push_async_callback(hub.close)
+            # Behind the store, which is the first to know.
             log.on_durable.append(hub.publish)
             alarms = Alarms(log, [key for key, _ in log.items(Bucket.ALARM)])
             keeper = LeaseKeeper(store, _lease_rules(config))
@@ -162,6 +164,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, InternalCalls):
             )
             log.on_failure = node._fail
             log.on_full = partial(_make_room, defragmenter, quota)
+            # Last of what acts by itself: it writes.
             expiry.start()
             policy = autocompact.policy(
                 config.auto_compaction_mode, retention, store.durable_revision, clock.monotonic()

@@ -105,6 +105,7 @@ class Versions:
         major, minor = (int(part) for part in self.cluster.split(".")[:2])
         if (int(found[1]), int(found[2])) != (major, minor - 1):
             raise InvalidDowngradeTargetError
+        # After the version, so a wrong one is called wrong. (etcd: v3_server.go, downgradeValidate)
         if self.target.enabled:
             raise DowngradeInProgressError
         return f"{major}.{minor - 1}.0"

@@ -64,6 +64,7 @@ class WatchSession:
         self._writing: asyncio.Task[None] | None = None
         self._ticking: Timer | None = None
         self._opened = clock.monotonic()
+        # (etcd: v3rpc/watch.go, GetProgressReportInterval)
         jitter = random.random() * PROGRESS_JITTER  # noqa: S311
         self._interval = settings.progress_interval * (1 + jitter)
 
@@ -81,6 +82,7 @@ class WatchSession:
         stream = self.stream
         if request.start_revision < 0:
             raise CompactedError
+        # No key stands for the first there can be. (etcd: v3rpc/watch.go, recvLoop)
         start, stop = bounds(request.key or b"\0", request.range_end)
         if stop is not None and stop <= start:
             raise EmptyWatchRangeError
@@ -95,6 +97,7 @@ class WatchSession:
         watcher.wants_progress = request.progress_notify
         watcher.fragments = request.fragment
         stream.create(watcher)
+        # Most streams never want to be told, and cost no timer.
         if request.progress_notify and self._ticking is None:
             self._start_ticking()
 

@@ -28,6 +28,8 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         lease = await queues.session(request.lease, context)
         key = queue.key(lease)
         entry = await queues.enter(queue, lease, request.value, context)
+        # Found with another value: it proclaims first. (etcd: client/v3/concurrency/election.go,
+        # Campaign)
         if entry.value is not None and entry.value != request.value:
             await self._change_value(key, entry.created, request.value, lease, context)
         try:
@@ -102,6 +104,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
     async def Resign(self, request: pb.ResignRequest, context: Any) -> pb.ResignResponse:
         """Leave the queue, if the key is still the one that was won; twice is no error."""
         leader = _leader(request)
+        # As in etcd, which opens a session even where it is not used. (etcd: v3election/election.go)
         await self._queues.session(leader.lease, context)
         revision = await self._queues.delete_created(leader.key, leader.rev, context)
         return pb.ResignResponse(header=self._queues.header(revision))

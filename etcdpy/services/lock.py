@@ -25,6 +25,7 @@ class LockService(v3lock_pb2_grpc.LockServicer):
         lease = await queues.session(request.lease, context)
         key = queue.key(lease)
         entry = await queues.enter(queue, lease, b"", context, with_head=True)
+        # At the head already: no range, no watch. (etcd: client/v3/concurrency/mutex.go, Lock)
         if entry.head_created == entry.created:
             return v3lock_pb2.LockResponse(header=queues.header(entry.revision), key=key)
         try:
@@ -32,6 +33,7 @@ class LockService(v3lock_pb2_grpc.LockServicer):
         except BaseException:
             queues.leave(key, entry.created, context)
             raise
+        # Its lease may have ended while it waited for others. (etcd: mutex.go, ErrSessionExpired)
         if not queues.exists(key, now):
             raise SessionExpiredError
         return v3lock_pb2.LockResponse(header=queues.header(now), key=key)

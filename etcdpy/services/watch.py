@@ -44,10 +44,12 @@ class WatchService(rpc_pb2_grpc.WatchServicer):
                 elif kind == "progress_request":
                     await session.progress()
                 handled += 1
+                # A client that does not read is not listened to either (D5).
                 if session.output.is_full:
                     await session.output.room()
                 elif handled % REQUESTS_PER_TURN == 0:
                     await turn()
+            # Half-closed: watches go on until the stream is reset. (etcd: v3rpc/watch.go, Watch)
             await asyncio.get_running_loop().create_future()
         finally:
             session.close()
