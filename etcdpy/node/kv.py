@@ -180,7 +180,8 @@ class KeyValues(Part):
 
         """
         is_read_only = txn.is_read_only(request)
-        # A read goes past raft in etcd: no size and no alarm keeps it out. (etcd: v3_server.go, Txn)
+        # A read goes past raft in etcd: no size and no alarm keeps it out.
+        # (etcd: v3_server.go, Txn)
         if is_read_only:
             self._admit_read_txn(request, caller)
             revision = self._store.durable_revision

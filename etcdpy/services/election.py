@@ -104,7 +104,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
     async def Resign(self, request: pb.ResignRequest, context: Any) -> pb.ResignResponse:
         """Leave the queue, if the key is still the one that was won; twice is no error."""
         leader = _leader(request)
-        # As in etcd, which opens a session even where it is not used. (etcd: v3election/election.go)
+        # etcd opens a session even where it is not used. (etcd: v3election/election.go)
         await self._queues.session(leader.lease, context)
         revision = await self._queues.delete_created(leader.key, leader.rev, context)
         return pb.ResignResponse(header=self._queues.header(revision))
