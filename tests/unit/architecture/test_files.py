@@ -17,7 +17,6 @@ SHORT: Mapping[str, str] = {
     "config.flags": "above both tables of settings, and below what reads them",
     "config.retention": "one flag's syntax, read by what starts automatic compaction",
     "gostd.sizes": "one format of Go's among others",
-    "logs.sampling": "one rule of zap's, with a state of its own",
     "node.cluster_ids": "what etcd computes of a cluster; snapshot restore needs it and no node",
     "version": "what is changed at a release, and read by setuptools",
 }

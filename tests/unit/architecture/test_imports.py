@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("transport.grpc",),
     ("transport.http",),
     ("transport.http2",),
+    ("transport.limits",),
     ("logs",),
     ("config",),
     ("gostd", "pb", "errors", "cooperative"),
