@@ -12,6 +12,7 @@ import pytest_asyncio
 from etcdpy.transport import ReferenceServer, Server, ServerOptions
 from etcdpy.transport.grpc import books
 
+from .checked import CheckedContext
 from .service import Service
 
 OPTIONS = ServerOptions(max_receive_message=5 << 20)
@@ -31,7 +32,7 @@ async def service() -> Service:
 @pytest_asyncio.fixture
 async def server(service: Service) -> AsyncIterator[Server]:
     """Our server with the service, not listening yet."""
-    running = Server(OPTIONS)
+    running = Server(OPTIONS, call_type=CheckedContext)
     service.register(running)
     yield running
     await running.stop()

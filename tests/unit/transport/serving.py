@@ -24,11 +24,15 @@ Handler = Callable[[bytes, Context], Any]
 
 
 def serving(
-    handler: Handler, options: ServerOptions | None = None, observer: Observer | None = None
+    handler: Handler,
+    options: ServerOptions | None = None,
+    observer: Observer | None = None,
+    deserializer: Any = None,
 ) -> Peer:
     """Return a peer whose ``/test.Echo/Unary`` is a handler."""
     table = RouteTable()
-    table.add_methods("test.Echo", {"Unary": grpc.unary_unary_rpc_method_handler(handler)})
+    method: Any = grpc.unary_unary_rpc_method_handler(handler, deserializer)
+    table.add_methods("test.Echo", {"Unary": method})
     return connected(table, options, observer)
 
 

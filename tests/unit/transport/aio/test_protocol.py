@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -15,54 +14,7 @@ from etcdpy.transport.limits import STALLED_WRITE_SECONDS
 
 from ..conftest import OPTIONS
 from ..service import Service
-
-
-class Pipe(asyncio.Transport):
-    """
-    A transport to nowhere.
-
-    Attributes:
-        written: What was written, one item a call.
-        waiting: The bytes TCP has not taken.
-        log: What else was asked of it.
-
-    """
-
-    def __init__(self, **info: Any) -> None:
-        super().__init__(info)
-        self.written: list[bytes] = []
-        self.waiting = 0
-        self.log: list[str] = []
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return self.waiting
-
-    def write(self, data: Any) -> None:
-        self.written.append(bytes(data))
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def is_closing(self) -> bool:
-        return "abort" in self.log or "close" in self.log
-
-    def write_eof(self) -> None:
-        self.log.append("write_eof")
-
-    def pause_reading(self) -> None:
-        self.log.append("pause_reading")
-
-    def resume_reading(self) -> None:
-        self.log.append("resume_reading")
-
-    def close(self) -> None:
-        self.log.append("close")
-
-    def abort(self) -> None:
-        self.log.append("abort")
+from .pipe import Pipe
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.grpc.states import HandlerState
 from etcdpy.transport.http2 import frames
 
+from ..checked import CheckedContext
 from ..peer import message
-from ..serving import Heard, serving, turns
+from ..serving import Heard, connected, serving, turns
 
 
 async def test_handler_that_does_not_wait_is_answered_in_the_same_turn() -> None:
@@ -363,3 +364,84 @@ async def test_call_that_never_waits_is_not_heard_of_by_who_wants_slow_ones() ->
     assert peer.reply(peer.call(b"x")).status == (0, "")
     await turns()
     assert not heard.calls
+
+
+async def test_task_cancelled_before_its_first_step_has_ended_all_the_same() -> None:
+    called: list[bool] = []
+
+    async def handler(request: bytes, context: Context) -> bytes:
+        raise AssertionError("it is cancelled first")
+
+    peer = serving(handler)
+    stream = peer.call(b"x")
+    call: Any = peer.connection.streams[stream]
+    call.add_done_callback(lambda context: called.append(context.cancelled()))
+    peer.send(frames.rst_stream(stream, frames.CANCEL))
+    assert peer.connection._orphans == 1
+    await turns()
+    assert called == [True]
+    assert peer.connection._orphans == 0
+    assert call.handler_state is HandlerState.CANCELLED
+
+
+async def test_calls_are_made_of_the_type_that_was_asked_for() -> None:
+    class Caller(CheckedContext):
+        __slots__ = ("user",)
+        user: str
+
+    seen: list[Context] = []
+
+    @inline
+    def handler(request: bytes, context: Context) -> bytes:
+        assert isinstance(context, Caller)
+        context.user = request.decode()
+        seen.append(context)
+        return request
+
+    table = RouteTable()
+    table.add_methods("test.Echo", {"Unary": grpc.unary_unary_rpc_method_handler(handler)})
+    peer = connected(table, call_type=Caller)
+    peer.call(b"root")
+    peer.data(peer.open("/test.Echo/Unary"), message(b"alice"))
+    assert [getattr(context, "user", None) for context in seen] == ["root", "alice"]
+
+
+async def test_time_remaining_is_on_the_servers_clock() -> None:
+    left: list[float | None] = []
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        left.append(context.time_remaining())
+        await asyncio.sleep(0)
+        left.append(context.time_remaining())
+        return request
+
+    peer = serving(handler)
+    peer.call(b"", ("grpc-timeout", "5S"))
+    peer.now += 2.0
+    await turns()
+    assert left == [5.0, 3.0]
+
+
+async def test_closing_waits_for_cancelled_handlers_but_not_for_ever() -> None:
+    may_end = asyncio.Event()
+
+    async def stubborn(request: bytes, context: Context) -> bytes:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await may_end.wait()
+        return request
+
+    peer = serving(stubborn)
+    dispatcher: Any = peer.call_handler
+    peer.call(b"x")
+    await turns()
+    closing = asyncio.ensure_future(dispatcher.close())
+    await turns()
+    assert not closing.done()
+    await peer.clock.advance(1.0)
+    assert closing.done()
+    may_end.set()
+    await turns()
+    assert not dispatcher._tasks

@@ -1,0 +1,34 @@
+"""Answers to what is not gRPC."""
+
+from __future__ import annotations
+
+import hpack
+
+from etcdpy.transport import HttpRequest, HttpResponse
+from etcdpy.transport.http import not_found, plain_text
+
+
+def fields(response: HttpResponse) -> list[tuple[str, str]]:
+    decoded = hpack.Decoder().decode(response.block())
+    return [(str(name), str(value)) for name, value in decoded]
+
+
+def test_block_has_the_status_first() -> None:
+    response = HttpResponse(201, [(b"x-a", b"b"), (b"content-type", b"text/html")])
+    assert fields(response) == [(":status", "201"), ("x-a", "b"), ("content-type", "text/html")]
+
+
+def test_plain_text_has_the_headers_of_gos_http_error() -> None:
+    response = plain_text(413, b"too large\n")
+    assert fields(response) == [
+        (":status", "413"),
+        ("content-type", "text/plain; charset=utf-8"),
+        ("x-content-type-options", "nosniff"),
+        ("content-length", "10"),
+    ]
+    assert response.body == b"too large\n"
+
+
+async def test_nothing_is_found_anywhere() -> None:
+    response = await not_found(HttpRequest("GET", "/", "localhost", (), b"", "unix:"))
+    assert (response.status, response.body) == (404, b"404 page not found\n")
