@@ -1,0 +1,68 @@
+"""A node and the services in front of it are opened together, and closed in the other order."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etcdpy.config import Config
+from etcdpy.node.slow_requests import SlowRequests
+from etcdpy.server.assembly import open_served
+from etcdpy.storage import DataDirError
+from etcdpy.testing.clock import MovableClock
+
+
+class Server:
+    """Takes what is registered."""
+
+    def __init__(self) -> None:
+        self.services: list[str] = []
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: dict[str, Any]
+    ) -> None:
+        self.services.append(service_name)
+
+
+@pytest.fixture(autouse=True)
+def _garbage_collector() -> Iterator[None]:
+    """Leave the collector as it was found."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+    gc.enable()
+
+
+def config(path: Path) -> Config:
+    return Config(data_dir=str(path), unsafe_no_fsync=True)
+
+
+async def test_node_is_served_whole(tmp_path: Path) -> None:
+    server = Server()
+    opening = open_served(config(tmp_path / "d"), MovableClock(), server, SlowRequests())
+    async with opening as served:
+        assert "etcdserverpb.KV" in server.services
+        assert "v3electionpb.Election" in server.services
+        assert served.node.parts.store.revision == 1
+    again = open_served(config(tmp_path / "d"), MovableClock(), Server(), SlowRequests())
+    async with again:
+        pass
+
+
+async def test_garbage_is_collected_again_once_it_is_open(tmp_path: Path) -> None:
+    async with open_served(config(tmp_path / "d"), MovableClock(), Server(), SlowRequests()):
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+
+
+async def test_directory_that_cannot_be_opened_leaves_the_collector_on(tmp_path: Path) -> None:
+    (tmp_path / "d").write_text("no directory")
+    with pytest.raises(DataDirError):
+        async with open_served(config(tmp_path / "d"), MovableClock(), Server(), SlowRequests()):
+            raise AssertionError("opened")
+    assert gc.isenabled()
