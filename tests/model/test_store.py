@@ -14,7 +14,7 @@ import pytest
 
 from etcdpy.mvcc import compaction, compare, index, liveness, ranges, replies, slices, store, txn
 from etcdpy.node import compactor
-from tests.model.world import World
+from tests.model.random_walk import RandomWalk
 
 SEEDS = [int(os.environ.get("ETCDPY_MODEL_SEED", "20260101")) + n for n in range(6)]
 STEPS = int(os.environ.get("ETCDPY_MODEL_STEPS", "2500"))
@@ -55,10 +55,10 @@ def _limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_store_answers_as_the_model_does(seed: int) -> None:
     random = Random(seed)
-    async with World(random) as world:
+    async with RandomWalk(random) as walk:
         for step in random.choices([*WEIGHTS], [*WEIGHTS.values()], k=STEPS):
-            await getattr(world, step)()
-        await world.settle_all()
-        await world.read_everything()
-        await world.settle_all()
-    assert world.checked > STEPS / 2
+            await getattr(walk, step)()
+        await walk.settle_all()
+        await walk.read_everything()
+        await walk.settle_all()
+    assert walk.checked > STEPS / 2

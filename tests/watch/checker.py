@@ -19,16 +19,16 @@ from itertools import groupby
 
 from etcdpy.pb import kv_pb2
 from tests.watch.history import History
-from tests.watch.log import Told, WatcherLog
+from tests.watch.log import ReceivedResponse, WatcherLog
 
 
 class Violation(AssertionError):  # noqa: N818 - it is one, of a promise
-    """A watcher was not told what it should have been."""
+    """A watcher was not received what it should have been."""
 
 
 def check(watcher: WatcherLog, history: History) -> int:
     """
-    Check one watcher; return how many events it was told.
+    Check one watcher; return how many events it was received.
 
     Raises:
         Violation: The log breaks a promise.
@@ -36,53 +36,57 @@ def check(watcher: WatcherLog, history: History) -> int:
     """
     first = watcher.first
     if first is None:
-        _demand(not watcher.told, "events came before the watcher was confirmed")
+        _demand(not watcher.received, "events came before the watcher was confirmed")
         return 0
-    _demand(not watcher.told or watcher.created is not None, "events came before the reply")
+    _demand(not watcher.received or watcher.created is not None, "events came before the reply")
     owed = history.owed(watcher.interest, first)
     upcoming = next(owed, None)
     progress = sorted(watcher.progress)
-    told = _whole(watcher.told)
-    for position in range(len(watcher.told) + 1):
+    received = _whole(watcher.received)
+    for position in range(len(watcher.received) + 1):
         while progress and progress[0][0] == position:
             _, revision = progress.pop(0)
             early = upcoming is not None and _revision(upcoming) <= revision
-            _demand(not early, f"progress {revision} was told early", upcoming)
-        for response in told.get(position, ()):
+            _demand(not early, f"progress {revision} was received early", upcoming)
+        for response in received.get(position, ()):
             for events in _by_revision(response):
                 _compare(events, upcoming, response)
                 upcoming = next(owed, None)
     if watcher.is_open:
-        _demand(upcoming is None, "the rest was never told", upcoming)
-    return sum(len(response.events) for response in watcher.told)
+        _demand(upcoming is None, "the rest was never received", upcoming)
+    return sum(len(response.events) for response in watcher.received)
 
 
-def _whole(told: list[Told]) -> dict[int, list[Told]]:
+def _whole(received: list[ReceivedResponse]) -> dict[int, list[ReceivedResponse]]:
     """Put fragments together; the last may lack its end, and is left out then."""
-    whole: dict[int, list[Told]] = {}
+    whole: dict[int, list[ReceivedResponse]] = {}
     pieces: list[kv_pb2.Event] = []
-    for position, response in enumerate(told):
+    for position, response in enumerate(received):
         pieces += response.events
         if not response.fragment:
-            whole[position] = [Told(response.revision, pieces, False, response.compacted)]
+            whole[position] = [
+                ReceivedResponse(response.revision, pieces, False, response.compacted)
+            ]
             pieces = []
     return whole
 
 
-def _by_revision(response: Told) -> Iterator[list[kv_pb2.Event]]:
+def _by_revision(response: ReceivedResponse) -> Iterator[list[kv_pb2.Event]]:
     last = response.events[-1].kv.mod_revision
     _demand(last <= response.revision, f"the header says {response.revision}", response.events)
     for _, events in groupby(response.events, lambda event: event.kv.mod_revision):
         yield list(events)
 
 
-def _compare(got: list[kv_pb2.Event], expected: list[kv_pb2.Event] | None, response: Told) -> None:
+def _compare(
+    got: list[kv_pb2.Event], expected: list[kv_pb2.Event] | None, response: ReceivedResponse
+) -> None:
     if expected is None:
-        raise Violation(f"more was told than happened: {got}")
+        raise Violation(f"more was received than happened: {got}")
     if _revision(got) != _revision(expected):
         kind = "out of order, or again" if _revision(got) < _revision(expected) else "after a gap"
-        raise Violation(f"told {kind}: {got}\nand not {expected}")
-    _demand(len(got) == len(expected), "a revision was told in part", (got, expected))
+        raise Violation(f"received {kind}: {got}\nand not {expected}")
+    _demand(len(got) == len(expected), "a revision was received in part", (got, expected))
     for event, right in zip(got, expected, strict=True):
         _compare_event(event, right, response.compacted)
 
@@ -151,5 +155,5 @@ def _replay(
         keys[key] = kv
         is_create = kv.create_revision == kv.mod_revision
     past = None if is_create else before
-    told = event.prev_kv if event.HasField("prev_kv") else None
-    _demand(told == past, f"the key held {past} before", event)
+    received = event.prev_kv if event.HasField("prev_kv") else None
+    _demand(received == past, f"the key held {past} before", event)

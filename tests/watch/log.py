@@ -1,4 +1,4 @@
-"""What watchers were told, in the order in which they were told it."""
+"""What watchers were received, in the order in which they were received it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.watch.history import Interest
 
 
 @dataclass
-class Told:
+class ReceivedResponse:
     """
     One response with events.
 
@@ -33,19 +33,19 @@ class WatcherLog:
     Attributes:
         since: The revision it asked for, 0 for "from now on".
         created: The revision in the reply to its creation.
-        told: Its events.
-        progress: The revisions it was told it has come to, each with how many responses with
+        received: Its events.
+        progress: The revisions it was received it has come to, each with how many responses with
             events there were before.
         compacted: Where history began when it was cancelled for asking for what was before.
         canceled: Whether it was cancelled on demand.
-        is_open: Whether it must have been told everything.
+        is_open: Whether it must have been received everything.
 
     """
 
     interest: Interest
     since: int = 0
     created: int | None = None
-    told: list[Told] = field(default_factory=list)
+    received: list[ReceivedResponse] = field(default_factory=list)
     progress: list[tuple[int, int]] = field(default_factory=list)
     compacted: int | None = None
     canceled: bool = False
@@ -53,7 +53,7 @@ class WatcherLog:
 
     @property
     def first(self) -> int | None:
-        """The first revision it has to be told of, None if nobody can know."""
+        """The first revision it has to be received of, None if nobody can know."""
         if self.since:
             return self.since
         return None if self.created is None else self.created + 1
@@ -61,11 +61,11 @@ class WatcherLog:
     @property
     def next(self) -> int:
         """Where a watcher that takes its place has to start; 0 if it may start anywhere."""
-        # A revision of which only some fragments arrived has to be told again.
-        whole = [told for told in self.told if not told.fragment]
-        if self.told and self.told[-1].fragment:
-            split = self.told[-1].events[-1].kv.mod_revision
-            whole = [told for told in whole if told.events[-1].kv.mod_revision < split]
+        # A revision of which only some fragments arrived has to be received again.
+        whole = [received for received in self.received if not received.fragment]
+        if self.received and self.received[-1].fragment:
+            split = self.received[-1].events[-1].kv.mod_revision
+            whole = [received for received in whole if received.events[-1].kv.mod_revision < split]
         return whole[-1].events[-1].kv.mod_revision + 1 if whole else self.first or 0
 
 
@@ -82,11 +82,11 @@ class StreamLog:
             assert not response.created, f"refused: {response}"
             for watcher in self.watchers.values():
                 if watcher.created is not None and not watcher.canceled:
-                    watcher.progress.append((len(watcher.told), revision))
+                    watcher.progress.append((len(watcher.received), revision))
             return 0
         watcher = self.watchers[response.watch_id]
-        assert not watcher.canceled, f"told after it was cancelled: {response}"
-        assert watcher.compacted is None or response.canceled, f"told after its end: {response}"
+        assert not watcher.canceled, f"received after it was cancelled: {response}"
+        assert watcher.compacted is None or response.canceled, f"received after its end: {response}"
         if response.created:
             assert watcher.created is None
             watcher.created = revision
@@ -98,7 +98,9 @@ class StreamLog:
             watcher.canceled = True
         elif response.events:
             events = list(response.events)
-            watcher.told.append(Told(revision, events, response.fragment, compacted))
+            watcher.received.append(
+                ReceivedResponse(revision, events, response.fragment, compacted)
+            )
         else:
-            watcher.progress.append((len(watcher.told), revision))
+            watcher.progress.append((len(watcher.received), revision))
         return len(response.events)

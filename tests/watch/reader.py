@@ -120,7 +120,7 @@ class Reader:
         """Whether everyone who is not cancelled has been told of the last revision."""
         newest = self._run.newest
         return newest > 1 and all(
-            (watcher.told and watcher.told[-1].events[-1].kv.mod_revision == newest)
+            (watcher.received and watcher.received[-1].events[-1].kv.mod_revision == newest)
             or (watcher.progress and watcher.progress[-1][1] >= newest)
             for watcher in self._open_watchers()
         )

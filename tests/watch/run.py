@@ -100,8 +100,8 @@ class Run:
         (auditor,) = (log for log in self.logs if log.interest is EVERYTHING and log.since == 1)
         for log in self.logs:
             if log.interest is EVERYTHING:
-                for told in log.told:
-                    self.history.add(told.events)
+                for response in log.received:
+                    self.history.add(response.events)
         assert auditor.created is not None
         check_history(self.history, 1, self.acknowledged)
         assert self.history.newest == self.newest
@@ -178,9 +178,9 @@ def describe(run: Run, seconds: float) -> str:
     compacted = sum(log.compacted is not None for log in run.logs)
     # One revision is what a synced watcher is told of at a time.
     behind = sum(
-        told.events[0].kv.mod_revision != told.events[-1].kv.mod_revision
+        response.events[0].kv.mod_revision != response.events[-1].kv.mod_revision
         for log in run.logs
-        for told in log.told
+        for response in log.received
     )
     return (
         f"seed {run.plan.seed}: {run.told:,} events in {seconds:.1f} s, "

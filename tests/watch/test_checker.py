@@ -8,7 +8,7 @@ from etcdpy.pb import kv_pb2
 from etcdpy.pb import rpc_pb2 as pb
 from tests.watch.checker import Violation, check, check_history
 from tests.watch.history import NODELETE, History, Interest
-from tests.watch.log import StreamLog, Told, WatcherLog
+from tests.watch.log import ReceivedResponse, StreamLog, WatcherLog
 
 EVERYTHING = Interest(b"\0", b"\0", prev_kv=True)
 
@@ -38,9 +38,11 @@ def history() -> History:
     return history
 
 
-def _log(*told: list[kv_pb2.Event], since: int = 2, interest: Interest = EVERYTHING) -> WatcherLog:
-    responses = [Told(events[-1].kv.mod_revision, events) for events in told]
-    return WatcherLog(interest, since, created=1, told=responses, is_open=True)
+def _log(
+    *received: list[kv_pb2.Event], since: int = 2, interest: Interest = EVERYTHING
+) -> WatcherLog:
+    responses = [ReceivedResponse(events[-1].kv.mod_revision, events) for events in received]
+    return WatcherLog(interest, since, created=1, received=responses, is_open=True)
 
 
 def test_a_complete_log_passes(history: History) -> None:
@@ -55,11 +57,11 @@ def test_who_wants_less_is_told_less(history: History) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "complaint"),
+    ("received", "complaint"),
     [
         pytest.param([[A2], [A4], [A5, C5]], "after a gap", id="reliable"),
         pytest.param([[B3], [A4], [A5, C5]], "after a gap", id="reliable from the start"),
-        pytest.param([[A2], [B3], [A4]], "never told", id="complete"),
+        pytest.param([[A2], [B3], [A4]], "never received", id="complete"),
         pytest.param([[A2], [A2], [B3]], "out of order, or again", id="unique"),
         pytest.param([[A2], [A4], [B3]], "after a gap", id="ordered"),
         pytest.param([[A2], [B3], [A4], [A5], [C5]], "in part", id="atomic"),
@@ -68,20 +70,22 @@ def test_who_wants_less_is_told_less(history: History) -> None:
         pytest.param([[A2], [_put(b"b", 3, A2)]], "wrong", id="prev_kv of nothing"),
     ],
 )
-def test_broken_promises(history: History, told: list[list[kv_pb2.Event]], complaint: str) -> None:
+def test_broken_promises(
+    history: History, received: list[list[kv_pb2.Event]], complaint: str
+) -> None:
     with pytest.raises(Violation, match=complaint):
-        check(_log(*told), history)
+        check(_log(*received), history)
 
 
 def test_a_past_that_was_compacted_may_be_left_out(history: History) -> None:
     log = _log([A2], [B3], [kv_pb2.Event(kv=A4.kv)], [A5, C5])
-    log.told[2].compacted = 4
+    log.received[2].compacted = 4
     check(log, history)
 
 
 def test_fragments_are_put_together(history: History) -> None:
     log = _log([A2], [B3], [A4], [A5], [C5])
-    log.told[3].fragment = True
+    log.received[3].fragment = True
     check(log, history)
 
 
@@ -126,7 +130,7 @@ def test_a_history_has_to_be_possible(history: History) -> None:
 def test_where_to_resume() -> None:
     log = _log([A2], [A4, A5])
     assert log.next == 6
-    log.told[1].fragment = True
+    log.received[1].fragment = True
     assert log.next == 3
     assert _log(since=7).next == 7
 

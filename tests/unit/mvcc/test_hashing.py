@@ -72,7 +72,7 @@ def disk_of(history: Sequence[Sequence[Put | Delete]]) -> Disk:
     return disk
 
 
-class World:
+class HashedStore:
     """A store over a disk, and its hashes."""
 
     def __init__(self, disk: Disk) -> None:
@@ -96,82 +96,82 @@ class World:
 
 
 async def test_every_revision_has_etcds_hash() -> None:
-    world = World(disk_of(SHORT))
-    assert await world.hash(1) == (NOTHING, -1, 1)
-    assert await world.hash(2) == (2587454935, -1, 2)
-    assert await world.hash(3) == (1827592406, -1, 3)
-    assert await world.hash(0) == (858714350, -1, 5)
-    assert await World(disk_of(LONG[:5])).hash(0) == (2171101175, -1, 6)
-    assert await World(disk_of(LONG)).hash(0) == (824406332, -1, 7)
+    hashed = HashedStore(disk_of(SHORT))
+    assert await hashed.hash(1) == (NOTHING, -1, 1)
+    assert await hashed.hash(2) == (2587454935, -1, 2)
+    assert await hashed.hash(3) == (1827592406, -1, 3)
+    assert await hashed.hash(0) == (858714350, -1, 5)
+    assert await HashedStore(disk_of(LONG[:5])).hash(0) == (2171101175, -1, 6)
+    assert await HashedStore(disk_of(LONG)).hash(0) == (824406332, -1, 7)
 
 
 async def test_a_compaction_is_remembered_until_a_restart() -> None:
-    world = World(disk_of(LONG))
-    await world.compact(6)
-    assert await world.hash(0) == (363671125, 6, 7)
-    assert await world.hash(6) == (2171101175, -1, 6)
+    hashed = HashedStore(disk_of(LONG))
+    await hashed.compact(6)
+    assert await hashed.hash(0) == (363671125, 6, 7)
+    assert await hashed.hash(6) == (2171101175, -1, 6)
     with pytest.raises(CompactedError):
-        await world.hash(5)
-    assert await World(world.log.disk).hash(6) == (317478926, 6, 6)
+        await hashed.hash(5)
+    assert await HashedStore(hashed.log.disk).hash(6) == (317478926, 6, 6)
 
 
 async def test_what_is_not_there_yet_or_never_was_has_no_hash() -> None:
-    world = World(disk_of(SHORT))
+    hashed = HashedStore(disk_of(SHORT))
     with pytest.raises(FutureRevisionError):
-        await world.hash(6)
-    assert await world.hash(-1) == (NOTHING, -1, -1)
+        await hashed.hash(6)
+    assert await hashed.hash(-1) == (NOTHING, -1, -1)
 
 
 async def test_compacting_at_zero_leaves_its_hash_for_the_newest_revision() -> None:
-    world = World(disk_of(SHORT))
-    await world.compact(0)
-    assert await world.hash(0) == (NOTHING, -1, 0)
+    hashed = HashedStore(disk_of(SHORT))
+    await hashed.compact(0)
+    assert await hashed.hash(0) == (NOTHING, -1, 0)
 
 
 async def test_the_last_ten_compactions_are_remembered() -> None:
-    world = World(disk_of([[Put(b"a", b"1")]] * (MOST_REMEMBERED + 2)))
+    hashed = HashedStore(disk_of([[Put(b"a", b"1")]] * (MOST_REMEMBERED + 2)))
     for revision in range(2, MOST_REMEMBERED + 3):
-        await world.compact(revision)
+        await hashed.compact(revision)
     with pytest.raises(CompactedError):
-        await world.hash(2)
+        await hashed.hash(2)
     for revision in range(3, MOST_REMEMBERED + 3):
-        assert (await world.hash(revision))[1:] == (revision - 1, revision)
+        assert (await hashed.hash(revision))[1:] == (revision - 1, revision)
 
 
 async def test_a_compaction_begun_while_one_runs_is_not_remembered() -> None:
-    world = World(disk_of(SHORT))
-    await world.compact(3, 4)
-    assert (await world.hash(3))[1:] == (-1, 3)
-    assert (await world.hash(4))[1:] == (4, 4)
+    hashed = HashedStore(disk_of(SHORT))
+    await hashed.compact(3, 4)
+    assert (await hashed.hash(3))[1:] == (-1, 3)
+    assert (await hashed.hash(4))[1:] == (4, 4)
 
 
 async def test_a_compaction_waits_for_a_hash_that_has_begun(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("etcdpy.mvcc.hashing.ROWS_PER_SLICE", 1)
-    world = World(disk_of(LONG))
-    expected = await world.hash(0)
-    hashing = asyncio.ensure_future(world.hash(0))
+    hashed = HashedStore(disk_of(LONG))
+    expected = await hashed.hash(0)
+    hashing = asyncio.ensure_future(hashed.hash(0))
     await asyncio.sleep(0)
-    await world.compact(7)
+    await hashed.compact(7)
     assert hashing.done()
     assert hashing.result() == expected
 
 
 async def test_a_long_key_is_found_like_a_short_one() -> None:
     key = b"k" * 300
-    world = World(disk_of([[Put(key, b"1")], [Put(key, b"2")], [Put(key, b"3")]]))
-    before = await world.hash(3)
-    await world.compact(3)
-    assert await world.hash(3) == before
-    assert (await world.hash(0))[0] == (await World(world.log.disk).hash(0))[0]
+    hashed = HashedStore(disk_of([[Put(key, b"1")], [Put(key, b"2")], [Put(key, b"3")]]))
+    before = await hashed.hash(3)
+    await hashed.compact(3)
+    assert await hashed.hash(3) == before
+    assert (await hashed.hash(0))[0] == (await HashedStore(hashed.log.disk).hash(0))[0]
 
 
 async def test_the_hash_of_everything_passes_over_what_members_have_of_their_own() -> None:
     disk = disk_of(SHORT)
-    before = finish(World(disk).hasher.hash_all())
+    before = finish(HashedStore(disk).hasher.hash_all())
     disk.values[Bucket.META, CONSISTENT_INDEX] = bytes(7) + b"\x09"
     disk.values[Bucket.META, b"term"] = bytes(7) + b"\x04"
-    assert finish(World(disk).hasher.hash_all()) == before
+    assert finish(HashedStore(disk).hasher.hash_all()) == before
     disk.values[Bucket.LEASE, bytes(8)] = b""
-    assert finish(World(disk).hasher.hash_all()) != before
+    assert finish(HashedStore(disk).hasher.hash_all()) != before

@@ -12,7 +12,7 @@ from etcdpy.server import startup_log
 from tests.unit.mvcc.stores import new_store, worked_example
 from tests.unit.node.nodes import make_node
 
-Told = list[tuple[str, dict[str, Any]]]
+LoggedLines = list[tuple[str, dict[str, Any]]]
 
 
 @pytest.fixture(autouse=True)
@@ -20,9 +20,9 @@ def everything(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
 
-def told(caplog: pytest.LogCaptureFixture) -> Told:
+def logged(caplog: pytest.LogCaptureFixture) -> LoggedLines:
     """The lines so far, as messages and fields."""
-    found: Told = []
+    found: LoggedLines = []
     for record in caplog.records:
         assert isinstance(record.args, dict)
         found.append((record.msg, dict(record.args)))
@@ -34,7 +34,7 @@ def settings(
 ) -> dict[str, Any]:
     config = load(arguments, {}, lambda *_: None)
     startup_log.log_settings(config, initialized)
-    (message, fields) = told(caplog)[0]
+    (message, fields) = logged(caplog)[0]
     assert message == "starting an etcd server"
     return fields
 
@@ -102,7 +102,7 @@ def test_a_progress_interval_that_is_raised_is_warned_of(
     startup_log.log_settings(Config(watch_progress_notify_interval=interval), initialized=False)
     message = "adjusting watch progress notify interval to minimum period"
     fields = {"min-watch-progress-notify-interval": "100ms"}
-    assert told(caplog)[1:] == [(message, fields)] * raised
+    assert logged(caplog)[1:] == [(message, fields)] * raised
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def test_the_progress_interval_that_is_used(interval: float, used: float) -> Non
 
 async def lines_of_a_member(
     caplog: pytest.LogCaptureFixture, *, initialized: bool, quota: int = 0
-) -> Told:
+) -> LoggedLines:
     async with new_store() as (store, log):
         await worked_example(store, log)
         node = make_node(store, log, size=lambda: 24576)
         caplog.clear()
         startup_log.log_member(Config(quota_backend_bytes=quota), node, initialized)
-    return told(caplog)
+    return logged(caplog)
 
 
 MEMBER, CLUSTER = "f693000000000001", "643a000000000002"
@@ -200,7 +200,7 @@ async def test_addresses_are_told_when_clients_are_served(
         caplog.clear()
         startup_log.log_serving(Config(), node, ["127.0.0.1:1", "/e.sock"])
     insecurely = "serving client traffic insecurely; this is strongly discouraged!"
-    (_, serving), *rest = told_with_ready(caplog)
+    (_, serving), *rest = logged_with_ready(caplog)
     assert serving["listen-client-urls"] == ["http://localhost:2379"]
     assert (serving["listen-peer-urls"], serving["listen-metrics-urls"]) == ([], [])
     assert rest == [
@@ -210,6 +210,6 @@ async def test_addresses_are_told_when_clients_are_served(
     ]
 
 
-def told_with_ready(caplog: pytest.LogCaptureFixture) -> Told:
+def logged_with_ready(caplog: pytest.LogCaptureFixture) -> LoggedLines:
     """The lines so far, one of which has no fields."""
     return [(r.msg, dict(r.args) if isinstance(r.args, dict) else {}) for r in caplog.records]

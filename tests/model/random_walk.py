@@ -64,7 +64,7 @@ def _same(reply: bytes | bytearray | Message, expected: Message, call: str) -> N
         raise AssertionError(f"{call}: expected\n{expected}\ngot\n{decoded}")
 
 
-class World:
+class RandomWalk:
     """Drives both sides; every method is one step of a random walk."""
 
     def __init__(self, random: Random) -> None:
@@ -292,7 +292,7 @@ class World:
             held = {key for key, kv in newest.items() if kv.lease == lease}
             assert self.store.attachments.keys_of(lease) == held
 
-    async def __aenter__(self) -> World:
+    async def __aenter__(self) -> RandomWalk:
         return self
 
     async def __aexit__(self, *_: object) -> None:
