@@ -157,7 +157,7 @@ class TestKeepalive:
         assert not connection.is_finished
 
 
-class TestGoodbye:
+class TestGracefulShutdown:
     def test_second_goaway_waits_five_seconds_for_the_acknowledgement(self) -> None:
         connection = opened()
         hear(connection, frame(HEADERS, END_HEADERS, 1, WATCH), 0)

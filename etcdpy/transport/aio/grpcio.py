@@ -38,9 +38,10 @@ class ReferenceServer:
 
     Args:
         options: Bounds and times.
-        observer: Is told of unary calls that have ended.
+        observer: Gets unary calls that have ended.
         translate: Says which status an exception of a handler stands for.
         clock: What calls are timed by; grpcio's own timers know the machine's alone.
+        call_type: Makes of grpcio's context what handlers are given; None: the same.
 
     """
 
@@ -170,7 +171,7 @@ class Adapter:
         call_type: Makes of grpcio's context what handlers are given; None: the same.
 
     Attributes:
-        observer: Is told of unary calls.
+        observer: Gets unary calls that have ended.
 
     """
 
@@ -216,7 +217,8 @@ class Adapter:
                 code = self._code_of(error, context)
                 return await self._abort(context, error)
             except CancelledError:
-                code = DEADLINE_EXCEEDED if context.time_remaining() == 0 else CANCELLED
+                left = context.time_remaining()
+                code = CANCELLED if left is None or left > 0 else DEADLINE_EXCEEDED
                 raise
             finally:
                 code = NUMBER_OF.get(context.code(), OK) if code is None else code

@@ -13,7 +13,7 @@ from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.limits import LINGER_SECONDS, STALLED_WRITE_SECONDS, ServerOptions
 
 _WRITE_BUFFER: Final = 256 << 10
-"""Bytes that TCP has not taken before we stop: reading, too, as each request means output."""
+"""Bytes that TCP may leave untaken before we stop reading: each request means more output."""
 
 
 class Host(Protocol):
@@ -124,7 +124,7 @@ class Http2Protocol(asyncio.Protocol):
         self.flush()
 
     def abort(self) -> None:
-        """Close without another word."""
+        """Close at once; what is not written yet is lost."""
         self._transport.abort()
 
     def schedule(self) -> None:
@@ -142,7 +142,7 @@ class Http2Protocol(asyncio.Protocol):
             self._transport.abort()
 
     def _close(self) -> None:
-        """Close, but read on for a moment: unread input makes TCP drop our last words."""
+        """Close, but read on for a moment: unread input makes TCP drop what was written last."""
         self._is_closing = True
         # Handlers learn now, not when the peer pleases.
         self._connection.lost()

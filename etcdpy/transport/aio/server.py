@@ -64,9 +64,9 @@ class Server:
         Args:
             options: Bounds and times.
             http: Answers requests over HTTP/2 that are not gRPC.
-            http1: Makes the protocol of each HTTP/1.1 connection, which is told of the
-                connection and its first bytes as asyncio would; None answers with 404.
-            observer: Is told of unary calls that have ended.
+            http1: Makes the protocol of each HTTP/1.1 connection, on which ``connection_made``
+                and ``data_received``, with the first bytes, are called; None answers with 404.
+            observer: Gets unary calls that have ended.
             translate: Says which status an exception of a handler stands for.
             clock: What all times are on; None for the machine's.
             call_type: What calls, and so the contexts of handlers, are made of.

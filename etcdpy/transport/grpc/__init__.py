@@ -1,1 +1,1 @@
-"""gRPC on HTTP/2 without I/O: calls, their connection, and who runs their handlers."""
+"""gRPC on HTTP/2 without I/O: calls, their connection, and the dispatcher of their handlers."""

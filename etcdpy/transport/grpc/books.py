@@ -64,7 +64,7 @@ def _check_call(call: Call) -> None:
     assert call.handler_state not in (HandlerState.ORPHANED, HandlerState.CANCELLED)
     assert call.bypassed >= 0
     if call.incoming is not None:
-        assert call.incoming.granted == 0, "a grant was not told"
+        assert call.incoming.granted == 0, "a grant was not sent"
         assert not (call.incoming.waiters and call.stream_state.is_ended_by_client)
     outgoing = call.outgoing
     is_ending = StreamState.OPEN_ENDING <= state < StreamState.CLOSED

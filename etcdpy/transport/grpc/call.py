@@ -51,7 +51,7 @@ class Incoming:
         reader: Cuts it into messages.
         limit: Longest message, or longest body of a request that is not gRPC.
         window: What may still come.
-        granted: What ``window`` gave the client, and it has not been told of.
+        granted: Bytes that ``window`` has granted and no WINDOW_UPDATE has said yet.
         received: The bytes of DATA so far, padding apart.
         message: The one message of a unary request, once it is complete.
         is_settled: Whether the request is complete or hopeless: more bytes mean nothing.
@@ -331,7 +331,7 @@ class Call:
 
     def _consumed(self, incoming: Incoming, size: int) -> None:
         grant = incoming.window.consumed(size)
-        # RFC 9113 5.1: no WINDOW_UPDATE for who sends no more.
+        # RFC 9113 6.9: a WINDOW_UPDATE is of no use to a client that sends no more.
         if grant and not self.stream_state & 1:
             incoming.granted += grant
 

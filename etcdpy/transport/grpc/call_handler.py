@@ -1,4 +1,4 @@
-"""What a connection expects of those who run the handlers."""
+"""What a connection expects of the dispatcher that runs the handlers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from etcdpy.transport.grpc.context import Context
 
 class CallHandler(Protocol):
     """
-    Who runs the handlers.
+    Runs the handlers of calls.
 
     Attributes:
         call_type: What to make of a request.

@@ -1,4 +1,4 @@
-"""What a call in progress needs of the connection it came from."""
+"""What a call in progress needs of the connection on which it arrived."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from etcdpy.transport.grpc.sender import Sender
 
 class Channel(Protocol):
     """
-    The way back to the client, for handlers and for those who run them.
+    The way back to the client, for handlers and for the dispatcher that runs them.
 
     Attributes:
         sender: What answers go out by.
@@ -32,7 +32,7 @@ class Channel(Protocol):
         """Have output written before long that did not come of what just arrives."""
 
     def flush(self) -> None:
-        """Have it written now: for who has given answers to many calls at once."""
+        """Have output written now, after many calls at once were answered."""
 
     def expect(self, call: Call) -> None:
         """Let the next request of a stream go straight to its handler, which waits for it."""

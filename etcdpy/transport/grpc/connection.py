@@ -81,7 +81,7 @@ _REQUEST: Final = Arrived.REQUEST
 
 
 class Driver(Protocol):
-    """Who writes what a connection has to send."""
+    """Writes what a connection has to send."""
 
     def schedule(self) -> None:
         """Write in the next turn of the loop, with all that comes until then."""
@@ -95,12 +95,12 @@ class Connection:
     One client's connection.
 
     Args:
-        call_handler: Who runs the handlers.
+        call_handler: Runs the handlers.
         head_cache: The server's request heads.
         options: The server's.
         now: When the connection began, in monotonic seconds.
         peer: The client's address as gRPC writes it.
-        driver: Who writes, if output is made at other times than in ``receive`` and ``tick``.
+        driver: Writes output that is made at other times than in ``receive`` and ``tick``.
 
     Attributes:
         call_handler: As given.
@@ -216,7 +216,7 @@ class Connection:
         except ConnectionFault as fault:
             self._end(fault.code, fault.debug)
         except Exception:
-            # A fault of ours must not become a riddle to the client.
+            # The client learns that the fault is ours.
             _logger.exception("connection of %s failed", self.peer)
             self._end(frames.INTERNAL_ERROR)
         finally:
@@ -289,7 +289,7 @@ class Connection:
             self._driver.schedule()
 
     def flush(self) -> None:
-        """Have it written now: for who has given answers to many calls at once."""
+        """Have output written now, after many calls at once were answered."""
         if self._driver is not None and not self._is_receiving:
             self._driver.flush()
 
@@ -316,6 +316,7 @@ class Connection:
     # Frames.
 
     def _read_preface(self, data: bytes) -> bytes:
+        # RFC 9113 3.4: what else comes is no HTTP/2, so a GOAWAY may be left out.
         head = data[: len(frames.PREFACE)]
         if not frames.PREFACE.startswith(head):
             self._is_over = True
@@ -383,7 +384,7 @@ class Connection:
             pos = start + (word >> 8)
             if pos > end:
                 if word >> 8 > MAX_FRAME_SIZE:
-                    raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+                    raise ConnectionFault(frames.FRAME_SIZE_ERROR)  # RFC 9113 4.2
                 pos = start - HEADER_SIZE
                 break
             if (
@@ -433,12 +434,14 @@ class Connection:
                 self._begin(stream_id, head, timeout, is_ended=False)
                 continue
             kind = word & 0xFF
+            # RFC 9113 4.3: no other frame comes within a header block.
             if self._blocks.is_open and kind != frames.CONTINUATION:
                 raise ConnectionFault(frames.PROTOCOL_ERROR, "a header block is not complete")
+            # RFC 9113 3.4: the preface includes SETTINGS.
             if self._needs_settings and (kind != frames.SETTINGS or flags & frames.ACK):
                 raise ConnectionFault(frames.PROTOCOL_ERROR, "the first frame is not SETTINGS")
             if word >> 8 > MAX_FRAME_SIZE:
-                raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+                raise ConnectionFault(frames.FRAME_SIZE_ERROR)  # RFC 9113 4.2
             if kind < len(_HANDLERS):
                 _HANDLERS[kind](self, flags, stream_id & MAX_STREAM_ID, data[start:pos])
             else:
@@ -532,14 +535,14 @@ class Connection:
             self._read_trailers(block)
             return
         if not stream_id & 1:
-            raise illegal_stream(stream_id)
+            raise illegal_stream(stream_id)  # RFC 9113 5.1.1
         self._last_id = stream_id
         self._begun += 1
         timed = self._head_reader.known.get(block.data) or self._read_request(stream_id, block.data)
         if timed is None:
             return
         if block.is_own_parent:
-            self._refuse(stream_id, frames.PROTOCOL_ERROR)
+            self._refuse(stream_id, frames.PROTOCOL_ERROR)  # RFC 7540 5.3.1
         else:
             self._begin(stream_id, *timed, is_ended=block.is_ended)
 
@@ -547,7 +550,7 @@ class Connection:
         """Read a second block of a stream, which has nothing to say but that it ends."""
         call = self.streams.get(block.stream_id)
         if call is None and block.stream_id not in self.sender.ended_by_us:
-            raise illegal_stream(block.stream_id)
+            raise illegal_stream(block.stream_id)  # RFC 9113 5.1.1
         is_good = block.is_ended
         try:
             check_trailers(self._head_reader.fields(block.data))
@@ -578,7 +581,7 @@ class Connection:
         if call is None:
             self._check_not_idle(stream_id)
             if stream_id not in self.sender.ended_by_us:
-                self._refuse(stream_id, frames.STREAM_CLOSED)
+                self._refuse(stream_id, frames.STREAM_CLOSED)  # RFC 9113 5.1: closed
             elif not payload:
                 self._count_useless()
             return
@@ -632,13 +635,14 @@ class Connection:
     def _on_priority(self, flags: int, stream_id: int, payload: bytes) -> None:
         require_stream(stream_id)
         self._count_useless()
+        # RFC 9113 6.3, and RFC 7540 5.3.1 for a stream that is its own parent.
         if len(payload) != 5:
             self._reset_any(stream_id, frames.FRAME_SIZE_ERROR)
         elif stream_in(payload) == stream_id:
             self._reset_any(stream_id, frames.PROTOCOL_ERROR)
 
     def _on_rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
-        require_size(payload, 4)
+        require_size(payload, 4)  # RFC 9113 6.4
         self._check_not_idle(stream_id)
         call = self.streams.get(stream_id)
         if call is None:
@@ -651,7 +655,7 @@ class Connection:
     def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         require_connection(stream_id)
         if flags & frames.ACK:
-            require_size(payload, 0)
+            require_size(payload, 0)  # RFC 9113 6.5
             self._count_useless()
             return
         if self._needs_settings:
@@ -674,11 +678,12 @@ class Connection:
         sender.out.insert(position, frames.SETTINGS_ACK)
 
     def _on_push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
+        # RFC 9113 8.4: a client cannot push.
         raise ConnectionFault(frames.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
 
     def _on_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
         require_connection(stream_id)
-        require_size(payload, 8)
+        require_size(payload, 8)  # RFC 9113 6.7
         if flags & frames.ACK:
             if self._graceful.is_acknowledged_by(payload):
                 self._drain()
@@ -693,10 +698,11 @@ class Connection:
     def _on_goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
         require_connection(stream_id)
         if len(payload) < 8:
-            raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+            raise ConnectionFault(frames.FRAME_SIZE_ERROR)  # RFC 9113 6.8
         self._count_useless()
 
     def _on_window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
+        # RFC 9113 6.9 for the size and an increment of 0, 6.9.1 for a window that is too large.
         require_size(payload, 4)
         self._count_useless()
         increment = stream_in(payload)
@@ -709,7 +715,7 @@ class Connection:
         self._check_not_idle(stream_id)
         call = self.streams.get(stream_id)
         if call is None:
-            return  # it has not heard yet that the stream is over
+            return  # the client does not know yet that the stream is over
         if not increment:
             self._fault(call, frames.PROTOCOL_ERROR)
         elif not self.sender.stream_window_grew(call, increment):
@@ -778,7 +784,7 @@ class Connection:
             self._fault(call, code)
 
     def _check_not_idle(self, stream_id: int) -> None:
-        """RFC 9113 5.1: most frames on a stream that was never opened are a fault."""
+        """Check that a stream was opened: RFC 9113 5.1 allows few frames on an idle one."""
         if stream_id == 0 or not stream_id & 1 or stream_id > self._last_id:
             raise ConnectionFault(frames.PROTOCOL_ERROR, f"frame on idle stream {stream_id}")
 

@@ -15,7 +15,7 @@ class Deadlines:
     Calls that wait for something, by deadline.
 
     Deadlines are rounded up to ticks. Most calls are answered long before theirs, so a call
-    is in a set that it leaves in no time; only the ticks themselves are in order.
+    is in a set, which it leaves at the cost of a look-up; only the ticks are in order.
 
         tick 1000 (10.00 s): {call, call}      heap: 1000, 1003
         tick 1003 (10.03 s): {call}

@@ -70,7 +70,7 @@ class Dispatcher:
         loop: Where it runs.
         http: Answers requests that are not gRPC.
         clock: What deadlines are on.
-        observer: Is told of unary calls that have ended.
+        observer: Gets unary calls that have ended.
         translate: Says which status an exception of a handler stands for.
         call_type: What calls are made of.
 
@@ -94,8 +94,8 @@ class Dispatcher:
         self._monotonic = clock.monotonic
         self._observer = observer or Observer()
         self._limit = self._observer.use()
-        # Calls that had arrived before this are told of when they end.
-        self._told_before = math.inf if self._limit == -math.inf else -math.inf
+        # Calls that had arrived before this are reported when they end.
+        self._reported_before = math.inf if self._limit == -math.inf else -math.inf
         self._deadlines = DeadlineTimer(clock, self._expired)
         self._parked: dict[Future[Any], list[Context]] = {}
         self._yielded: list[Context] = []
@@ -156,7 +156,7 @@ class Dispatcher:
         assert call.head.route is not None
         if call.head.route.one_reply_per_request:
             call.handler_state = move_handler(call.handler_state, HandlerInput.WAIT)
-            call.started = math.inf  # nobody is told of a stream
+            call.started = math.inf  # streams are not reported
             self._deadlines.watch(call)
             call.channel.expect(call)
             return
@@ -184,8 +184,8 @@ class Dispatcher:
             self._unpark(call)
             call.held = None
             self._ended(call)
-            if call.started < self._told_before:
-                self._tell(call, None, self._lost_code(call))
+            if call.started < self._reported_before:
+                self._report(call, None, self._lost_code(call))
         else:
             # A stream all of whose requests so far have their responses.
             call.channel.expect_no_more(call)
@@ -256,6 +256,7 @@ class Dispatcher:
         await call.write(await response if type(response) is CoroutineType else response)
 
     def _answered(self, call: Context, *, is_over: bool) -> None:
+        """Wait for the next request of such a stream, or end it with success."""
         if is_over:
             self._ended(call)
             self._finish(call)
@@ -263,6 +264,7 @@ class Dispatcher:
             call.channel.expect(call)
 
     def _break(self, call: Context, error: BaseException) -> None:
+        """End a stream whose requests are answered one by one with an error."""
         call.channel.expect_no_more(call)
         self._ended(call)
         self._fail(call, error)
@@ -303,6 +305,7 @@ class Dispatcher:
             self._park(call, coroutine, waiting)
 
     def _park(self, call: Context, coroutine: Coroutine[Any, Any, Any], waiting: Any) -> None:
+        """Resume a handler once what it has yielded is done."""
         call.coroutine = coroutine
         if waiting is None:
             # A bare yield, as in asyncio.sleep(0).
@@ -323,6 +326,7 @@ class Dispatcher:
         self._wait(call, future)
 
     def _wait(self, call: Context, future: Future[Any]) -> None:
+        """Have :meth:`_resume` called for a call, with all others that wait for the future."""
         call.waiting = future
         calls = self._parked.get(future)
         if calls is None:
@@ -332,8 +336,9 @@ class Dispatcher:
             calls.append(call)
 
     def _unpark(self, call: Context) -> None:
+        """Let a call wait for nothing any more."""
         future, call.waiting = call.waiting, None
-        # Of many who wait for one future, :meth:`_resume` finds out who does no more. What is
+        # Of many that wait for one future, :meth:`_resume` skips those that do no more. What is
         # for one alone may never be resolved, and must not be kept.
         if future is not None and self._parked.get(future) == [call]:
             del self._parked[future]
@@ -348,7 +353,8 @@ class Dispatcher:
         self._resume(calls, None)
 
     def _resume(self, calls: list[Context], future: Future[Any] | None) -> None:
-        self._told_before = self._monotonic() - self._limit
+        """Go on with calls that waited for one future, None for a turn of the loop."""
+        self._reported_before = self._monotonic() - self._limit
         # Fast path (bench: put/100x1): a future is asked once for all who wait for it.
         is_good = future is not None and not future.cancelled() and future.exception() is None
         for call in calls:
@@ -370,32 +376,34 @@ class Dispatcher:
             channel.flush()
 
     def _end(self, call: Context, response: Any) -> None:
+        """End a call whose handler has returned."""
         self._ended(call)
         code = self._answer(call, response)
-        if call.started < self._told_before:
-            self._tell(call, response, code)
+        if call.started < self._reported_before:
+            self._report(call, response, code)
 
     def _end_badly(self, call: Context, error: BaseException) -> None:
+        """End a call whose handler has raised."""
         self._ended(call)
         code = self._fail(call, error)
-        if call.started < self._told_before:
-            self._tell(call, None, code)
+        if call.started < self._reported_before:
+            self._report(call, None, code)
 
-    def _tell(self, call: Context, response: Any, code: int) -> None:
-        """Tell the observer of a unary call that has ended."""
+    def _report(self, call: Context, response: Any, code: int) -> None:
+        """Hand a unary call that has ended to the observer."""
         seconds = self._monotonic() - call.started
         response = response if code == OK else None
         self._observer.ended(
             EndedCall(call.head.path, call.channel.peer, call.request, response, seconds, code)
         )
 
-    def _tell_of_task(self, call: Context, response: Any, code: int) -> None:
-        """The same of one that had a task, if it was unary and somebody wants to hear of it."""
+    def _report_task(self, call: Context, response: Any, code: int) -> None:
+        """Report a call that had a task, if it is unary and took long enough for a listener."""
         route = call.head.route
         if route is None or route.request_streaming or route.response_streaming:
             return
         if call.started < self._monotonic() - self._limit:
-            self._tell(call, response, code)
+            self._report(call, response, code)
 
     def _lost_code(self, call: Context) -> int:
         """Return what a call ends with that is no more when its handler ends."""
@@ -422,7 +430,7 @@ class Dispatcher:
         if call.handler_state in (HandlerState.RUNNING, HandlerState.ORPHANED):
             # It was cancelled before its first step, and so no line of it ran.
             self._ended(call)
-            self._tell_of_task(call, None, self._lost_code(call))
+            self._report_task(call, None, self._lost_code(call))
 
     async def _run_unary(self, call: Context, message: bytes) -> None:
         try:
@@ -433,7 +441,7 @@ class Dispatcher:
             call.channel.touch()
         else:
             response, code = await self._run(call, request)
-        self._tell_of_task(call, response, code)
+        self._report_task(call, response, code)
 
     async def _run_stream(self, call: Context, requests: RequestIterator) -> None:
         await self._run(call, requests)
@@ -520,7 +528,7 @@ class Dispatcher:
             sender.status(call, options.code, options.details, options.trailing_metadata)
             return options.code
         if call.stream_state < _OPEN_RESPONDING:
-            # Success is never told in the first block: some clients take that for an error.
+            # Success is never in the first block: some clients take that for an error.
             sender.open(call)
         sender.status(call, OK, "")
         return OK
@@ -564,8 +572,8 @@ class Dispatcher:
         call.channel.touch()
 
 
-class TellingDispatcher(Dispatcher):
-    """The same where somebody wants to hear of every unary call, also of those that do not wait."""
+class ObservedDispatcher(Dispatcher):
+    """Runs handlers where a listener gets every unary call, also those that do not wait."""
 
     def start_unary(self, call: Context, message: bytes) -> None:
         """Run the handler of a method that takes one request."""
@@ -574,7 +582,7 @@ class TellingDispatcher(Dispatcher):
         if not route.inline:
             self._spawn_unary(call, message)
             return
-        # As in Dispatcher, but that each way out ends in _tell: a coroutine around the handler
+        # As in Dispatcher, but that each way out ends in _report: a coroutine around the handler
         # would be shorter, and cost as much again as a Range of one key.
         call.request = None
         call.started = call.channel.now
@@ -605,7 +613,7 @@ class TellingDispatcher(Dispatcher):
 
 def dispatcher_type(observer: Observer) -> type[Dispatcher]:
     """Return which of the two serves the listeners of an observer."""
-    return TellingDispatcher if observer.limit == -math.inf else Dispatcher
+    return ObservedDispatcher if observer.limit == -math.inf else Dispatcher
 
 
 def _error_of(future: Future[Any]) -> BaseException:

@@ -1,9 +1,9 @@
 """
-Whom to tell of unary calls that have ended.
+The one observer of calls: its listeners get the unary calls that have ended.
 
     observer = Observer()
-    observer.listen(metrics.count)                          # of every unary call
-    observer.listen(slow_requests.ended, slower_than=0.3)   # of those that took longer
+    observer.listen(metrics.count)                          # gets every unary call
+    observer.listen(slow_requests.ended, slower_than=0.3)   # gets those that took longer
     server = Server(options, observer=observer)             # or ReferenceServer
 
 A listener is called with one :class:`EndedCall` on the loop's thread, when the answer has been
@@ -55,8 +55,8 @@ class Observer:
     The listeners of a server, or of several.
 
     Attributes:
-        limit: Seconds up to which no listener wants to hear of a call: infinite if there is
-            none, minus infinity if one wants to hear of all.
+        limit: Seconds that a call must exceed for any listener to get it: infinite without
+            listeners, minus infinity if one gets all.
 
     """
 
@@ -67,11 +67,11 @@ class Observer:
 
     def listen(self, listener: Listener, *, slower_than: float = 0.0) -> None:
         """
-        Tell ``listener`` of calls from now on.
+        Call ``listener`` with calls from now on.
 
         Args:
             listener: What to call.
-            slower_than: Only of those that took more seconds; 0 for all.
+            slower_than: Only with those that took more seconds; 0 for all.
 
         Raises:
             RuntimeError: A server is in use already that could not do so.
@@ -89,7 +89,7 @@ class Observer:
         return self.limit
 
     def ended(self, call: EndedCall) -> None:
-        """Tell those who want to hear of this call."""
+        """Hand a call to each listener that it took long enough for."""
         for slower_than, listener in self._listeners:
             if call.seconds > slower_than:
                 try:

@@ -34,8 +34,8 @@ class ResponseHead:
 
     Attributes:
         block: Encoded ``:status``, ``content-type`` and ``grpc-encoding``.
-        head: The first fields to pass to ``pack``.
-        pack: Packs HEADERS and the start of DATA up to the message: ``*head, stream,
+        word: The length and type of the HEADERS frame with it, as frames begin.
+        pack: Packs HEADERS and the start of DATA up to the message: ``word, END_HEADERS, stream,
             block, (length + 5) << 8, 0, stream, 0, length``.
 
     """

@@ -26,7 +26,8 @@ def inline(handler: Handler) -> Handler:
     ``asyncio.sleep(0)`` too. It must not use ``current_task()``, timeouts or task groups.
     It is an ``async def``, or a plain function that returns the response, or a coroutine where
     it has to wait. Either may give a ``DeferredReply``, which is the cheapest way to wait for
-    one future at the end; ``cooperative.outcome`` serves who calls any of them.
+    one future at the end. Callers in this process await any of them with
+    ``cooperative.outcome``.
     """
     setattr(handler, _INLINE, True)
     return handler

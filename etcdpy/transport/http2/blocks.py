@@ -18,7 +18,7 @@ class Block(NamedTuple):
         stream_id: Its stream.
         data: Encoded fields.
         is_ended: Whether the stream ends with it.
-        is_own_parent: Whether its priority names its own stream (RFC 9113 5.3.1).
+        is_own_parent: Whether its priority names its own stream (RFC 7540 5.3.1).
 
     """
 
@@ -78,6 +78,7 @@ class BlockReader:
 
         """
         if not self._parts or stream_id != self._stream_id:
+            # RFC 9113 6.10: it follows a HEADERS or CONTINUATION of its stream.
             raise ConnectionFault(frames.PROTOCOL_ERROR, "CONTINUATION of nothing")
         if len(self._parts) > MAX_CONTINUATIONS:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many CONTINUATION frames")

@@ -1,5 +1,5 @@
 """
-Saying goodbye without losing a call (RFC 9113 6.8).
+Ending a connection without losing a call (RFC 9113 6.8).
 
 The first GOAWAY names the highest stream there can be: do not send more, but what is on its way
 will be served. The acknowledgement of the PING behind it proves that the peer has read it and
@@ -17,7 +17,7 @@ ACK_SECONDS: Final = 5.0
 
 
 class Stage(Enum):
-    """How far the goodbye is."""
+    """How far the end of a connection is: which GOAWAY was sent."""
 
     OPEN = auto()
     ANNOUNCED = auto()

@@ -14,7 +14,7 @@ from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.dispatcher import dispatcher_type
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
-from etcdpy.transport.http import not_found
+from etcdpy.transport.http import HttpHandler, not_found
 from etcdpy.transport.http2 import frames
 
 from .checked import CheckedContext
@@ -42,13 +42,14 @@ def connected(
     observer: Observer | None = None,
     settings: Sequence[tuple[int, int]] = (),
     call_type: type[Context] = CheckedContext,
+    http: HttpHandler = not_found,
 ) -> Peer:
     """Return a peer, which has sent these settings, of a connection with these routes."""
     peer = Peer(hello=False)
     observer = observer or Observer()
     dispatcher: Any = dispatcher_type(observer)(
         asyncio.get_running_loop(),
-        not_found,
+        http,
         peer.clock,
         observer=observer,
         call_type=call_type,

@@ -20,6 +20,7 @@ import grpc.aio
 import pytest
 import uvloop
 
+from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import (
     HttpRequest,
     HttpResponse,
@@ -331,6 +332,24 @@ class TestStop:
             assert await call.code() is grpc.StatusCode.UNAVAILABLE
             assert await call.details() == "etcdserver: server stopped"
         assert service.cancelled.is_set()
+
+    async def test_grace_is_on_the_clock(self, service: Service) -> None:
+        clock = MovableClock()
+        server = Server(OPTIONS, clock=clock)
+        service.register(server)
+        port = await server.listen_tcp("127.0.0.1", 0)
+        async with connect(f"127.0.0.1:{port}") as channel:
+            call = asyncio.ensure_future(channel.unary_unary("/test.Service/Forever")(b""))
+            await service.started.wait()
+            stopping = asyncio.ensure_future(server.stop(1000))
+            await clock.advance(999)
+            assert not stopping.done()
+            await clock.advance(1)
+            await asyncio.wait_for(service.cancelled.wait(), 5)
+            with pytest.raises(grpc.aio.AioRpcError):
+                await call
+        await clock.advance(10)
+        await asyncio.wait_for(stopping, 5)
 
     async def test_idle_clients_do_not_delay_it(self, server: Server) -> None:
         port = await server.listen_tcp("127.0.0.1", 0)

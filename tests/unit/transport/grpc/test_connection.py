@@ -640,7 +640,7 @@ class TestAbuse:
 
 
 class TestShutdown:
-    def test_idle_connection_says_goodbye_twice_and_is_finished(self) -> None:
+    def test_idle_connection_sends_goaway_twice_and_is_finished(self) -> None:
         peer = Peer()
         peer.connection.shut_down(peer.now)
         peer.read()
@@ -650,7 +650,7 @@ class TestShutdown:
         assert peer.goaway() == (0, 0, b"graceful_stop")
         assert peer.connection.is_finished
 
-    def test_call_between_the_goodbyes_is_served(self) -> None:
+    def test_call_between_the_goaways_is_served(self) -> None:
         peer = echoing()
         peer.connection.shut_down(peer.now)
         assert peer.reply(peer.call(b"x")).status == (0, "")
@@ -705,7 +705,7 @@ class TestHttp:
         ((call, body),) = peer.call_handler.http
         assert (call.head.path, body) == ("/v", b"one two")
 
-    def test_body_too_long_is_told(self) -> None:
+    def test_body_too_long_is_none(self) -> None:
         peer = Peer(ServerOptions(max_http_body=10))
         fields = [f for f in request_fields("/v") if f[0] != "content-type"]
         stream, opening = peer.headers(fields=fields)

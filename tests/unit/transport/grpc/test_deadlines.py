@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
-from etcdpy.transport.grpc.deadlines import Deadlines
+from etcdpy.testing.clock import MovableClock
+from etcdpy.transport.grpc.deadlines import Deadlines, DeadlineTimer
 
 
 class Waiting(SimpleNamespace):
@@ -80,3 +81,31 @@ def test_call_may_come_back_to_a_tick_that_was_empty() -> None:
     deadlines.add(second)
     assert deadlines.expire(2.0) == [second]
     assert deadlines.expire(3.0) == []
+
+
+class TestTimer:
+    async def test_calls_expire_each_at_its_time(self) -> None:
+        clock, expired = MovableClock(100.0), list[Any]()
+        timer = DeadlineTimer(clock, lambda it: expired.append((it.deadline, clock.monotonic())))
+        for deadline in (105.0, 101.0, 103.0):
+            timer.watch(call(deadline))
+        await clock.advance(10)
+        assert [deadline for deadline, _ in expired] == [101.0, 103.0, 105.0]
+        assert all(0 < now - deadline < 0.02 for deadline, now in expired)
+
+    async def test_calls_that_are_watched_or_have_no_deadline_are_left_alone(self) -> None:
+        timer = DeadlineTimer(MovableClock(), lambda _: None)
+        once, never = call(5.0), Waiting(deadline=None, tick=0)
+        timer.watch(once)
+        timer.watch(once)
+        timer.watch(never)  # type: ignore[arg-type]
+        assert len(timer) == 1
+
+    async def test_nothing_expires_after_the_end(self) -> None:
+        clock, expired = MovableClock(), list[Any]()
+        timer = DeadlineTimer(clock, expired.append)
+        timer.watch(call(5.0))
+        timer.close()
+        timer.close()
+        await clock.advance(10)
+        assert not expired

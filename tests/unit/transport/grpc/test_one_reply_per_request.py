@@ -332,11 +332,11 @@ class TestEnd:
         stream = peer.open()
         peer.data(stream, message(b"x"))
         call: Any = peer.connection.streams[stream]
-        told: list[bool] = []
-        call.add_done_callback(lambda context: told.append(context.cancelled()))
+        cancelled: list[bool] = []
+        call.add_done_callback(lambda context: cancelled.append(context.cancelled()))
         peer.send(frames.rst_stream(stream, frames.CANCEL))
         await turns()
-        assert told == [True]
+        assert cancelled == [True]
         assert (peer.connection._orphans, peer.connection.awaiting_next) == (0, {})
 
     async def test_by_the_server(self) -> None:
