@@ -28,6 +28,7 @@ _IDLE: Final = HandlerState.IDLE
 _RUNNING: Final = HandlerState.RUNNING
 _ENDING: Final = StreamState.OPEN_ENDING
 _CLOSED: Final = StreamState.CLOSED
+_RECV_END: Final = StreamInput.RECV_END
 
 
 class Arrived(Enum):
@@ -40,6 +41,8 @@ class Arrived(Enum):
     """There is something for the handler that runs."""
 
 
+_NOTHING: Final = Arrived.NOTHING
+_REQUEST: Final = Arrived.REQUEST
 _MORE: Final = Arrived.MORE
 
 
@@ -213,12 +216,12 @@ class Call:
             raise StreamFault(frames.PROTOCOL_ERROR)  # RFC 9113 8.1.1
         if incoming.is_settled or self.stream_state >= _ENDING:
             self._consumed(incoming, size)
-            return Arrived.NOTHING
+            return _NOTHING
         if self.head.http_fields is not None:
             self._consumed(incoming, size)
             incoming.reader.feed(payload)
             incoming.is_settled = incoming.reader.buffered > incoming.limit
-            return Arrived.NOTHING
+            return _NOTHING
         self._consumed(incoming, size - len(payload))
         incoming.reader.feed(payload)
         if self.handler_state is _RUNNING:
@@ -234,19 +237,19 @@ class Call:
             ProtocolStatus: It is no request.
 
         """
-        self.stream_state = move_stream(self.stream_state, StreamInput.RECV_END)
+        self.stream_state = move_stream(self.stream_state, _RECV_END)
         incoming = self.incoming
         received = 0 if incoming is None else incoming.received
         if self.head.content_length not in (-1, received):
             raise StreamFault(frames.PROTOCOL_ERROR)  # RFC 9113 8.1.1
         if self.is_answered:
-            return Arrived.NOTHING
+            return _NOTHING
         if self.head.http_fields is not None:
-            return Arrived.REQUEST
+            return _REQUEST
         if self.handler_state is _RUNNING:
-            return Arrived.MORE
+            return _MORE
         if incoming is not None and incoming.is_settled:
-            return Arrived.NOTHING
+            return _NOTHING
         is_cut = incoming is not None and incoming.reader.missing
         raise ProtocolStatus(UNKNOWN, "unexpected EOF" if is_cut else "EOF")
 
@@ -321,10 +324,10 @@ class Call:
             raise
         if incoming.message is None:
             self._lend(incoming)
-            return Arrived.NOTHING
+            return _NOTHING
         incoming.is_settled = True
         incoming.reader.discard()
-        return Arrived.REQUEST
+        return _REQUEST
 
     def _lend(self, incoming: Incoming) -> None:
         incoming.granted += incoming.window.lend(incoming.reader.missing)

@@ -77,6 +77,7 @@ _OPEN: Final = StreamState.OPEN
 _HALF_CLOSED: Final = StreamState.HALF_CLOSED
 _CLOSED: Final = StreamState.CLOSED
 _MORE: Final = Arrived.MORE
+_DRAINING: Final = Stage.DRAINING
 _REQUEST: Final = Arrived.REQUEST
 
 
@@ -274,7 +275,7 @@ class Connection:
         """Whether to close the transport once the output is written."""
         if self._is_over:
             return True
-        return self._graceful.stage is Stage.DRAINING and not self.streams
+        return self._graceful.stage is _DRAINING and not self.streams
 
     # What calls in progress need; see Channel.
 
@@ -354,8 +355,8 @@ class Connection:
             ):
                 break
             self._uncredited += size
-            call.bypassed += size
-            if call.bypassed >= _ACCOUNT_AT:
+            call.bypassed = bypassed = call.bypassed + size
+            if bypassed >= _ACCOUNT_AT:
                 self._account(call)
             self.call_handler.answer_one(call, data[pos + _DATA_AND_PREFIX_SIZE : end])
             pos = end
@@ -501,7 +502,7 @@ class Connection:
         self, stream_id: int, head: RequestHead, timeout: float | None, *, is_ended: bool
     ) -> None:
         """Open the stream of a request; its block has been read."""
-        if self._graceful.stage is Stage.DRAINING:
+        if self._graceful.stage is _DRAINING:
             # The second GOAWAY has told the client that this one is not served.
             self.sender.remember(stream_id)
             return
@@ -806,7 +807,7 @@ class Connection:
         self._is_plain = not (self._needs_settings or self._blocks.is_open)
 
     def _update_room(self) -> None:
-        is_draining = self._graceful.stage is Stage.DRAINING
+        is_draining = self._graceful.stage is _DRAINING
         orphans = max(0, self._orphans - FREE_ORPHANS)
         self._room = 0 if is_draining else self.options.live_streams - orphans
 

@@ -81,12 +81,14 @@ class Context(Call):
             StatusError: The stream is broken; to let it pass ends the call rightly.
 
         """
-        while (message := self.take_message()) is None:
+        incoming = self.incoming
+        if incoming is None:
+            return EOF  # what has one request is given it
+        while not incoming.reader.buffered or (message := self.take_message()) is None:
             if self.stream_state & 1:  # ended by the client
                 return EOF
-            assert self.incoming is not None
             waiter = get_running_loop().create_future()
-            self.incoming.waiters.append(waiter)
+            incoming.waiters.append(waiter)
             self.channel.touch()
             await waiter
         self.channel.touch()

@@ -58,6 +58,8 @@ _CLOSE_SECONDS: Final = 1.0
 _IDLE: Final = HandlerState.IDLE
 _RUNNING: Final = HandlerState.RUNNING
 _ENDED: Final = HandlerState.ENDED
+_ORPHANED: Final = HandlerState.ORPHANED
+_WAIT: Final = HandlerInput.WAIT
 _OPEN_RESPONDING: Final = StreamState.OPEN_RESPONDING
 _CLOSED: Final = StreamState.CLOSED
 
@@ -419,7 +421,7 @@ class Dispatcher:
         self._spawn(call, self._run_unary(call, message))
 
     def _spawn(self, call: Context, coroutine: Coroutine[Any, Any, None]) -> None:
-        call.handler_state = move_handler(call.handler_state, HandlerInput.WAIT)
+        call.handler_state = move_handler(call.handler_state, _WAIT)
         self._deadlines.watch(call)
         call.task = task = self._loop.create_task(coroutine)
         self._tasks.add(task)
@@ -427,7 +429,7 @@ class Dispatcher:
 
     def _task_ended(self, call: Context, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if call.handler_state in (HandlerState.RUNNING, HandlerState.ORPHANED):
+        if call.handler_state is _RUNNING or call.handler_state is _ORPHANED:
             # It was cancelled before its first step, and so no line of it ran.
             self._ended(call)
             self._report_task(call, None, self._lost_code(call))

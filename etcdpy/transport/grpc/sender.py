@@ -39,6 +39,10 @@ _HALF_CLOSED: Final = StreamState.HALF_CLOSED
 _RESPONDING: Final = StreamState.OPEN_RESPONDING
 _ENDING: Final = StreamState.OPEN_ENDING
 _CLOSED: Final = StreamState.CLOSED
+_SEND_HEADERS: Final = StreamInput.SEND_HEADERS
+_QUEUE_END: Final = StreamInput.QUEUE_END
+_SEND_END: Final = StreamInput.SEND_END
+_SEND_RESET: Final = StreamInput.SEND_RESET
 
 _MESSAGE_HEAD: Final = Struct(">IBIBI")
 """A DATA frame's head and the prefix of the one message in it."""
@@ -164,7 +168,7 @@ class Sender:
 
     def open_with(self, call: Call, block: bytes) -> None:
         """Send response headers that are encoded already."""
-        call.stream_state = move_stream(call.stream_state, StreamInput.SEND_HEADERS)
+        call.stream_state = move_stream(call.stream_state, _SEND_HEADERS)
         self.headers(call.stream_id, block)
 
     def headers(self, stream_id: int, block: bytes, *, end_stream: bool = False) -> None:
@@ -292,7 +296,7 @@ class Sender:
         outgoing = call.outgoing
         if outgoing is not None and outgoing.queue:
             outgoing.trailers = trailers
-            call.stream_state = move_stream(call.stream_state, StreamInput.QUEUE_END)
+            call.stream_state = move_stream(call.stream_state, _QUEUE_END)
             return
         if trailers:
             self.headers(call.stream_id, trailers, end_stream=True)
@@ -316,7 +320,7 @@ class Sender:
     def reset(self, call: Call, code: int) -> None:
         """End a stream with RST_STREAM (RFC 9113 6.4)."""
         self.drop(call)
-        call.stream_state = move_stream(call.stream_state, StreamInput.SEND_RESET)
+        call.stream_state = move_stream(call.stream_state, _SEND_RESET)
         self.out.append(frames.rst_stream(call.stream_id, code))
         self._forget(call)
 
@@ -342,9 +346,9 @@ class Sender:
 
     def _close(self, call: Call) -> None:
         """Note that our END_STREAM was sent."""
-        is_ended_by_client = call.stream_state.is_ended_by_client
-        call.stream_state = move_stream(call.stream_state, StreamInput.SEND_END)
-        if is_ended_by_client:
+        before = call.stream_state
+        call.stream_state = move_stream(before, _SEND_END)
+        if before & 1:  # ended by the client
             self.streams.pop(call.stream_id, None)
             return
         # RFC 9113 8.1: ask the peer to stop sending what will not be read.
