@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "etcdpy"
 
-#: Made by a generator, so that none of the rules is about it.
-GENERATED = "pb"
+#: How the names end of what a generator makes, so that none of the rules is about it.
+GENERATED = ("_pb2.py", "_pb2_grpc.py")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _name(path: Path) -> str:
 MODULES = {
     _name(path): Module(_name(path), path)
     for path in sorted(PACKAGE.rglob("*.py"))
-    if path.relative_to(PACKAGE).parts[0] != GENERATED
+    if not path.name.endswith(GENERATED)
 }
 
 

@@ -13,6 +13,8 @@ TESTS = ROOT / "tests" / "unit"
 WITHOUT: Mapping[str, str] = {
     "config.errors": "classes alone; tests of what raises them know their texts",
     "logs.lines": "types alone",
+    "pb.pool": "a pool alone; tests/interop/test_descriptor_pools.py is about why",
+    "server.lifecycle": "a process as a whole, which all of tests/lifecycle is about",
     "version": "three texts",
     "__main__": "one call; tests/lifecycle starts every server by it",
 }

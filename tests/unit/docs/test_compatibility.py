@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
-from etcdpy.services.everything import register_all
+from etcdpy.services.registration import register_all
 
 PAGE = Path(__file__).parents[3] / "docs" / "compatibility.md"
 
@@ -21,8 +21,10 @@ class Recorder:
     def __init__(self) -> None:
         self.methods: set[str] = set()
 
-    def add_registered_method_handlers(self, service_name: str, handlers: dict[str, Any]) -> None:
-        self.methods |= {f"{service_name}/{method}" for method in handlers}
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: dict[str, Any]
+    ) -> None:
+        self.methods |= {f"{service_name}/{method}" for method in method_handlers}
 
 
 def documented() -> dict[str, bool]:
@@ -45,5 +47,5 @@ def test_every_method_of_every_service_is_listed() -> None:
 
 def test_what_is_called_served_is_served_and_nothing_else() -> None:
     recorder = Recorder()
-    register_all(recorder, MagicMock(), MagicMock(), MagicMock())
+    register_all(recorder, MagicMock(), MagicMock())
     assert {method for method, served in documented().items() if served} == recorder.methods
