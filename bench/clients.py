@@ -7,10 +7,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from bench.http2 import Connection
+from bench.http2 import Connection, LoadError
 
 C = TypeVar("C", bound=Connection)
 S = TypeVar("S", bound="Clients[Any]")
+#: Seconds without any reply, while some are due, after which a server has hung.
+SILENCE = 60.0
 #: Of ``epoll``: a connection's number, and what it is ready for.
 Ready = list[tuple[int, int]]
 
@@ -40,7 +42,13 @@ class Clients(Generic[C]):
         if len(self.connections) == 1:
             ready = [(number, select.EPOLLIN) for number in self.connections]
             return lambda: ready
-        return self._epoll.poll
+        return self._wait
+
+    def _wait(self) -> Ready:
+        ready = self._epoll.poll(SILENCE)
+        if not ready:
+            raise LoadError(f"no reply came in {SILENCE:.0f} s")
+        return ready
 
     def poll(self, timeout: float) -> Ready:
         """Return the readable connections; wait so many seconds for one."""

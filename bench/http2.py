@@ -22,7 +22,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from hpack import Encoder
+from hpack import Decoder, Encoder, HPACKError
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM = ACK = 0x1
@@ -119,6 +119,40 @@ def answer_control(kind: int, flags: int, payload: bytes) -> bytes:
     return b""
 
 
+class Statuses:
+    """
+    How the calls of one connection ended, told by its header blocks.
+
+    Every block has to come by here, in order: it may change the table that later ones refer to.
+    A server says nearly always the same. What it said without changing the table is decoded
+    once; that cannot come to mean a failure, as the table has none.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = Decoder()
+        self._known: set[bytes] = set()
+
+    def check(self, block: bytes) -> None:
+        """
+        Take the next header block.
+
+        Raises:
+            LoadError: It ends a call that failed, or it cannot be decoded.
+
+        """
+        if block in self._known:
+            return
+        table = list(self._decoder.header_table.dynamic_entries)
+        try:
+            fields = {str(name): str(value) for name, value in self._decoder.decode(block)}
+        except HPACKError as error:
+            raise LoadError(f"a header block cannot be decoded: {error}") from error
+        if fields.get("grpc-status", "0") != "0" or fields.get(":status", "200") != "200":
+            raise LoadError(f"a call failed: {fields}")
+        if list(self._decoder.header_table.dynamic_entries) == table:
+            self._known.add(block)
+
+
 class Connection:
     """
     One connection, and the counters that outlive a read of it.
@@ -138,6 +172,7 @@ class Connection:
         self.next_stream_id = 1
         #: Replies whose first HEADERS came, and their trailers not yet.
         self.half_answered = 0
+        self.statuses = Statuses()
         self.uncredited = 0
 
     def prime(self, calls: Sequence[tuple[Method, bytes]]) -> None:
@@ -186,6 +221,8 @@ class Connection:
         for kind, flags, _, start, end in self.frames(1 << 18):
             if kind == DATA:
                 message += self.buffer[start:end]
+            else:
+                self.statuses.check(self.buffer[start:end])
             done = bool(flags & END_STREAM)
         return done
 

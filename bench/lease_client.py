@@ -61,8 +61,11 @@ class KeepAlives(ClosedLoop[bytes]):
 
     def count_replies(self, connection: Connection) -> int:
         replies = 0
-        for kind, flags, _, _, _ in connection.frames(READ_SIZE):
+        for kind, flags, _, start, end in connection.frames(READ_SIZE):
             if kind == DATA:
+                message = connection.buffer[start + 5 : end]
+                if not rpc_pb2.LeaseKeepAliveResponse.FromString(message).TTL:
+                    raise LoadError("a lease was not renewed: it is not there")
                 replies += 1
             elif flags & END_STREAM:
                 raise LoadError("a keep-alive stream ended")

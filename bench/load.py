@@ -2,8 +2,8 @@
 The closed-loop load generator.
 
 Every connection keeps a fixed number of requests under way, and sends the next one
-when a reply is complete. Frames are counted, not decoded: a reply is complete with the
-frame that ends its stream, and it is an error when that frame is its first.
+when a reply is complete. Messages are not decoded: a reply is complete with the frame that
+ends its stream, and it is an error when that is its first or tells of a failure.
 """
 
 from __future__ import annotations
@@ -198,8 +198,10 @@ class Load(ClosedLoop[Request]):
 
     def count_replies(self, connection: Connection) -> int:
         half_answered, done = connection.half_answered, 0
-        for kind, flags, _, _, _ in connection.frames(READ_SIZE):
+        check = connection.statuses.check
+        for kind, flags, _, start, end in connection.frames(READ_SIZE):
             if kind == HEADERS:
+                check(connection.buffer[start:end])
                 if flags & END_STREAM:
                     done += 1
                     half_answered -= 1

@@ -22,8 +22,10 @@ from bench.http2 import (
     NO_ERROR,
     RST_STREAM,
     LoadError,
+    Statuses,
     frame,
 )
+from bench.lease import KeepAlive
 from bench.load import Load
 from bench.measure import Measurement, Metric, Workload
 from bench.servers import REFERENCE, Server, etcd, etcdpy
@@ -54,17 +56,21 @@ def scripted_server(*replies: bytes) -> Iterator[tuple[str, int]]:
         thread.join()
 
 
-def reply(stream_id: int) -> bytes:
-    """A gRPC reply: the client looks at frames only, so its header blocks say nothing."""
+def grpc_status(number: int) -> bytes:
+    """A header block: a literal that enters no table."""
+    return b"\x00\x0bgrpc-status\x01%d" % number
+
+
+def reply(stream_id: int, status: int = 0) -> bytes:
     return (
-        frame(HEADERS, END_HEADERS, stream_id)
+        frame(HEADERS, END_HEADERS, stream_id, b"\x88")
         + frame(DATA, 0, stream_id, bytes(5))
-        + frame(HEADERS, END_HEADERS | END_STREAM, stream_id)
+        + frame(HEADERS, END_HEADERS | END_STREAM, stream_id, grpc_status(status))
     )
 
 
 def status_alone(stream_id: int) -> bytes:
-    return frame(HEADERS, END_HEADERS | END_STREAM, stream_id)
+    return frame(HEADERS, END_HEADERS | END_STREAM, stream_id, grpc_status(0))
 
 
 def drive(address: tuple[str, int], count: int) -> int:
@@ -99,6 +105,25 @@ def test_a_failed_call_ends_the_load() -> None:
         pytest.raises(LoadError, match="a status alone"),
     ):
         drive(address, 1)
+
+
+def test_a_call_that_fails_behind_its_message_ends_the_load() -> None:
+    with (
+        scripted_server(reply(1), reply(3), reply(5, status=9)) as address,
+        pytest.raises(LoadError, match="'grpc-status': '9'"),
+    ):
+        drive(address, 2)
+
+
+def test_header_blocks_that_refer_to_earlier_ones_are_understood() -> None:
+    statuses = Statuses()
+    statuses.check(b"\x40\x0bgrpc-status\x010")
+    for _ in range(3):
+        statuses.check(b"\xbe")
+    statuses.check(b"\x40\x01a\x01b")
+    statuses.check(b"\x40\x01a\x01b")
+    with pytest.raises(LoadError, match="'grpc-status': '5'"):
+        statuses.check(b"\x0f\x31\x015")
 
 
 def test_a_failed_first_call_ends_the_load() -> None:
@@ -175,6 +200,14 @@ def test_the_environment_names_another_etcd() -> None:
 def test_a_durable_append_takes_time(tmp_path: Path) -> None:
     assert machine.sync_seconds(tmp_path, count=3) > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lease_that_is_not_there_is_not_renewed(tmp_path: Path) -> None:
+    with (
+        Server.started(etcdpy(), tmp_path / "server") as server,
+        pytest.raises(LoadError, match="not renewed"),
+    ):
+        KeepAlive(1, seconds=0.1).round(server)
 
 
 def test_workloads_run_against_our_server(tmp_path: Path) -> None:
