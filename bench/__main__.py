@@ -12,6 +12,7 @@ import argparse
 import json
 import resource
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -109,8 +110,8 @@ def _run(
     if not results:
         return False
     print("Above 1, the ratio says that etcdpy does better:\n")
-    print(report.main_table(results), end="\n\n")
-    print(report.detail_table(results))
+    tables = [report.main_table, report.cpu_table, report.detail_table]
+    print("\n\n".join(filter(None, (table(results) for table in tables))))
     if options.json:
         data = report.as_json(facts, ceilings, results)
         options.json.write_text(json.dumps(data, indent=1) + "\n")
@@ -155,6 +156,8 @@ def _naming(server: Server) -> Iterator[None]:
 
 def _progress(result: report.Result) -> None:
     ratios = ", ".join(f"{result.ratio(i):.2f}" for i in range(len(result.workload.metrics)))
+    if result.has_cpu:
+        ratios += f", CPU {statistics.median(result.cpu_ratios()):.3f}"
     print(f"{result.workload.name}: {ratios}", file=sys.stderr, flush=True)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from itertools import count, cycle
 
 from bench.http2 import Connection, methods
 from bench.lease_client import KeepAlives, grant_all, keep_alive_frame
-from bench.measure import Measurement, Metric, Workload, watched
+from bench.measure import Drive, LoadWorkload, Measurement, Metric, Workload, watched
 from bench.servers import Server
 from etcdpy.pb import rpc_pb2, v3lock_pb2
 
@@ -23,12 +26,12 @@ REST = 1.0
 POLL = 0.001
 
 
-class KeepAlive(Workload):
+class KeepAlive(LoadWorkload):
     """Streams that each renew a lease, again as soon as that is answered."""
 
     def __init__(self, streams: int, seconds: float) -> None:
         self._streams = streams
-        self._seconds = seconds
+        self.seconds = seconds
         self.name = f"keepalive/{streams}"
         how_many = "one stream" if streams == 1 else f"{streams} connections, a stream each"
         self.metrics = (Metric(f"LeaseKeepAlive, {how_many}", "op/s"),)
@@ -37,19 +40,11 @@ class KeepAlive(Workload):
     def prepare(self, server: Server) -> None:
         grant_all(server, range(1, 1001), LONG_TTL)
 
-    def round(self, server: Server) -> Measurement:
+    @contextmanager
+    def connected(self, server: Server) -> Iterator[Drive]:
         requests = cycle(self._requests)
         with KeepAlives(server, self._streams) as streams:
-            streams.drive(requests, self._seconds * 0.2)
-            with watched(server) as effort:
-                sample = streams.drive(requests, self._seconds)
-        return Measurement(
-            [sample.rate],
-            effort.generator_cpu,
-            effort.server_cpu,
-            sample.latency(0.5),
-            sample.latency(0.99),
-        )
+            yield partial(streams.stretch, requests)
 
 
 class HeldLeases(Workload):
@@ -79,6 +74,7 @@ class HeldLeases(Workload):
             effort.server_cpu,
             sample.latency(0.5),
             sample.latency(0.99),
+            effort.per(sample.operations),
         )
 
 
@@ -119,7 +115,12 @@ class HandOver(Workload):
         late = taken[int(len(taken) * 0.99)]
         median = statistics.median(taken)
         return Measurement(
-            [median * 1000, late * 1000], effort.generator_cpu, effort.server_cpu, median, late
+            [median * 1000, late * 1000],
+            effort.generator_cpu,
+            effort.server_cpu,
+            median,
+            late,
+            effort.per(len(taken)),
         )
 
 

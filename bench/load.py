@@ -13,8 +13,9 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 from bench.clients import Clients
@@ -24,6 +25,17 @@ from bench.http2 import END_STREAM, HEADERS, Connection, LoadError, Method, Requ
 READ_SIZE = 1 << 16
 
 R = TypeVar("R")
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep the garbage collector from interrupting what is measured."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @dataclass(slots=True)
@@ -50,6 +62,16 @@ class Sample:
         if not self.latencies:
             return 0.0
         return self.latencies[min(int(share * len(self.latencies)), len(self.latencies) - 1)]
+
+
+def total(samples: Sequence[Sample]) -> Sample:
+    """Several stretches as one."""
+    return Sample(
+        sum(sample.operations for sample in samples),
+        sum(sample.seconds for sample in samples),
+        sum(sample.generator_cpu for sample in samples),
+        sorted(chain.from_iterable(sample.latencies for sample in samples)),
+    )
 
 
 class ClosedLoop(Clients[Connection], ABC, Generic[R]):
@@ -93,12 +115,8 @@ class ClosedLoop(Clients[Connection], ABC, Generic[R]):
             LoadError: A call failed, or a connection ended.
 
         """
-        gc.collect()
-        gc.disable()
-        try:
+        with uncollected():
             return self._drive(requests, seconds)
-        finally:
-            gc.enable()
 
     def burst(self, requests: Iterator[R]) -> list[float]:
         """
@@ -138,7 +156,17 @@ class ClosedLoop(Clients[Connection], ABC, Generic[R]):
         latencies.sort()
         return Sample(len(latencies), now - start, time.process_time() - cpu_start, latencies)
 
-    def _drive(self, requests: Iterator[R], seconds: float) -> Sample:
+    def stretch(self, requests: Iterator[R], seconds: float) -> Sample:
+        """
+        Send for this long and wait for every reply: nothing is under way before and behind.
+
+        Raises:
+            LoadError: A call failed, or a connection ended.
+
+        """
+        return self._drive(requests, seconds, drain=True)
+
+    def _drive(self, requests: Iterator[R], seconds: float, drain: bool = False) -> Sample:
         cpu_start = time.process_time()
         start = now = time.perf_counter()
         deadline = start + seconds
@@ -149,7 +177,11 @@ class ClosedLoop(Clients[Connection], ABC, Generic[R]):
             count = send(connection, requests, self._most - len(sent[number]))
             sent[number] += [start] * count
             self._under_way += count
-        while self._under_way and now < deadline:
+        while self._under_way:
+            if now >= deadline:
+                if not drain:
+                    break
+                requests = iter(())
             for number, _event in wait():
                 connection = connections[number]
                 done = count_replies(connection)

@@ -7,17 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from bench.load import Sample
-from bench.measure import Measurement, Workload
-
-NAMES = ("etcd", "etcdpy")
+from bench.measure import CPU, Measurement, Metric, Workload
 
 
 @dataclass(frozen=True)
 class Result:
-    """All rounds of one workload, by the server's name."""
+    """
+    All rounds of one workload, by the server's name: of two servers.
+
+    Rounds of the same number were measured one right after the other, so their ratio is free of
+    what disturbs the machine for longer. The ratio of a figure is the median of theirs.
+
+    Args:
+        workload: What was measured.
+        rounds: By the server's name.
+
+    """
 
     workload: Workload
     rounds: Mapping[str, Sequence[Measurement]]
+
+    @property
+    def servers(self) -> list[str]:
+        return list(self.rounds)
 
     def values(self, server: str, metric: int) -> list[float]:
         return [measurement.values[metric] for measurement in self.rounds[server]]
@@ -26,8 +38,25 @@ class Result:
         return statistics.median(self.values(server, metric))
 
     def ratio(self, metric: int) -> float:
-        etcd, etcdpy = (self.median(name, metric) for name in NAMES)
-        return self.workload.metrics[metric].ratio(etcd, etcdpy)
+        what = self.workload.metrics[metric]
+        return statistics.median(self._ratios(what, lambda m: m.values[metric]))
+
+    @property
+    def has_cpu(self) -> bool:
+        """Whether it is known what an operation costs."""
+        return all(m.cpu_per_operation for measured in self.rounds.values() for m in measured)
+
+    def cpu(self, server: str) -> list[float]:
+        """What an operation cost the server, in microseconds of CPU time, in each round."""
+        return [measurement.cpu_per_operation * 1e6 for measurement in self.rounds[server]]
+
+    def cpu_ratios(self) -> list[float]:
+        """The ratio of that in each round."""
+        return self._ratios(CPU, lambda m: m.cpu_per_operation)
+
+    def _ratios(self, metric: Metric, get: Callable[[Measurement], float]) -> list[float]:
+        pairs = zip(*self.rounds.values(), strict=True)
+        return [metric.ratio(get(first), get(second)) for first, second in pairs]
 
     def middle(self, server: str, get: Callable[[Measurement], float]) -> float:
         """The median of something else that each round tells."""
@@ -58,31 +87,52 @@ def main_table(results: Sequence[Result]) -> str:
         [
             metric.title,
             metric.unit,
-            *(_figure(result, name, index) for name in NAMES),
+            *(_figure(result.values(name, index)) for name in result.servers),
             f"{result.ratio(index):.2f}",
         ]
         for result in results
         for index, metric in enumerate(result.workload.metrics)
     ]
-    return _table(["workload", "unit", *NAMES, "ratio"], rows)
+    return _table(["workload", "unit", *results[0].servers, "ratio"], rows)
+
+
+def cpu_table(results: Sequence[Result]) -> str:
+    """
+    The server's CPU time for one operation: what other work on the machine disturbs least.
+
+    A row for each server and one for their ratio, with all rounds behind the median. Empty when
+    no workload was a load.
+    """
+    rows = []
+    for result in results:
+        if not result.has_cpu:
+            continue
+        title = result.workload.metrics[0].title
+        for name in result.servers:
+            rounds = result.cpu(name)
+            rows.append([f"{title}: {name}", *map(_rate, [statistics.median(rounds), *rounds])])
+        ratios = result.cpu_ratios()
+        rows.append([f"{title}: ratio", _ratio(ratios), *(f"{ratio:.2f}" for ratio in ratios)])
+    if not rows:
+        return ""
+    numbers = map(str, range(1, len(rows[0]) - 1))
+    return _table(["us CPU/op", "median", *numbers], rows)
 
 
 def detail_table(results: Sequence[Result]) -> str:
     """
     Who was busy, and how long clients waited.
 
-    The CPU that one operation costs is what other work on the machine disturbs least. Empty
-    when no workload was a load: starts and sizes are none.
+    Empty when no workload was a load: starts and sizes are none.
     """
     rows = []
     for result in results:
         if not any(m.server_cpu for measured in result.rounds.values() for m in measured):
             continue
         row = [result.workload.metrics[0].title]
-        for name in NAMES:
+        for name in result.servers:
             row += [
                 _cores(result.middle(name, lambda m: m.server_cpu)),
-                _rate(result.middle(name, lambda m: m.server_cpu / m.values[0] * 1e6)),
                 _cores(result.middle(name, lambda m: m.generator_cpu)),
                 _milliseconds(result.middle(name, lambda m: m.p50)),
                 _milliseconds(result.middle(name, lambda m: m.p99)),
@@ -90,8 +140,9 @@ def detail_table(results: Sequence[Result]) -> str:
         rows.append(row)
     if not rows:
         return ""
-    columns = ("cores", "us CPU/op", "generator cores", "p50 ms", "p99 ms")
-    return _table(["workload", *(f"{n}: {c}" for n in NAMES for c in columns)], rows)
+    columns = ("cores", "generator cores", "p50 ms", "p99 ms")
+    names = results[0].servers
+    return _table(["workload", *(f"{n}: {c}" for n in names for c in columns)], rows)
 
 
 def as_json(
@@ -108,6 +159,7 @@ def as_json(
                 "name": result.workload.name,
                 "metrics": [asdict(metric) for metric in result.workload.metrics],
                 "ratios": [result.ratio(i) for i in range(len(result.workload.metrics))],
+                "cpu_ratios": result.cpu_ratios() if result.has_cpu else [],
                 "rounds": {n: [asdict(m) for m in ms] for n, ms in result.rounds.items()},
             }
             for result in results
@@ -115,11 +167,20 @@ def as_json(
     }
 
 
-def _figure(result: Result, server: str, metric: int) -> str:
-    values = result.values(server, metric)
+def _figure(values: Sequence[float]) -> str:
     middle = statistics.median(values)
     spread = (max(values) - min(values)) / 2 / middle if middle else 0.0
     return f"{_rate(middle)} ±{spread:.0%}" if len(values) > 1 and spread else _rate(middle)
+
+
+def _ratio(rounds: Sequence[float]) -> str:
+    """The median of some ratios, and its standard error where there are enough to tell."""
+    median = f"{statistics.median(rounds):.3f}"
+    if len(rounds) < 5:
+        return median
+    # Of normal values' median; the mean's is smaller by this factor, the root of pi / 2.
+    error = 1.25 * statistics.stdev(rounds) / len(rounds) ** 0.5
+    return f"{median} ±{error:.3f}"
 
 
 def _rate(value: float) -> str:

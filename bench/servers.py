@@ -25,7 +25,6 @@ from etcdpy.pb import rpc_pb2
 REFERENCE = "ETCDPY_REFERENCE_ETCD"
 START_TIMEOUT = 300.0
 STOP_TIMEOUT = 60.0
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class ServerError(Exception):
@@ -162,10 +161,10 @@ class Server:
         return self._process.pid
 
     def cpu_seconds(self) -> float:
-        """CPU time the program has used since it started, user and system."""
-        # The name, in parentheses, may hold blanks; utime and stime are fields 14 and 15.
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+        """CPU time that all threads have used since the start, user and system."""
+        # clock_getcpuclockid(3), which Python lacks. What utime and stime in /proc/PID/stat add
+        # up to, but in nanoseconds: a tick of 10 ms is 2 % of a short round.
+        return time.clock_gettime(~self.pid << 3 | 2)
 
     def anonymous_memory(self) -> int:
         """Bytes of memory that no file backs: maps of the database do not count."""

@@ -41,7 +41,12 @@ class Walk(Workload):
     def round(self, server: Server) -> Measurement:
         with watched(server) as effort:
             self._walk(server)
-        return Measurement([self._count / effort.seconds], effort.generator_cpu, effort.server_cpu)
+        return Measurement(
+            [self._count / effort.seconds],
+            effort.generator_cpu,
+            effort.server_cpu,
+            cpu_per_operation=effort.per(self._count),
+        )
 
     def _walk(self, server: Server) -> list[bytes]:
         """

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from itertools import count, cycle
 
 from bench import requests as rq
-from bench.http2 import Connection, LoadError, Request, methods, pack_stream_id
-from bench.load import Load
-from bench.measure import Measurement, Metric, Workload, watched
+from bench.http2 import (
+    END_STREAM,
+    HEADERS,
+    Connection,
+    LoadError,
+    Request,
+    methods,
+    pack_stream_id,
+)
+from bench.load import READ_SIZE, Load, Sample
+from bench.measure import Drive, LoadWorkload, Measurement, Metric, Workload
 from bench.servers import Server
 from bench.watch_client import Watches, key_watch
 from bench.watch_stalled import Stalled
@@ -30,6 +40,7 @@ class Writer:
         self._connection = Connection(server.address)
         self._connection.prime([(method, message)])
         self._request = method.request(message)
+        self._unanswered = 0
 
     def put(self) -> None:
         connection, request = self._connection, self._request
@@ -38,12 +49,28 @@ class Writer:
         connection.socket.sendall(
             b"".join((request.head, stream_id, request.middle, stream_id, request.tail))
         )
+        self._unanswered += 1
+
+    def confirm(self) -> None:
+        """
+        Read the replies to all Puts.
+
+        Raises:
+            LoadError: A Put failed, or the connection ended.
+
+        """
+        connection = self._connection
+        while self._unanswered:
+            for kind, flags, _, start, end in connection.frames(READ_SIZE):
+                if kind == HEADERS:
+                    connection.statuses.check(connection.buffer[start:end])
+                    self._unanswered -= bool(flags & END_STREAM)
 
     def close(self) -> None:
         self._connection.close()
 
 
-class Fanout(Workload):
+class Fanout(LoadWorkload):
     """
     One key, watched by all; a Put waits until every stream has the events of one some before it.
 
@@ -56,7 +83,7 @@ class Fanout(Workload):
     def __init__(self, watches: int, streams: int, seconds: float) -> None:
         self._watches = watches
         self._streams = streams
-        self._seconds = seconds
+        self.seconds = seconds
         self.name = f"watch/{watches * streams}"
         title = f"One key, {watches * streams:,} watches on {streams} streams"
         self.metrics = (Metric(title, "events/s"),)
@@ -64,24 +91,30 @@ class Fanout(Workload):
     def prepare(self, server: Server) -> None:
         pass
 
-    def round(self, server: Server) -> Measurement:
-        everyone = self._watches * self._streams
+    @contextmanager
+    def connected(self, server: Server) -> Iterator[Drive]:
         creates = [[key_watch(b"watched")] * self._watches] * self._streams
-        writer = Writer(server, b"watched")
-        with Watches(server.address, server.authority, creates, 10) as watches:
-            sent = received = 0
-            with watched(server) as effort:
-                end = time.perf_counter() + self._seconds
-                while time.perf_counter() < end:
-                    told = watches.fewest() // self._watches - 1  # the first confirm them
-                    for _ in range(told + WINDOW - sent):
-                        writer.put()
-                        sent += 1
-                    received += watches.wait(1.0)
-                counted = received
-            watches.wait_for(sent * everyone - received)
-        writer.close()
-        return Measurement([counted / effort.seconds], effort.generator_cpu, effort.server_cpu)
+        with (
+            closing(Writer(server, b"watched")) as writer,
+            Watches(server.address, server.authority, creates, 10) as watches,
+        ):
+            yield partial(self._drive, writer, watches)
+
+    def _drive(self, writer: Writer, watches: Watches, seconds: float) -> Sample:
+        everyone = self._watches * self._streams
+        before = watches.fewest()
+        sent = received = 0
+        cpu_start, start = time.process_time(), time.perf_counter()
+        while time.perf_counter() < start + seconds:
+            told = (watches.fewest() - before) // self._watches
+            for _ in range(told + WINDOW - sent):
+                writer.put()
+                sent += 1
+            received += watches.wait(1.0)
+        watches.wait_for(sent * everyone - received)
+        writer.confirm()
+        elapsed = time.perf_counter() - start
+        return Sample(sent * everyone, elapsed, time.process_time() - cpu_start, [])
 
 
 class Idle(Workload):

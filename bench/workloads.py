@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from itertools import cycle
 
 from bench import requests as rq
@@ -13,7 +15,7 @@ from bench.footprint import Footprint
 from bench.lease import LONG_TTL, lease_workloads
 from bench.lease_client import GRANT, grant
 from bench.load import Load
-from bench.measure import Measurement, Metric, Workload, watched
+from bench.measure import Drive, LoadWorkload, Metric, Workload
 from bench.servers import Server
 from bench.walk import Walk
 from bench.watch import watch_workloads
@@ -22,8 +24,6 @@ from bench.watch import watch_workloads
 Shape = tuple[int, int]
 SHAPES: tuple[Shape, ...] = ((1, 1), (100, 1), (1000, 1), (10, 10))
 LARGE_SHAPES: tuple[Shape, ...] = ((1, 1), (10, 1))
-#: Part of a round that goes by before it is measured.
-WARM_UP = 0.2
 
 
 @dataclass(frozen=True)
@@ -44,35 +44,24 @@ NORMAL = Scale(2.0, 200_000, (200_000,), 100_000, 100_000, 256 << 20)
 FULL = Scale(5.0, 200_000, (200_000, 1_000_000), 100_000, 100_000, 1 << 30)
 
 
-class Steady(Workload):
+class Steady(LoadWorkload):
     """Requests at a constant number under way, counted for a while."""
 
     def __init__(self, name: str, title: str, mix: rq.Mix, shape: Shape, seconds: float) -> None:
         self._mix = mix
         self._shape = shape
-        self._seconds = seconds
+        self.seconds = seconds
         self.name = f"{name}/{shape[0]}x{shape[1]}"
         self.metrics = (Metric(f"{title}, {_describe(shape)}", "op/s"),)
 
     def prepare(self, server: Server) -> None:
         rq.fill(server, rq.KEYS)
 
-    def round(self, server: Server) -> Measurement:
+    @contextmanager
+    def connected(self, server: Server) -> Iterator[Drive]:
         requests = cycle(self._mix.requests(server.authority))
-        load = Load(server.address, *self._shape, self._mix.prime(server.authority))
-        try:
-            load.drive(requests, self._seconds * WARM_UP)
-            with watched(server) as effort:
-                sample = load.drive(requests, self._seconds)
-        finally:
-            load.close()
-        return Measurement(
-            [sample.rate],
-            effort.generator_cpu,
-            effort.server_cpu,
-            sample.latency(0.5),
-            sample.latency(0.99),
-        )
+        with Load(server.address, *self._shape, self._mix.prime(server.authority)) as load:
+            yield partial(load.stretch, requests)
 
 
 def workloads(scale: Scale) -> list[Workload]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -26,10 +27,11 @@ from bench.http2 import (
     frame,
 )
 from bench.lease import KeepAlive
-from bench.load import Load
+from bench.load import Load, Sample, total
 from bench.measure import Measurement, Metric, Workload
 from bench.servers import REFERENCE, Server, etcd, etcdpy
 from bench.walk import Walk
+from bench.watch import Fanout
 from bench.workloads import QUICK, Steady, chosen, workloads
 
 READS = rq.Mix([(rq.RANGE, rq.read)], [100])
@@ -157,6 +159,20 @@ def test_a_mix_holds_each_call_by_its_weight() -> None:
     assert 0.08 < long / rq.KEYS < 0.12
 
 
+def test_a_stretch_of_load_leaves_nothing_under_way() -> None:
+    with scripted_server(reply(1), reply(3), reply(5)) as (host, port):
+        authority = f"{host}:{port}"
+        requests = iter(READS.requests(authority))
+        with Load((host, port), 1, 1, READS.prime(authority)) as load:
+            assert load.stretch(requests, 0.0).operations == 1
+            assert load.stretch(requests, 0.0).operations == 1
+
+
+def test_samples_add_up() -> None:
+    sample = total([Sample(2, 1.0, 0.5, [0.1, 0.4]), Sample(4, 2.0, 0.25, [0.2, 0.3])])
+    assert sample == Sample(6, 3.0, 0.75, [0.1, 0.2, 0.3, 0.4])
+
+
 def test_names_choose_workloads() -> None:
     everything = workloads(QUICK)
     assert chosen(everything, []) == everything
@@ -193,6 +209,27 @@ def test_the_table_shows_the_median_of_the_rounds() -> None:
     ]
 
 
+def measurements(*costs: float) -> list[Measurement]:
+    """Rounds in which an operation cost so many microseconds."""
+    return [Measurement([1000.0], server_cpu=0.1, cpu_per_operation=cost / 1e6) for cost in costs]
+
+
+def test_a_ratio_is_the_median_of_those_of_the_rounds() -> None:
+    rounds = {"etcd": measurements(10, 40, 30), "etcdpy": measurements(5, 40, 20)}
+    result = report.Result(Walk(1000, pinned=False), rounds)
+    assert result.cpu_ratios() == pytest.approx([2, 1, 1.5])
+    assert [line.split("|")[2:-1] for line in report.cpu_table([result]).splitlines()[2:]] == [
+        ["     30 ", "   10 ", "   40 ", "   30 "],
+        ["     20 ", "    5 ", "   40 ", "   20 "],
+        ["  1.500 ", " 2.00 ", " 1.00 ", " 1.50 "],
+    ]
+
+
+def test_rounds_that_are_no_load_have_no_row_of_cpu_time() -> None:
+    rounds = {"etcd": [Measurement([1.0])], "etcdpy": [Measurement([1.0])]}
+    assert report.cpu_table([report.Result(Walk(1000, pinned=False), rounds)]) == ""
+
+
 def test_the_environment_names_another_etcd() -> None:
     assert etcd({REFERENCE: "/opt/etcd --quota 1"}).command == ("/opt/etcd", "--quota", "1")
 
@@ -200,6 +237,12 @@ def test_the_environment_names_another_etcd() -> None:
 def test_a_durable_append_takes_time(tmp_path: Path) -> None:
     assert machine.sync_seconds(tmp_path, count=3) > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def ticks(server: Server) -> float:
+    """User and system time, fields 14 and 15; the name before them may hold blanks."""
+    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_lease_that_is_not_there_is_not_renewed(tmp_path: Path) -> None:
@@ -223,8 +266,11 @@ def test_workloads_run_against_our_server(tmp_path: Path) -> None:
     walk: Workload = Walk(rq.KEYS, pinned=True)
     with Server.started(etcdpy(), tmp_path / "server") as server:
         walk.prepare(server)
-        for workload in (walk, *steady):
-            assert workload.round(server).values[0] > 0
+        for workload in (walk, *steady, Fanout(5, 20, seconds=0.1)):
+            measured = workload.round(server)
+            assert measured.values[0] > 0
+            assert measured.cpu_per_operation > 0
         assert server.anonymous_memory() > 2**20
+        assert server.cpu_seconds() == pytest.approx(ticks(server), abs=0.1)
         server.stop()
         assert 0 < server.start() < 60
