@@ -26,7 +26,7 @@ from bench.http2 import LoadError
 from bench.load import Sample
 from bench.measure import Measurement, Workload
 from bench.servers import Program, Server, ServerError, etcd, etcdpy
-from bench.workloads import FULL, NORMAL, QUICK, SHAPES, chosen, workloads
+from bench.workloads import FULL, GROUPS, NORMAL, QUICK, SHAPES, chosen, workloads
 
 #: Between rounds: time for the server just measured to come to rest.
 PAUSE = 0.3
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     everything = workloads(scale)
     if options.list:
         print("\n".join(f"{w.name:20} {w.metrics[0].title}" for w in everything))
+        print("\n".join(f"{group:20} {', '.join(names)}" for group, names in GROUPS.items()))
         return 0
     try:
         selected = chosen(everything, options.names)

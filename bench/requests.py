@@ -64,6 +64,13 @@ def compare_and_put(number: int) -> bytes:
     return request.SerializeToString()
 
 
+def put_alone(number: int) -> bytes:
+    """Put in a transaction that has nothing else, and compares nothing."""
+    request = rpc_pb2.TxnRequest()
+    request.success.add(request_put=_put(number))
+    return request.SerializeToString()
+
+
 def page(start: bytes, limit: int, revision: int) -> bytes:
     request = rpc_pb2.RangeRequest(key=start, range_end=PREFIX_END, limit=limit, revision=revision)
     return request.SerializeToString()

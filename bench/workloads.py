@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -38,6 +38,19 @@ class Scale:
     leases: int
     defragmented: int
 
+
+#: Workloads under one name: what passes through the code that every request passes through.
+GROUPS: Mapping[str, Sequence[str]] = {
+    "hot": (
+        "put/100x1",
+        "put/1000x1",
+        "range/100x1",
+        "range/1000x1",
+        "txn-put/100x1",
+        "keepalive/100",
+        "watch/1000",
+    ),
+}
 
 QUICK = Scale(0.5, 50_000, (50_000,), 20_000, 10_000, 32 << 20)
 NORMAL = Scale(2.0, 200_000, (200_000,), 100_000, 100_000, 256 << 20)
@@ -76,6 +89,7 @@ def workloads(scale: Scale) -> list[Workload]:
             SHAPES,
         ),
         ("txn", "Txn: compare, then Put", rq.Mix([(rq.TXN, rq.compare_and_put)], [100]), SHAPES),
+        ("txn-put", "Txn: Put", rq.Mix([(rq.TXN, rq.put_alone)], [100]), ((100, 1),)),
         (
             "mixed",
             "90 % Range, 10 % Put",
@@ -110,17 +124,18 @@ def workloads(scale: Scale) -> list[Workload]:
 
 def chosen(everything: Sequence[Workload], names: Sequence[str]) -> list[Workload]:
     """
-    The workloads that ``names`` stand for: whole names, their first parts, or patterns.
+    The workloads that ``names`` stand for: whole names, their first parts, patterns, or groups.
 
     Raises:
         ValueError: A name stands for none.
 
     """
-    for name in names:
-        if not any(_matches(w, name) for w in everything):
-            known = ", ".join(w.name for w in everything)
-            raise ValueError(f"no workload is called {name!r}; there are: {known}")
-    return [w for w in everything if not names or any(_matches(w, name) for name in names)]
+    patterns = [pattern for name in names for pattern in GROUPS.get(name, [name])]
+    for pattern in patterns:
+        if not any(_matches(w, pattern) for w in everything):
+            known = ", ".join([*(w.name for w in everything), *GROUPS])
+            raise ValueError(f"no workload is called {pattern!r}; there are: {known}")
+    return [w for w in everything if not names or any(_matches(w, p) for p in patterns)]
 
 
 def _matches(workload: Workload, name: str) -> bool:

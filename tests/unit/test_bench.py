@@ -32,7 +32,7 @@ from bench.measure import Measurement, Metric, Workload
 from bench.servers import REFERENCE, Server, etcd, etcdpy
 from bench.walk import Walk
 from bench.watch import Fanout
-from bench.workloads import QUICK, Steady, chosen, workloads
+from bench.workloads import GROUPS, QUICK, Steady, chosen, workloads
 
 READS = rq.Mix([(rq.RANGE, rq.read)], [100])
 
@@ -184,6 +184,10 @@ def test_names_choose_workloads() -> None:
     assert [w.name for w in chosen(everything, ["*/10x10"])][:2] == ["put/10x10", "range/10x10"]
 
 
+def test_a_group_is_a_name_for_several_workloads() -> None:
+    assert {w.name for w in chosen(workloads(QUICK), ["hot"])} == set(GROUPS["hot"])
+
+
 def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(ValueError, match=r"'putt'; there are: put/1x1, "):
         chosen(workloads(QUICK), ["putt"])
@@ -260,6 +264,7 @@ def test_workloads_run_against_our_server(tmp_path: Path) -> None:
         for mix in (
             rq.Mix([(rq.RANGE, rq.read), (rq.PUT, rq.put)], [50, 50]),
             rq.Mix([(rq.TXN, rq.compare_and_put)], [100]),
+            rq.Mix([(rq.TXN, rq.put_alone)], [100]),
             rq.Mix([(rq.RANGE, rq.read_thousand)], [100]),
         )
     ]
