@@ -1,6 +1,9 @@
 """
 ``python -m bench [NAME ...]``: etcdpy and a real etcd side by side, in one run.
 
+With ``--against DIR``, another working copy's etcdpy takes the place of etcd: ``old`` is that
+one, ``new`` this one.
+
 Each workload gets a fresh server of each program, on the same disk, with fsync on. Short
 rounds alternate between the two, so that what disturbs the machine disturbs both; the
 table shows the median of the rounds.
@@ -10,28 +13,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import signal
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from bench import ceiling, machine, report
+from bench.contest import contest, contest_in_turns
 from bench.http2 import LoadError
 from bench.load import Sample
-from bench.measure import Measurement, Workload
-from bench.servers import Program, Server, ServerError, etcd, etcdpy
-from bench.workloads import FULL, GROUPS, NORMAL, QUICK, SHAPES, chosen, workloads
+from bench.measure import Workload
+from bench.servers import HERE, Program, ServerError, check_origin, etcd, etcdpy
+from bench.workloads import FULL, GROUPS, NORMAL, QUICK, SHAPES, TURNS, Scale, chosen, workloads
 
-#: Between rounds: time for the server just measured to come to rest.
-PAUSE = 0.3
 #: Connections of the widest shape, on both ends, and some for everything else.
 OPEN_FILES = 4096
+#: Rounds of each server: beside etcd, and beside another working copy.
+ROUNDS, TURNS_ROUNDS = 3, 11
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,22 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if sys.platform != "linux":
         print("bench: runs on Linux only (epoll, /proc)", file=sys.stderr)
         return 2
-    scale = QUICK if options.quick else FULL if options.full else NORMAL
-    everything = workloads(scale)
+    everything = workloads(_scale(options))
     if options.list:
         print("\n".join(f"{w.name:20} {w.metrics[0].title}" for w in everything))
         print("\n".join(f"{group:20} {', '.join(names)}" for group, names in GROUPS.items()))
         return 0
     try:
         selected = chosen(everything, options.names)
-        programs = [etcd(), etcdpy(*options.flag)]
+        programs = _programs(options)
     except (ValueError, ServerError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     _allow_open_files()
     # A default SIGTERM would leave the servers behind.
     signal.signal(signal.SIGTERM, _exit)
-    with tempfile.TemporaryDirectory(prefix=".bench-", dir=options.dir) as directory:
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=options.dir.resolve()) as directory:
         complete = _run(selected, programs, Path(directory), options)
     return 0 if complete else 1
 
@@ -66,7 +69,17 @@ def _exit(number: int, _frame: FrameType | None) -> None:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="workloads: put, range/100x1, …")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each server (3)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help=f"rounds of each server ({ROUNDS}, with --against {TURNS_ROUNDS})",
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="DIR", help="compare with the working copy in DIR"
+    )
+    parser.add_argument(
+        "--of", type=Path, metavar="DIR", default=HERE, help="instead of this working copy"
+    )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="short rounds, small keyspaces")
     size.add_argument("--full", action="store_true", help="long rounds, a million keys too")
@@ -79,7 +92,52 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--flag", action="append", default=[], help="one more flag for etcdpy, as --flag=--x=y"
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.rounds is None:
+        options.rounds = TURNS_ROUNDS if options.against else ROUNDS
+    return options
+
+
+def _scale(options: argparse.Namespace) -> Scale:
+    if options.quick or options.full:
+        return QUICK if options.quick else FULL
+    return TURNS if options.against else NORMAL
+
+
+def _programs(options: argparse.Namespace) -> list[Program]:
+    """
+    The two that are compared.
+
+    Raises:
+        ServerError: There is no such program, or a working copy has not all of its own.
+
+    """
+    if not options.against:
+        return [etcd(), etcdpy(*options.flag, copy=options.of)]
+    copies = {"old": options.against, "new": options.of}
+    own, servers = _divide_cpus()
+    programs = [
+        replace(etcdpy(*options.flag, copy=copy), name=name, cpus=servers)
+        for name, copy in copies.items()
+    ]
+    for program in programs:
+        check_origin(program)
+    os.sched_setaffinity(0, own)
+    return programs
+
+
+def _divide_cpus() -> tuple[set[int], frozenset[int]]:
+    """
+    Processors for the generator, and one for both servers: all for each if there is but one.
+
+    How fast a processor of a virtual machine is depends on who else is on it. Two servers that
+    take turns on the same one are slowed down alike.
+    """
+    everything = os.sched_getaffinity(0)
+    if len(everything) == 1:
+        return everything, frozenset()
+    first = min(everything)
+    return everything - {first}, frozenset([first])
 
 
 def _run(
@@ -90,27 +148,31 @@ def _run(
 ) -> bool:
     """Measure and print; false if a workload failed, which costs the others nothing."""
     facts = machine.facts(directory)
-    facts |= {program.name: program.version() for program in programs}
+    facts |= {program.name: _description(program) for program in programs}
     print(report.facts_list(facts), end="\n\n", flush=True)
     if machine.filesystem(directory) in ("tmpfs", "ramfs"):
         print("WARNING: fsync costs nothing in memory; give --dir a real disk.\n")
     ceilings: dict[tuple[int, int], Sample] = {}
-    if not options.no_ceiling:
+    if not (options.no_ceiling or options.against):
         ceilings = {shape: ceiling.measure(shape, 1.0) for shape in SHAPES}
         print("The load generator alone, against a server that does nothing:\n")
         print(report.ceiling_table(ceilings), end="\n\n", flush=True)
     results = []
+    hold = contest_in_turns if options.against else contest
     for number, workload in enumerate(selected):
         try:
-            result = contest(workload, programs, directory / str(number), options.rounds)
+            measured = hold(workload, programs, directory / str(number), options.rounds)
         except (LoadError, ServerError, OSError) as error:
             print(f"{workload.name}: FAILED: {error}", file=sys.stderr, flush=True)
             continue
-        results.append(result)
-        _progress(result)
+        results.append(report.Result(workload, measured, plain=bool(options.against)))
+        _progress(results[-1])
     if not results:
         return False
-    print("Above 1, the ratio says that etcdpy does better:\n")
+    if options.against:
+        print("The ratio is the new figure to the old one:\n")
+    else:
+        print("Above 1, the ratio says that etcdpy does better:\n")
     tables = [report.main_table, report.cpu_table, report.detail_table]
     print("\n\n".join(filter(None, (table(results) for table in tables))))
     if options.json:
@@ -119,40 +181,10 @@ def _run(
     return len(results) == len(selected)
 
 
-def contest(
-    workload: Workload, programs: Sequence[Program], directory: Path, rounds: int
-) -> report.Result:
-    """
-    Measure one workload on fresh servers, in turns.
-
-    Raises:
-        LoadError: A server, which is named, did not do what the workload needs.
-        ServerError: A server did not start.
-
-    """
-    measured: dict[str, list[Measurement]] = {program.name: [] for program in programs}
-    with ExitStack() as stack:
-        servers = [
-            stack.enter_context(Server.started(program, directory / program.name))
-            for program in programs
-        ]
-        for server in servers:
-            with _naming(server):
-                workload.prepare(server)
-        for _ in range(rounds):
-            for server in servers:
-                time.sleep(PAUSE)
-                with _naming(server):
-                    measured[server.program.name].append(workload.round(server))
-    return report.Result(workload, measured)
-
-
-@contextmanager
-def _naming(server: Server) -> Iterator[None]:
-    try:
-        yield
-    except (LoadError, OSError) as error:
-        raise LoadError(f"{server.program.name}: {error}") from error
+def _description(program: Program) -> str:
+    if program.copy is None:
+        return program.version()
+    return f"{program.version()}, {program.copy}, commit {machine.commit(program.copy)}"
 
 
 def _progress(result: report.Result) -> None:

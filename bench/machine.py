@@ -20,7 +20,6 @@ def facts(directory: Path) -> dict[str, str]:
         "data on": filesystem(directory),
         "append of 4 KiB and fdatasync": f"{sync_seconds(directory) * 1e6:.0f} us (median)",
         "load average before the run": f"{os.getloadavg()[0]:.2f}",
-        "commit": _commit(),
     }
 
 
@@ -57,6 +56,8 @@ def _cpu_model() -> str:
     return platform.machine()
 
 
-def _commit() -> str:
-    run = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
+def commit(directory: Path) -> str:
+    """The commit that the working copy in ``directory`` is at, ``-dirty`` if it was changed."""
+    command = ["git", "-C", str(directory), "describe", "--always", "--dirty"]
+    run = subprocess.run(command, capture_output=True, text=True)
     return run.stdout.strip() or "unknown"

@@ -21,11 +21,13 @@ class Result:
     Args:
         workload: What was measured.
         rounds: By the server's name.
+        plain: A ratio is the second server's figure over the first's, be that better or worse.
 
     """
 
     workload: Workload
     rounds: Mapping[str, Sequence[Measurement]]
+    plain: bool = False
 
     @property
     def servers(self) -> list[str]:
@@ -55,6 +57,8 @@ class Result:
         return self._ratios(CPU, lambda m: m.cpu_per_operation)
 
     def _ratios(self, metric: Metric, get: Callable[[Measurement], float]) -> list[float]:
+        if self.plain:
+            metric = Metric(metric.title, metric.unit)
         pairs = zip(*self.rounds.values(), strict=True)
         return [metric.ratio(get(first), get(second)) for first, second in pairs]
 
@@ -82,7 +86,7 @@ def ceiling_table(ceilings: Mapping[tuple[int, int], Sample]) -> str:
 
 
 def main_table(results: Sequence[Result]) -> str:
-    """One row for each figure. A ratio above 1 says that etcdpy does better."""
+    """One row for each figure."""
     rows = [
         [
             metric.title,

@@ -25,6 +25,19 @@ from etcdpy.pb import rpc_pb2
 REFERENCE = "ETCDPY_REFERENCE_ETCD"
 START_TIMEOUT = 300.0
 STOP_TIMEOUT = 60.0
+#: The working copy that this benchmark is part of.
+HERE = Path(__file__).resolve().parent.parent
+
+#: Prints which files the modules of the package come from.
+_ORIGINS = """
+import contextlib, importlib, pkgutil, sys, etcdpy
+for module in pkgutil.walk_packages(etcdpy.__path__, "etcdpy."):
+    with contextlib.suppress(Exception):
+        importlib.import_module(module.name)
+for name, module in sys.modules.items():
+    if name.partition(".")[0] == "etcdpy" and module.__file__:
+        print(module.__file__)
+"""
 
 
 class ServerError(Exception):
@@ -37,11 +50,28 @@ class Program:
 
     name: str
     command: tuple[str, ...]
+    #: The working copy that it is part of.
+    copy: Path | None = None
+    #: The processors that it may use; all, if none is named.
+    cpus: frozenset[int] = frozenset()
 
     def version(self) -> str:
         """What the program says of itself: its version, and the commit it was built from."""
-        run = subprocess.run([*self.command, "--version"], capture_output=True, text=True)
+        run = subprocess.run(
+            [*self.command, "--version"],
+            capture_output=True,
+            text=True,
+            cwd=self.copy,
+            env=self.environment(),
+        )
         return ", ".join(run.stdout.splitlines()[:2]) or "unknown"
+
+    def environment(self) -> dict[str, str]:
+        """The environment in which Python takes the package of the working copy."""
+        if self.copy is None:
+            return dict(os.environ)
+        path = [str(self.copy), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return os.environ | {"PYTHONPATH": os.pathsep.join(path)}
 
 
 def etcd(environment: Mapping[str, str] = os.environ) -> Program:
@@ -61,9 +91,37 @@ def etcd(environment: Mapping[str, str] = os.environ) -> Program:
     return Program("etcd", (str(installed),))
 
 
-def etcdpy(*flags: str) -> Program:
-    """This project's server, run by this interpreter."""
-    return Program("etcdpy", (sys.executable, "-m", "etcdpy", *flags))
+def etcdpy(*flags: str, copy: Path = HERE) -> Program:
+    """The server of a working copy, this one unless told, run by this interpreter."""
+    return Program("etcdpy", (sys.executable, "-m", "etcdpy", *flags), copy.resolve())
+
+
+def check_origin(program: Program) -> None:
+    """
+    See that the modules of a working copy's server are that copy's, all of them.
+
+    An editable installation, of another copy, offers what the copy does not have.
+
+    Raises:
+        ServerError: There is no package, or a module of another copy.
+
+    """
+    assert program.copy is not None
+    package = program.copy / "etcdpy"
+    if not (package / "__init__.py").exists():
+        raise ServerError(f"{package} is not there")
+    run = subprocess.run(
+        [sys.executable, "-c", _ORIGINS],
+        capture_output=True,
+        text=True,
+        cwd=program.copy,
+        env=program.environment(),
+    )
+    if run.returncode:
+        raise ServerError(f"{package} cannot be imported: {run.stderr.strip()}")
+    for origin in run.stdout.splitlines():
+        if not Path(origin).resolve().is_relative_to(package):
+            raise ServerError(f"{program.copy} would be measured with {origin}")
 
 
 class Server:
@@ -104,8 +162,15 @@ class Server:
         with (self._directory / "log").open("ab") as log:
             start = time.perf_counter()
             self._process = subprocess.Popen(
-                [*self.program.command, *self._flags(client, peer)], stdout=log, stderr=log
+                [*self.program.command, *self._flags(client, peer)],
+                stdout=log,
+                stderr=log,
+                cwd=self.program.copy,
+                env=self.program.environment(),
             )
+        if self.program.cpus:
+            # Before it has threads: they will inherit it.
+            os.sched_setaffinity(self._process.pid, self.program.cpus)
         while not self._answers():
             if self._process.poll() is not None or time.perf_counter() - start > START_TIMEOUT:
                 raise ServerError(f"{self.program.name} did not start: {self.log_tail()}")

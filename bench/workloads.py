@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import partial
 from itertools import cycle
@@ -55,6 +55,8 @@ GROUPS: Mapping[str, Sequence[str]] = {
 QUICK = Scale(0.5, 50_000, (50_000,), 20_000, 10_000, 32 << 20)
 NORMAL = Scale(2.0, 200_000, (200_000,), 100_000, 100_000, 256 << 20)
 FULL = Scale(5.0, 200_000, (200_000, 1_000_000), 100_000, 100_000, 1 << 30)
+#: For many rounds: of two programs so much alike, more turns say more than longer ones.
+TURNS = replace(NORMAL, seconds=1.0)
 
 
 class Steady(LoadWorkload):

@@ -7,12 +7,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import ceiling, machine, report
 from bench import requests as rq
+from bench.__main__ import main
+from bench.contest import contest_in_turns
 from bench.http2 import (
     DATA,
     END_HEADERS,
@@ -29,7 +32,7 @@ from bench.http2 import (
 from bench.lease import KeepAlive
 from bench.load import Load, Sample, total
 from bench.measure import Measurement, Metric, Workload
-from bench.servers import REFERENCE, Server, etcd, etcdpy
+from bench.servers import REFERENCE, Server, ServerError, check_origin, etcd, etcdpy
 from bench.walk import Walk
 from bench.watch import Fanout
 from bench.workloads import GROUPS, QUICK, Steady, chosen, workloads
@@ -229,6 +232,12 @@ def test_a_ratio_is_the_median_of_those_of_the_rounds() -> None:
     ]
 
 
+def test_a_plain_ratio_is_the_second_figure_over_the_first() -> None:
+    rounds = {"old": measurements(10), "new": measurements(11)}
+    result = report.Result(Walk(1000, pinned=False), rounds, plain=True)
+    assert result.cpu_ratios() == pytest.approx([1.1])
+
+
 def test_rounds_that_are_no_load_have_no_row_of_cpu_time() -> None:
     rounds = {"etcd": [Measurement([1.0])], "etcdpy": [Measurement([1.0])]}
     assert report.cpu_table([report.Result(Walk(1000, pinned=False), rounds)]) == ""
@@ -236,6 +245,26 @@ def test_rounds_that_are_no_load_have_no_row_of_cpu_time() -> None:
 
 def test_the_environment_names_another_etcd() -> None:
     assert etcd({REFERENCE: "/opt/etcd --quota 1"}).command == ("/opt/etcd", "--quota", "1")
+
+
+def test_a_directory_without_the_package_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--against", str(tmp_path), "hot"]) == 2
+    assert f"{tmp_path}/etcdpy is not there" in capsys.readouterr().err
+
+
+def test_a_working_copy_with_modules_from_elsewhere_is_refused(tmp_path: Path) -> None:
+    copy, elsewhere = tmp_path / "copy" / "etcdpy", tmp_path / "elsewhere"
+    for directory in (copy, elsewhere):
+        directory.mkdir(parents=True)
+    (copy / "__init__.py").touch()
+    (copy / "own.py").touch()
+    check_origin(etcdpy(copy=copy.parent))
+    (elsewhere / "stray.py").touch()
+    (copy / "__init__.py").write_text(f"__path__.append({str(elsewhere)!r})\n")
+    with pytest.raises(ServerError, match=r"would be measured with .*/elsewhere/stray\.py"):
+        check_origin(etcdpy(copy=copy.parent))
 
 
 def test_a_durable_append_takes_time(tmp_path: Path) -> None:
@@ -247,6 +276,16 @@ def ticks(server: Server) -> float:
     """User and system time, fields 14 and 15; the name before them may hold blanks."""
     fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_two_servers_are_measured_in_short_turns(tmp_path: Path) -> None:
+    programs = [replace(etcdpy(), name=name) for name in ("old", "new")]
+    workload = KeepAlive(3, seconds=0.1)
+    rounds = contest_in_turns(workload, programs, tmp_path, rounds=2)
+    assert list(rounds) == ["old", "new"]
+    for measured in rounds.values():
+        assert len(measured) == 2
+        assert all(m.values[0] > 0 and m.cpu_per_operation > 0 for m in measured)
 
 
 def test_a_lease_that_is_not_there_is_not_renewed(tmp_path: Path) -> None:
