@@ -333,7 +333,7 @@ class Connection:
         """
         Have requests answered by handlers that wait for them; return where other bytes begin.
 
-        Fast path (bench: keepalive): a read mostly holds one such request, and nothing else.
+        Fast path (bench: keepalive/100): a read mostly holds one such request, and nothing else.
         """
         if not self._is_plain:
             return 0
@@ -594,8 +594,8 @@ class Connection:
             and not self.sender.is_congested
             and self._is_whole(call.head, payload)
         ):
-            # Fast path (bench: range/100x1 by clients on C-core): these send a WINDOW_UPDATE of
-            # the stream between HEADERS and this.
+            # The short way for clients on C-core, which send a WINDOW_UPDATE of the stream between
+            # HEADERS and this. No workload has such a client.
             call.stream_state = _HALF_CLOSED  # OPEN, then RECV_END
             self._start_unary(call, payload[PREFIX_SIZE:])
             return

@@ -211,7 +211,7 @@ class Dispatcher:
         """Answer the next request of a stream that is expected."""
         route = call.head.route
         assert route is not None
-        # Fast path (bench: keepalive): a third of the cost of waking a coroutine that reads and
+        # Fast path (bench: keepalive/100): a third of the cost of waking a coroutine that reads and
         # writes.
         try:
             request = route.deserialize(message)

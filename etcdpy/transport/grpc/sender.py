@@ -193,7 +193,7 @@ class Sender:
         length = len(start) + len(body)
         size = length + PREFIX_SIZE
         outgoing = call.outgoing
-        # Fast path (bench: keepalive, watch fan-out), as in reply(): half the cost of the
+        # Fast path (bench: keepalive/100, watch/1000): as in reply(), half the cost of the
         # general one. A client that asks on and on has not ended its side.
         if (
             self._is_clear

@@ -126,7 +126,7 @@ class Decoder:
             HeaderListTooLarge: The list is over the limit; the decoder goes on.
 
         """
-        # Fast path: most representations are one byte, and most of those dynamic.
+        # Spelled out, and kept in locals: most representations are one byte, most of them dynamic.
         entries = self._entries
         sizes = self._sizes
         limit = self._max_list_size
