@@ -204,7 +204,7 @@ def encode_result(header: bytes, result: TxnResult) -> Steps[bytes]:
     while results:
         kind, shown, found = results.pop()
         if kind == PUT:
-            # Fast path (bench: txn-put/100x1), as in ``_run``.
+            # Fast path (bench: txn-put/100x1): as in ``_run``.
             responses.append(delimited(2, replies.put_reply(replies.revision_only(shown), found)))
         else:
             responses.append((yield from _encode_op(kind, shown, found)))

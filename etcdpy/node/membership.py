@@ -64,11 +64,6 @@ class Membership:
         self._log.flush_soon()
 
 
-def is_new(log: CommitLog) -> bool:
-    """Tell whether the store has no member yet: it was never started."""
-    return next(iter(log.items(Bucket.MEMBERS)), None) is None
-
-
 def start_up(
     log: CommitLog, *, name: str, peer_urls: Sequence[str], token: str, client_urls: Sequence[str]
 ) -> Identity:

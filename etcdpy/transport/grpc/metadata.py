@@ -2,7 +2,7 @@
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from etcdpy.gostd.quoting import go_quote
@@ -161,8 +161,3 @@ def _timeout_fault(value: bytes) -> str:
     if value[-1] not in _UNITS:
         return f"transport: timeout unit is not recognized: {go_quote(value)}"
     return f"strconv.ParseUint: parsing {go_quote(value[:-1])}: invalid syntax"
-
-
-def find_field(fields: Sequence[Field], name: bytes) -> bytes | None:
-    """Return the value of the first field of that name."""
-    return next((value for field, value in fields if field == name), None)

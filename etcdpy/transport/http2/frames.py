@@ -71,7 +71,6 @@ ENHANCE_YOUR_CALM: Final = 0xB
 FRAME_HEAD: Final = Struct(">IBI")
 """``length << 8 | type``, flags, stream identifier with the reserved bit."""
 
-_U32: Final = Struct(">I")
 _WITH_U32: Final = Struct(">IBII")
 _GOAWAY: Final = Struct(">IBIII")
 _SETTING: Final = Struct(">HI")
@@ -128,8 +127,3 @@ def goaway(last_stream_id: int, code: int, debug: bytes = b"") -> bytes:
 def parse_settings(payload: bytes) -> list[tuple[int, int]]:
     """Return (identifier, value) pairs in order; the length must be a multiple of 6."""
     return list(_SETTING.iter_unpack(payload))
-
-
-def parse_u32(payload: bytes) -> int:
-    """Return the first four bytes as a number."""
-    return int(_U32.unpack_from(payload)[0])

@@ -56,6 +56,7 @@ def make_node(
     leases: Iterable[int] = (),
     keeper: LeaseKeeper | None = None,
     defragment: Callable[[], Awaitable[None]] | None = None,
+    take_snapshot: Callable[[], Awaitable[Snapshot]] | None = None,
     slow: SlowRequests | None = None,
     guard: Guard | None = None,
 ) -> Node:
@@ -79,7 +80,9 @@ def make_node(
         Parts(
             settings=Settings(max_request_bytes, 2 * 1024 * 1024, progress_interval, max_learners),
             clock=clock,
-            database=Database(size, size, defragment or _no_defragmentation, _no_snapshot),
+            database=Database(
+                size, size, defragment or _no_defragmentation, take_snapshot or _no_snapshot
+            ),
             store=store,
             writer=writer,
             compactor=compactor or Compactor(store, None, clock),

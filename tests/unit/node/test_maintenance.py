@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from grpc import StatusCode
@@ -14,6 +15,7 @@ from etcdpy.errors import DefragmentError
 from etcdpy.node.node import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.codes import status_of
+from etcdpy.storage.errors import TooManyPinsError
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, put, settle, worked_example
 from tests.unit.node.nodes import ANYBODY, IDENTITY, make_node
@@ -131,3 +133,120 @@ async def test_a_defragmentation_that_fails_says_why_in_etcds_way() -> None:
         assert status is not None
         assert status.code == StatusCode.UNKNOWN
         assert status.details == "no space left on device"
+
+
+# ------------------------------------------------------------------------ hashes
+
+
+async def test_hashes_are_of_the_durable_revision() -> None:
+    async with serving() as (service, _, log):
+        await settle(log)
+        keys = await service.hash_kv(pb.HashKVRequest(), ANYBODY)
+        assert (keys.hash_revision, keys.compact_revision, keys.header.revision) == (5, -1, 5)
+        assert keys.hash
+        with pytest.raises(errors.FutureRevisionError):
+            await service.hash_kv(pb.HashKVRequest(revision=6), ANYBODY)
+
+
+async def test_hash_of_everything_is_the_same_for_the_same_content() -> None:
+    hashes = []
+    for _ in range(2):
+        async with serving() as (service, _, log):
+            await settle(log)
+            reply = await service.hash(pb.HashRequest(), ANYBODY)
+            hashes.append((reply.hash, reply.header.revision))
+    assert hashes[0] == hashes[1]
+    assert hashes[0][0]
+
+
+# --------------------------------------------------------------------- downgrade
+
+
+async def _downgrade(
+    service: Node, log: FakeLog, action: pb.DowngradeRequest.DowngradeAction.ValueType
+) -> pb.DowngradeResponse:
+    request = pb.DowngradeRequest(action=action, version="3.6.0")
+    call = asyncio.ensure_future(service.downgrade(request, ANYBODY))
+    for _ in range(3):
+        await settle(log)
+    return await call
+
+
+async def test_downgrade_is_checked_begun_and_cancelled() -> None:
+    async with serving() as (service, node, log):
+        target = node.parts.versions.target
+        checked = await _downgrade(service, log, pb.DowngradeRequest.VALIDATE)
+        assert (checked.version, checked.header.revision) == ("3.7", 5)
+        assert node.parts.versions.target == target
+        await _downgrade(service, log, pb.DowngradeRequest.ENABLE)
+        assert node.parts.versions.target.version == "3.6.0"
+        await _downgrade(service, log, pb.DowngradeRequest.CANCEL)
+        assert not node.parts.versions.target.enabled
+
+
+async def test_unknown_downgrade_action_is_refused() -> None:
+    async with serving() as (service, _, _):
+        with pytest.raises(errors.UnknownMethodError):
+            await service.downgrade(pb.DowngradeRequest(action=9), ANYBODY)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------- snapshot
+
+
+class File:
+    """A snapshot of three pieces, the last of which is a checksum that its size leaves out."""
+
+    size = 10
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for piece in (b"123456", b"7890", b"checksum"):
+            yield piece
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_snapshot_is_given_in_pieces_that_say_what_is_left() -> None:
+    async with new_store() as (store, log):
+        file: Any = File()
+
+        async def take_snapshot() -> Any:
+            return file
+
+        node = make_node(store, log, take_snapshot=take_snapshot)
+        pieces = [piece async for piece in node.snapshot(pb.SnapshotRequest(), ANYBODY)]
+        assert [(piece.blob, piece.remaining_bytes) for piece in pieces] == [
+            (b"123456", 4),
+            (b"7890", 0),
+            (b"checksum", 0),
+        ]
+        assert {piece.version for piece in pieces} == {"3.7.0"}
+        assert file.is_closed
+
+
+async def test_snapshot_that_is_not_taken_to_its_end_is_let_go() -> None:
+    async with new_store() as (store, log):
+        file: Any = File()
+
+        async def take_snapshot() -> Any:
+            return file
+
+        node = make_node(store, log, take_snapshot=take_snapshot)
+        pieces = node.snapshot(pb.SnapshotRequest(), ANYBODY)
+        await anext(pieces)
+        await pieces.aclose()
+        assert file.is_closed
+
+
+async def test_one_snapshot_too_many_is_refused() -> None:
+    async with new_store() as (store, log):
+
+        async def take_snapshot() -> Any:
+            raise TooManyPinsError("no reader left")
+
+        node = make_node(store, log, take_snapshot=take_snapshot)
+        with pytest.raises(errors.TooManySnapshotsError):
+            await anext(node.snapshot(pb.SnapshotRequest(), ANYBODY))

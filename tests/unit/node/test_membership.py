@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etcdpy.node.membership import Identity, Membership, is_new, start_up
+from etcdpy.node.membership import Identity, Membership, start_up
 from etcdpy.storage import Bucket
 from tests.unit.mvcc.fake_log import Disk, FakeLog
 
@@ -26,10 +26,10 @@ def start(disk: Disk, peer_url: str = FOUNDED_WITH) -> tuple[FakeLog, Identity]:
 
 async def test_ids_are_decided_once_and_every_start_is_a_term() -> None:
     disk = Disk()
-    assert is_new(FakeLog(disk))
+    assert not list(disk.items(Bucket.MEMBERS))
     _, first = start(disk)
     _, second = start(disk, "http://127.0.0.1:9999")
-    assert not is_new(FakeLog(disk))
+    assert len(list(disk.items(Bucket.MEMBERS))) == 1
     assert second.member_id == first.member_id
     assert second.cluster_id == first.cluster_id
     assert second.peer_urls == (FOUNDED_WITH,)

@@ -109,6 +109,11 @@ def parse(data: bytes) -> Iterator[Frame]:
         data = data[end:]
 
 
+def parse_u32(payload: bytes) -> int:
+    """Return the first four bytes as a number."""
+    return int.from_bytes(payload[:4], "big")
+
+
 def message(body: bytes, flag: int = 0) -> bytes:
     """Return a message with its prefix."""
     return bytes((flag,)) + len(body).to_bytes(4, "big") + body
@@ -204,7 +209,7 @@ class Peer:
     def goaway(self) -> tuple[int, int, bytes]:
         """Return the last GOAWAY: last stream, code, debug data."""
         payload = [arrived.payload for arrived in self.frames if arrived.kind == frames.GOAWAY][-1]
-        return frames.parse_u32(payload), frames.parse_u32(payload[4:]), payload[8:]
+        return parse_u32(payload), parse_u32(payload[4:]), payload[8:]
 
     def next_id(self) -> int:
         self._next_id += 2
@@ -257,7 +262,7 @@ class Peer:
         elif arrived.kind == frames.DATA:
             reply.data.append(arrived.payload)
         elif arrived.kind == frames.RST_STREAM:
-            reply.reset = frames.parse_u32(arrived.payload)
+            reply.reset = parse_u32(arrived.payload)
         if arrived.kind in (frames.HEADERS, frames.DATA) and arrived.flags & END_STREAM:
             reply.is_ended = True
 

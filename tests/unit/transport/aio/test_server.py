@@ -32,7 +32,7 @@ from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.http2 import frames
 
 from ..conftest import OPTIONS, connect
-from ..peer import Peer, parse, request_fields
+from ..peer import Peer, parse, parse_u32, request_fields
 from ..service import Service
 
 ECHO = "/test.Service/Inline"
@@ -304,7 +304,7 @@ class TestHttp:
                 if head[3] == frames.RST_STREAM:
                     break
         await server.stop()
-        assert frames.parse_u32(payload) == frames.INTERNAL_ERROR
+        assert parse_u32(payload) == frames.INTERNAL_ERROR
         assert "oops" in caplog.text
 
 

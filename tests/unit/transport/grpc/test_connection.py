@@ -24,7 +24,7 @@ from etcdpy.transport.http2.frames import (
     frame,
 )
 
-from ..peer import Peer, message, parse, request_fields
+from ..peer import Peer, message, parse, parse_u32, request_fields
 
 UNARY = "/test.Echo/Unary"
 STREAM = "/test.Echo/Stream"
@@ -203,7 +203,7 @@ class TestUnary:
             body, left = body[size:], left - size
             for update in peer.take(WINDOW_UPDATE):
                 if update.stream_id == stream:
-                    left += frames.parse_u32(update.payload)
+                    left += parse_u32(update.payload)
         assert len(peer.call_handler.unary[0][1]) == 3 << 20
 
 
@@ -495,7 +495,7 @@ class TestWindowsOfTheServer:
         for _ in range(300):
             peer.data(refused, bytes(16384))
             sent += 16384
-        granted = sum(frames.parse_u32(f.payload) for f in peer.take(WINDOW_UPDATE))
+        granted = sum(parse_u32(f.payload) for f in peer.take(WINDOW_UPDATE))
         assert sent - granted < 4 << 20
         assert granted <= sent
 
@@ -510,7 +510,7 @@ class TestWindowsOfTheServer:
         for _ in range(60):
             assert call.take_message() == bytes(16000)
         peer.read()
-        granted = sum(frames.parse_u32(f.payload) for f in peer.take(WINDOW_UPDATE))
+        granted = sum(parse_u32(f.payload) for f in peer.take(WINDOW_UPDATE))
         assert 60 * len(body) - granted < 1 << 18
 
     def test_padding_is_credited_at_once(self) -> None:
@@ -519,7 +519,7 @@ class TestWindowsOfTheServer:
         for _ in range(2000):
             peer.send(frame(DATA, PADDED, stream, b"\xff" + b"x" + bytes(255)))
         granted = [f for f in peer.take(WINDOW_UPDATE) if f.stream_id == stream]
-        assert sum(frames.parse_u32(f.payload) for f in granted) > 200_000
+        assert sum(parse_u32(f.payload) for f in granted) > 200_000
 
 
 class TestPings:

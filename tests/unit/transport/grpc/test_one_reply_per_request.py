@@ -21,7 +21,7 @@ from etcdpy.transport.http2.frames import END_STREAM, frame
 from etcdpy.transport.limits import INITIAL_STREAM_WINDOW, SEND_QUEUE
 
 from ..checked import CheckedContext
-from ..peer import Peer, message
+from ..peer import Peer, message, parse_u32
 from ..serving import connected, turns
 
 Answer = Callable[[bytes, Context], "bytes | Coroutine[Any, Any, bytes]"]
@@ -374,7 +374,7 @@ class TestFlowControl:
             total += len(request)
             peer.send(frames.window_update(stream, 6000) + frames.window_update(0, 6000))
             for update in peer.take(frames.WINDOW_UPDATE):
-                grants[update.stream_id] += frames.parse_u32(update.payload)
+                grants[update.stream_id] += parse_u32(update.payload)
         # All but less than a quarter of the window; never more than was taken.
         assert total - INITIAL_STREAM_WINDOW / 4 <= grants[stream] <= total
         assert grants[0] <= total

@@ -3,13 +3,13 @@
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.goaway import ACK_SECONDS, PING_PAYLOAD, GracefulShutdown, Stage
 
-from ..peer import parse
+from ..peer import parse, parse_u32
 
 
 def test_first_goaway_names_the_highest_stream_and_asks_for_an_answer() -> None:
     shutdown = GracefulShutdown()
     goaway, ping = parse(shutdown.announce(now=0))
-    assert frames.parse_u32(goaway.payload) == 2**31 - 1
+    assert parse_u32(goaway.payload) == 2**31 - 1
     assert goaway.payload[4:] == bytes(4) + b"graceful_stop"
     assert (ping.kind, ping.flags, ping.payload) == (frames.PING, 0, PING_PAYLOAD)
 
@@ -24,7 +24,7 @@ def test_second_goaway_names_the_last_stream() -> None:
     shutdown = GracefulShutdown()
     shutdown.announce(now=0)
     (goaway,) = parse(shutdown.drain(last_stream_id=5))
-    assert frames.parse_u32(goaway.payload) == 5
+    assert parse_u32(goaway.payload) == 5
     assert shutdown.stage is Stage.DRAINING
 
 

@@ -6,14 +6,14 @@ from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.faults import ConnectionFault
 from etcdpy.transport.http2.settings import ClientSettings, first_frames, read_settings
 
-from ..peer import parse
+from ..peer import parse, parse_u32
 
 
 class TestFirstFrames:
     def test_first_frames_raise_both_windows(self) -> None:
         settings, update = parse(first_frames(None))
         assert frames.parse_settings(settings.payload) == [(4, 1 << 20), (5, 16384), (6, 65536)]
-        assert (update.stream_id, 65535 + frames.parse_u32(update.payload)) == (0, 16 << 20)
+        assert (update.stream_id, 65535 + parse_u32(update.payload)) == (0, 16 << 20)
 
     def test_stream_limit_is_advertised_only_if_set(self) -> None:
         settings, _ = parse(first_frames(7))
