@@ -35,6 +35,13 @@ KEEPS_TOMBSTONES = (3, 7)
 # The first version that answers HashKV at a revision it compacted with the hash from before.
 REMEMBERS_HASHES = (3, 6)
 
+# The first versions that have these words for an error; an older one has others, or no error.
+WORDS_SINCE = {
+    "etcdserver: invalid sort option": (3, 7),
+    "RangeStream does not support custom sort orders": (3, 7),
+    "RangeStream does not support revision filters": (3, 7),
+}
+
 # The first version whose Status tells the quota.
 TELLS_QUOTA = (3, 6)
 
