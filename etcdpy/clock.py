@@ -23,14 +23,14 @@ stopwatch: Final[Callable[[], float]] = time.perf_counter
 
 
 class Timer(Protocol):
-    """What was asked for with ``wake_at``."""
+    """A call that ``wake_at`` has arranged."""
 
     def cancel(self) -> None:
-        """Do not call. Harmless if it was called already, or cancelled."""
+        """Call it off. Harmless if the callback was called already, or this was."""
 
 
 class Clock(ABC):
-    """What time it is, and something done when it is a certain time. Loop thread only."""
+    """Tells the time, and calls back at a given one. Loop thread only."""
 
     @abstractmethod
     def monotonic(self) -> float:

@@ -35,6 +35,7 @@ Steps = Generator[None, None, T]
 
 async def turn() -> None:
     """Let all others who are ready have their turn."""
+    # asyncio: a sleep of 0 gives way exactly once, to all that are ready by now.
     await asyncio.sleep(0)
 
 
@@ -55,6 +56,7 @@ async def run(steps: Steps[T]) -> T:
     Cancelling it closes the generator where it stands.
     """
     try:
+        # In this turn: work that is done in one step, as most is, waits for nobody.
         next(steps)
     except StopIteration as done:
         result: T = done.value
@@ -72,6 +74,7 @@ async def rest(steps: Steps[T], between: Callable[[], None] | None = None) -> T:
     """
     try:
         while True:
+            # First of all, as the step before was taken in this turn.
             await asyncio.sleep(0)
             try:
                 next(steps)
@@ -81,6 +84,7 @@ async def rest(steps: Steps[T], between: Callable[[], None] | None = None) -> T:
             if between is not None:
                 between()
     finally:
+        # When it is cancelled half way, what the steps hold is let go now and not by the collector.
         steps.close()
 
 
@@ -91,6 +95,7 @@ async def paced(items: Iterable[T], seconds: float) -> AsyncIterator[T]:
         yield item
         if stopwatch() - began >= seconds:
             await asyncio.sleep(0)
+            # The others' turns do not count as ours.
             began = stopwatch()
 
 

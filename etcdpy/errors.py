@@ -17,6 +17,7 @@ class EtcdError(Exception):
     MESSAGE: ClassVar[str]
 
     def __init__(self, *arguments: object) -> None:
+        # So a log line has words even where nobody gave any.
         super().__init__(*(arguments or (self.MESSAGE,)))
 
 
@@ -71,6 +72,7 @@ class RequestTooLargeError(EtcdError):
 class CompactedError(EtcdError):
     """The revision asked for has been compacted away."""
 
+    # The store's words, as in etcd (mvcc/kvstore.go, ErrCompacted); the edge adds to them.
     MESSAGE = "mvcc: required revision has been compacted"
 
 
@@ -105,7 +107,7 @@ class LeaseExistsError(EtcdError):
 
 
 class LeaseTTLTooLargeError(EtcdError):
-    """A lease is asked for that would outlive everyone."""
+    """A lease is asked for with more than ``lease.lessor.MAX_TTL`` seconds to live."""
 
     MESSAGE = "etcdserver: too large lease TTL"
 
@@ -135,7 +137,7 @@ class InvalidAlarmActionError(EtcdError):
 
 
 class BadMemberUrlsError(EtcdError):
-    """A member is to be added whose peer URLs are none."""
+    """A member is to be added with no peer URLs, or with texts that are no URLs."""
 
     MESSAGE = "etcdserver: given member URLs are invalid"
 
@@ -159,7 +161,7 @@ class NotLearnerError(EtcdError):
 
 
 class TooManyLearnersError(EtcdError):
-    """A learner is to be added where none may be."""
+    """A learner is to be added, and there may be no more of them."""
 
     MESSAGE = "etcdserver: too many learner members in cluster"
 
@@ -171,7 +173,7 @@ class TooFewStartedMembersError(EtcdError):
 
 
 class BadLeaderTransfereeError(EtcdError):
-    """Leadership is to go to who cannot have it."""
+    """Leadership is to go to a member that cannot have it."""
 
     MESSAGE = "etcdserver: bad leader transferee"
 
@@ -203,6 +205,7 @@ class UnknownMethodError(EtcdError):
 class NoLeaderError(EtcdError):
     """Nobody leads the election."""
 
+    # Of the client library, which does elections in etcd (client/v3/concurrency/election.go).
     MESSAGE = "election: no leader"
 
 
@@ -221,12 +224,14 @@ class LeaderMissingError(EtcdError):
 class SessionExpiredError(EtcdError):
     """The key of a waiting lock is gone, and with it its place."""
 
+    # Of the client library as well (client/v3/concurrency/mutex.go).
     MESSAGE = "mutex: session is expired"
 
 
 class EmptyWatchRangeError(EtcdError):
     """The keys to watch end before they start."""
 
+    # A client gets this and the next as a reason in a reply, not as a status (mvcc/watcher.go).
     MESSAGE = "mvcc: watcher range is empty"
 
 
@@ -237,7 +242,7 @@ class DuplicateWatchIdError(EtcdError):
 
 
 class TooManySnapshotsError(EtcdError):
-    """More than a dozen are being sent; etcd has no limit, and no text for it."""
+    """More than a dozen snapshots are being sent; etcd has no limit, and no text for it."""
 
     MESSAGE = "too many snapshots are being sent"
 

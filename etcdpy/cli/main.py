@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # Until serving starts Ctrl-C just ends the process, without Python's traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Before the settings are known: what is wrong with them is a line of the log, too.
     logs.configure(logging.INFO)
     try:
         return _main(sys.argv[1:] if arguments is None else arguments)
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str]) -> int:
+    # As in ``etcdmain.Main`` the first word alone chooses another program.
     if arguments and arguments[0] == "snapshot":
         from etcdpy.cli import snapshot as snapshot_cli
 
@@ -65,6 +67,7 @@ def _main(arguments: Sequence[str]) -> int:
         logger.critical(str(error), {"environment-variable": error.variable})
         return EXIT_REFUSED
     except settings.InvalidConfigError as error:
+        # etcd logs its arguments first, though it then refuses them. (``startEtcdOrProxyV2``)
         logger.info("Running: ", {"args": sys.argv})
         logger.warning("failed to verify flags", {"error": str(error)})
         return EXIT_REFUSED
@@ -79,6 +82,8 @@ def _load(arguments: Sequence[str]) -> settings.Config:
         config = settings.load(arguments, os.environ, lambda *note: notes.append(note))
         _configure_logs(config)
     finally:
+        # Not before: the settings say how the notes are logged. Refused, they are logged all the
+        # same.
         for note in notes:
             _note(*note)
     return config

@@ -39,7 +39,7 @@ class _Refused(Exception):  # noqa: N818 - reads as what happened
 
 def main(arguments: Sequence[str]) -> int:
     """Run ``etcdpy snapshot`` with the words behind it and return the exit status."""
-    # What is half done is cleaned up.
+    # Ctrl-C raises here, so that what is half done is cleaned up; ``cli.main`` lets it kill.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         options = _parser().parse_args(_go_booleans(arguments))
@@ -92,8 +92,9 @@ def _restore(options: argparse.Namespace) -> None:
 
     if (options.bump_revision > 0) != options.mark_compacted:
         raise _Refused("--mark-compacted required if --revision-bump > 0")
+    # No environment: what was meant for a server must not decide what a restore founds.
     config = settings.load(_founding_flags(options), {}, lambda *_: None)
-    # A server left at the default takes its own name into it; here it has to be there.
+    # For a server ``load`` puts its name into the default; a restore has to be given it.
     config = replace(config, initial_cluster=options.initial_cluster)
     settings.check_bootstrap(config)
     data_dir = options.data_dir or Path(f"{options.name}.etcd")
@@ -101,6 +102,7 @@ def _restore(options: argparse.Namespace) -> None:
     own_id = member_id(peer_urls, options.initial_cluster_token)
     member = {"id": own_id, "peerURLs": peer_urls, "name": options.name}
     with open_snapshot(options.filename) as data:
+        # Before anything is read: a damaged file is called that.
         if not options.skip_hash_check:
             check_checksum(data)
         reader = BoltReader(data)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from etcdpy.gostd.sizes import human_size
 
-if TYPE_CHECKING:  # the rest of it takes long to import
+if TYPE_CHECKING:  # for save, which needs none of it, it would take long to import
     from etcdpy.storage.snapshot_status import Status
 
 __all__ = ["FORMATS", "Progress"]

@@ -88,6 +88,7 @@ def _write(path: Path, replies: Iterator[Any], progress: Callable[[int, int], No
             version = reply.version or version
             received += len(reply.blob)
             progress(received, reply.remaining_bytes)
+        # Before it gets its name: else a power failure could leave the name and no content.
         file.flush()
         os.fsync(file.fileno())
     return version
@@ -104,6 +105,7 @@ def _check(path: Path) -> None:
 @contextlib.contextmanager
 def _connected(endpoint: Endpoint) -> Iterator[tuple[Any, Sequence[tuple[str, str]]]]:
     """Give a stub, and the metadata its calls need."""
+    # gRPC would go through the proxy that the environment names, even to this machine.
     options = [("grpc.enable_http_proxy", 0)]
     target = endpoint.address.removeprefix(_PLAIN).removeprefix(_SECURE)
     if endpoint.address.startswith(_SECURE) or any(endpoint.certificates):

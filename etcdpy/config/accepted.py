@@ -195,7 +195,7 @@ _SECTIONS = (
     (UNSAFE, _UNSAFE_ROWS),
 )
 
-#: Flags that nobody could do without the effect of: to be given is to be refused.
+#: Flags that are refused if given: whoever gives them cannot do without their effect.
 _REFUSED = {
     "discovery-token",
     "discovery-endpoints",
@@ -239,7 +239,7 @@ def check_accepted(values: Mapping[str, Any], given: Collection[str]) -> None:
 
 
 def _check_discovery(values: Mapping[str, Any], given: Collection[str]) -> None:
-    # No endpoint is one that is empty, to etcd.
+    # To etcd an empty text is a list of one endpoint, so what counts is that the flag was given.
     ways = ["discovery-endpoints"] if "discovery-endpoints" in given else []
     ways += ["discovery-srv"] if values.get("discovery-srv") else []
     if len(ways) + ("initial-cluster" in given) > 1:
@@ -263,7 +263,9 @@ def _check_tls_versions(values: Mapping[str, Any]) -> None:
             raise InvalidConfigError(
                 f"unexpected TLS version {go_quote(version)} (must be one of: TLS1.2, TLS1.3)"
             )
+    # The names sort as the versions do.
     if most and least > most:
         raise InvalidConfigError(f"min version ({least}) is greater than max version ({most})")
+    # Go has its own suites for TLS 1.3, which cannot be chosen. (Go: ``crypto/tls``)
     if least == "TLS1.3" and values.get("cipher-suites"):
         raise InvalidConfigError("cipher suites cannot be configured when only TLS1.3 is enabled")

@@ -26,6 +26,7 @@ def check_learners(config: Config) -> None:
         InvalidConfigError: With etcd's text.
 
     """
+    # There are no learners, so even 0 is a limit that they keep to.
     if config.max_learners < 0:
         raise InvalidConfigError("membership: too many learner members in cluster")
 
@@ -44,6 +45,7 @@ def check_bootstrap(config: Config) -> None:
         raise InvalidConfigError(
             f"couldn't find local name {go_quote(config.name)} in the initial cluster configuration"
         )
+    # etcd asks the members that are there already; a single node has nobody to ask.
     if config.initial_cluster_state == "existing":
         raise InvalidConfigError(
             "cannot fetch cluster info from peer urls: "
@@ -62,6 +64,7 @@ def _members(initial_cluster: str) -> dict[str, tuple[Url, ...]]:
     texts: dict[str, list[str]] = {}
     for part in filter(None, initial_cluster.split(",")):
         name, _, url = part.partition("=")
+        # A name comes once for each peer URL of that member.
         texts.setdefault(name, []).append(url)
     try:
         return {name: parse_urls(",".join(urls)) for name, urls in texts.items()}
@@ -76,6 +79,7 @@ def _match(name: str, listed: Sequence[Url], advertised: Sequence[Url]) -> None:
     etcd resolves host names first; here they have to agree as they are written.
 
     """
+    # Sorted, as the order in which URLs are given means nothing in either flag.
     ours, theirs = sorted(map(str, advertised)), sorted(map(str, listed))
     if ours == theirs:
         return

@@ -37,6 +37,7 @@ _LEVELS = {
     "fatal": 50,
 }
 
+#: (etcd: ``recommendedMaxRequestBytes``)
 _RECOMMENDED_REQUEST_BYTES = 10 * 1024 * 1024
 #: (etcd: ``maxElectionMs``)
 _LONGEST_ELECTION_MS = 50000
@@ -73,6 +74,7 @@ def check(config: Config, given: Collection[str], note: Note) -> None:
     _check_logging(config)
     _demand(check_bindable, config.listen_peer_urls)
     _demand(check_bindable, config.listen_client_urls)
+    # Not conditional as in etcd: --listen-client-http-urls, which would make it two, has no effect.
     single_port = (
         "Running http and grpc server on single port. This is not recommended for production."
     )
@@ -84,6 +86,7 @@ def check(config: Config, given: Collection[str], note: Note) -> None:
         'or "unixs:/path/to/socket" ({})'
     )
     _demand(check_has_host, config.advertise_client_urls, form)
+    # A flag was held to these words when it was parsed; what a file says comes here as it stands.
     if config.initial_cluster_state not in ("new", "existing"):
         raise InvalidConfigError(
             f"unexpected clusterState {go_quote(config.initial_cluster_state)}"
@@ -118,6 +121,7 @@ def _check_logging(config: Config) -> None:
             "with something else"
         )
     parse_level(config.log_level)
+    # No format at all is JSON. (etcd: ``logutil.ConvertToZapFormat``)
     if config.log_format not in ("json", "console", ""):
         raise InvalidConfigError(
             f"unknown log format: {config.log_format}, supported values json, console"
@@ -139,6 +143,7 @@ def _check_times(config: Config) -> None:
     for flag, value in (("heartbeat-interval", heartbeat), ("election-timeout", election)):
         if not value:
             raise InvalidConfigError(f"--{flag} must be >0 (set to 0ms)")
+    # Nobody is elected here, but the shortest lease is counted in these (``min_lease_ttl``).
     if 5 * heartbeat > election:
         raise InvalidConfigError(
             f"--election-timeout[{election}ms] should be at least as 5 times as "
@@ -161,6 +166,7 @@ def _check_compaction_mode(mode: str) -> None:
 def _check_gates(config: Config, note: Note) -> None:
     checkpoints = "LeaseCheckpoint" in config.feature_gates
     persisted = "LeaseCheckpointPersist" in config.feature_gates
+    # By itself it would persist nothing, and look as if it did.
     if persisted and not checkpoints:
         raise InvalidConfigError(
             "enabling feature gate LeaseCheckpointPersist requires enabling feature gate "

@@ -112,13 +112,18 @@ def read_file(path: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     # etcd looks at the keys in this order, and tells of the first mistake.
     for key, value in sorted(_read_mapping(path).items()):
+        # Go's ``encoding/json`` finds a field whatever the case of its key; an exact match comes
+        # first.
         name = key if key in FLAGS or key in _SECTIONS else key.lower()
+        # null leaves a field as it was. (Go: ``encoding/json``)
         if value is None:
             continue
         if name in _SECTIONS:
             values.update(_section(name, value))
         elif name in FLAGS and name not in _NO_KEYS:
             kind = FLAGS[name].kind
+            # The whitelist is a text like any other here, but a set in etcd, made of a text it
+            # reads first.
             first = isinstance(kind, _TEXT_FIRST) or name == "host-whitelist"
             field = f"configYAML.{'configJSON' if first else 'Config'}.{name}"
             values[name] = _Value(name, field, value).read(kind)
@@ -134,11 +139,13 @@ def _read_mapping(path: str) -> dict[str, Any]:
     try:
         document = yaml.load(data, _Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError) as error:
+        # A ValueError is Python's refusal to read an integer of some thousand digits.
         raise InvalidConfigError(f"error converting YAML to JSON: yaml: {_why(error)}") from None
     if document is None:
         return {}
     if not isinstance(document, dict):
         _refuse(document, "value", "embed.configYAML")
+    # YAML has keys of other types; on the way to JSON etcd makes texts of them.
     return {str(key): value for key, value in document.items()}
 
 
@@ -173,6 +180,7 @@ def _section(section: str, value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         _refuse(value, f"struct field configYAML.{struct}.{section}", go_type)
     found: dict[str, object] = {}
+    # In the order of the names, as above: the first mistake is the one that is told.
     for key in sorted(keys.keys() & value.keys()):
         if value[key] is not None:
             field = f"{go_type.rpartition('.')[2]}.{struct}.{section}.{key}"
@@ -208,6 +216,7 @@ class _Value:
         if isinstance(kind, Bool):
             return self._of(bool, "bool")
         if isinstance(kind, Duration):
+            # Go decodes a ``time.Duration`` as the int64 it is, which counts nanoseconds.
             return self._integer("time.Duration", -(2**63), 2**63 - 1) / 1e9
         if isinstance(kind, Uint):
             return self._integer(kind.go_type, 0, 2**64 - 1)
@@ -227,8 +236,10 @@ class _Value:
 
     def _integer(self, go_type: str, low: int, high: int) -> int:
         value = self._value
+        # On its way through JSON ``1e3`` has become 1000, which is an integer.
         if isinstance(value, float) and value.is_integer():
             value = int(value)
+        # A bool is an int to Python, and none to Go.
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             _refuse(self._value, self._field, go_type, digits=True)
         return value
@@ -240,6 +251,8 @@ class _Value:
         return tuple(self._of(list, "[]string")) or KEEP
 
     def _parsed(self, kind: Kind, text: str) -> object:
+        # etcd parses these only if there is a text, so "" keeps the default.
+        # (``embed.configFromFile``)
         if not text and not isinstance(kind, Text):
             return KEEP
         if isinstance(kind, Choice) and self._name != "transport":

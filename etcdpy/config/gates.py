@@ -77,6 +77,7 @@ class FeatureGates:
     is_boolean = False
 
     def parse(self, text: str) -> Gates:
+        # Empty items are passed over, and of a name that comes twice the last one counts.
         asked = dict(_pair(item) for item in text.split(",") if item)
         for name in asked:
             if name not in ALPHA | BETA and name not in GROUPS:

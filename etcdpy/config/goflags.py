@@ -35,6 +35,7 @@ def parse(arguments: Sequence[str], flags: Mapping[str, Kind], assign: Assign) -
     rest = list(arguments)
     while rest:
         word = rest[0]
+        # A lone "-" is a word as well. (Go: ``FlagSet.parseOne``)
         if len(word) < 2 or not word.startswith("-"):
             break
         del rest[0]
@@ -54,6 +55,7 @@ def parse(arguments: Sequence[str], flags: Mapping[str, Kind], assign: Assign) -
 
 def _split(word: str) -> tuple[str, str | None]:
     body = word[2:] if word.startswith("--") else word[1:]
+    # ``---x`` and ``-=x`` are mistakes, and no words that end the parse.
     if not body or body[0] in "-=":
         raise UsageError(f"bad flag syntax: {word}")
     name, equals, value = body.partition("=")

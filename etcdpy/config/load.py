@@ -87,8 +87,10 @@ def load(arguments: Sequence[str], environment: Mapping[str, str], note: Note) -
     words = goflags.parse(arguments, _KINDS, given.assign)
     if words:
         raise InvalidConfigError(f"{go_quote(words[0])} is not a valid flag")
+    # Before the environment is read: no variable keeps a server from telling its version.
     if given.values.get("version"):
         raise VersionRequested
+    # etcd asks for this one variable by itself, as with a file no other counts.
     path = given.values.get("config-file") or environment.get("ETCD_CONFIG_FILE")
     if path:
         return _load_file(path, note)
@@ -155,6 +157,8 @@ def _read_environment(environment: Mapping[str, str], given: _Given, note: Note)
     refusal: InvalidConfigError | None = None
     used: set[str] = set()
     if "ETCD_VERSION" in environment:
+        # Whoever sets it means a version. Taken for the flag ``--version`` it would be a bad
+        # boolean.
         fields = {"key": "ETCD_VERSION", "value": environment["ETCD_VERSION"]}
         note("warn", "cannot set special environment variable", fields)
         used.add("ETCD_VERSION")
@@ -162,6 +166,7 @@ def _read_environment(environment: Mapping[str, str], given: _Given, note: Note)
     for name in sorted(_KINDS):
         variable = environment_name(name)
         text = environment.get(variable, "")
+        # What is on the command line as well is refused below, behind the notes about all others.
         if not text or variable in used or variable in on_command_line:
             continue
         used.add(variable)
@@ -198,6 +203,8 @@ def _complete(given: _Given) -> Config:
     values = {name.replace("-", "_"): given.values[name] for name in SETTINGS.keys() & given.values}
     config = Config(**values)
     renamed = config.name != SETTINGS["name"].default
+    # A cluster that was spelled out stays, even where it lacks the name: ``check_bootstrap`` says
+    # so.
     if renamed and config.initial_cluster == SETTINGS["initial-cluster"].default:
         config = replace(config, initial_cluster=_initial_cluster(config))
     return config

@@ -49,7 +49,8 @@ GRPC_OVERHEAD_BYTES = 512 * 1024
 DEFAULT_ROTATION = (
     '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}'
 )
-#: Seconds between progress notifications, unless set, and at the least.
+#: Seconds between progress notifications, unless set, and at the least. (etcd: v3rpc/watch.go,
+#: ``progressReportInterval`` and ``minWatchProgressInterval``)
 PROGRESS_INTERVAL = 600.0
 LEAST_PROGRESS_INTERVAL = 0.1
 #: (etcd: ``DefaultWarningUnaryRequestDuration``)
@@ -59,9 +60,12 @@ SLOW_REQUEST_SECONDS = 0.3
 def _setting(*row: Any, **options: Any) -> Any:
     """Return a dataclass field with a row of the table; takes what ``make_setting`` does."""
     setting = make_setting(*row, **options)
+    # All instances share a default, so no kind makes a value that could be changed.
     return field(default=setting.default, metadata={"setting": setting})
 
 
+#: The machine itself and no other: a server that nobody has configured is not to be met on the
+#: network. (etcd: ``DefaultListenClientURLs``, ``DefaultListenPeerURLs``)
 _CLIENT_URL, _PEER_URL = "http://localhost:2379", "http://localhost:2380"
 
 
@@ -76,6 +80,7 @@ class Config:
     """
 
     name: str = _setting(MEMBER, Text(), "default", "Human-readable name for this member.")
+    # It follows from the name, which is not known yet: ``with_data_dir`` fills it in.
     data_dir: str = _setting(
         MEMBER, Text(), "", "Path to the data directory.", shown="${name}.etcd"
     )
@@ -92,6 +97,7 @@ class Config:
         _PEER_URL,
         "List of URLs to listen on for peer traffic. A single node has no peers, so nothing "
         "is bound.",
+        # Parsed and checked all the same, as a command line that etcd refuses is refused here.
         honoured=False,
     )
     listen_client_urls: tuple[Url, ...] = _setting(
@@ -125,6 +131,7 @@ class Config:
         Uint32(),
         "4294967295",
         "Maximum concurrent streams that each client can open at a time.",
+        # etcd's help has Go's name for it.
         shown="math.MaxUint32",
     )
     grpc_keepalive_min_time: float = _setting(
@@ -319,16 +326,20 @@ class Config:
     @property
     def election_seconds(self) -> float:
         """Seconds of an election timeout, which is whole heartbeats (etcd: ElectionTicks)."""
+        # Whole heartbeats: of 1050 ms at 100 ms each etcd keeps ten.
         return self._election_ticks * self.heartbeat_interval / 1000
 
     @property
     def request_timeout(self) -> float:
         """Seconds that a request may take (etcd: ServerConfig.ReqTimeout)."""
+        # 5 s for queues and the disk, and two elections, should one be needed.
         return 5.0 + 2 * self.election_seconds
 
     @property
     def min_lease_ttl(self) -> int:
         """Seconds of the shortest lease: one and a half election timeouts, rounded up."""
+        # In two steps, as etcd does: whole ticks are rounded down (server.go, ``minTTL``), and the
+        # seconds of them up (lease/lessor.go, ``MinLeaseTTL``).
         return -(-(3 * self._election_ticks // 2 * self.heartbeat_interval) // 1000)
 
     @property
@@ -349,6 +360,7 @@ class Config:
     def progress_interval(self) -> float:
         """Seconds between the progress notifications of a watch."""
         interval = self.watch_progress_notify_interval
+        # Only what is above 0 counts as chosen, and is raised; 0 and below stand for the default.
         return max(interval, LEAST_PROGRESS_INTERVAL) if interval > 0 else PROGRESS_INTERVAL
 
 

@@ -27,6 +27,7 @@ def parse_retention(mode: str, text: str) -> int:
     """
     text = text or "0"
     count = _COUNT.fullmatch(text)
+    # A number that is too large for ``strconv.Atoi`` is tried as a duration, and has no unit then.
     if count is not None and int(count[1]) < 2**63:
         return int(count[1]) * (_HOUR if mode == "periodic" else 1)
     try:

@@ -10,6 +10,7 @@ from etcdpy.config.errors import InvalidConfigError
 
 __all__ = ["Rotation", "check_rotated", "parse_rotation"]
 
+#: lumberjack's ``megabyte``, and the size it takes for 0 (``defaultMaxSize``).
 _MEGABYTE = 1024 * 1024
 _DEFAULT_MEGABYTES = 100
 
@@ -88,6 +89,7 @@ def parse_rotation(text: str) -> Rotation:
         raise _mistyped(document, "value of type embed.logRotationConfig")
     found = {}
     for key, value in document.items():
+        # As for every key, ``encoding/json`` passes over the case.
         name, go_type = _KEYS.get(key.lower(), ("", ""))
         if not name or value is None:
             continue
@@ -99,6 +101,7 @@ def parse_rotation(text: str) -> Rotation:
 
 
 def _is(value: object, go_type: str) -> bool:
+    # A bool is an int to Python, and none to Go.
     if go_type == "bool" or isinstance(value, bool):
         return go_type == "bool" and isinstance(value, bool)
     return isinstance(value, int) and -(2**63) <= value < 2**63

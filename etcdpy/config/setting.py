@@ -74,6 +74,7 @@ def make_setting(
         BadValueError: The default is no value of its kind.
 
     """
+    # ``UrlList`` takes an empty text for "keep the default", and this is what makes the default.
     urls = isinstance(kind, UrlList)
     value = (parse_urls(default) if default else ()) if urls else kind.parse(default)
     shown = default if shown is None else shown

@@ -68,6 +68,7 @@ class Url:
 
         """
         host, colon, port = self.netloc.rpartition(":")
+        # In ``[::1]`` the last colon is inside the brackets, and begins no port.
         if not colon or port.endswith("]"):
             raise UrlError(f"address {self.netloc}: missing port in address")
         return host.removeprefix("[").removesuffix("]"), port
@@ -97,6 +98,7 @@ def check_bindable(urls: Iterable[Url]) -> None:
         if url.is_unix:
             continue
         host, _ = url.host_port
+        # The one name that etcd takes here. (etcd: ``embed.checkBindURLs``)
         if host != "localhost" and not _is_ip(host):
             raise UrlError(f"expected IP in URL for binding ({url})")
 
@@ -110,11 +112,13 @@ def check_has_host(urls: Iterable[Url]) -> None:
 
     """
     for url in urls:
+        # (etcd: ``embed.checkHostURLs``)
         if not url.is_unix and not url.host_port[0]:
             raise UrlError(f"unexpected empty host ({url})")
 
 
 def _is_ip(host: str) -> bool:
+    # Like Go's ``net.ParseIP``, and unlike ``inet_aton``, it refuses ``127.1``.
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, host)
@@ -162,6 +166,7 @@ def _split(text: str) -> Url:
         hierarchy = re.split(r"[?#]", rest, maxsplit=1)[0]
         if hierarchy.startswith("//"):
             authority, slash, path = hierarchy[2:].partition("/")
+            # User information ends at the last @. (Go: ``url.parseAuthority``)
             netloc = authority.rpartition("@")[2]
             _check_netloc(netloc)
             path = slash + path

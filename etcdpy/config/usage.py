@@ -52,6 +52,7 @@ def version_text() -> str:
     The first is the etcd release whose behaviour this server has.
 
     """
+    # Go's names for machines (``GOARCH``), which readers of this line know.
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return (
         f"etcd Version: {ETCD_VERSION}\n"

@@ -151,6 +151,7 @@ def _parse_integer(text: str, low: int, high: int) -> int:
     match = _INTEGER.fullmatch(digits)
     if match is None or match.lastgroup is None:
         raise BadValueError("parse error")
+    # Zeros in front make no number large, and must not count as digits below.
     digits = match[match.lastgroup].replace("_", "").lstrip("0") or "0"
     if len(digits) > _MOST_DIGITS:
         raise BadValueError("value out of range")
@@ -200,6 +201,8 @@ class Uint32:
         try:
             return _parse_integer(text, 0, 2**32 - 1)
         except BadValueError as refusal:
+            # Go's own flag types say "parse error" instead (``flag.numError``); this one is etcd's,
+            # and passes on what ``strconv`` says.
             why = "invalid syntax" if str(refusal) == "parse error" else str(refusal)
             raise BadValueError(f"strconv.ParseUint: parsing {go_quote(text)}: {why}") from None
 
@@ -242,6 +245,7 @@ class Origins:
     is_boolean = False
 
     def parse(self, text: str) -> str:
+        # "*" is no URL, but etcd excepts it. (etcd: ``flags.NewUniqueURLsWithExceptions``)
         if text != "*":
             try:
                 parse_urls(text)

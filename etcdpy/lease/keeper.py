@@ -63,7 +63,7 @@ class LeaseKeeper:
         rules: What the server's settings say.
 
     Attributes:
-        store: The same.
+        store: Whose keys hang on leases.
         lessor: Knows the leases.
         renew_at_once: Called with a lease's id and the time, lets it start again if nothing
             must be written for that, and returns it; returns None if it is not there, has run

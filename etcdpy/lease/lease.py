@@ -31,7 +31,7 @@ class LeaseState(IntEnum):
 
     GRANTED: It lives, or has run out and nobody has looked since.
     EXPIRED: It has run out, and was handed out to be revoked; there is no way back.
-    REVOKED: It is gone, and its keys are.
+    REVOKED: It is gone, and so are its keys.
     """
 
     GRANTED = 0

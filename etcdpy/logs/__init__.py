@@ -47,9 +47,11 @@ def configure(
         NoSystemdJournalError: systemd does not run here.
 
     """
+    # Before anything is taken away: if it fails the old outputs go on.
     opened = open_outputs(outputs, rotation)
     root = logging.getLogger()
     root.setLevel(level)
+    # What the old handlers have queued was meant for their outputs.
     flush()
     for old in [handler for handler in root.handlers if isinstance(handler, LineHandler)]:
         root.removeHandler(old)

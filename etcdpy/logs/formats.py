@@ -27,6 +27,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {"level": _level(record.levelno), "ts": timestamp(record.created)}
+        # A library's line has to say whose it is; of ours ``caller`` says as much.
         if not record.name.startswith("etcdpy"):
             line["logger"] = record.name
         line["caller"] = _caller(record)
@@ -34,6 +35,7 @@ class JsonFormatter(logging.Formatter):
         line["msg"] = message
         line.update(fields)
         if record.exc_info and record.exc_info[1] is not None:
+            # What the caller has said of the error comes first.
             line.setdefault("error", str(record.exc_info[1]))
             line["stacktrace"] = self.formatException(record.exc_info)
         return _encode(line)
@@ -86,6 +88,7 @@ def timestamp(seconds: float) -> str:
     microseconds = round(seconds * 1e6)
     whole, fraction = divmod(microseconds, 10**6)
     local = time.localtime(whole)
+    # Go's layout ``Z0700``: a letter for UTC, and no colon in other zones.
     zone = "Z" if local.tm_gmtoff == 0 else time.strftime("%z", local)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', local)}.{fraction:06}{zone}"
 

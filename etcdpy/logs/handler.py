@@ -39,9 +39,12 @@ class LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the record's line; called with the handler's lock held."""
+        # To wait here would be to have the loop wait for a pipe that nobody reads.
         if self._lines.qsize() >= self._limit:
             self._dropped += 1
             return
+        # Only now: a command that logs nothing, such as --help, needs no thread. As a daemon it
+        # cannot keep the process from ending while its reader does not read.
         if self._thread is None:
             self._thread = threading.Thread(target=self._write_lines, name="log", daemon=True)
             self._thread.start()
@@ -54,11 +57,14 @@ class LineHandler(logging.Handler):
             self.handleError(record)
 
     def _put(self, record: logging.LogRecord) -> None:
+        # Formatted in the caller's turn: what a record refers to may have changed by the time the
+        # thread runs.
         self._lines.put(Line(self.format(record), record.levelno, source_of(record)))
 
     def flush(self) -> None:
         """Wait until what was logged is written, or for a second if nobody reads it."""
         if self._thread is not None:
+            # Queued behind what was logged so far, it is set when all of that is written.
             written = threading.Event()
             self._lines.put(written)
             written.wait(self.FLUSH_SECONDS)

@@ -29,6 +29,7 @@ from etcdpy.logs.lines import Line
 __all__ = ["RotatedFile"]
 
 _COMPRESSED = ".gz"
+#: lumberjack's mode for the first file; later ones have that of the one before.
 _PRIVATE = 0o600
 
 
@@ -60,6 +61,7 @@ class RotatedFile:
         self._threads: list[threading.Thread] = []
         self._path.parent.mkdir(0o755, parents=True, exist_ok=True)
         self._descriptor, self._size = self._open(_PRIVATE)
+        # A run before this one may have been cut short, or told to keep more.
         self._tidy_in_background()
 
     def write(self, line: Line) -> None:
@@ -88,6 +90,7 @@ class RotatedFile:
         full = os.fstat(self._descriptor)
         self._path.rename(self._backup(self._now()))
         before = self._descriptor
+        # Opened before the full one is closed: if that fails lines go on into the latter.
         self._descriptor, self._size = self._open(stat.S_IMODE(full.st_mode))
         os.close(before)
         with contextlib.suppress(OSError):
@@ -101,6 +104,7 @@ class RotatedFile:
         """Return the name of a file that was full at ``moment``."""
         if self._rotation.local_time:
             moment = moment.astimezone()
+        # (lumberjack: ``backupTimeFormat``)
         text = f"{moment:%Y-%m-%dT%H-%M-%S}.{moment.microsecond // 1000:03}"
         return self._path.with_name(f"{self._path.stem}-{text}{self._path.suffix}")
 
@@ -114,6 +118,7 @@ class RotatedFile:
 
     def _tidy(self) -> None:
         """Remove the full files that are too many or too old, and compress the others."""
+        # One at a time, or two threads would compress the same file.
         with self._tidying, contextlib.suppress(OSError):
             kept = self._drop(self._backups())
             for path in kept if self._rotation.compress else ():

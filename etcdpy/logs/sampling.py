@@ -31,6 +31,7 @@ class Sampler(logging.Filter):
         """Return whether a record is to be written."""
         if (second := int(record.created)) != self._second:
             self._second = second
+            # Which also bounds the table by what is logged in a second.
             self._counts.clear()
         kind = record.levelno, record.msg
         try:

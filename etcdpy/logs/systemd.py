@@ -50,6 +50,7 @@ class SystemdJournal:
 
     """
 
+    # etcd puts this logger together without zap's sampler. (etcd: ``setupLogging``)
     is_sampled = False
 
     def __init__(self, instead: Output, path: str = SOCKET) -> None:
@@ -69,7 +70,7 @@ class SystemdJournal:
     def write(self, line: Line) -> None:
         """Send a line; waits while the journal is behind."""
         try:
-            # Not where it was connected to: the journal may have been started anew since.
+            # By path, although it is connected: the journal may have been started anew since.
             self._socket.sendto(self._datagram(line), self._path)
         except OSError:
             self._instead.write(line)
@@ -96,4 +97,5 @@ def _field(name: str, text: str) -> bytes:
     data = text.encode(errors="replace")
     if b"\n" not in data:
         return b"%b=%b\n" % (name.encode(), data)
+    # A value of several lines has its length in front, 64 bits in little-endian order.
     return b"%b\n%b%b\n" % (name.encode(), len(data).to_bytes(8, "little"), data)

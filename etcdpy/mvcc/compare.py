@@ -56,7 +56,7 @@ def holds(store: Store, compare: Compare, revision: int) -> Steps[bool]:
 
 
 def _operand(store: Store, compare: Compare, key: bytes, revision: int) -> int | bytes | None:
-    """Return what ``key`` has to be compared; None for the value of a missing key."""
+    """Return the side of a compare that ``key`` stands for; None for a missing key's value."""
     version = store.index.at(key, revision)
     target = compare.target
     if target == Compare.VALUE:

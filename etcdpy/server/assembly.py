@@ -54,6 +54,7 @@ async def open_served(
         with _garbage_left_alone():
             node = await closing.enter_async_context(Node.open(config, clock, slow))
         queues = Queues(node)
+        # Pushed behind the node, and so closed before it.
         closing.push_async_callback(queues.close)
         register_all(server, node, queues)
         yield Served(node, queues)

@@ -66,12 +66,14 @@ def run(config: Config) -> int:
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+    # Here, as the signal that ends the process leaves Python no time for anything.
     logs.flush()
     return signals.end_by(number)
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:
     try:
+        # Optional: whoever has it is served faster.
         import uvloop
     except ImportError:
         return asyncio.new_event_loop()
@@ -88,6 +90,7 @@ async def serve(config: Config) -> signal.Signals:
 
     """
     try:
+        # Before the ports, as it decides which settings count. (etcd: ``identifyDataDirOrDie``)
         initialized = startup.is_initialized(Path(config.data_dir))
     except startup.DataDirUnreadableError as error:
         fields: dict[str, object] = {"dir": config.data_dir, "error": str(error)}
@@ -129,6 +132,7 @@ async def _bootstrap(
         try:
             yield served
         finally:
+            # Here and not at the end of the stack: the line behind it says that it is done.
             await closing.aclose()
             logger.info("closed etcd server", startup_log.identity(config))
 
@@ -140,10 +144,12 @@ async def _serve_until_signal(
     listeners: list[socket.socket],
     served: Served,
 ) -> signal.Signals:
+    # Before anyone is served, so that from then on every signal drains.
     arrived = signals.first_signal()
     addresses = [address_of(listener) for listener in listeners]
     await accept(transport, listeners)
     startup_log.log_serving(config, served.node, addresses)
+    # sd_notify(3): READY=1 tells that starting up is over, so it waits for ``accept``.
     systemd.notify_ready()
     failed = served.node.failed
     futures: set[asyncio.Future[Any]] = {arrived, failed}
@@ -163,7 +169,9 @@ async def _drain(
 ) -> None:
     logger.info("received signal; shutting down", {"signal": signals.NAMES[number]})
     logger.info("closing etcd server", startup_log.identity(config))
+    # sd_notify(3): STOPPING=1 tells that it begins to end, hence before the wait.
     systemd.notify_stopping()
     # Running calls may take that long to finish; what waits even then is cut off.
     clock.wake_after(config.request_timeout, served.queues.abandon)
+    # (etcd: ``embed.Etcd.Close`` takes ``ReqTimeout`` as well)
     await transport.stop(config.request_timeout)

@@ -18,7 +18,8 @@ from etcdpy.config import Url
 
 __all__ = ["ListenError", "address_of", "bind", "bind_all"]
 
-#: Connections the kernel holds while the event loop is busy. Go takes the system's maximum.
+#: Connections the kernel holds while the event loop is busy. Go takes the system's maximum, to
+#: which listen(2) cuts this down.
 BACKLOG = 4096
 
 
@@ -44,6 +45,7 @@ def bind_all(urls: Iterable[Url], *, reuse_port: bool = False) -> Iterator[list[
         for url in urls:
             listeners.append(opened.enter_context(bind(url, reuse_port=reuse_port)))
             if url.is_unix:
+                # unix(7): closing a socket leaves its file, where clients would go on trying.
                 opened.callback(_remove_old_socket, url.socket_path)
         yield listeners
 
@@ -92,6 +94,7 @@ def _bind_unix(path: str) -> socket.socket:
     with _refusals(f"listen unix {path}"):
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with _closed_on_error(listener):
+            # bind(2) refuses a path that exists, whether anyone listens there or not.
             _remove_old_socket(path)
             listener.bind(path)
             return _listen(listener)
@@ -106,6 +109,7 @@ def _remove_old_socket(path: str) -> None:
 
 def _listen(listener: socket.socket) -> socket.socket:
     listener.listen(BACKLOG)
+    # asyncio takes no others.
     listener.setblocking(False)
     return listener
 

@@ -33,6 +33,7 @@ def first_signal() -> asyncio.Future[signal.Signals]:
             arrived.set_result(number)
 
     for number in NAMES:
+        # On the loop, and so between two callbacks: no step is cut in two.
         loop.add_signal_handler(number, arrive, number)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     return arrived
@@ -45,6 +46,7 @@ def end_by(number: signal.Signals) -> int:
     What is still buffered is lost: write it first.
 
     """
+    # kill(2): process 1 is sent only what it has a handler for.
     if os.getpid() != 1:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

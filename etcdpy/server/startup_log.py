@@ -77,6 +77,7 @@ def log_settings(config: Config, initialized: bool) -> None:
         **settings,
     }
     logger.info("starting an etcd server", fields)
+    # (etcd: ``v3rpc.NewWatchServer``)
     if 0 < config.watch_progress_notify_interval < config.progress_interval:
         raised = {"min-watch-progress-notify-interval": go_duration(config.progress_interval)}
         logger.warning("adjusting watch progress notify interval to minimum period", raised)

@@ -33,7 +33,7 @@ def notify_ready() -> None:
 def notify_stopping() -> None:
     """Tell systemd that the server is about to end. A failure is passed over."""
     if os.environ.get("NOTIFY_SOCKET"):
-        # It will see the end anyway.
+        # systemd sees the process end in any case.
         with contextlib.suppress(OSError):
             _notify(b"STOPPING=1")
 

@@ -58,6 +58,7 @@ def _judge(slow: SlowRequests, call: EndedCall) -> None:
 def options_of(config: Config) -> ServerOptions:
     """Return the settings that are the transport's, with etcd's special values resolved."""
     streams = config.max_concurrent_streams
+    # Either at 0 turns both off. (etcd: embed/etcd.go)
     keepalive = bool(config.grpc_keepalive_interval and config.grpc_keepalive_timeout)
     min_time = config.grpc_keepalive_min_time
     return ServerOptions(
@@ -89,6 +90,7 @@ async def accept(transport: Transport, listeners: Sequence[socket.socket]) -> No
 async def _listen_again(transport: ReferenceServer, listener: socket.socket) -> None:
     """Listen where ``listener`` does: grpcio binds addresses, it does not take sockets."""
     name = listener.getsockname()
+    # Before grpcio binds, or it would find the address in use.
     listener.close()
     try:
         if isinstance(name, str):

@@ -99,6 +99,7 @@ class Backend:
                 opened.callback(environment.close)
                 backend = cls(directory, environment, fsync=fsync, segment_bytes=segment_bytes)
                 opened.callback(backend.journal.close)
+                # fsync(2): the new files' names have to be durable before anything in them counts.
                 directory.sync()
                 backend._replay()
             except (lmdb.Error, OSError) as error:
@@ -120,6 +121,7 @@ class Backend:
                 records, size = [], 0
         if records:
             self.write(records, sequence)
+        # Last: a crash before it replays the same once more.
         self.journal.clear()
         if sequence:
             logger.info("replayed the journal up to frame %d", sequence)
@@ -195,6 +197,7 @@ class Backend:
             position = chunk[-1][0] + b"\0"
             size = sum(map(len, map(_value, chunk)))
             count = min(LARGEST_CHUNK, CHUNK_BYTES * len(chunk) // (size + 1) + 1)
+            # ``refresh`` may have ended the transaction of the one before during the pause.
             cursor = self._read.cursor()
 
     def last_row(self) -> bytes:
@@ -277,6 +280,7 @@ class Backend:
             copy = Environment.open(directory, fsync=self._fsync, map_size=map_size)
         except lmdb.Error as error:
             raise StorageError(f"cannot open the copy of the database: {error}") from error
+        # A copy that lacks the newest commit would lose what was acknowledged.
         if copy.state != self._environment.newest_state():
             copy.close()
             raise StorageError("the copy of the database is not complete")
@@ -292,6 +296,7 @@ class Backend:
         self._environment = environment
         self._databases = environment.databases
         self.refresh()
+        # Last, as it unmaps the file: nothing may look into it by then.
         self._retired[-1].retire()
 
     def forget_dead_readers(self) -> None:

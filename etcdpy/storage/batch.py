@@ -20,12 +20,12 @@ class Durable(asyncio.Future[None]):
     """
     Resolved once for all who wait: none of them can cancel it for the others.
 
-    A task that is cancelled while it waits is so as soon as this is resolved,
+    A task that is cancelled while it waits learns so when this is resolved,
     which takes the disk a few milliseconds.
     """
 
     def cancel(self, msg: object = None) -> bool:
-        """Do not cancel it, as others wait too; return False."""
+        """Leave it as it is, as others wait too; return False."""
         return False
 
 

@@ -99,6 +99,7 @@ class BoltReader:
 
         """
         visited = _Visited(self._meta.high_water)
+        # The two metas, which no tree leads to.
         visited.visit(0, 2)
         for page_id in self._free_pages(visited):
             visited.visit(page_id, 1)
@@ -129,6 +130,7 @@ class BoltReader:
 
     def _leaves(self, root: int, visited: _Visited) -> Iterator[list[_Element]]:
         """Yield the elements of every leaf under ``root``, from left to right."""
+        # A list and no recursion: in a damaged file branches may nest as deep as it has pages.
         waiting = [_Place(root, b"", None)]
         while waiting:
             place = waiting.pop()
@@ -138,6 +140,7 @@ class BoltReader:
                 _check_order([element.key for element in elements], place)
                 yield elements
             elif flags == BRANCH_PAGE:
+                # The leftmost is taken first: keys have to ascend over the whole tree.
                 waiting += reversed(_children(page, place))
             else:
                 raise BoltError(f"page {place.page_id} is neither leaf nor branch")
@@ -205,6 +208,7 @@ def _meta_places(data: bytes | mmap.mmap) -> list[int]:
     first = _meta_at(data, 0)
     if first is not None:
         return [0, first.page_size]
+    # The first meta is damaged, and with it the size of a page: each that there could be is tried.
     sizes = range(SMALLEST_PAGE.bit_length() - 1, LARGEST_PAGE.bit_length())
     return [1 << bits for bits in sizes]
 
@@ -243,6 +247,7 @@ def _leaf_elements(page: bytes, where: str) -> list[_Element]:
         key = start + pos
         value = key + key_size
         end = value + value_size
+        # bbolt stores no empty key (``ErrKeyRequired``).
         if key < data or end > size or not key_size:
             raise BoltError(f"{where} has an entry that is not in it")
         elements.append(_Element(flags, page[key:value], page[value:end]))

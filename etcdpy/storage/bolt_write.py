@@ -139,6 +139,7 @@ class _Tree:
             filled += size
             if filled <= LARGEST_INLINE and len(self._keys) == 1:
                 small.append(entry)
+        # An empty bucket still is a tree, of one leaf without entries.
         if not self._keys:
             self._keys.append(b"")
         self._close_leaf(count, filled)
@@ -200,6 +201,7 @@ def _divide(keys: Sequence[bytes]) -> list[Sequence[bytes]]:
             groups.append(keys[start:place])
             start, filled = place, _HEADER
         filled += size
+    # Too few for a branch of its own: the one before gets it, and one key more than is usual.
     if groups and len(keys) - start == 1:
         groups[-1] = [*groups[-1], keys[start]]
     else:
@@ -217,6 +219,7 @@ def _leaf(page_id: int, entries: Sequence[Entry], overflow: int, flags: int) -> 
         key_size, value_size = len(key), len(value)
         parts.append(pack(flags, pos, key_size, value_size))
         data += entry
+        # Counted from the start of the next element, which is that much nearer to the data.
         pos += key_size + value_size - _ELEMENT
     return b"".join(parts + data)
 

@@ -175,6 +175,7 @@ class Checkpointer:
     def _take(self) -> list[Group]:
         groups = [self._waiting.popleft()]
         size = groups[0].size
+        # Beyond the first: one that is too large still has to go, and cannot be divided.
         while self._waiting and size + self._waiting[0].size <= LARGEST_CHECKPOINT:
             groups.append(self._waiting.popleft())
             size += groups[-1].size
@@ -186,6 +187,8 @@ class Checkpointer:
         batches = [batch for group in groups for batch in group.batches]
         sequence = self._moving = groups[-1].sequence
         await self._write_when_room(batches, sequence)
+        # In this order: the backend shows the rows before memory forgets them, and the journal
+        # gives up its space when nobody needs it any more.
         self._backend.refresh()
         await run(self._on_applied(batches))
         self._backend.journal.release(sequence)
@@ -227,6 +230,7 @@ class Checkpointer:
             await run(txn.fill(batches, sequence))
             await on_thread(self._thread, txn.commit)
         except BaseException:
+            # Cancelled as well: LMDB has one writer at a time, and this one has to let go.
             await on_thread(self._thread, txn.abort)
             raise
 

@@ -219,9 +219,11 @@ class GroupCommit(NewestView):
         self._flush()
         self.end_waiting()
         self._queue.put(None)
+        # Shielded: who is cancelled here must not cancel it for the committer.
         await asyncio.shield(self._ended)
         self._thread.join()
         await self._checkpointer.close()
+        # After a failure the journal is the only one to know what was acknowledged.
         if self.failed is None:
             self._journal.clear()
 
@@ -231,6 +233,7 @@ class GroupCommit(NewestView):
         if self._held or not batch:
             return
         prepared, self._prepared = self._prepared, None
+        # First of all, so that nothing goes into a batch while it is encoded.
         following = self.batch = Batch(self._loop, batch.sequence + 1)
         if self.failed is not None:
             _fail(batch, self.failed)
@@ -245,6 +248,7 @@ class GroupCommit(NewestView):
             self._fail(StorageError(f"cannot write what the store made: {error}"))
             _fail(batch, error)
             return
+        # Before it is written: reads must find it without a gap.
         self._keep(batch)
         size = len(payload.data) + DROP_BYTES * len(batch.drops)
         self._waiting.append(_Waiting(batch, size))
@@ -257,9 +261,9 @@ class GroupCommit(NewestView):
         # Fast path (bench: put/1x1): waking the committer and being woken take longer than a
         # quick disk.
         if (
-            len(self._waiting) > 1
+            len(self._waiting) > 1  # one before it is with the committer, and order counts
             or len(payload.data) > AT_ONCE_BYTES
-            or self._journal.pace > AT_ONCE_PACE
+            or self._journal.pace > AT_ONCE_PACE  # the loop would stand still for as long
             or not self._writing.acquire(blocking=False)  # it prepares a segment
         ):
             return False
@@ -294,6 +298,7 @@ class GroupCommit(NewestView):
 
     def _finish(self, sequence: int, count: int) -> None:
         """Note that the oldest ``count`` batches are durable."""
+        # A group may have been under way when ``_fail`` took all that waited.
         if self.failed is not None:
             return
         done = [self._waiting.popleft() for _ in range(count)]
@@ -317,6 +322,7 @@ class GroupCommit(NewestView):
         if self.failed is not None:
             return
         self.failed = error
+        # The committer may be waiting for a segment that is never released.
         self._journal.give_up()
         while self._waiting:
             _fail(self._waiting.popleft().batch, error)
@@ -344,6 +350,7 @@ class GroupCommit(NewestView):
             if self._journal.full:
                 self._call_on_loop(self._checkpointer.hurry)
             self._call_on_loop(self._finish, self._journal.append(group), len(group))
+        # Filling a segment takes the disk for a while, so never while a batch waits.
         if self._queue.empty():
             self._journal.prepare_ahead()
 

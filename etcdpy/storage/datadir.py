@@ -54,12 +54,14 @@ class DataDir:
         """
         try:
             _make_private(path)
+            # Before ``member`` is touched: what is etcd's is left as it was.
             _refuse_etcd(path)
             _make_private(path / "member")
             lock = os.open(path / "member" / "lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         except OSError as error:
             raise _explain(path, error) from error
         try:
+            # flock(2): the kernel lets go of it however the server ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(lock)
@@ -71,6 +73,7 @@ class DataDir:
             for part in (opened.journal, opened.lmdb):
                 _make_private(part)
                 _probe(part)
+            # Under the lock: they are nobody else's.
             for copy in opened.lmdb.glob(f"{_COPY_PREFIX}*"):
                 opened.discard(copy)  # of a server that was killed
         except OSError as error:
@@ -115,6 +118,7 @@ class DataDir:
 
     def sync(self) -> None:
         """Make what was created in it durable."""
+        # From the inside out, so that no name is durable before what it names.
         for part in (self.lmdb, self.journal, self.path / "member", self.path, self.path.parent):
             sync_directory(part)
 

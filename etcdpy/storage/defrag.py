@@ -65,7 +65,7 @@ class Defragmenter:
 
     Attributes:
         settle: Waits until nothing is at work that empties pages, such as a compaction. Safe to
-            cancel; None: there is no such thing.
+            cancel; None if nothing ever is.
 
     """
 
@@ -147,6 +147,7 @@ class Defragmenter:
         if self.settle is not None:
             await self._unless_given_up(self.settle())
         await self._unless_given_up(self._commits.checkpoint())
+        # Behind the checkpoint, which may have taken some of it.
         _require_room(self._backend)
         place = await worker.run(directory.place_for_copy)
         try:
@@ -165,6 +166,8 @@ class Defragmenter:
                 self._process = None
                 process.kill()
                 await worker.run(process.close)
+                # A reader that died stays in LMDB's table, and no page that it could see is used
+                # again.
                 self._backend.forget_dead_readers()
         finally:
             await worker.run(lambda: directory.discard(place))
@@ -229,6 +232,7 @@ def defragment_at_start(backend: Backend, threshold: int) -> None:
         NotDurableError: If it is not certain which file a power failure would leave.
 
     """
+    # (etcd: ``bootstrap.go``, maybeDefragBackend)
     if backend.size() - backend.size_in_use() < threshold:
         fields = _sizes(backend)
         fields["bootstrap-defrag-threshold-bytes"] = threshold

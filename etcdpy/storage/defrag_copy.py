@@ -101,6 +101,7 @@ class Copy:
         """
         with _translated(), self._newest() as newest:
             written = self._write_all(self._changes(newest))
+            # Counted again, as the copy is to replace the database.
             if any(self._surplus(newest, bucket) for bucket in Bucket):
                 raise StorageError("the copy is not what was copied")
         if written >= PIECE_BYTES:
@@ -178,6 +179,8 @@ class Copy:
         """
         start = b""
         while True:
+            # Ended before anything is yielded: an open reader keeps LMDB from using freed pages
+            # again.
             with self._target.begin() as txn, txn.cursor(self._ours[bucket]) as cursor:
                 if not cursor.set_range(start):
                     return
@@ -221,7 +224,10 @@ class Copy:
                             txn.put(key, value, append=table is rows, db=table)
                 break
             except lmdb.MapFullError:
+                # The block has aborted its transaction: a map is resized only while there is none
+                # (LMDB: ``mdb_env_set_mapsize``).
                 self._target.set_mapsize(2 * self._target.info()["map_size"])
+        # The environment itself does not sync: once for each piece is enough.
         self._target.sync(True)
 
 

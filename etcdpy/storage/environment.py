@@ -142,6 +142,7 @@ class Environment:
         """
         size = 2 * self.lmdb.info()["map_size"]
         logger.warning("the database has outgrown its map: enlarging to %d bytes", size)
+        # LMDB: ``mdb_env_set_mapsize`` is for when no transaction is open in the process.
         self._close_pins()
         try:
             self.lmdb.set_mapsize(size)
@@ -226,7 +227,10 @@ def open_lmdb(directory: Path, map_size: int = LARGEST_MAP, **options: bool) -> 
                 max_readers=16,
                 # One handle is kept so that refresh() renews instead of allocating.
                 max_spare_txns=1,
+                # Unused parts of pages keep what was in memory; the file is private, and zeroing
+                # them costs.
                 meminit=False,
+                # Rows are read at random: what is read ahead would push out what is used.
                 **{"readahead": False, **options},
             )
         except (lmdb.MemoryError, MemoryError):

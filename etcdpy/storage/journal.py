@@ -162,9 +162,12 @@ class Journal:
         """
         assert self._cleared, "frames of two runs must not mix"
         start = b""
+        # A frame is never divided. One that is larger than a segment begins one, and goes beyond
+        # its end.
         if not self._fits(payloads):
             self._next_segment()
             start = self._new_header(self._sequence + 1)
+        # In one write: a header of its own would be another wait for the disk.
         frame = start + self._frame(payloads)
         self._when_room(lambda: self._write(frame))
         return self._sequence
@@ -201,6 +204,7 @@ class Journal:
         segment = self._segments[self._current]
         segment.write(frame, self._offset)
         self._offset += len(frame)
+        # Not before it is written: what a full disk refused is written again under the same number.
         self._sequence += 1
         segment.last = self._sequence
         if len(frame) <= SMALL_WRITE:
@@ -342,6 +346,7 @@ class _Segment:
         size = os.fstat(self._descriptor).st_size
         if size < capacity:
             self.write(bytes(capacity - size), size)
+            # fsync(2): syncing a file does not make its name durable.
             sync_directory(self.path.parent)
         elif size > capacity:
             # A frame larger than a segment was here once.
@@ -351,6 +356,7 @@ class _Segment:
     def write(self, data: bytes, offset: int) -> None:
         try:
             written = os.pwrite(self._descriptor, data, offset)
+            # pwrite(2) may write less than it is given.
             while written < len(data):
                 written += os.pwrite(self._descriptor, data[written:], offset + written)
         except OSError as error:
@@ -368,6 +374,8 @@ class _Segment:
 
     def _open(self, fsync: bool) -> None:
         if self._descriptor < 0:
+            # open(2): with O_DSYNC a write returns when the disk has the data, and what it takes to
+            # find it.
             flags = os.O_RDWR | os.O_CREAT | (os.O_DSYNC if fsync else 0)
             self._descriptor = os.open(self.path, flags, PRIVATE_FILE)
 

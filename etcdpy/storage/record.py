@@ -65,6 +65,7 @@ class RowColumns:
 
     def add(self, rows: dict[bytes, bytes]) -> None:
         """Encode the rows that came in since the last time."""
+        # From the end: passing over the older ones each time would be quadratic.
         newest = list(islice(reversed(rows.items()), len(rows) - self._number))
         newest.reverse()
         self._number = len(rows)
@@ -142,7 +143,7 @@ def _decode(data: bytes) -> Record:
     drop_lengths = reader.take(drop_count)
     rows = dict(
         zip(
-            list(reader.strings(row_key_lengths)),
+            list(reader.strings(row_key_lengths)),  # all keys come before the first value
             reader.strings(row_value_lengths),
             strict=True,
         )

@@ -65,7 +65,7 @@ def restore_snapshot(
         data_dir: Empty, or not there yet.
         members: The rows of the ``members`` bucket.
         bump_revision: Go on this many revisions above the newest, all before that compacted,
-            so that no client ever sees a revision it knows with another content; 0: do not.
+            so that no client ever sees a revision it knows with another content; 0 for none.
         progress: Called with the bytes of keys and values done so far.
 
     Raises:
@@ -92,11 +92,14 @@ def _staged(data_dir: Path) -> Iterator[Path]:
         data_dir.mkdir(PRIVATE_DIR, parents=True, exist_ok=True)
         staging.mkdir(PRIVATE_DIR)
         yield staging
+        # One step: before it there is no member for a server to start as, after it a whole one.
         (staging / "member").rename(data_dir / "member")
         staging.rmdir()
+        # fsync(2): a name is durable only with the directory that it is in.
         sync_directory(data_dir)
         sync_directory(data_dir.parent)
     except BaseException:
+        # Ctrl-C as well leaves nothing behind.
         shutil.rmtree(staging, ignore_errors=True)
         if is_new:
             with contextlib.suppress(OSError):
@@ -133,16 +136,20 @@ def _entries(
         if len(row_key) not in _ROW_KEY_BYTES or row_key[_MAIN_BYTES:9] != _SEPARATOR:
             raise BoltError(f"key bucket has a key that is no revision: {row_key!r}")
         yield Bucket.KEY, row_key, row
+    # etcdutl does the same: only the revision of this row is wanted. (v3_snapshot.go)
     if bump_revision:
         main = int.from_bytes(row_key[:_MAIN_BYTES], "big") + bump_revision
         bumped = main.to_bytes(_MAIN_BYTES, "big") + _SEPARATOR + bytes(8)
         yield Bucket.KEY, bumped, b""
     for bucket in Bucket:
+        # The old members stay behind: they are those of the cluster that was saved.
         if bucket not in (Bucket.KEY, Bucket.MEMBERS, Bucket.MEMBERS_REMOVED):
             for key, value in _entries_of(reader, bucket):
                 yield bucket, key, value
     if bump_revision:
+        # Scheduled and not finished, so the first start compacts.
         yield Bucket.META, _SCHEDULED_COMPACTION, bumped
+    # Behind the rows of the file's own ``meta``, which they replace.
     yield Bucket.META, _CONSISTENT_INDEX, _FIRST
     yield Bucket.META, _TERM, _FIRST
     for key, value in members.items():
@@ -151,6 +158,7 @@ def _entries(
 
 def _entries_of(reader: BoltReader, bucket: Bucket) -> Iterator[tuple[bytes, bytes]]:
     for key, value in reader.entries(bucket.value.encode()):
+        # bbolt takes keys of 32 KB, LMDB does not: found here it is no failure of the disk.
         if len(key) > LARGEST_KEY:
             raise BoltError(f"bucket {bucket.value} has a key longer than {LARGEST_KEY} bytes")
         yield key, value

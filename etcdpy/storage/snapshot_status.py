@@ -65,6 +65,7 @@ def _read_rows(reader: BoltReader) -> tuple[int, int]:
             key = KeyValue.FromString(row).key
         except DecodeError as error:
             raise BoltError(f"row {row_key.hex()} is no key-value pair") from error
+        # Rows come in the order in which they were written, so the last of a key decides.
         if len(row_key) == _TOMBSTONE_BYTES:
             keys.discard(key)
         else:

@@ -98,6 +98,7 @@ class WriteTransaction:
         size = _slice_size(rows)
         appended = 0
         while appended < len(rows):
+            # MDB_APPEND: rows go behind the last, fill their pages, and are refused out of order.
             consumed, added = cursor.putmulti(islice(items, size), append=True)
             if added != consumed or not consumed:
                 raise StorageError("rows are not in ascending order")
@@ -107,6 +108,7 @@ class WriteTransaction:
     def _drop(self, row_keys: list[bytes]) -> Steps[None]:
         for start in range(0, len(row_keys), SLICE_ROWS):
             for row_key in row_keys[start : start + SLICE_ROWS]:
+                # One that is not there is no mistake: a compaction that was cut short runs again.
                 self._txn.delete(row_key)
             yield
 

@@ -136,6 +136,7 @@ class NewestView:
                     yield
             self._dropped.difference_update(batch.drops)
             for place in batch.puts:
+                # Unless a later batch has put the same key: that one is not in LMDB yet.
                 if self._puts.get(place) is batch:
                     del self._puts[place]
 

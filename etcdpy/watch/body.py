@@ -135,6 +135,7 @@ class Body:
             stop = parts[number + 1][0] if number + 1 < len(parts) else None
             for event in self.events[first:stop]:
                 field = self._field(event, previous)
+                # One event at least, however large. (etcd: v3rpc/watch.go, sendFragments)
                 if piece and size + len(field) >= room:
                     yield b"".join(piece)
                     piece, size = [], 0

@@ -19,7 +19,7 @@ FEWEST = 8
 LARGEST_WRITE = 16_000
 #: More than what the transport adds to a response, and the watch id.
 RESPONSE_OVERHEAD = 20
-#: Writes remembered: more streams than these have no equals.
+#: Writes remembered. Where there are more, hardly any stream has an equal, and all are forgotten.
 MOST_KNOWN = 64
 
 

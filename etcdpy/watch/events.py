@@ -88,11 +88,13 @@ class Event:
 
     def _kv(self) -> bytes:
         if self.is_delete:
+            # Nothing else, though etcd's KeyValue has more fields. (watchable_store_txn.go, End)
             return delimited(1, self.key) + number(3, self.main)
         return self._row
 
     def _previous(self, store: Store) -> bytes | None:
         before = self.main - 1
+        # This and the next as in etcd: v3rpc/watch.go, sendLoop.
         if before < store.compact_revision:
             return None
         if not self.is_delete and KeyValue.FromString(self._row).create_revision == self.main:

@@ -84,6 +84,7 @@ class Hub:
     def add(self, watcher: Watcher) -> None:
         """Begin to feed a new watcher."""
         current = self.store.durable_revision
+        # (etcd: watchable_store.go, watch)
         if watcher.start_revision == 0:
             watcher.next_revision = current + 1
         if watcher.next_revision > current:

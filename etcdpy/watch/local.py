@@ -84,6 +84,7 @@ class LocalWatch:
         """Take events that belong together, if there is room."""
         if self.is_full:
             return False
+        # Copied: the sender empties its list.
         self._events.extend(body.events)
         self._wake()
         return True

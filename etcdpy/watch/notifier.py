@@ -183,6 +183,7 @@ class Notifier:
         body = Body([event], self._store)
         notified: list[Watcher] = []
         for group in groups:
+            # A copy: whoever is refused leaves the group meanwhile.
             for watcher in tuple(group):
                 if not watcher.wants(event):
                     continue
@@ -199,6 +200,8 @@ class Notifier:
         wanted: dict[int, _Wanted] = {}
         for changes in parts:
             for event, groups in changes:
+                # One response a revision, with all of its events. (etcd: watcher_group.go,
+                # newWatcherBatch)
                 if event.main != revision:
                     yield from self._notify_of(revision, wanted)
                     revision, wanted = event.main, {}
@@ -230,6 +233,8 @@ class Notifier:
                     continue
                 if body.is_long:
                     yield from body.prepare(watcher.wants_previous)
+                # In the turns since then it may have gone, fallen behind, or been sent this
+                # already.
                 if watcher.state is not synced or watcher.next_revision > revision:
                     continue
                 if body is not everything or not coalescer.add(watcher):

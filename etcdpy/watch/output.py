@@ -128,6 +128,7 @@ class Output:
                 return
             self._queue.popleft()
             self._count(-len(start) - len(body) - RESPONSE_OVERHEAD)
+            # Not at the first byte: each time it is full its watchers have to read history.
             if self.size < QUEUE_BYTES // 2:
                 self._has_room()
         self._queue = None

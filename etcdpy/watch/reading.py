@@ -33,6 +33,8 @@ class Reading:
     def add(self, event: Event) -> bool:
         """Collect an event; return False if it begins a revision for which there is no room."""
         if event.main != self._revision:
+            # Asked between revisions only, so none is divided. (etcd: watcher_group.go,
+            # eventBatch.add)
             if self._revisions >= REVISIONS_PER_RESPONSE or self._size >= BYTES_PER_RESPONSE:
                 self.next_revision = event.main
                 return False

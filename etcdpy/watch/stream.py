@@ -48,6 +48,7 @@ class WatchStream:
 
     def free_id(self) -> int:
         """Return the next id that no watcher of the stream has; ids are not used again."""
+        # (etcd: mvcc/watcher.go, Watch)
         while self._next_id in self.watchers:
             self._next_id += 1
         self._next_id += 1
@@ -56,12 +57,14 @@ class WatchStream:
     def create(self, watcher: Watcher) -> None:
         """Confirm a watcher, then begin to feed it."""
         self.watchers[watcher.watch_id] = watcher
+        # First, as the confirmation comes before any event. (etcd: v3rpc/watch.go)
         self.output.push(self._now() + watcher.id_field + _CREATED)
         self._hub.add(watcher)
 
     def reject(self, reason: str) -> None:
         """Refuse a watcher; the stream goes on."""
         cause = delimited(6, reason.encode())
+        # Created and cancelled in one, under no watcher's id. (etcd: v3rpc/watch.go, recvLoop)
         self.output.push(self._now() + number(2, NO_WATCHER) + _CREATED + _CANCELED + cause)
 
     def cancel(self, watch_id: int) -> None:
@@ -123,6 +126,7 @@ class WatchStream:
 
     def _send_fragments(self, start: bytes, body: Body, previous: bool) -> None:
         push, limit = self.output.push, self._fragment_bytes
+        # Below the limit, not at it. (etcd: v3rpc/watch.go, sendFragments)
         if len(start) + body.size(previous) < limit:
             push(start, body.whole(previous))
             return
@@ -145,6 +149,7 @@ class WatchStream:
 
     def send_compacted(self, watcher: Watcher, revision: int) -> None:
         """Send that a watcher's history was compacted away; its id stays taken."""
+        # etcd leaves the revision out of this header. (watcher_group.go, chooseAll)
         header = self._hub.headers.at(0)
         self.output.push(header + watcher.id_field + _CANCELED + number(5, revision))
 
@@ -153,6 +158,7 @@ class WatchStream:
     def send_progress(self) -> None:
         """Send how far all watchers have come; nothing if one of them is not that far."""
         notified = self._hub.notified_revision
+        # (etcd: watchable_store.go, progressIfSync)
         if self.watchers and all(_has_come(it, notified) for it in self.watchers.values()):
             self.output.push(self._hub.headers.at(notified) + number(2, NO_WATCHER))
 
@@ -165,6 +171,7 @@ class WatchStream:
                 # A client that does not read gets none (etcd: a full queue drops it, too).
                 if not (watcher.was_notified or self.is_full) and _has_come(watcher, notified):
                     self.output.push(header + watcher.id_field)
+                # So events put it off by one tick, and no more. (etcd: v3rpc/watch.go, sendLoop)
                 watcher.was_notified = False
 
     def _now(self) -> bytes:

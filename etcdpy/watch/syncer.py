@@ -110,6 +110,8 @@ class Syncer:
         taken: list[Watcher] = []
         for watcher in list(islice(self._ready, WATCHERS_PER_PASS)):
             del self._ready[watcher]
+            # At the compact revision itself history is still there. (etcd: watcher_group.go,
+            # chooseAll)
             if watcher.next_revision < self._store.compact_revision:
                 watcher.move(WatcherInput.COMPACT)
                 watcher.stream.send_compacted(watcher, self._store.compact_revision)
