@@ -35,7 +35,7 @@ class HttpRequest:
 @dataclass(frozen=True)
 class HttpResponse:
     """
-    The answer to it.
+    The answer to a request.
 
     Attributes:
         status: Such as 200.

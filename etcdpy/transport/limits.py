@@ -26,8 +26,9 @@ MAX_LIVE_STREAMS: Final = 10_000
 
 FREE_ORPHANS: Final = 100
 """
-Cancelled handlers, not ended yet, that do not count as live streams: who has reset a stream
-may use its place at once (RFC 9113 5.1.2). More do count, or resets would buy work.
+Cancelled handlers, not ended yet, that do not count as live streams: a client that has reset
+a stream may use its place at once (RFC 9113 5.1.2). Beyond these they do count, or resets would
+buy work.
 """
 
 MAX_FAULT_RESETS: Final = 1000
@@ -46,7 +47,7 @@ UNWRITTEN: Final = 256 << 10
 """Bytes of DATA made between two writes, so that a full socket is noticed in time."""
 
 MAX_BINARY_PARTS: Final = 256
-"""Values in the -bin fields of a request, where commas part them: they cost but one byte."""
+"""Values in the -bin fields of a request: commas separate them, so one more costs a byte."""
 
 MAX_GZIP_MEMBERS: Final = 16
 """Members of a compressed message: an empty one has twenty bytes and costs a new inflater."""
@@ -55,7 +56,7 @@ REMEMBERED_STREAMS: Final = 1000
 """Streams ended by us for which frames still under way are passed over in silence."""
 
 FIRST_FRAMES_SECONDS: Final = 10.0
-"""For the preface and the first SETTINGS, and for each header block to be completed."""
+"""Time for the preface with the first SETTINGS, and for each header block to be completed."""
 
 STALLED_STREAM_SECONDS: Final = 60.0
 """An answered stream whose peer grants no window is cut: it only pins its answer."""

@@ -41,7 +41,7 @@ class ReferenceServer:
         observer: Gets unary calls that have ended.
         translate: Says which status an exception of a handler stands for.
         clock: What calls are timed by; grpcio's own timers know the machine's alone.
-        call_type: Makes of grpcio's context what handlers are given; None: the same.
+        call_type: Makes of grpcio's context what handlers are given; None gives them the context.
 
     """
 
@@ -120,9 +120,11 @@ class ReferenceServer:
 
 def _grpcio_options(options: ServerOptions) -> list[tuple[str, int]]:
     chosen = [
+        # By default two servers may share a port, and neither hears of it.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", options.max_receive_message),
         ("grpc.max_send_message_length", -1),
+        # Between these two grpcio refuses some requests at random.
         ("grpc.max_metadata_size", MAX_HEADER_LIST),
         ("grpc.absolute_max_metadata_size", 2 * MAX_HEADER_LIST),
         ("grpc.http2.min_ping_interval_without_data_ms", int(options.keepalive_min_time * 1000)),
@@ -168,7 +170,7 @@ class Adapter:
     Makes handlers for grpcio's server that do what ours does with the same.
 
     Args:
-        call_type: Makes of grpcio's context what handlers are given; None: the same.
+        call_type: Makes of grpcio's context what handlers are given; None gives them the context.
 
     Attributes:
         observer: Gets unary calls that have ended.

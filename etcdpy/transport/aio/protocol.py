@@ -72,6 +72,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_closing:
+            # After the last GOAWAY bytes are read only to be dropped; see _close().
             return
         self._connection.receive(data, self._monotonic())
         self.flush()
@@ -146,6 +147,7 @@ class Http2Protocol(asyncio.Protocol):
         self._is_closing = True
         # Handlers learn now, not when the peer pleases.
         self._connection.lost()
+        # Else it would not be seen when the peer closes.
         if self._is_paused:
             self._transport.resume_reading()
         close_gently(self._transport, self._host.clock)
@@ -154,6 +156,7 @@ class Http2Protocol(asyncio.Protocol):
 def close_gently(transport: asyncio.Transport, clock: Clock) -> None:
     """Say that no more will come, and drop what still arrives until the peer closes, too."""
     try:
+        # asyncio's TLS cannot close one direction alone.
         if transport.is_closing() or not transport.can_write_eof():
             transport.close()
             return
@@ -181,6 +184,7 @@ def _set_user_timeout(transport: asyncio.BaseTransport, options: ServerOptions) 
     peer = transport.get_extra_info("socket")
     if option is None or peer is None or not options.keepalive_interval:
         return
+    # As grpc-go does; a unix socket has no such option.
     if peer.family in (socket.AF_INET, socket.AF_INET6):
         milliseconds = int(options.keepalive_timeout * 1000)
         peer.setsockopt(socket.IPPROTO_TCP, option, milliseconds)

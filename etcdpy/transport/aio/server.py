@@ -146,6 +146,7 @@ class Server:
             grace: Seconds after which the remaining calls end with UNAVAILABLE; None is 0.
 
         """
+        # First, so that a client that is told to go away does not come back to us.
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
@@ -157,10 +158,12 @@ class Server:
             sniffer.close()
         if grace:
             for connection in list(self.connections):
+                # RFC 9113 6.8: a GOAWAY, and the end when the last call has ended.
                 connection.shut_down()
             await self._all_closed(grace)
         for connection in list(self.connections):
             connection.stop()
+        # Each lingers for one of these after its last GOAWAY.
         await self._all_closed(2 * LINGER_SECONDS)
         for connection in list(self.connections):
             connection.abort()

@@ -19,8 +19,10 @@ from etcdpy.transport.limits import FIRST_FRAMES_SECONDS
 
 ProtocolFactory = Callable[[], asyncio.Protocol]
 
+# As in etcd, which gives up on a first line that is longer.
 _MAX_REQUEST_LINE: Final = 4096
 _IS_REQUEST_LINE: Final = re.compile(rb"[!-~]+ [!-~\x80-\xff]+ HTTP/1\.[0-9]\r?").fullmatch
+# What cannot become one is known before its newline, which may never come.
 _MAY_BECOME_ONE: Final = re.compile(rb"[!-~]+( [!-~\x80-\xff]*( [HTP/1.0-9]{0,8}\r?)?)?").fullmatch
 
 
@@ -77,12 +79,14 @@ class Sniffer(asyncio.Protocol):
         """Return who goes on, or None to wait or if the connection was closed."""
         if self._buffer.startswith(PREFACE):
             return self._http2
+        # RFC 9113 3.4: all 24 bytes, and they may come one at a time.
         if PREFACE.startswith(self._buffer):
             return None
         line, newline, _ = self._buffer.partition(b"\n")
         if newline and len(line) <= _MAX_REQUEST_LINE and _IS_REQUEST_LINE(line):
             return self._http1
         if newline or len(line) > _MAX_REQUEST_LINE or not _MAY_BECOME_ONE(line):
+            # As etcd does: there is no protocol in which to say why.
             self._transport.close()
         return None
 

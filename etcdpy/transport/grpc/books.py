@@ -81,5 +81,6 @@ def _check_sender(sender: Sender) -> None:
     calls = list(sender.streams.values())
     sizes = [call.outgoing.size for call in calls if call.outgoing is not None]
     assert sender.queued == sum(sizes), f"{sender.queued} bytes are counted, {sum(sizes)} wait"
+    # RFC 9113 6.9.2: SETTINGS may take a stream's window below 0, but not the connection's.
     assert sender.window >= 0
     assert sender.initial_window + max((call.credit for call in calls), default=0) < 1 << 31

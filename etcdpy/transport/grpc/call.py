@@ -130,12 +130,12 @@ class Call:
         incoming: What has arrived, unless it all came at once.
         outgoing: What waits to be sent, if anything ever had to.
         coroutine: The handler, if it waits without a task of its own.
-        held: The response, if nothing else waits.
-        waiting: The future it waits for.
-        task: The task it has.
+        held: The response, if the handler has returned it and it only waits to be sent.
+        waiting: The future that the handler, or the held response, waits for.
+        task: The task that runs the handler, if it has one.
         response_options: What the handler set besides its answer.
         request: What its handler was given, of those that wait without a task.
-        started: When that had arrived, in monotonic seconds.
+        started: When the request had arrived, in monotonic seconds.
 
     """
 
@@ -201,8 +201,8 @@ class Call:
             size: What it counts for in flow control: padding, too.
 
         Raises:
-            StreamFault: It is more than the window, or than was announced.
-            ProtocolStatus: It is a request that cannot be accepted.
+            StreamFault: The data exceed the window, or the length that was announced.
+            ProtocolStatus: The request cannot be accepted.
 
         """
         incoming = self.incoming
@@ -215,13 +215,16 @@ class Call:
         if 0 <= self.head.content_length < incoming.received:
             raise StreamFault(frames.PROTOCOL_ERROR)  # RFC 9113 8.1.1
         if incoming.is_settled or self.stream_state >= _ENDING:
+            # Dropped, so it needs no room; without a grant the client could not come to its end.
             self._consumed(incoming, size)
             return _NOTHING
         if self.head.http_fields is not None:
+            # Granted at once: what is kept is bounded by ``limit``, not by the window.
             self._consumed(incoming, size)
             incoming.reader.feed(payload)
             incoming.is_settled = incoming.reader.buffered > incoming.limit
             return _NOTHING
+        # RFC 9113 6.1: padding takes window, too, but no handler will read it.
         self._consumed(incoming, size - len(payload))
         incoming.reader.feed(payload)
         if self.handler_state is _RUNNING:
@@ -233,8 +236,8 @@ class Call:
         Note that the client has sent all.
 
         Raises:
-            StreamFault: It is less than was announced.
-            ProtocolStatus: It is no request.
+            StreamFault: The data are less than was announced.
+            ProtocolStatus: The data are no complete request.
 
         """
         self.stream_state = move_stream(self.stream_state, _RECV_END)
@@ -250,6 +253,7 @@ class Call:
             return _MORE
         if incoming is not None and incoming.is_settled:
             return _NOTHING
+        # grpc-go's words: a prefix that is cut short is EOF, too, a body is not.
         is_cut = incoming is not None and incoming.reader.missing
         raise ProtocolStatus(UNKNOWN, "unexpected EOF" if is_cut else "EOF")
 
@@ -258,7 +262,7 @@ class Call:
         Return the next message of a request stream, or None if there is none at present.
 
         Raises:
-            ProtocolStatus: It cannot be accepted, or the stream ended within it.
+            ProtocolStatus: The message cannot be accepted, or the stream ended within it.
 
         """
         incoming = self.incoming
@@ -323,8 +327,10 @@ class Call:
             incoming.reader.discard()
             raise
         if incoming.message is None:
+            # Larger than the window, it could neither arrive nor be read, which earns a grant.
             self._lend(incoming)
             return _NOTHING
+        # grpc-go, too, ignores what follows the one message of a unary request.
         incoming.is_settled = True
         incoming.reader.discard()
         return _REQUEST

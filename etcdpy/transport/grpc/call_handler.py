@@ -43,4 +43,4 @@ class CallHandler(Protocol):
         """End a call at its deadline, if it has one."""
 
     def unwatch(self, call: Context) -> None:
-        """Watch its deadline no more."""
+        """Watch the deadline of a call no more."""

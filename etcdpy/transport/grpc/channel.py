@@ -29,7 +29,7 @@ class Channel(Protocol):
         """What deadlines are on."""
 
     def touch(self) -> None:
-        """Have output written before long that did not come of what just arrives."""
+        """Have output written soon; without effect while input is read, which ends in a write."""
 
     def flush(self) -> None:
         """Have output written now, after many calls at once were answered."""

@@ -229,10 +229,11 @@ class Connection:
         """Look at the clock, about once a second."""
         if self._is_over:
             return
+        # Bytes that dribble in reset nothing: else a client could stay in its preface for ever.
         if self._waits_since is not None and now - self._waits_since >= FIRST_FRAMES_SECONDS:
             self._end(frames.PROTOCOL_ERROR, "handshake or header block took too long")
         elif self._keepalive.is_dead(now):
-            self._is_over = True
+            self._is_over = True  # no GOAWAY: nobody is there to read it
         elif self._keepalive.needs_ping(now):
             self.sender.out.append(frames.ping(bytes(8)))
         if self._graceful.is_overdue(now):
@@ -297,6 +298,7 @@ class Connection:
     def expect(self, call: Call) -> None:
         """Let the next request of a stream go straight to its handler, which waits for it."""
         waiting = self.streams.get(call.stream_id)
+        # An announced length has to be compared with the DATA (RFC 9113 8.1.1): the long way.
         if waiting is not None and not call.buffered and call.head.content_length < 0:
             self.awaiting_next[call.stream_id] = waiting
 
@@ -317,7 +319,7 @@ class Connection:
     # Frames.
 
     def _read_preface(self, data: bytes) -> bytes:
-        # RFC 9113 3.4: what else comes is no HTTP/2, so a GOAWAY may be left out.
+        # RFC 9113 3.4: whatever else comes is no HTTP/2, so a GOAWAY may be left out.
         head = data[: len(frames.PREFACE)]
         if not frames.PREFACE.startswith(head):
             self._is_over = True
@@ -326,6 +328,7 @@ class Connection:
             self._buffer = data
             return b""
         self._needs_preface = False
+        # RFC 9113 3.4: our first frame is SETTINGS; the client's need not have come for that.
         self.sender.out.append(first_frames(self.options.max_concurrent_streams))
         return data[len(head) :]
 
@@ -348,7 +351,7 @@ class Connection:
             if (
                 call is None
                 or word != size << 8  # DATA, and exactly this message
-                or flags
+                or flags  # padded, or the last of the stream
                 or is_compressed
                 or length > limit
                 or end > len(data)
@@ -384,6 +387,7 @@ class Connection:
             start = pos + HEADER_SIZE
             pos = start + (word >> 8)
             if pos > end:
+                # By its head alone: to wait for the rest would mean to keep up to 16 MiB.
                 if word >> 8 > MAX_FRAME_SIZE:
                     raise ConnectionFault(frames.FRAME_SIZE_ERROR)  # RFC 9113 4.2
                 pos = start - HEADER_SIZE
@@ -392,13 +396,15 @@ class Connection:
                 word & 0xFF == HEADERS
                 and flags == END_HEADERS
                 and word <= _MAX_HEADERS_WORD
-                and self._last_id < stream_id <= MAX_STREAM_ID
+                and self._last_id < stream_id <= MAX_STREAM_ID  # RFC 9113 5.1.1
                 and stream_id & 1
                 and self._is_plain
             ):
+                # RFC 9113 5.1.1: even if refused, its use closes the idle streams below it.
                 self._last_id = stream_id
                 self._begun += 1
                 block = data[start:pos]
+                # RFC 9113 4.3: each is decoded, unless it is known to leave the table as it is.
                 timed = known.get(block) or self._read_request(stream_id, block)
                 if timed is None:
                     continue
@@ -406,7 +412,7 @@ class Connection:
                 if (
                     head.direct
                     and end - pos >= _DATA_AND_PREFIX_SIZE
-                    and len(streams) < self._room
+                    and len(streams) < self._room  # RFC 9113 5.1.2
                     and not self.sender.is_congested
                 ):
                     word, flags, data_stream_id, is_compressed, length = unpack_data(data, pos)
@@ -418,9 +424,10 @@ class Connection:
                         and not is_compressed
                         and length <= self._direct_limit
                         and start + length <= end
-                        and head.content_length in (-1, length + PREFIX_SIZE)
+                        and head.content_length in (-1, length + PREFIX_SIZE)  # RFC 9113 8.1.1
                     ):
                         pos = start + length
+                        # RFC 9113 6.9.1. The window of a new stream has room for any frame.
                         self._uncredited += length + PREFIX_SIZE
                         if self._uncredited >= _CREDIT_AT:
                             self._credit()
@@ -455,6 +462,7 @@ class Connection:
         while self.complete and not self.sender.is_congested:
             call = self.complete.popleft()
             if call.is_answered:
+                # Reset, or out of time, while it waited here.
                 continue
             if call.head.http_fields is not None:
                 self.call_handler.start_http(call, call.take_body())
@@ -469,7 +477,8 @@ class Connection:
         self._incomplete.clear()
 
     def _start_unary(self, call: Context, message: bytes) -> None:
-        # Watched while the request was incomplete; a handler is only if it has to wait.
+        # Its deadline was watched while the request was incomplete. While the handler runs it is
+        # watched only if that has to wait.
         if call.tick:
             self.call_handler.unwatch(call)
         self.call_handler.start_unary(call, message)
@@ -477,7 +486,7 @@ class Connection:
     # Requests.
 
     def _read_request(self, stream_id: int, block: bytes) -> Timed | None:
-        """Return what a block asks for; None if that is refused, which has been said."""
+        """Return what a block asks for; None if that was refused with a RST_STREAM."""
         try:
             return self._head_reader.read(block)
         except HpackError as error:
@@ -491,11 +500,13 @@ class Connection:
     def _refuse(self, stream_id: int, code: int) -> None:
         """Reset a stream that never came to be."""
         if code == frames.REFUSED_STREAM:
-            # Before our SETTINGS are read this is no fault, but it costs us.
+            # RFC 9113 8.7: it promises that nothing was done, so the client may retry. Before our
+            # SETTINGS are read this is no fault, but it costs us.
             self._abuse.count_reset(self.now)
         else:
             self._abuse.count_fault()
         self.sender.out.append(frames.rst_stream(stream_id, code))
+        # RFC 9113 5.1: frames that were sent before our reset arrived are to be expected.
         self.sender.remember(stream_id)
 
     def _begin(
@@ -503,13 +514,14 @@ class Connection:
     ) -> None:
         """Open the stream of a request; its block has been read."""
         if self._graceful.stage is _DRAINING:
-            # The second GOAWAY has told the client that this one is not served.
+            # RFC 9113 6.8: the second GOAWAY has told the client that this one is not served.
             self.sender.remember(stream_id)
             return
         refusal = head.refusal
+        # grpc-go's order: streams are counted after the checks up to METADATA.
         is_late_refusal = refusal is None or refusal.rank > METADATA
         if is_late_refusal and len(self.streams) >= self._room:
-            self._refuse(stream_id, frames.REFUSED_STREAM)
+            self._refuse(stream_id, frames.REFUSED_STREAM)  # RFC 9113 5.1.2
             return
         deadline = None if timeout is None else self.now + timeout
         call = self._new_call(stream_id, head, deadline, _OPEN)
@@ -527,6 +539,7 @@ class Connection:
         elif deadline is not None:
             self._incomplete.append(call)
         if is_ended:
+            # A GET is complete; a call lacks its message (etcd without TLS lets it time out).
             self._take(call, b"", 0, is_ended=True)
 
     def _read_block(self, block: Block) -> None:
@@ -552,14 +565,17 @@ class Connection:
         call = self.streams.get(block.stream_id)
         if call is None and block.stream_id not in self.sender.ended_by_us:
             raise illegal_stream(block.stream_id)  # RFC 9113 5.1.1
+        # RFC 9113 8.1: a block after the first one holds trailers, which end the stream.
         is_good = block.is_ended
         try:
+            # RFC 9113 4.3: decoded whatever becomes of it, or the tables would part.
             check_trailers(self._head_reader.fields(block.data))
         except HpackError as error:
             raise compression_fault(error) from None
         except (HeaderListTooLarge, MalformedRequest):
             is_good = False
         if call is None:
+            # RFC 9113 5.1: we have ended the stream, and the client may not know it yet.
             self._count_useless()
             return
         if call.stream_state.is_ended_by_client:
@@ -573,6 +589,8 @@ class Connection:
 
     def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)
+        # RFC 9113 6.1, 6.9: padding counts, and so does DATA of a stream that is closed, or the
+        # connection's window would shrink for ever.
         self._uncredited += size
         if self._uncredited >= _CREDIT_AT:
             self._credit()
@@ -583,6 +601,7 @@ class Connection:
             self._check_not_idle(stream_id)
             if stream_id not in self.sender.ended_by_us:
                 self._refuse(stream_id, frames.STREAM_CLOSED)  # RFC 9113 5.1: closed
+            # No limit on the others: a whole window may be on its way to a stream we have ended.
             elif not payload:
                 self._count_useless()
             return
@@ -603,6 +622,7 @@ class Connection:
             self._fault(call, frames.STREAM_CLOSED)  # RFC 9113 5.1: half-closed (remote)
             return
         if not payload and not is_ended:
+            # RFC 9113 10.5: legal, but a thousand of them say no more than one.
             self._count_useless()
         self._take(call, payload, size, is_ended=is_ended)
 
@@ -644,11 +664,13 @@ class Connection:
 
     def _on_rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
         require_size(payload, 4)  # RFC 9113 6.4
-        self._check_not_idle(stream_id)
+        self._check_not_idle(stream_id)  # RFC 9113 6.4
         call = self.streams.get(stream_id)
         if call is None:
+            # RFC 9113 5.1: to be expected on a stream that is over; grpc-go's clients do so.
             self._count_useless()
             return
+        # Only what was begun for nothing: no limit on open streams holds it (CVE-2023-44487).
         if not call.is_answered:
             self._abuse.count_reset(self.now)
         self._gone(call)
@@ -657,6 +679,7 @@ class Connection:
         require_connection(stream_id)
         if flags & frames.ACK:
             require_size(payload, 0)  # RFC 9113 6.5
+            # We send SETTINGS but once, so there is nothing to tell apart.
             self._count_useless()
             return
         if self._needs_settings:
@@ -669,6 +692,7 @@ class Connection:
         sender = self.sender
         position = len(sender.out)
         if changed.names_table_size:
+            # RFC 7541 4.2: nghttp2 fails on our next block if it does not say so.
             sender.announce_empty_table()
         if changed.max_list is not None:
             sender.max_list = changed.max_list
@@ -691,6 +715,7 @@ class Connection:
             else:
                 self._count_useless()
             return
+        # RFC 9113 6.7: with the same payload, and even if this one is too many.
         self.sender.out.append(frames.ping(payload, ack=True))
         if self._policy.is_too_many(self.now, open_streams=bool(self.streams)):
             # grpc clients look for this very text and ping less from then on.
@@ -700,6 +725,7 @@ class Connection:
         require_connection(stream_id)
         if len(payload) < 8:
             raise ConnectionFault(frames.FRAME_SIZE_ERROR)  # RFC 9113 6.8
+        # RFC 9113 6.8: it speaks of streams that we would open. The client's own go on.
         self._count_useless()
 
     def _on_window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
@@ -741,7 +767,7 @@ class Connection:
             self._reject(call, status)
 
     def _act(self, call: Context, arrived: Arrived) -> None:
-        """Do what is to be done about something that has arrived."""
+        """Act on what the call says about something that has arrived."""
         if call.incoming is not None and call.incoming.granted:
             self.sender.grant(call.stream_id, call.take_grant())
         if arrived is _MORE:
@@ -807,6 +833,7 @@ class Connection:
         self._is_plain = not (self._needs_settings or self._blocks.is_open)
 
     def _update_room(self) -> None:
+        # Without room every request takes the long way, on which _begin() drops it.
         is_draining = self._graceful.stage is _DRAINING
         orphans = max(0, self._orphans - FREE_ORPHANS)
         self._room = 0 if is_draining else self.options.live_streams - orphans
@@ -818,11 +845,13 @@ class Connection:
 
     def _end(self, code: int, debug: str = "") -> None:
         """Send the last GOAWAY and be over; handlers learn of it through :meth:`lost`."""
+        # RFC 9113 6.8: no GOAWAY may name a higher stream than the one before it.
         last = min(self._last_id, self._last_goaway_id)
         self.sender.out.append(frames.goaway(last, code, debug.encode()))
         self._is_over = True
 
 
+# A quarter of each window: few WINDOW_UPDATE frames, and no client has to stop for one.
 _ACCOUNT_AT: Final = INITIAL_STREAM_WINDOW // 4
 _CREDIT_AT: Final = CONNECTION_WINDOW // 4
 _MAX_HEADERS_WORD: Final = MAX_FRAME_SIZE << 8 | HEADERS

@@ -78,7 +78,8 @@ class Context(Call):
         Cancelling it loses nothing.
 
         Raises:
-            StatusError: The stream is broken; to let it pass ends the call rightly.
+            StatusError: The stream is broken; a handler that does not catch this ends the call
+                with the right status.
 
         """
         incoming = self.incoming
@@ -112,7 +113,7 @@ class Context(Call):
         Return the request in a message.
 
         Raises:
-            ProtocolStatus: It is none.
+            ProtocolStatus: The message cannot be deserialized.
 
         """
         assert self.head.route is not None
@@ -253,11 +254,11 @@ class Context(Call):
         return "" if self.response_options is None else self.response_options.details
 
     def set_compression(self, compression: grpc.Compression) -> None:
-        """Choose whether to compress, before the response headers; the client must have begun."""
+        """Choose whether to compress, before the response headers; only requests in gzip get it."""
         self.make_options().is_uncompressed = compression is not grpc.Compression.Gzip
 
     def disable_next_message_compression(self) -> None:
-        """Do not compress the next message; here, nor those after it."""
+        """Do not compress the next message, nor, other than in grpcio, any after it."""
         self.make_options().is_uncompressed = True
 
     # About the end.
@@ -267,7 +268,7 @@ class Context(Call):
         return self.is_answered
 
     def cancelled(self) -> bool:
-        """Return whether it ended before its handler did."""
+        """Return whether the call ended before its handler did."""
         return self.handler_state >= HandlerState.ORPHANED
 
     def add_done_callback(self, callback: Callable[[Context], None]) -> None:

@@ -33,6 +33,7 @@ class Deadlines:
     def add(self, call: Context) -> bool:
         """Watch a call that has a deadline; return whether :meth:`next` has become earlier."""
         assert call.deadline is not None
+        # Up, as a call that ends before its deadline would be wrong, and one a tick late is not.
         tick = int(call.deadline / self.TICK) + 1
         call.tick = tick
         calls = self._calls.get(tick)

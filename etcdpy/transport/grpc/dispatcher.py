@@ -175,12 +175,14 @@ class Dispatcher:
         if call.handler_state is not _RUNNING:
             return
         call.handler_state = move_handler(call.handler_state, HandlerInput.LOSE_STREAM)
+        # Until it has ended it takes a place, or resets would buy work (CVE-2023-44487).
         call.channel.orphaned()
         if call.task is not None:
             call.task.cancel()
         elif call.coroutine is not None:
             coroutine, call.coroutine = call.coroutine, None
             self._unpark(call)
+            # As a task would be cancelled: its finally blocks run, now.
             self._step(call, coroutine, CancelledError())
         elif call.waiting is not None:
             self._unpark(call)
@@ -239,7 +241,7 @@ class Dispatcher:
             self._step(call, self._answer_all(call))
 
     async def _answer_late(self, call: Context, response: Any) -> bool:
-        """Give a response that has to wait; then as below."""
+        """Give a response that has to wait, then answer what has arrived meanwhile."""
         await self._respond(call, response)
         return await self._answer_all(call)
 
@@ -408,7 +410,7 @@ class Dispatcher:
             self._report(call, response, code)
 
     def _lost_code(self, call: Context) -> int:
-        """Return what a call ends with that is no more when its handler ends."""
+        """Return the code of a call whose outcome was decided before its handler ended."""
         deadline = call.deadline
         is_over = deadline is not None and deadline <= self._monotonic()
         return DEADLINE_EXCEEDED if is_over else CANCELLED
@@ -542,6 +544,7 @@ class Dispatcher:
         options = call.response_options
         metadata = call.trailing_metadata()
         error = self._translate(error) or error
+        # After abort() the status is in the options, whatever is raised in the end.
         if isinstance(error, StatusError) and not (options is not None and options.is_aborted):
             code, details = NUMBER_OF[error.code], error.details
             metadata = error.trailing_metadata or metadata
@@ -569,6 +572,7 @@ class Dispatcher:
         self._deadlines.discard(call)
 
     def _expired(self, call: Context) -> None:
+        # Before the handler is cancelled, which would end the call with a status of its own.
         call.channel.sender.cut(call, DEADLINE_EXCEEDED, "context deadline exceeded")
         self.cancel(call)
         call.channel.touch()

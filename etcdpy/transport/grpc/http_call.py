@@ -27,7 +27,7 @@ async def answer_http(call: Context, body: bytes | None, handler: HttpHandler) -
     assert head.http_fields is not None
     try:
         if body is None:
-            response = plain_text(413, b"request body too large\n")
+            response = plain_text(413, b"request body too large\n")  # RFC 9110 15.5.14
         else:
             response = await handler(
                 HttpRequest(
@@ -43,6 +43,7 @@ async def answer_http(call: Context, body: bytes | None, handler: HttpHandler) -
     except (Exception, CancelledError) as error:
         if not isinstance(error, CancelledError):
             _logger.exception("request %s %s failed", head.method, head.path)
+        # The response may have begun: a reset still tells that it is not all.
         if not call.is_closed:
             call.channel.sender.reset(call, INTERNAL_ERROR)
 

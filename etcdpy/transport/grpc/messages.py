@@ -86,6 +86,7 @@ class MessageReader:
         end = PREFIX_SIZE + length
         if len(buffer) < end:
             return None
+        # A view saves a copy. It has to be released before the bytearray can shrink.
         with memoryview(buffer) as view:
             message = bytes(view[PREFIX_SIZE:end])
         del buffer[:end]
@@ -94,7 +95,7 @@ class MessageReader:
 
 def check_prefix(flag: int, length: int, limit: int, *, is_gzip: bool) -> None:
     """
-    Check what a message says of itself, before any of it is here.
+    Check the prefix of a message, before any of its body is here.
 
     Raises:
         ProtocolStatus: In grpc-go's words and order.
@@ -125,6 +126,7 @@ def decompress(message: bytes, limit: int) -> bytes:
     for _ in range(MAX_GZIP_MEMBERS):
         inflater = zlib.decompressobj(wbits=_GZIP_WINDOW)
         try:
+            # A byte more than allowed shows that it is too much. Never 0: that is no limit to zlib.
             inflated += inflater.decompress(rest, limit + 1 - len(inflated))
         except zlib.error as error:
             raise _failed(_go_reason(rest, error)) from None

@@ -45,16 +45,17 @@ def read_metadata(fields: Iterable[Field]) -> tuple[Metadatum, ...]:
 
     Raises:
         ProtocolStatus: A ``-bin`` value is no base64.
-        HeaderListTooLarge: The list is, once ``-bin`` values are taken apart.
+        HeaderListTooLarge: There are too many ``-bin`` values.
 
     """
     entries: list[Metadatum] = []
     parts = 0
     for name, value in fields:
-        if name in _RESERVED or name[0] == 0x3A:
+        if name in _RESERVED or name[0] == 0x3A:  # RFC 9113 8.3: a pseudo-header field
             continue
         key = name.decode("ascii")
         if name.endswith(b"-bin"):
+            # gRPC over HTTP/2, "Custom-Metadata": split at commas before each part is decoded.
             parts += value.count(b",") + 1
             if parts > MAX_BINARY_PARTS:
                 raise HeaderListTooLarge(f"{parts} binary values")
@@ -112,10 +113,12 @@ _KEY_CHARS: Final = b"abcdefghijklmnopqrstuvwxyz0123456789_-."
 
 def _write(key: str, value: str | bytes) -> Field:
     name = key.encode("ascii")
+    # gRPC over HTTP/2, "Custom-Metadata"; and RFC 9113 8.2.1: no upper case.
     if not name or name.translate(None, _KEY_CHARS) or key.startswith("grpc-"):
         raise ValueError(f"metadata key {key!r}")
     raw = value.encode("ascii") if isinstance(value, str) else bytes(value)
     if key.endswith("-bin"):
+        # gRPC over HTTP/2, "Custom-Metadata": best sent without padding.
         return name, b64encode(raw).rstrip(b"=")
     if raw.translate(None, _PRINTABLE):
         raise ValueError(f"value of metadata key {key!r}")
@@ -143,6 +146,7 @@ def parse_timeout(value: bytes) -> float | None:
         ProtocolStatus: Malformed; the text is grpc-go's.
 
     """
+    # gRPC over HTTP/2, "Timeout": up to eight digits, then a unit.
     unit = _UNITS.get(value[-1]) if value else None
     digits = value[:-1]
     if unit is None or not digits.isdigit() or len(value) > 9:

@@ -113,6 +113,7 @@ def read_head(fields: Sequence[Field], routes: RouteTable) -> RequestHead:
     hosts = [value for name, value in regular if name == b"host"]
     content_type = b""
     for name, value in regular:
+        # RFC 9113 8.2.2
         if name in _CONNECTION_SPECIFIC or (name == b"te" and value != b"trailers"):
             raise MalformedRequest(name.decode("ascii"))
         if name == b"content-length":
@@ -121,7 +122,9 @@ def read_head(fields: Sequence[Field], routes: RouteTable) -> RequestHead:
             content_type = value
     head.method = pseudo[b":method"].decode("latin-1")
     head.path = pseudo[b":path"].decode("utf-8", "replace")
+    # RFC 9113 8.3.1: a request without :authority may have host instead.
     head.authority = pseudo.get(b":authority", hosts[0] if hosts else b"").decode("latin-1")
+    # As etcd's server for TLS tells them apart: what contains it gets an answer of gRPC.
     if GRPC not in content_type:
         head.http_fields = regular
         return head
@@ -152,6 +155,7 @@ def _check_grpc(
             f"{hosts}, both must only have 1 value as per HTTP/2 spec"
         )
         return Refusal(HOST, 400, ProtocolStatus(INTERNAL, text))
+    # gRPC over HTTP/2, "Content-Type": a server answers others with 415.
     if content_type != GRPC and not content_type.startswith((GRPC + b"+", GRPC + b";")):
         text = f"invalid gRPC request content-type {go_quote(content_type)}"
         return Refusal(CONTENT_TYPE, 415, ProtocolStatus(INVALID_ARGUMENT, text))
@@ -180,7 +184,9 @@ def _check_grpc(
     return None
 
 
+# RFC 9113 8.2.1: a token of RFC 9110 5.6.2, but without upper case.
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
+# RFC 9113 8.2.1 and RFC 9110 5.5: control characters other than tab.
 _FORBIDDEN_IN_VALUE: Final = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
 _PSEUDO: Final = frozenset((b":method", b":scheme", b":path", b":authority"))
 _CONNECTION_SPECIFIC: Final = frozenset(
@@ -196,19 +202,21 @@ def _split(fields: Sequence[Field]) -> tuple[dict[bytes, bytes], list[Field]]:
         if len(value.translate(None, _FORBIDDEN_IN_VALUE)) != len(value):
             raise MalformedRequest("value")
         if name.startswith(b":"):
-            if regular or name in pseudo or name not in _PSEUDO:
+            if regular or name in pseudo or name not in _PSEUDO:  # RFC 9113 8.3
                 raise MalformedRequest("pseudo-header fields")
             pseudo[name] = value
         elif _NAME(name) is None:
             raise MalformedRequest("name")
         else:
             regular.append((name, value))
+    # RFC 9113 8.3.1: these three; a client that has no authority sends none.
     if not (pseudo.get(b":method") and pseudo.get(b":scheme") and pseudo.get(b":path")):
         raise MalformedRequest("missing pseudo-header field")
     return pseudo, regular
 
 
 def _content_length(value: bytes, before: int) -> int:
+    # RFC 9110 8.6: a repeated length is harmless if it is the same. 19 digits hold 63 bits.
     if not value.isdigit() or len(value) > 19 or before not in (-1, int(value)):
         raise MalformedRequest("content-length")
     return int(value)
@@ -219,11 +227,11 @@ def check_trailers(fields: Sequence[Field]) -> None:
     Check the fields that a client sends after its messages; gRPC has no use for them.
 
     Raises:
-        MalformedRequest: They are not trailers.
+        MalformedRequest: A pseudo-header field is among them, or a name that is not allowed.
 
     """
     for name, _ in fields:
-        if name.startswith(b":") or _NAME(name) is None:
+        if name.startswith(b":") or _NAME(name) is None:  # RFC 9113 8.1, 8.2.1
             raise MalformedRequest("trailers")
 
 
@@ -231,8 +239,8 @@ def time_out(head: RequestHead, value: bytes) -> tuple[RequestHead, float | None
     """
     Return what the head of a request becomes with a grpc-timeout, and the seconds.
 
-    The seconds are None for ever. A timeout that is malformed or over at once makes it a
-    refusal, unless an earlier check failed.
+    The seconds are None if the time is not limited. A timeout that is malformed or over at once
+    makes it a refusal, unless an earlier check failed.
     """
     if head.http_fields is not None:
         return head, None
@@ -249,6 +257,7 @@ def time_out(head: RequestHead, value: bytes) -> tuple[RequestHead, float | None
 def _refuse(head: RequestHead, refusal: Refusal) -> RequestHead:
     if head.refusal is not None and head.refusal.rank < refusal.rank:
         return head
+    # A new one, as the other is shared by calls whose timeout is good.
     refused = RequestHead()
     refused.refusal = refusal
     refused.content_length = head.content_length

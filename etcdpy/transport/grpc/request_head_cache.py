@@ -110,6 +110,7 @@ class RequestHeadReader:
         try:
             return self._decoder.decode(block)
         finally:
+            # Also if the list was too large: its block has changed the table all the same.
             if self._decoder.generation != self._generation:
                 self._generation = self._decoder.generation
                 self.known.clear()

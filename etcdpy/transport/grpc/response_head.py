@@ -111,12 +111,14 @@ def status_block(
         http_status: For the response headers.
 
     """
+    # gRPC over HTTP/2, "Trailers-Only": headers and status in one block, which ends the stream.
     block = b"" if opened else _opening(http_status, content_type)
     if max_list is not None:
         fields = [(b"grpc-status", b"%d" % number), (b"grpc-message", b"")]
         fields += write_metadata(metadata)
         if not opened:
             fields += [(b":status", b"200"), (b"content-type", content_type)]
+        # RFC 9113 6.5.2: 32 bytes for each field are counted with its name and value.
         room = max_list - sum(len(name) + len(value) + 32 for name, value in fields)
         if room < 0:
             return None

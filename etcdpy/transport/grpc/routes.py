@@ -72,7 +72,7 @@ class Route:
         deserialize: Bytes to request.
         serialize: Response to bytes.
         inline: Whether ``behavior`` was marked with :func:`inline`.
-        one_reply_per_request: Whether it was with :func:`one_reply_per_request`.
+        one_reply_per_request: Whether it was marked with :func:`one_reply_per_request`.
 
     """
 
@@ -154,6 +154,7 @@ class RouteTable:
             ProtocolStatus: UNIMPLEMENTED, in grpc-go's words.
 
         """
+        # At the last slash, as grpc-go has it: ``/a/b/c`` is method c of service a/b.
         service, slash, method = path[1:].rpartition(b"/")
         if path[:1] != b"/" or not slash:
             raise ProtocolStatus(UNIMPLEMENTED, f"malformed method name: {go_quote(path)}")

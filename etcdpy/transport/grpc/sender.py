@@ -3,8 +3,9 @@ The sending half of a connection: what to send, in which order, and when there i
 
 DATA waits for the window of its stream and of the connection (RFC 9113 5.2); HEADERS do not, but
 trailers follow the data of their stream. Streams that have data and window take turns of one
-frame. One DATA frame never holds parts of two messages: some clients read but one message of a
-frame. And a message's prefix shares a frame with its body: tiny frames look like an attack.
+frame. One DATA frame holds several messages only where the caller has joined them
+(:meth:`Sender.try_joined`): some clients read but one message of a frame. And a message's prefix
+shares a frame with its body: tiny frames look like an attack.
 """
 
 from __future__ import annotations
@@ -130,6 +131,7 @@ class Sender:
             and self._floor <= self.window - size >= 0
             and size <= self.initial_window + call.credit
             and size <= MAX_FRAME_SIZE
+            # If the client has not ended, a RST_STREAM has to follow (RFC 9113 8.1).
             and call.stream_state is _HALF_CLOSED
             and call.response_options is None
             and not call.head.is_gzip
@@ -176,6 +178,7 @@ class Sender:
         if self._size_update_due:
             self._size_update_due = False
             self._update_clear()
+            # RFC 7541 4.2: at the beginning of the first block after the change.
             block = EMPTY_TABLE + block
         self._policy.sent = True
         self.out.append(frames.headers(stream_id, block, end_stream=end_stream))
@@ -232,6 +235,7 @@ class Sender:
     def _is_free(self, call: Call, size: int) -> bool:
         """Tell whether so many bytes of a stream can go now, in one frame."""
         outgoing = call.outgoing
+        # RFC 9113 6.9.1: within both windows; 4.2: within a frame that every peer takes.
         return (
             self._is_clear
             and (outgoing is None or not outgoing.queue)
@@ -241,7 +245,7 @@ class Sender:
         )
 
     def data(self, call: Call, prefix: bytes, body: bytes) -> None:
-        """Send or queue bytes of a stream whose headers were sent; never none."""
+        """Send or queue bytes, at least one, of a stream whose headers were sent."""
         size = len(prefix) + len(body)
         if self._is_free(call, size):
             self.window -= size
@@ -295,12 +299,14 @@ class Sender:
         """End a stream from our side: with a block, or b"" for an END_STREAM flag alone."""
         outgoing = call.outgoing
         if outgoing is not None and outgoing.queue:
+            # RFC 9113 5.2.1: no window holds them up, but they come after the data.
             outgoing.trailers = trailers
             call.stream_state = move_stream(call.stream_state, _QUEUE_END)
             return
         if trailers:
             self.headers(call.stream_id, trailers, end_stream=True)
         else:
+            # RFC 9113 6.9.1: a frame of length 0 may be sent whatever the window.
             self.out.append(frames.frame(DATA, END_STREAM, call.stream_id))
         self._close(call)
 
@@ -329,6 +335,7 @@ class Sender:
         outgoing = call.outgoing
         if outgoing is None:
             return
+        # Only what is sent counts towards the windows, so nothing is owed for this.
         self._count(-outgoing.size)
         outgoing.clear()
         self._blocked.discard(call)
@@ -382,7 +389,7 @@ class Sender:
         """Note a WINDOW_UPDATE; return False if the window is past its limit."""
         call.credit += increment
         self._max_credit = max(self._max_credit, call.credit)
-        if self.initial_window + call.credit > frames.MAX_WINDOW:
+        if self.initial_window + call.credit > frames.MAX_WINDOW:  # RFC 9113 6.9.1
             return False
         if call.outgoing is not None:
             self._make_ready(call, call.outgoing)
@@ -392,8 +399,9 @@ class Sender:
     def connection_window_grew(self, increment: int) -> bool:
         """Note a WINDOW_UPDATE; return False if the window is past its limit."""
         self.window += increment
+        # The floor bounds what is made between two writes, however large the window is.
         self._floor += increment
-        if self.window > frames.MAX_WINDOW:
+        if self.window > frames.MAX_WINDOW:  # RFC 9113 6.9.1
             return False
         self.pump()
         return True
@@ -404,8 +412,10 @@ class Sender:
 
         Return False if it moves one past its limit.
         """
+        # RFC 9113 6.9.2: what each stream has above it stays, so this moves all their windows.
         self.initial_window = size
         if size + self._max_credit > frames.MAX_WINDOW:
+            # It may be that of a stream that is over: only now is it worth looking.
             self._max_credit = max((call.credit for call in self.streams.values()), default=0)
             if size + self._max_credit > frames.MAX_WINDOW:
                 return False
@@ -480,6 +490,7 @@ class Sender:
         self.data_frames += 1
         self._policy.sent = True
         is_last = not outgoing.queue and outgoing.trailers is not None
+        # A response without trailers, which is none of gRPC, ends with its last DATA.
         flags = END_STREAM if is_last and not outgoing.trailers else 0
         self.out += (FRAME_HEAD.pack(size << 8, flags, call.stream_id), piece)
         if is_last:

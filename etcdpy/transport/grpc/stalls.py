@@ -19,7 +19,7 @@ class Stalls:
     __slots__ = ("_seen",)
 
     def __init__(self) -> None:
-        # What each had sent when it was first seen at that, and when that was.
+        # How many bytes each call had sent, and since when it has not sent more.
         self._seen: dict[Call, tuple[int, float]] = {}
 
     def find(self, calls: Iterable[Call], now: float) -> list[Call]:

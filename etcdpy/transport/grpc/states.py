@@ -69,31 +69,32 @@ class HandlerState(IntEnum):
     """
     What the handler of a call is doing.
 
-    One that is done in the turn in which it was called stays ``IDLE``, which costs nothing.
-    From ``ORPHANED`` on its stream has gone first: the call was cancelled.
+    A handler that is done in the turn in which it was called stays ``IDLE``, which costs nothing.
+    From ``ORPHANED`` on, the stream has ended before the handler: the call was cancelled.
     """
 
     IDLE = 0
     RUNNING = 1
     ENDED = 2
     ORPHANED = 3
-    """It goes on without its stream."""
+    """The handler goes on without its stream."""
     CANCELLED = 4
-    """It has ended after its stream."""
+    """The handler has ended after its stream."""
 
 
 class HandlerInput(IntEnum):
     """What moves the handler of a call."""
 
     WAIT = 0
-    """It has to wait, or was given a task."""
+    """The handler has to wait, or was given a task."""
     LOSE_STREAM = 1
-    """The stream was closed by another than the handler."""
+    """The stream was closed, and not by the handler."""
     END = 2
-    """It has returned or raised."""
+    """The handler has returned or raised."""
 
 
 STREAM_MOVES: Final[dict[StreamState, dict[StreamInput, StreamState]]] = {
+    # No QUEUE_END before headers: there is no data yet for the end to wait behind.
     StreamState.OPEN: {
         StreamInput.RECV_END: StreamState.HALF_CLOSED,
         StreamInput.RECV_RESET: StreamState.CLOSED,
@@ -101,6 +102,7 @@ STREAM_MOVES: Final[dict[StreamState, dict[StreamInput, StreamState]]] = {
         StreamInput.SEND_END: StreamState.CLOSED,
         StreamInput.SEND_RESET: StreamState.CLOSED,
     },
+    # RFC 9113 5.1, "half-closed (remote)": more DATA or HEADERS are a fault, and no move.
     StreamState.HALF_CLOSED: {
         StreamInput.RECV_RESET: StreamState.CLOSED,
         StreamInput.SEND_HEADERS: StreamState.HALF_RESPONDING,
@@ -131,6 +133,7 @@ STREAM_MOVES: Final[dict[StreamState, dict[StreamInput, StreamState]]] = {
         StreamInput.SEND_END: StreamState.CLOSED,
         StreamInput.SEND_RESET: StreamState.CLOSED,
     },
+    # RFC 9113 5.1: frames may still come; they are judged by their number, the call is gone.
     StreamState.CLOSED: {},
 }
 
@@ -163,7 +166,7 @@ def move_stream(state: StreamState, given: StreamInput) -> StreamState:
     Return the state that follows.
 
     Raises:
-        IllegalMoveError: None does.
+        IllegalMoveError: The input is not allowed in this state: a bug.
 
     """
     following = _STREAM_TABLE[state][given]
@@ -177,7 +180,7 @@ def move_handler(state: HandlerState, given: HandlerInput) -> HandlerState:
     Return the state that follows.
 
     Raises:
-        IllegalMoveError: None does.
+        IllegalMoveError: The input is not allowed in this state: a bug.
 
     """
     following = _HANDLER_TABLE[state][given]

@@ -1,5 +1,5 @@
 """
-What is no fault once but an attack a thousand times, counted.
+Counts acts of a peer that are no fault once but an attack when done a thousand times.
 
 Nothing here reads a clock: each call is told the time, in monotonic seconds that never fall.
 """
@@ -30,6 +30,7 @@ class AbuseGuard:
 
     def count_fault(self) -> None:
         """Count a fault that we answer with a reset of the stream."""
+        # A stream that we have reset is no longer open, so a limit on open streams does not help.
         self._faults += 1
         if self._faults > MAX_FAULT_RESETS:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many faults")
@@ -40,7 +41,7 @@ class AbuseGuard:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many resets")
 
     def count_useless(self, now: float, progress: int) -> None:
-        """Count a frame that carries nothing on; see :meth:`UselessFrames.is_flood`."""
+        """Count a frame that brings no call forward; see :meth:`UselessFrames.is_flood`."""
         if self._useless.is_flood(now, progress):
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many useless frames")
 
@@ -82,7 +83,7 @@ def reset_bucket() -> RateBucket:
 
 class UselessFrames:
     """
-    Counts frames that carry nothing on: empty DATA, PRIORITY, WINDOW_UPDATE, SETTINGS.
+    Counts frames that bring no call forward: empty DATA, PRIORITY, WINDOW_UPDATE, SETTINGS.
 
     Honest clients send some for each call and each DATA frame they get, perhaps much later,
     so those earn an allowance; apart from that there are 1000 at once and 100 a second.
@@ -90,7 +91,9 @@ class UselessFrames:
 
     __slots__ = ("_bucket", "_earned", "_progress")
 
+    # Twice what old releases of Mint send: a pair of WINDOW_UPDATE for each DATA frame they get.
     PER_STEP: Final = 4
+    # Without a bound, hours of honest calls would save up for a flood.
     MAX_EARNED: Final = 65536
 
     def __init__(self) -> None:

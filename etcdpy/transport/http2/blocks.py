@@ -55,12 +55,14 @@ class BlockReader:
         self._is_own_parent = False
         skip = 0
         if flags & HAS_PRIORITY:
-            skip = 5
+            skip = 5  # RFC 9113 6.2: stream dependency (4 bytes) and weight (1)
             start = 1 if flags & PADDED else 0
             self._is_own_parent = stream_in(payload[start:]) == stream_id
+        # RFC 9113 6.2: pad length first, then the priority, then the block, then the padding.
         if flags & PADDED:
             payload = strip_padding(payload, skip)
         elif len(payload) < skip:
+            # RFC 9113 4.2: of the connection, as every block alters what all its streams share.
             raise ConnectionFault(frames.FRAME_SIZE_ERROR)
         else:
             payload = payload[skip:]
@@ -80,6 +82,7 @@ class BlockReader:
         if not self._parts or stream_id != self._stream_id:
             # RFC 9113 6.10: it follows a HEADERS or CONTINUATION of its stream.
             raise ConnectionFault(frames.PROTOCOL_ERROR, "CONTINUATION of nothing")
+        # Empty ones never reach the bound on bytes in _add() (CVE-2024-27316).
         if len(self._parts) > MAX_CONTINUATIONS:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many CONTINUATION frames")
         return self._add(flags, payload)
@@ -87,6 +90,7 @@ class BlockReader:
     def _add(self, flags: int, payload: bytes) -> Block | None:
         self._parts.append(payload)
         self._size += len(payload)
+        # Before END_HEADERS, which need never come.
         if self._size > MAX_HEADER_BLOCK:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "header block too long")
         if not flags & END_HEADERS:

@@ -26,7 +26,7 @@ class StreamFault(Exception):  # noqa: N818
 def strip_padding(payload: bytes, skip: int) -> bytes:
     """Return a padded payload without its padding and without ``skip`` bytes after its length."""
     if not payload:
-        raise ConnectionFault(frames.FRAME_SIZE_ERROR)
+        raise ConnectionFault(frames.FRAME_SIZE_ERROR)  # RFC 9113 4.2: no room for the pad length
     end = len(payload) - payload[0]
     # RFC 9113 6.1: padding as long as the payload, or longer.
     if end < 1 + skip:
@@ -36,29 +36,31 @@ def strip_padding(payload: bytes, skip: int) -> bytes:
 
 def stream_in(payload: bytes) -> int:
     """Return the 31 bits at the start of a payload."""
+    # RFC 9113 4.1: the reserved bit is ignored; in a priority the same bit says "exclusive".
     return int.from_bytes(payload[:4], "big") & frames.MAX_STREAM_ID
 
 
 def require_size(payload: bytes, size: int) -> None:
-    """Check the length of a payload that has but one."""
+    """Check the payload of a frame whose length is fixed (RFC 9113 4.2)."""
     if len(payload) != size:
         raise ConnectionFault(frames.FRAME_SIZE_ERROR)
 
 
 def require_stream(stream_id: int) -> None:
     """Check a frame that belongs on a stream."""
-    if stream_id == 0:
+    if stream_id == 0:  # RFC 9113 6.2, 6.3
         raise ConnectionFault(frames.PROTOCOL_ERROR, "stream 0")
 
 
 def require_connection(stream_id: int) -> None:
     """Check a frame that belongs on no stream."""
-    if stream_id != 0:
+    if stream_id != 0:  # RFC 9113 6.5, 6.7, 6.8
         raise ConnectionFault(frames.PROTOCOL_ERROR, f"stream {stream_id}")
 
 
 def compression_fault(error: HpackError) -> ConnectionFault:
     """Return the fault for a block that cannot be decoded."""
+    # RFC 9113 4.3; but a bomb can be decoded, and is abuse instead (RFC 9113 10.5).
     is_bomb = isinstance(error, HeaderListBomb)
     code = frames.ENHANCE_YOUR_CALM if is_bomb else frames.COMPRESSION_ERROR
     return ConnectionFault(code, str(error))

@@ -37,6 +37,7 @@ class ReceiveWindow:
 
     def consumed(self, size: int) -> int:
         """Return what to grant now that ``size`` bytes need no room any more, often 0."""
+        # What was lent has been granted already; twice, and the window would stay too large.
         repaid = min(size, self._lent)
         self._lent -= repaid
         self._owed += size - repaid

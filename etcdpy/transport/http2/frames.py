@@ -25,9 +25,9 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADER_SIZE: Final = 9
 MAX_FRAME_SIZE: Final = 16384
 """The largest payload we accept and send: the default of SETTINGS_MAX_FRAME_SIZE."""
-MAX_STREAM_ID: Final = 2**31 - 1
-MAX_WINDOW: Final = 2**31 - 1
-DEFAULT_WINDOW: Final = 65535
+MAX_STREAM_ID: Final = 2**31 - 1  # RFC 9113 5.1.1
+MAX_WINDOW: Final = 2**31 - 1  # RFC 9113 6.9.1
+DEFAULT_WINDOW: Final = 65535  # RFC 9113 6.9.2
 
 # Frame types, RFC 9113 6.
 DATA: Final = 0x0
@@ -41,7 +41,7 @@ GOAWAY: Final = 0x7
 WINDOW_UPDATE: Final = 0x8
 CONTINUATION: Final = 0x9
 
-# Flags.
+# Flags, RFC 9113 6. No type has both END_STREAM and ACK, which are the same bit.
 END_STREAM: Final = 0x1
 ACK: Final = 0x1
 END_HEADERS: Final = 0x4
@@ -83,9 +83,11 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
 
 def headers(stream_id: int, block: bytes, *, end_stream: bool = False) -> bytes:
     """Return a header block as HEADERS and as many CONTINUATION frames as it needs."""
+    # RFC 9113 6.2: END_STREAM is a flag of HEADERS, even if CONTINUATION frames follow.
     flags = END_STREAM if end_stream else 0
     if len(block) <= MAX_FRAME_SIZE:
         return frame(HEADERS, flags | END_HEADERS, stream_id, block)
+    # RFC 9113 4.3: nothing may come between them, so they are one piece of output.
     parts = [frame(HEADERS, flags, stream_id, block[:MAX_FRAME_SIZE])]
     for start in range(MAX_FRAME_SIZE, len(block), MAX_FRAME_SIZE):
         part = block[start : start + MAX_FRAME_SIZE]
@@ -109,7 +111,7 @@ def settings(values: Iterable[tuple[int, int]]) -> bytes:
     return frame(SETTINGS, 0, 0, b"".join(_SETTING.pack(name, value) for name, value in values))
 
 
-SETTINGS_ACK: Final = frame(SETTINGS, ACK, 0)
+SETTINGS_ACK: Final = frame(SETTINGS, ACK, 0)  # RFC 9113 6.5: without a payload
 
 
 def ping(payload: bytes, *, ack: bool = False) -> bytes:

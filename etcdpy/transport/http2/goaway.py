@@ -1,9 +1,9 @@
 """
 Ending a connection without losing a call (RFC 9113 6.8).
 
-The first GOAWAY names the highest stream there can be: do not send more, but what is on its way
-will be served. The acknowledgement of the PING behind it proves that the peer has read it and
-that all it had sent has arrived. Then the second names the last stream that came.
+The first GOAWAY names the highest stream there can be: it asks the peer to begin no more, while
+what is on its way will be served. The acknowledgement of the PING behind it proves that the peer
+has read it and that all it had sent has arrived. Then the second names the last stream that came.
 """
 
 from enum import Enum, auto
@@ -11,8 +11,10 @@ from typing import Final
 
 from etcdpy.transport.http2 import frames
 
+# grpc-go's. Our keepalive pings are all zeros, so their acknowledgements look different.
 PING_PAYLOAD: Final = bytes.fromhex("0106010800030309")
 DEBUG: Final = b"graceful_stop"
+# As long as grpc-go waits: a peer that does not read must not hold up the end.
 ACK_SECONDS: Final = 5.0
 
 
@@ -39,6 +41,7 @@ class GracefulShutdown:
             return b""
         self.stage = Stage.ANNOUNCED
         self._since = now
+        # RFC 9113 6.8: naming the last stream at once would lose those that cross this frame.
         first = frames.goaway(frames.MAX_STREAM_ID, frames.NO_ERROR, DEBUG)
         return first + frames.ping(PING_PAYLOAD)
 

@@ -55,6 +55,7 @@ def _size(field: Field) -> int:
 _STATIC_COUNT = len(STATIC_FIELDS)
 _STATIC: tuple[Field, ...] = ((b"", b""), *STATIC_FIELDS)
 _STATIC_SIZES = tuple(map(_size, _STATIC))
+# RFC 7541 2.3.3: the dynamic table goes on where the static one ends, newest entry first.
 _FIRST_DYNAMIC = 0x80 | (_STATIC_COUNT + 1)
 
 # An integer has at most this many bytes after its prefix: 28 bits, more than any length or
@@ -140,7 +141,7 @@ class Decoder:
                 byte = block[pos]
                 pos += 1
                 if byte >= _FIRST_DYNAMIC and byte != 0xFF:
-                    # The newest entry is both the lowest index and the end of the list.
+                    # RFC 7541 6.1. The newest entry is both the lowest index and the last item.
                     fields.append(entries[_FIRST_DYNAMIC - 1 - byte])
                     total += sizes[_FIRST_DYNAMIC - 1 - byte]
                 elif 0x80 < byte < _FIRST_DYNAMIC:
@@ -152,6 +153,7 @@ class Decoder:
                     fields.append(field)
                     total += _size(field)
                 elif 0x20 <= byte < 0x40:
+                    # RFC 7541 4.2: at the beginning of a block. Each field adds 32 at least.
                     if total:
                         raise HpackError("table size update after the first field")
                     size, pos = _read_int(block, pos, byte, 0x1F)
@@ -160,13 +162,16 @@ class Decoder:
                     field, pos = self._read_literal(block, pos, byte)
                     size = len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
                     if byte >= 0x40:
+                        # RFC 7541 6.2.1. Even if the list is refused, or the tables would part.
                         self._insert(field, size)
                     if size > self._max_string_size and self._is_oversized(field):
                         oversized = True
                     fields.append(field)
                     total += size
                 if total > limit:
+                    # RFC 9113 10.5.1: decoded to its end for the sake of the table, but not kept.
                     fields.clear()
+                    # One byte can stand for an entry of 4 KiB, so this must end somewhere.
                     if total > 2 * limit:
                         raise HeaderListBomb(f"header list of more than {2 * limit} bytes")
         except IndexError:
@@ -180,12 +185,13 @@ class Decoder:
 
     def _look_up(self, index: int) -> Field:
         if index == 0:
-            raise HpackError("index 0")
+            raise HpackError("index 0")  # RFC 7541 6.1
         if index <= _STATIC_COUNT:
             return _STATIC[index]
         return self._entries[_STATIC_COUNT - index]
 
     def _read_literal(self, block: bytes, pos: int, byte: int) -> tuple[Field, int]:
+        # RFC 7541 6.2: the index of the name has six bits where the field is inserted, else four.
         index, pos = _read_int(block, pos, byte, 0x3F if byte >= 0x40 else 0x0F)
         if index:
             name = self._look_up(index)[0]
@@ -196,8 +202,10 @@ class Decoder:
 
     def _read_string(self, block: bytes, pos: int) -> tuple[bytes, int]:
         byte = block[pos]
+        # RFC 7541 5.2: the first bit is set for Huffman coding, the others are the length.
         length, start = _read_int(block, pos + 1, byte, 0x7F)
         pos = start + length
+        # A slice past the end would be short, and no error.
         if pos > len(block):
             raise HpackError("string cut short")
         string = block[start:pos]
@@ -220,8 +228,10 @@ class Decoder:
             self._used += size
 
     def _resize(self, capacity: int) -> None:
+        # RFC 7541 6.3: never more than our SETTINGS_HEADER_TABLE_SIZE.
         if capacity > self._max_table_size:
             raise HpackError(f"table size {capacity}, limit {self._max_table_size}")
+        # Even if nothing is evicted: a block that sets a size must be decoded each time.
         self.generation += 1
         self._capacity = capacity
         self._evict(capacity)
@@ -232,6 +242,7 @@ class Decoder:
         while self._used > room and count < len(self._sizes):
             self._used -= self._sizes[count]
             count += 1
+        # RFC 7541 4.3. In one go, as each deletion moves all entries behind it.
         if count:
             del self._entries[:count]
             del self._sizes[:count]
@@ -242,13 +253,14 @@ def _read_int(block: bytes, pos: int, byte: int, mask: int) -> tuple[int, int]:
     value = byte & mask
     if value < mask:
         return value, pos
+    # RFC 7541 5.1: seven bits in each byte, the lowest first; the top bit says that more follow.
     for shift in range(0, 7 * _MAX_CONTINUATION, 7):
         byte = block[pos]
         pos += 1
         value += (byte & 0x7F) << shift
         if byte < 0x80:
             return value, pos
-    raise HpackError("integer overflow")
+    raise HpackError("integer overflow")  # RFC 7541 5.1: a decoding error, like any other
 
 
 def encode_int(value: int, prefix_bits: int, pattern: int = 0) -> bytes:
@@ -267,11 +279,13 @@ def encode_int(value: int, prefix_bits: int, pattern: int = 0) -> bytes:
 
 def encode_literal(name: bytes, value: bytes) -> bytes:
     """Return a field as a literal that no table refers to or keeps, without Huffman coding."""
+    # RFC 7541 6.2.2: no state on either side, so the same bytes can be sent again and again.
     return b"".join((b"\x00", encode_int(len(name), 7), name, encode_int(len(value), 7), value))
 
 
 def encode_static_name(index: int, value: bytes) -> bytes:
     """Return a literal, not indexed, whose name is that of static field ``index``."""
+    # RFC 7541 6.2.2
     return encode_int(index, 4) + encode_int(len(value), 7) + value
 
 

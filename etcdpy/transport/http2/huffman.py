@@ -69,6 +69,7 @@ def _decode(data: bytes) -> bytes:
     for byte in data:
         symbols, state = _STEPS[state][byte] or _compute_step(state, byte)
         chunks.append(symbols)
+    # RFC 7541 5.2: padding is the beginning of EOS, all ones, and shorter than a byte.
     if state not in _PADDING:
         raise HuffmanError("string ends inside a symbol")
     return b"".join(chunks)
@@ -82,6 +83,7 @@ def _build_tree() -> list[list[int]]:
     tree = [[0, 0]]
     code = length = 0
     for symbol in sorted(range(len(_LENGTHS)), key=_LENGTHS.__getitem__):
+        # The next longer code goes on after the last, with zeros behind: so no code begins another.
         code <<= _LENGTHS[symbol] - length
         length = _LENGTHS[symbol]
         node = 0
@@ -111,7 +113,7 @@ def _compute_step(state: int, byte: int) -> tuple[bytes, int]:
         node = _TREE[node][byte >> shift & 1]
         if node < 0:
             if ~node == _EOS:
-                raise HuffmanError("string contains EOS")
+                raise HuffmanError("string contains EOS")  # RFC 7541 5.2
             symbols.append(~node)
             node = 0
     _STEPS[state][byte] = step = bytes(symbols), node

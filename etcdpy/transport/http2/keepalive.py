@@ -7,8 +7,9 @@ The two follow grpc-go's ``keepalive.EnforcementPolicy`` and ``ServerParameters`
 from typing import Final
 
 IDLE_MIN_TIME: Final = 7200.0
-"""Least time between pings of a peer that has no call open."""
+"""Least seconds between pings of a peer that has no call open, as in grpc-go."""
 
+# As in grpc-go: the first ping is free, the fourth in quick succession is one too many.
 MAX_STRIKES: Final = 2
 
 
@@ -34,6 +35,7 @@ class PingPolicy:
         """Count a ping (no acknowledgement) and return whether it is one too many."""
         last, self._last = self._last, now
         if self.sent:
+            # grpc-go's rule. Its clients ping after our DATA: without this we would cut them off.
             self.sent = False
             self._strikes = 0
             return False
@@ -58,6 +60,7 @@ class Keepalive:
         """Return whether to send a PING now; it counts as sent."""
         if not self._interval or now - self.last_read < self._interval:
             return False
+        # One is not answered yet; is_dead() looks after it.
         if self._pinged_at is not None and self._pinged_at > self.last_read:
             return False
         self._pinged_at = now

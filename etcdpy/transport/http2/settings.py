@@ -25,10 +25,13 @@ def first_frames(max_concurrent_streams: int | None) -> bytes:
         max_concurrent_streams: What to advertise, None for nothing.
 
     """
+    # RFC 9113 3.4: SETTINGS comes first, and Mint does not go on before it has come.
     values = [(frames.INITIAL_WINDOW_SIZE, INITIAL_STREAM_WINDOW)]
+    # RFC 9113 6.5.2: absent is without limit. A number makes clients hold calls back themselves.
     if max_concurrent_streams is not None:
         values.insert(0, (frames.MAX_CONCURRENT_STREAMS, max_concurrent_streams))
     values.append((frames.SETTINGS_MAX_FRAME_SIZE, frames.MAX_FRAME_SIZE))
+    # RFC 9113 6.5.2: only advice to the client, so what is larger has to be refused as well.
     values.append((frames.MAX_HEADER_LIST_SIZE, MAX_HEADER_LIST))
     # RFC 9113 6.9.2: no setting changes the window of the connection.
     lift = CONNECTION_WINDOW - frames.DEFAULT_WINDOW
@@ -65,6 +68,7 @@ def read_settings(payload: bytes) -> ClientSettings:
         raise ConnectionFault(frames.FRAME_SIZE_ERROR)
     initial_window = max_list = None
     names_table_size = False
+    # RFC 9113 6.5.3: in the order in which they appear.
     for name, value in frames.parse_settings(payload):
         _check(name, value)
         if name == frames.INITIAL_WINDOW_SIZE:
@@ -82,6 +86,6 @@ def _check(name: int, value: int) -> None:
         raise ConnectionFault(frames.FLOW_CONTROL_ERROR)
     if name == frames.ENABLE_PUSH and value > 1:
         raise ConnectionFault(frames.PROTOCOL_ERROR)
-    # Ours never are larger than the smallest that is allowed, whatever the client takes.
+    # Only checked: our frames never exceed the smallest limit there can be.
     if name == frames.SETTINGS_MAX_FRAME_SIZE and not frames.MAX_FRAME_SIZE <= value < 1 << 24:
         raise ConnectionFault(frames.PROTOCOL_ERROR)
