@@ -13,6 +13,7 @@ import grpc
 
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
+from etcdpy.storage.datadir import sync_directory
 from etcdpy.storage.errors import StorageError
 from etcdpy.storage.snapshot_file import check_checksum, has_checksum, open_snapshot
 
@@ -70,6 +71,7 @@ def save(endpoint: Endpoint, path: Path, progress: Callable[[int, int], None]) -
             version = _write(partial, replies, progress)
         _check(partial)
         partial.replace(path)
+        sync_directory(path.parent)
     except grpc.RpcError as error:
         failed: Any = error
         raise SaveError(f"{failed.details()} ({failed.code().name})") from error

@@ -17,8 +17,9 @@ from pathlib import Path
 import lmdb
 
 from etcdpy.cooperative import finish
+from etcdpy.storage import founding
 from etcdpy.storage.buckets import Bucket
-from etcdpy.storage.datadir import DataDir
+from etcdpy.storage.datadir import DATABASE, DataDir
 from etcdpy.storage.defrag_copy import Copy
 from etcdpy.storage.environment import LARGEST_MAP, Environment
 from etcdpy.storage.errors import DataDirError, MapFullError, RowMissingError, StorageError
@@ -95,7 +96,11 @@ class Backend:
             directory = DataDir.open(path)
             opened.callback(directory.close)
             try:
-                environment = Environment.open(directory.lmdb, fsync=fsync, map_size=map_size)
+                founding.found(directory, map_size)
+                founding.fill_up(directory.lmdb / DATABASE)
+                environment = Environment.open(
+                    directory.lmdb, create=False, fsync=fsync, map_size=map_size
+                )
                 opened.callback(environment.close)
                 backend = cls(directory, environment, fsync=fsync, segment_bytes=segment_bytes)
                 opened.callback(backend.journal.close)

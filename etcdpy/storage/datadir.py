@@ -7,6 +7,7 @@ The data directory: made with private modes, checked, and locked for one server.
     <data-dir>/member/journal/    0.journal ... 3.journal
     <data-dir>/member/lmdb/       data.mdb, lock.mdb
     <data-dir>/member/lmdb/defrag-*/    the same, while they are copied
+    <data-dir>/member/lmdb/new-*/       the same, while they are made
 """
 
 from __future__ import annotations
@@ -26,11 +27,16 @@ logger = logging.getLogger(__name__)
 
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
+#: Before the umask.
+_USUAL_DIR = 0o777
 
 DATABASE = "data.mdb"
 _READERS = "lock.mdb"
 _FILES = 2
 _COPY_PREFIX = "defrag-"
+_NEW_PREFIX = "new-"
+_SEGMENTS = "*.journal"
+_SECTOR = 512
 
 
 class DataDir:
@@ -74,8 +80,9 @@ class DataDir:
                 _make_private(part)
                 _probe(part)
             # Under the lock: they are nobody else's.
-            for copy in opened.lmdb.glob(f"{_COPY_PREFIX}*"):
-                opened.discard(copy)  # of a server that was killed
+            for prefix in (_COPY_PREFIX, _NEW_PREFIX):
+                for aside in opened.lmdb.glob(f"{prefix}*"):
+                    opened.discard(aside)  # of a server that was killed
         except OSError as error:
             opened.close()
             raise _explain(path, error) from error
@@ -88,8 +95,15 @@ class DataDir:
 
     def place_for_copy(self) -> Path:
         """Make an empty directory for a copy of the database; ``discard`` it in the end."""
+        return self._place_aside(_COPY_PREFIX)
+
+    def place_for_new(self) -> Path:
+        """Make an empty directory for a database to begin in; ``discard`` it in the end."""
+        return self._place_aside(_NEW_PREFIX)
+
+    def _place_aside(self, prefix: str) -> Path:
         # A new name each time: py-lmdb keeps a list of the paths that are open.
-        return Path(tempfile.mkdtemp(prefix=_COPY_PREFIX, dir=self.lmdb))
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=self.lmdb))
 
     def discard(self, copy: Path) -> None:
         """Remove a copy, or what is left of its place."""
@@ -116,11 +130,40 @@ class DataDir:
         except OSError as error:
             raise NotDurableError(f"cannot put a new database in place: {error}") from error
 
+    def was_used(self) -> bool:
+        """Tell whether anything may ever have been acknowledged: there is more than names."""
+        return any(segment.stat().st_size for segment in self.journal.glob(_SEGMENTS))
+
+    def mark_used(self) -> None:
+        """
+        Have ``was_used`` say so, durably, of a store that got its data by another way.
+
+        Raises:
+            OSError: If that cannot be done.
+
+        """
+        first = self.journal / _SEGMENTS.replace("*", "0")
+        with os.fdopen(os.open(first, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE), "wb") as file:
+            file.write(bytes(_SECTOR))  # which is no header: it will be written as a new one
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(self.journal)
+
     def sync(self) -> None:
         """Make what was created in it durable."""
         # From the inside out, so that no name is durable before what it names.
-        for part in (self.lmdb, self.journal, self.path / "member", self.path, self.path.parent):
+        for part in (self.lmdb, self.journal, self.path / "member", self.path):
             sync_directory(part)
+
+    def sync_way(self) -> None:
+        """
+        Make the directories above it durable as far as we may.
+
+        Those who make them sync them, but may have been killed in between.
+        """
+        for parent in self.path.absolute().parents:
+            with contextlib.suppress(OSError):
+                _sync_readable(parent)
 
     def close(self) -> None:
         """Give the lock back. Safe to call twice."""
@@ -130,7 +173,39 @@ class DataDir:
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable, as ``fsync`` of a file in it does not."""
+    """
+    Make the names in a directory durable, as ``fsync`` of a file in it does not.
+
+    Raises:
+        OSError: If the disk fails.
+
+    """
+    try:
+        _sync_readable(path)
+    except PermissionError:
+        # Names can be made in a directory that may not be read, nor so opened: sync everything.
+        os.sync()
+
+
+def make_directory(path: Path, mode: int = PRIVATE_DIR) -> None:
+    """
+    Make a directory, unless it is there, and durably so, and all that are missing above it.
+
+    Those above have the usual mode. Each is synced into the one that it is in: of a path of which
+    one part is lost, all below is.
+
+    Raises:
+        OSError: If that cannot be done.
+
+    """
+    if not path.parent.exists():
+        make_directory(path.parent, _USUAL_DIR)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode)
+        sync_directory(path.parent)
+
+
+def _sync_readable(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -139,8 +214,7 @@ def sync_directory(path: Path) -> None:
 
 
 def _make_private(path: Path) -> None:
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(PRIVATE_DIR, parents=True)
+    make_directory(path)
     if not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "not a directory", str(path))
     mode = path.stat().st_mode & 0o777

@@ -72,13 +72,15 @@ class Environment:
 
     """
 
-    def __init__(self, env: lmdb.Environment, file: Path) -> None:
+    def __init__(self, env: lmdb.Environment, file: Path, *, create: bool = True) -> None:
         self.lmdb = env
         self._main = env.open_db()
         with env.begin(write=True) as txn:
             self.databases = {b: env.open_db(b.value.encode(), txn=txn) for b in Bucket}
             state = txn.get(STATE_KEY, db=self._main)
             if state is None:
+                if not create:
+                    raise StorageError(f"the database is damaged: {file} has lost its tables")
                 state = State(secrets.randbits(64), 0).encode()
                 txn.put(STATE_KEY, state, db=self._main)
         self.state = State.decode(state)
@@ -91,18 +93,24 @@ class Environment:
 
     @classmethod
     def open(
-        cls, directory: Path, *, fsync: bool = True, map_size: int = LARGEST_MAP
+        cls,
+        directory: Path,
+        *,
+        create: bool = True,
+        fsync: bool = True,
+        map_size: int = LARGEST_MAP,
     ) -> Environment:
         """
-        Open the environment in ``directory``, or make one.
+        Open the environment in ``directory``, or make one, unless ``create`` is False.
 
         Raises:
             lmdb.Error: If it cannot be opened.
+            StorageError: If it is none of ours, and none is to be made.
 
         """
         env = open_lmdb(directory, map_size, sync=fsync, metasync=fsync)
         try:
-            return cls(env, directory / DATABASE)
+            return cls(env, directory / DATABASE, create=create)
         except BaseException:
             env.close()
             raise

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.bolt_read import BoltError, BoltReader
 from etcdpy.storage.buckets import Bucket
-from etcdpy.storage.datadir import PRIVATE_DIR, sync_directory
+from etcdpy.storage.datadir import PRIVATE_DIR, make_directory, sync_directory
 from etcdpy.storage.errors import DataDirError
 from etcdpy.storage.transaction import LARGEST_KEY
 
@@ -77,6 +77,7 @@ def restore_snapshot(
         with _staged(data_dir) as staging, contextlib.closing(Backend.open(staging)) as backend:
             for load in _loads(reader, members, bump_revision, progress):
                 backend.write([load], 0)
+            backend.directory.mark_used()
     except OSError as error:
         raise DataDirError(f"cannot restore into {data_dir}: {error}") from error
 
@@ -89,7 +90,7 @@ def _staged(data_dir: Path) -> Iterator[Path]:
         raise DataDirError(f'data-dir "{data_dir}" not empty or could not be read')
     staging = data_dir / "restoring"
     try:
-        data_dir.mkdir(PRIVATE_DIR, parents=True, exist_ok=True)
+        make_directory(data_dir)
         staging.mkdir(PRIVATE_DIR)
         yield staging
         # One step: before it there is no member for a server to start as, after it a whole one.

@@ -15,6 +15,7 @@ from etcdpy.cli.snapshot_save import Endpoint, SaveError, save
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.storage.errors import StorageError
+from tests.unit.storage.syncs import recorded
 
 DATA = bytes(range(256)) * 8
 WHOLE = DATA + hashlib.sha256(DATA).digest()
@@ -76,6 +77,19 @@ def test_file_has_what_was_sent(tmp_path: Path, address: str, form: str) -> None
     assert path.stat().st_mode & 0o777 == 0o600
     assert progress == [(1000, len(WHOLE) - 1000), (len(WHOLE), 0)]
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_name_is_durable_when_the_file_is_said_to_be_saved(
+    tmp_path: Path, address: str, was_there: bool
+) -> None:
+    path = tmp_path / "db"
+    if was_there:
+        path.write_bytes(b"before")
+    with recorded(tmp_path) as syncs:
+        save(Endpoint(address), path, lambda *_: None)
+        assert syncs.owed() == {}
+    assert syncs.counts[tmp_path] == 1
 
 
 def test_user_logs_in_first(tmp_path: Path, address: str, maintenance: Maintenance) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from etcdpy.storage import DataDirError, DataDirLocked
-from etcdpy.storage.datadir import DataDir
+from etcdpy.storage.datadir import DataDir, make_directory
+from tests.unit.storage.syncs import recorded
 
 needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
 
@@ -18,6 +19,68 @@ def test_missing_directories_are_made_private(tmp_path: Path) -> None:
     assert (member / "lock").stat().st_mode & 0o777 == 0o600
     for made in (member.parent, member, member / "journal", member / "lmdb"):
         assert made.stat().st_mode & 0o777 == 0o700
+
+
+def test_each_directory_that_gained_a_name_is_synced_up_to_the_first_that_was_there(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "there").mkdir()
+    with recorded(tmp_path / "there") as syncs:
+        make_directory(tmp_path / "there" / "some" / "where" / "data")
+        assert syncs.owed() == {}
+    assert syncs.counts == {
+        tmp_path / "there": 1,
+        tmp_path / "there" / "some": 1,
+        tmp_path / "there" / "some" / "where": 1,
+    }
+
+
+def test_new_database_is_in_place_durably(tmp_path: Path) -> None:
+    opened = DataDir.open(tmp_path)
+    opened.sync()
+    place = opened.place_for_copy()
+    for name in ("data.mdb", "lock.mdb"):
+        (place / name).touch()
+    with recorded(opened.lmdb) as syncs:
+        opened.put_in_place(place)
+        opened.discard(place)
+        assert syncs.owed() == {}
+    assert syncs.counts == {opened.lmdb: 1}
+    opened.close()
+
+
+def test_directory_that_was_there_costs_no_sync(tmp_path: Path) -> None:
+    with recorded(tmp_path) as syncs:
+        make_directory(tmp_path)
+    assert syncs.counts == {}
+
+
+def test_directory_that_may_not_be_read_is_synced_with_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+    everything: list[bool] = []
+
+    def refuse(path: Path, flags: int, *args: int) -> int:
+        if path == tmp_path:
+            raise PermissionError
+        return real(path, flags, *args)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "sync", lambda: everything.append(True))
+    make_directory(tmp_path / "data")
+    assert everything == [True]
+    DataDir.open(tmp_path / "data").close()
+
+
+def test_store_was_used_once_there_is_more_than_names_in_its_journal(tmp_path: Path) -> None:
+    opened = DataDir.open(tmp_path)
+    assert not opened.was_used()
+    (opened.journal / "3.journal").touch()
+    assert not opened.was_used()
+    opened.mark_used()
+    assert opened.was_used()
+    opened.close()
 
 
 def test_an_open_directory_is_locked_until_it_is_closed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from etcdpy.storage.bolt_read import BoltError, BoltReader
 from etcdpy.storage.snapshot_restore import restore_snapshot
 from tests.unit.storage.bolt_material import Content, make_file
 from tests.unit.storage.material import revisions_in, row_key
+from tests.unit.storage.syncs import recorded
 
 MEMBERS = {b"0000000000000001": b'{"id":1}'}
 ONE = (1).to_bytes(8, "big")
@@ -98,6 +99,14 @@ def test_a_long_restore_goes_in_several_loads_and_tells_of_each(
     backend = Backend.open(tmp_path / "data")
     assert revisions_in(backend) == list(range(2, 102))
     backend.close()
+
+
+@pytest.mark.parametrize("way", ["", "data", "some/where/far/data"])
+def test_every_new_name_is_durable_when_it_is_restored(tmp_path: Path, way: str) -> None:
+    with recorded(tmp_path) as syncs:
+        restore(tmp_path / way)
+        assert syncs.owed() == {}
+    assert syncs.counts[tmp_path] >= 1
 
 
 def test_an_empty_directory_may_be_there_already(tmp_path: Path) -> None:
