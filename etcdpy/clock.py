@@ -32,6 +32,10 @@ class Timer(Protocol):
 class Clock(ABC):
     """Tells the time, and calls back at a given one. Loop thread only."""
 
+    #: Seconds for which news of a moment may be on its way to a client: what is promised to last
+    #: until then lasts that much longer here, so that it never ends early over there.
+    transit: float = 0.0
+
     @abstractmethod
     def monotonic(self) -> float:
         """Return seconds that never fall, from some moment on."""
@@ -66,6 +70,8 @@ class Clock(ABC):
 
 class SystemClock(Clock):
     """The machine's time, and the running loop's timers."""
+
+    transit = 0.1
 
     # Not methods of ours: the hot path asks before every batch of input.
     monotonic = staticmethod(time.monotonic)

@@ -9,7 +9,8 @@ least, so that of many leases which end one after the other each look finds a ba
     looks         X         X         X                         X
                             |<- .5 s ->|
 
-So a lease ends up to that much later than it should, as in etcd, and never earlier.
+So a lease ends up to that much later than it should, as in etcd, and never earlier: not even by
+the clock of a client that counts from the answer to its grant (``Clock.transit``).
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class LeaseExpiry:
         due = self._keeper.next_due()
         if due is None:
             return
-        moment = max(due, self._earliest)
+        moment = max(due + self._clock.transit, self._earliest)
         if self._timer is None or moment < self._moment:
             self._stop_waiting()
             self._moment = moment
@@ -138,7 +139,7 @@ class LeaseExpiry:
 
     async def expire_some(self) -> bool:
         """Revoke a slice of the leases that have run out; tell whether there may be more."""
-        expired = self._keeper.take_expired(self._clock.monotonic())
+        expired = self._keeper.take_expired(self._clock.monotonic() - self._clock.transit)
         for lease in expired:
             await self._expire_one(lease)
         return len(expired) == EXPIRED_PER_SLICE

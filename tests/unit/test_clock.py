@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from etcdpy.clock import Clock, SystemClock, Timer, stopwatch
+from etcdpy.testing.clock import MovableClock
 from tests.unit.mvcc.fake_log import turns
 
 
@@ -105,3 +106,8 @@ async def test_a_cancelled_sleep_takes_its_timer_away() -> None:
     (asked,) = clock.asked
     assert asked.is_cancelled
     asked.callback(*asked.arguments)  # type: ignore[misc]
+
+
+def test_news_takes_a_moment_to_arrive_but_where_time_stands_still() -> None:
+    assert 0 < SystemClock().transit < 0.5
+    assert MovableClock().transit == 0

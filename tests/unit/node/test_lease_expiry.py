@@ -354,3 +354,14 @@ def _count_looks(leased: LeasedStore) -> list[float]:
 
     leased.keeper.take_expired = taken  # type: ignore[method-assign]
     return looks
+
+
+async def test_lease_lasts_until_a_client_that_counts_from_the_answer_sees_its_end(
+    running: LeasedStore,
+) -> None:
+    running.clock.transit = 0.25
+    running.grant(7, 10)
+    await running.clock.advance(10.24)
+    assert 7 in running.keeper.lessor
+    await running.clock.advance(0.02)
+    assert 7 not in running.keeper.lessor
