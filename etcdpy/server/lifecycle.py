@@ -21,7 +21,7 @@ from etcdpy import logs
 from etcdpy.clock import Clock, SystemClock
 from etcdpy.config import Config, InvalidConfigError, check_bootstrap, check_learners
 from etcdpy.node.slow_requests import SlowRequests
-from etcdpy.server import signals, startup, startup_log, systemd
+from etcdpy.server import descriptors, signals, startup, startup_log, systemd
 from etcdpy.server.assembly import Served, open_served
 from etcdpy.server.listeners import ListenError, address_of, bind_all
 from etcdpy.server.transports import Transport, accept, make_transport
@@ -59,6 +59,7 @@ def run(config: Config) -> int:
         FatalError: The server could not start, or its store failed.
 
     """
+    descriptors.raise_limit()
     loop = _new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -97,6 +98,8 @@ async def serve(config: Config) -> signal.Signals:
         raise FatalError("failed to list data directory", fields) from error
     try:
         return await _serve_on_listeners(config, initialized, SystemClock())
+    except descriptors.TooFewDescriptorsError as error:
+        raise FatalError(str(error), error.fields) from error
     except (ListenError, InvalidConfigError, StorageError) as error:
         # etcd's words for whatever keeps it from starting.
         raise FatalError("discovery failed", {"error": str(error)}) from error
@@ -107,9 +110,10 @@ async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -
     logger.info("configuring client listeners", {"listen-client-urls": urls})
     reuse_port = config.socket_reuse_port
     with bind_all(config.listen_client_urls, reuse_port=reuse_port) as listeners:
+        connections = descriptors.for_clients()
         startup_log.log_settings(config, initialized)
         slow = SlowRequests(config.warning_apply_duration, config.slow_request_seconds, clock)
-        transport = make_transport(config, clock, slow)
+        transport = make_transport(config, clock, slow, connections=connections)
         async with _bootstrap(config, initialized, clock, transport, slow) as served:
             startup_log.log_member(config, served.node, initialized)
             return await _serve_until_signal(config, clock, transport, listeners, served)

@@ -31,16 +31,22 @@ GRPC_GO_MIN_TIME = 300.0
 _UNLIMITED_STREAMS = 2**32 - 1
 
 
-def make_transport(config: Config, clock: Clock, slow: SlowRequests) -> Transport:
+def make_transport(
+    config: Config, clock: Clock, slow: SlowRequests, *, connections: int | None = None
+) -> Transport:
     """
     Return the transport that the settings name, listening nowhere yet.
 
     Args:
         clock: What time it is to connections and calls.
         slow: Judges how long calls took.
+        connections: How many may be open at a time; None for any number.
 
     """
-    options, observer = options_of(config), Observer()
+    if connections is not None and config.transport != "native":
+        # grpcio counts for each address by itself.
+        connections = max(1, connections // len(config.listen_client_urls))
+    options, observer = options_of(config, connections), Observer()
     observer.listen(partial(_judge, slow), slower_than=slow.slower_than)
     if config.transport == "native":
         return Server(
@@ -55,8 +61,14 @@ def _judge(slow: SlowRequests, call: EndedCall) -> None:
     slow.ended(call.path, call.peer, call.request, call.response, call.seconds)
 
 
-def options_of(config: Config) -> ServerOptions:
-    """Return the settings that are the transport's, with etcd's special values resolved."""
+def options_of(config: Config, connections: int | None = None) -> ServerOptions:
+    """
+    Return the settings that are the transport's, with etcd's special values resolved.
+
+    Args:
+        connections: How many may be open at a time, on all addresses together.
+
+    """
     streams = config.max_concurrent_streams
     # Either at 0 turns both off. (etcd: embed/etcd.go)
     keepalive = bool(config.grpc_keepalive_interval and config.grpc_keepalive_timeout)
@@ -69,6 +81,7 @@ def options_of(config: Config) -> ServerOptions:
         keepalive_timeout=config.grpc_keepalive_timeout,
         keepalive_min_time=min_time if min_time > 0 else GRPC_GO_MIN_TIME,
         stopped_message=CODES[StoppedError].text or "",
+        max_connections=connections,
     )
 
 

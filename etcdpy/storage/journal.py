@@ -109,6 +109,7 @@ class Journal:
         fsync: bool = True,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
+        self._directory = directory
         self._database = database
         self._fsync = fsync
         self._capacity = segment_bytes
@@ -229,7 +230,7 @@ class Journal:
             segment = self._segments[(self._current + place) % SEGMENTS]
             if not segment.is_prepared:
                 try:
-                    segment.prepare(self._capacity, fsync=self._fsync)
+                    segment.prepare(self._capacity)
                 except DiskFullError:
                     self.on_full()
                 return
@@ -263,10 +264,23 @@ class Journal:
             self._changed.notify()
 
     def clear(self) -> None:
-        """Mark all segments unused, once everything in them is safe in LMDB."""
+        """
+        Mark all segments unused, once everything in them is safe in LMDB.
+
+        All of them are open and have their names for good then: nothing that clients use up,
+        such as descriptors, can keep ``append`` from one.
+
+        Raises:
+            OSError: If one of them cannot be opened.
+            StorageError: If one of them cannot be written.
+
+        """
         for segment in self._segments:
+            segment.open(fsync=self._fsync)
             if segment.is_used():
-                segment.clear(fsync=self._fsync)
+                segment.clear()
+        # fsync(2): syncing a file does not make its name durable.
+        sync_directory(self._directory)
         self._cleared = True
 
     def give_up(self) -> None:
@@ -293,7 +307,7 @@ class Journal:
             self._changed.wait_for(lambda: self._given_up or segment.last <= self._released)
             if self._given_up:
                 raise StorageError("the journal is full and cannot be emptied")
-        self._when_room(lambda: segment.prepare(self._capacity, fsync=self._fsync))
+        self._when_room(lambda: segment.prepare(self._capacity))
         self._offset = 0
 
     def _new_header(self, first: int) -> bytes:
@@ -340,14 +354,19 @@ class _Segment:
         self.is_prepared = False
         self._descriptor = -1
 
-    def prepare(self, capacity: int, *, fsync: bool) -> None:
-        """Open for writing; on first use fill with zeros, so that no write allocates."""
-        self._open(fsync)
+    def open(self, *, fsync: bool) -> None:
+        """Open for writing; an empty file is made where there is none."""
+        if self._descriptor < 0:
+            # open(2): with O_DSYNC a write returns when the disk has the data, and what it takes to
+            # find it.
+            flags = os.O_RDWR | os.O_CREAT | (os.O_DSYNC if fsync else 0)
+            self._descriptor = os.open(self.path, flags, PRIVATE_FILE)
+
+    def prepare(self, capacity: int) -> None:
+        """Take into use; the first time fill with zeros, so that no write allocates."""
         size = os.fstat(self._descriptor).st_size
         if size < capacity:
             self.write(bytes(capacity - size), size)
-            # fsync(2): syncing a file does not make its name durable.
-            sync_directory(self.path.parent)
         elif size > capacity:
             # A frame larger than a segment was here once.
             os.ftruncate(self._descriptor, capacity)
@@ -363,21 +382,13 @@ class _Segment:
             kind = DiskFullError if error.errno in _NO_ROOM else StorageError
             raise kind(f"cannot write {self.path}: {error.strerror}") from error
 
-    def clear(self, *, fsync: bool) -> None:
-        self._open(fsync)
+    def clear(self) -> None:
         self.write(bytes(_HEADER.size), 0)
 
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def _open(self, fsync: bool) -> None:
-        if self._descriptor < 0:
-            # open(2): with O_DSYNC a write returns when the disk has the data, and what it takes to
-            # find it.
-            flags = os.O_RDWR | os.O_CREAT | (os.O_DSYNC if fsync else 0)
-            self._descriptor = os.open(self.path, flags, PRIVATE_FILE)
 
     def is_used(self) -> bool:
         return any(self._head())

@@ -81,6 +81,8 @@ class ServerOptions:
         keepalive_min_time: Least time between a peer's pings while calls are open.
         stopped_message: Details of the UNAVAILABLE status when the server stops.
         max_http_body: Longest body of a request that is not gRPC.
+        max_connections: How many may be open at a time; more of them wait in the system's queue
+            until others are closed. None is any number.
 
     """
 
@@ -91,6 +93,7 @@ class ServerOptions:
     keepalive_min_time: float = 5.0
     stopped_message: str = "server stopped"
     max_http_body: int = 4 << 20
+    max_connections: int | None = None
 
     @property
     def live_streams(self) -> int:

@@ -132,6 +132,9 @@ def _grpcio_options(options: ServerOptions) -> list[tuple[str, int]]:
     if options.keepalive_interval:
         chosen.append(("grpc.keepalive_time_ms", int(options.keepalive_interval * 1000)))
         chosen.append(("grpc.keepalive_timeout_ms", int(options.keepalive_timeout * 1000)))
+    if options.max_connections is not None:
+        # Those beyond are closed, not left waiting, and each address has as many.
+        chosen.append(("grpc.max_allowed_incoming_connections", options.max_connections))
     if options.max_concurrent_streams is not None:
         chosen.append(("grpc.max_concurrent_streams", options.max_concurrent_streams))
     return chosen

@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import ssl
+import stat
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 import grpc
 
 from etcdpy.clock import Clock, SystemClock, Timer
+from etcdpy.transport.aio.acceptor import Acceptor
 from etcdpy.transport.aio.protocol import Http2Protocol
 from etcdpy.transport.aio.sniffer import NotFoundOverHttp1, ProtocolFactory, Sniffer
 from etcdpy.transport.grpc.context import Context
@@ -23,7 +25,7 @@ from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.grpc.status import Translate, untranslated
 from etcdpy.transport.http import HttpHandler, not_found
-from etcdpy.transport.limits import FIRST_FRAMES_SECONDS, LINGER_SECONDS, ServerOptions
+from etcdpy.transport.limits import LINGER_SECONDS, ServerOptions
 
 _TICK_SECONDS: Final = 1.0
 _BACKLOG: Final = 4096
@@ -83,7 +85,7 @@ class Server:
         self._translate = translate
         self._call_type = call_type
         self._sniffers: set[Sniffer] = set()
-        self._listeners: list[asyncio.Server] = []
+        self._acceptor = Acceptor(self.clock, self.options.max_connections, self._sniffer)
         self._unix_paths: list[str] = []
         self._emptied = asyncio.Event()
         self._ticker: Timer | None = None
@@ -110,12 +112,10 @@ class Server:
             OSError: The address is in use or not ours.
 
         """
-        loop = self._start()
-        listener = await loop.create_server(
-            self._sniffer, host, port, backlog=_BACKLOG, **_tls(ssl_context)
-        )
-        self._listeners.append(listener)
-        return int(listener.sockets[0].getsockname()[1])
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        self._listen(listener, ssl_context)
+        return int(listener.getsockname()[1])
 
     async def listen_unix(self, path: str, *, ssl_context: ssl.SSLContext | None = None) -> None:
         """
@@ -125,18 +125,19 @@ class Server:
             OSError: It cannot be made there.
 
         """
-        loop = self._start()
-        listener = await loop.create_unix_server(
-            self._sniffer, path, backlog=_BACKLOG, **_tls(ssl_context)
-        )
-        self._listeners.append(listener)
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            _remove_dead_socket(path)
+            listener.bind(path)
+        except BaseException:
+            listener.close()
+            raise
+        self._listen(listener, ssl_context)
         self._unix_paths.append(path)
 
     async def listen_socket(self, bound: socket.socket) -> None:
         """Accept connections on a socket that is bound already; ``stop`` closes it."""
-        loop = self._start()
-        create = loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server
-        self._listeners.append(await create(self._sniffer, sock=bound, backlog=_BACKLOG))
+        self._listen(bound, None)
 
     async def stop(self, grace: float | None = None) -> None:
         """
@@ -147,9 +148,7 @@ class Server:
 
         """
         # First, so that a client that is told to go away does not come back to us.
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()
+        self._acceptor.close()
         for path in self._unix_paths:
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -173,13 +172,24 @@ class Server:
             await self.dispatcher.close()
 
     def _sniffer(self) -> Sniffer:
-        return Sniffer(self.clock, partial(Http2Protocol, self), self._http1, self._sniffers)
+        return Sniffer(
+            self.clock,
+            partial(Http2Protocol, self),
+            self._http1,
+            self._sniffers,
+            self._acceptor.leave,
+        )
 
-    def _start(self) -> asyncio.AbstractEventLoop:
-        loop = asyncio.get_running_loop()
+    def _listen(self, bound: socket.socket, tls: ssl.SSLContext | None) -> None:
+        self._start()
+        bound.listen(_BACKLOG)
+        bound.setblocking(False)
+        self._acceptor.listen(bound, tls)
+
+    def _start(self) -> None:
         if self._ticker is None:
             self.dispatcher = dispatcher_type(self._observer)(
-                loop,
+                asyncio.get_running_loop(),
                 self._http,
                 self.clock,
                 observer=self._observer,
@@ -187,7 +197,6 @@ class Server:
                 call_type=self._call_type,
             )
             self._ticker = self.clock.wake_after(_TICK_SECONDS, self._tick)
-        return loop
 
     def _tick(self) -> None:
         now = self.clock.monotonic()
@@ -198,6 +207,7 @@ class Server:
     def forget(self, connection: Http2Protocol) -> None:
         """Note that a connection is gone."""
         self.connections.discard(connection)
+        self._acceptor.leave()
         if not self.connections:
             self._emptied.set()
 
@@ -212,8 +222,8 @@ class Server:
                 timer.cancel()
 
 
-def _tls(context: ssl.SSLContext | None) -> dict[str, Any]:
-    """Return what asyncio's listeners take for TLS; a handshake is among the first frames."""
-    if context is None:
-        return {}
-    return {"ssl": context, "ssl_handshake_timeout": FIRST_FRAMES_SECONDS}
+def _remove_dead_socket(path: str) -> None:
+    """Remove a socket that a server has left behind; other files are left alone."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            os.unlink(path)

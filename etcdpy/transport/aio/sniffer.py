@@ -35,6 +35,10 @@ class Sniffer(asyncio.Protocol):
         http2: Makes the protocol of a connection that begins with the preface of HTTP/2.
         http1: Makes that of one that begins with a request of HTTP/1.1.
         sniffers: Holds each while it does not know yet.
+        leave: Called when a connection is lost that was not handed to HTTP/2.
+
+    Attributes:
+        is_connected: Whether there has been a connection.
 
     """
 
@@ -44,16 +48,20 @@ class Sniffer(asyncio.Protocol):
         http2: ProtocolFactory,
         http1: ProtocolFactory,
         sniffers: set[Sniffer],
+        leave: Callable[[], None],
     ) -> None:
+        self.is_connected = False
         self._clock = clock
         self._http2 = http2
         self._http1 = http1
         self._sniffers = sniffers
+        self._leave = leave
         self._buffer = b""
         self._transport: asyncio.Transport
         self._timer: Timer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.is_connected = True
         self._transport = cast(asyncio.Transport, transport)
         self._sniffers.add(self)
         self._timer = self._clock.wake_after(FIRST_FRAMES_SECONDS, self._transport.abort)
@@ -64,12 +72,15 @@ class Sniffer(asyncio.Protocol):
         if factory is not None:
             self._done()
             protocol = factory()
+            if factory is not self._http2:
+                protocol = Departing(protocol, self._leave)
             self._transport.set_protocol(protocol)
             protocol.connection_made(self._transport)
             protocol.data_received(self._buffer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._done()
+        self._leave()
 
     def close(self) -> None:
         """Close a connection that has not said what it wants."""
@@ -93,6 +104,42 @@ class Sniffer(asyncio.Protocol):
     def _done(self) -> None:
         self._timer.cancel()
         self._sniffers.discard(self)
+
+
+class Departing(asyncio.Protocol):
+    """
+    A protocol that is another one, and tells when its connection is lost.
+
+    Args:
+        inner: The other one.
+        leave: Called behind its ``connection_lost``.
+
+    """
+
+    def __init__(self, inner: asyncio.Protocol, leave: Callable[[], None]) -> None:
+        self._inner = inner
+        self._leave = leave
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        try:
+            self._inner.connection_lost(exc)
+        finally:
+            self._leave()
 
 
 _ANSWER: Final = (

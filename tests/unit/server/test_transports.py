@@ -6,6 +6,7 @@ import pytest
 
 from etcdpy.clock import SystemClock
 from etcdpy.config import Config
+from etcdpy.config.urls import parse_urls
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.transports import make_transport, options_of
 from etcdpy.transport import ReferenceServer, Server, ServerOptions
@@ -32,6 +33,18 @@ def test_defaults_are_etcds() -> None:
         keepalive_min_time=5,
         stopped_message="etcdserver: server stopped",
     )
+
+
+@pytest.mark.parametrize(
+    ("transport", "urls", "share"), [("native", 2, 9), ("grpcio", 2, 4), ("grpcio", 1, 9)]
+)
+def test_places_for_connections_are_shared_by_all_addresses(
+    transport: str, urls: int, share: int
+) -> None:
+    listening = tuple(parse_urls(",".join(f"http://127.0.0.1:{port}" for port in range(urls))))
+    config = Config(transport=transport, listen_client_urls=listening)
+    made = make_transport(config, SystemClock(), SlowRequests(), connections=9)
+    assert made.options.max_connections == share
 
 
 def test_largest_message_leaves_room_around_the_largest_request() -> None:

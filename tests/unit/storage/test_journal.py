@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import sys
 import threading
 from collections.abc import Iterator
@@ -370,3 +371,24 @@ def _change(path: Path, old: bytes, new: bytes) -> None:
     data = path.read_bytes()
     assert data.count(old) == 1
     path.write_bytes(data.replace(old, new))
+
+
+def test_every_file_is_open_before_the_first_frame(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Not one descriptor more, whoever has taken them.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        for sequence in range(1, 6 * SEGMENTS):
+            assert append(journal, b"x" * (SEGMENT_BYTES // 2)) == sequence
+            journal.release(sequence)
+            journal.prepare_ahead()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        journal.close()
+
+
+def test_an_empty_file_is_one_that_was_never_used(tmp_path: Path) -> None:
+    new_journal(tmp_path).close()
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [0] * SEGMENTS
+    assert replayed(tmp_path) == []

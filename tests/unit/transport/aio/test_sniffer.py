@@ -36,9 +36,13 @@ class Sniffing:
         self.clock = MovableClock()
         self.http1, self.http2 = Next(), Next()
         self.waiting: set[Sniffer] = set()
+        self.left = 0
         self.pipe = Pipe()
-        self.sniffer = Sniffer(self.clock, self.pick2, self.pick1, self.waiting)
+        self.sniffer = Sniffer(self.clock, self.pick2, self.pick1, self.waiting, self.leave)
         self.sniffer.connection_made(self.pipe)
+
+    def leave(self) -> None:
+        self.left += 1
 
     def pick1(self) -> asyncio.Protocol:
         return self.http1
