@@ -226,13 +226,24 @@ def _make_private(path: Path) -> None:
 
 
 def _refuse_etcd(path: Path) -> None:
-    """Raise if etcd's own files are there: starting empty beside them would mislead."""
-    for name in ("member/snap/db", "member/wal"):
-        if (path / name).exists():
-            raise DataDirError(
-                f"data directory belongs to an etcd member: {path} (found {name}); "
-                "take a snapshot of that etcd and restore it here"
-            )
+    """
+    Raise if etcd's own files are there: starting empty beside them would mislead.
+
+    Directories made for them, and what is in a volume by itself, are none. (etcd: ``wal.Exist``)
+
+    Raises:
+        OSError: If they cannot be looked into.
+
+    """
+    found = ["member/snap/db"] if (path / "member/snap/db").is_file() else []
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        names = os.listdir(path / "member/wal")
+        found += [f"member/wal/{name}" for name in sorted(names) if name.endswith(".wal")]
+    if found:
+        raise DataDirError(
+            f"data directory belongs to an etcd member: {path} (found {found[0]}); "
+            "take a snapshot of that etcd and restore it here"
+        )
 
 
 def _probe(path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from etcdpy.storage import DataDirError, DataDirLocked
+from etcdpy.storage import Backend, DataDirError, DataDirLocked
 from etcdpy.storage.datadir import DataDir, make_directory
 from tests.unit.storage.syncs import recorded
 
@@ -138,6 +138,32 @@ def test_a_real_etcds_data_is_refused_untouched(tmp_path: Path, left: str) -> No
     with pytest.raises(DataDirError, match="belongs to an etcd member"):
         DataDir.open(tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "prepared", ["member/wal", "member/wal/lost+found", "member/snap", "member/snap/lost+found"]
+)
+def test_directories_made_for_etcds_files_are_not_etcds_data(tmp_path: Path, prepared: str) -> None:
+    (tmp_path / prepared).mkdir(parents=True)
+    DataDir.open(tmp_path).close()
+    assert (tmp_path / prepared).is_dir()
+
+
+@pytest.mark.parametrize("part", ["", "member", "member/journal", "member/lmdb"])
+def test_every_part_may_be_a_volume_of_its_own(tmp_path: Path, part: str) -> None:
+    (tmp_path / part / "lost+found").mkdir(parents=True)
+    for _ in range(2):
+        Backend.open(tmp_path).close()
+    assert (tmp_path / part / "lost+found").is_dir()
+
+
+@needs_permissions
+def test_log_of_etcds_that_cannot_be_looked_into_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "member" / "wal").mkdir(parents=True)
+    (tmp_path / "member" / "wal").chmod(0)
+    with pytest.raises(DataDirError, match="permission denied"):
+        DataDir.open(tmp_path)
+    (tmp_path / "member" / "wal").chmod(0o700)
 
 
 def test_a_stray_file_is_no_hindrance(tmp_path: Path) -> None:
