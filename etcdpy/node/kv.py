@@ -14,15 +14,14 @@ from etcdpy.clock import stopwatch
 from etcdpy.cooperative import DeferredReply, Steps, T, rest
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc import replies, txn
-from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.ranges import names_newest_of_one, select
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.caller import Caller
 from etcdpy.node.parts import Part, Parts
+from etcdpy.node.range_stream import Page, Pages, open_pages
 from etcdpy.node.writer import Unfinished
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.wire import delimited
 
 __all__ = ["Answer", "KeyValues", "Reply"]
@@ -88,7 +87,7 @@ class KeyValues(Part):
         self, request: pb.RangeRequest, caller: Caller
     ) -> AsyncGenerator[bytes, None]:
         """
-        Read as ``range`` does, in chunks whose size follows the size of the rows.
+        Read what ``range`` does, in its order, in chunks whose size follows that of the rows.
 
         Yields:
             Encoded RangeStreamResponses.
@@ -99,31 +98,21 @@ class KeyValues(Part):
         newest = store.durable_revision
         revision = store.read_revision(request.revision, newest)
         header = self._headers.at(newest)
-        chunked = not request.count_only and request.limit >= 0
-        left_over = pb.RangeRequest()
-        left_over.CopyFrom(request)
-        # etcd sorts each chunk by it, which repeats keys and loses others.
-        left_over.ClearField("sort_target")
-        size, sent = FIRST_CHUNK, 0
-        _, stop = bounds(request.key, request.range_end)
-        while True:
-            left = request.limit - sent if request.limit > 0 else size
-            left_over.limit = min(size, left) if chunked else 0
-            result = await self._in_slices(select(store, left_over, revision), revision)
-            sent += len(result.rows)
-            if not chunked or not result.more or sent == request.limit:
-                # The count is that of the whole range, of which this chunk saw the end.
-                total = result.total + sent - len(result.rows)
-                last = replies.range_reply(header, result._replace(total=total))
-                yield delimited(1, last)
-                return
+        if request.count_only or request.limit < 0:
+            # There is one chunk of it. (etcd: v3_server.go, rangeStream)
+            steps = _answer(store, request, revision, header)
+            yield delimited(1, await self._in_slices(steps, revision))
+            return
+        size = FIRST_CHUNK
+        pages, page = await self._in_slices(_begin(store, request, revision, size), revision)
+        while not page.is_last:
             # Only the last chunk has a header. (etcd: v3_server.go, rangeStream)
-            chunk = replies.range_reply(b"", result._replace(more=False, total=0))
+            chunk = replies.range_reply(b"", page.result._replace(more=False, total=0))
             yield delimited(1, chunk)
             size = _next_size(size, len(chunk), self._parts.settings.max_request_bytes)
-            left_over.key = _successor(result.rows[-1])
-            left_over.range_end = b"\0" if stop is None else stop
             store.read_revision(revision, newest)  # compacted meanwhile?
+            page = await self._in_slices(pages.read(size), revision)
+        yield delimited(1, replies.range_reply(header, page.result))
 
     def put(self, request: pb.PutRequest, caller: Caller) -> Answer:
         """
@@ -292,11 +281,14 @@ def _answer(store: Store, request: pb.RangeRequest, revision: int, header: bytes
     return (yield from replies.range_reply_steps(header, result))
 
 
+def _begin(
+    store: Store, request: pb.RangeRequest, revision: int, size: int
+) -> Steps[tuple[Pages, Page]]:
+    pages = yield from open_pages(store, request, revision)
+    return pages, (yield from pages.read(size))
+
+
 def _next_size(size: int, sent_bytes: int, target: int) -> int:
     if sent_bytes < target // 2:
         return size * 2
     return max(size // 2, 1) if sent_bytes > target * 2 else size
-
-
-def _successor(row: bytes) -> bytes:
-    return KeyValue.FromString(row).key + b"\0"

@@ -22,6 +22,14 @@ def is_stream(call: Call) -> bool:
     return call.method is RANGE_STREAM and isinstance(call.request, pb.RangeRequest)
 
 
+def has_target_alone(call: Call) -> bool:
+    """Tell whether a stream has a sort target other than the key, and no order."""
+    if not is_stream(call):
+        return False
+    assert isinstance(call.request, pb.RangeRequest)
+    return call.request.sort_order == pb.RangeRequest.NONE and call.request.sort_target != 0
+
+
 def streamed(ask: Ask, call: Call) -> Outcome:
     request = call.request
     assert isinstance(request, pb.RangeRequest)

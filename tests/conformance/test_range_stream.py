@@ -37,6 +37,18 @@ def test_other_orders_are_unimplemented_but_a_key_is_needed_first(store: Store) 
     assert store.stream(get(*A_TO_Z, sort_order="ASCEND")).error is None
 
 
+@pytest.mark.parametrize("target", pb.RangeRequest.SortTarget.keys())
+def test_a_target_without_an_order_sorts_as_a_range_does(store: Store, target: str) -> None:
+    for number in range(60):
+        store.send(put(b"k%02d" % (number * 7 % 60), b"%02d" % (number * 11 % 60)))
+    for options in ({}, {"limit": 25}, {"limit": 60}, {"limit": -1}, {"keys_only": True}):
+        request = get(b"k", b"l", sort_target=target, **options)
+        messages = store.stream(request).replies
+        keys = [kv.key for message in messages for kv in message.range_response.kvs]
+        assert keys == [kv.key for kv in store.send(request).reply.kvs]
+        assert len(set(keys)) == request.limit if request.limit > 0 else 60
+
+
 @pytest.mark.parametrize("bound", FILTERS)
 def test_filters_are_unimplemented(store: Store, bound: str) -> None:
     request = get(*A_TO_Z)
