@@ -12,6 +12,7 @@ from typing import Literal
 
 from etcdpy import config as settings
 from etcdpy import logs
+from etcdpy.server import process_state
 
 __all__ = ["main"]
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     After SIGTERM or SIGINT it does not return: the process ends by that signal.
 
     """
+    process_state.take_over()
     # Until serving starts Ctrl-C just ends the process, without Python's traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Before the settings are known: what is wrong with them is a line of the log, too.

@@ -19,12 +19,7 @@ NAMES = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupt"}
 
 
 def first_signal() -> asyncio.Future[signal.Signals]:
-    """
-    Return a future for the first SIGTERM or SIGINT from now on; later ones are ignored.
-
-    SIGUSR1 is ignored too, as Go does, while SIGHUP still kills.
-
-    """
+    """Return a future for the first SIGTERM or SIGINT from now on; later ones are ignored."""
     loop = asyncio.get_running_loop()
     arrived: asyncio.Future[signal.Signals] = loop.create_future()
 
@@ -35,7 +30,6 @@ def first_signal() -> asyncio.Future[signal.Signals]:
     for number in NAMES:
         # On the loop, and so between two callbacks: no step is cut in two.
         loop.add_signal_handler(number, arrive, number)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     return arrived
 
 

@@ -12,12 +12,20 @@ import pytest
 from etcdpy import logs
 from etcdpy.cli.main import main
 from etcdpy.config import Config
-from etcdpy.server import lifecycle
+from etcdpy.server import lifecycle, process_state
 
 # The command says where logging goes.
 pytestmark = pytest.mark.usefixtures("root")
 
 URLS = ("--listen-client-urls=http://127.0.0.1:0", "--advertise-client-urls=http://a:1")
+
+
+@pytest.fixture(autouse=True)
+def taken_over(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keep signals and streams as they are here; an item for each time they were not to be."""
+    times: list[str] = []
+    monkeypatch.setattr(process_state, "take_over", lambda: times.append("taken over"))
+    return times
 
 
 @pytest.fixture
@@ -51,6 +59,14 @@ def test_command_line_becomes_a_server(served: list[Config]) -> None:
     assert main(["--name=n1", *URLS]) == 0
     (config,) = served
     assert (config.name, config.data_dir) == ("n1", "n1.etcd")
+
+
+def test_the_process_is_put_in_order_before_anything_is_opened(
+    taken_over: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "configure", lambda *_: taken_over.append("logs"))
+    assert main(["--version"]) == 0
+    assert taken_over == ["taken over", "logs"]
 
 
 def test_log_is_where_the_settings_say(served: list[Config], tmp_path: Path) -> None:
