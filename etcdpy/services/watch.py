@@ -13,7 +13,8 @@ from etcdpy.node.watches import WatchSession
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.services.codes import text_of
-from etcdpy.transport import join_messages
+from etcdpy.transport import JoinedMessages
+from etcdpy.watch.output import Joined
 
 #: Requests of one stream handled between two turns of the loop: a client may send thousands.
 REQUESTS_PER_TURN = 256
@@ -67,7 +68,7 @@ class _NativeWriter:
     """Writes at once where there is room, without a task."""
 
     __slots__ = ("_context", "flush", "room", "try_write", "try_write_joined")
-    joined = staticmethod(join_messages)
+    joined = JoinedMessages
 
     def __init__(self, context: Any) -> None:
         self._context = context
@@ -90,13 +91,13 @@ class _PlainWriter:
     def __init__(self, context: Any) -> None:
         self._write = context.write
 
-    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> Joined:
         return b""
 
     def try_write(self, start: bytes, body: bytes) -> bool:
         return False
 
-    def try_write_joined(self, joined: bytes) -> bool:
+    def try_write_joined(self, joined: Joined) -> bool:
         return False
 
     def flush(self) -> None:

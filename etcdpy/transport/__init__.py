@@ -14,7 +14,7 @@ It knows nothing of what they do. The layers, from the wire up; each imports tho
 from etcdpy.transport.aio.grpcio import ReferenceServer
 from etcdpy.transport.aio.server import Server
 from etcdpy.transport.grpc.context import Context
-from etcdpy.transport.grpc.messages import join_messages
+from etcdpy.transport.grpc.messages import JoinedMessages
 from etcdpy.transport.grpc.observer import EndedCall, Listener, Observer
 from etcdpy.transport.grpc.routes import inline, is_inline, one_reply_per_request
 from etcdpy.transport.grpc.status import Metadata, StatusError
@@ -27,6 +27,7 @@ __all__ = [
     "HttpHandler",
     "HttpRequest",
     "HttpResponse",
+    "JoinedMessages",
     "Listener",
     "Metadata",
     "Observer",
@@ -36,6 +37,5 @@ __all__ = [
     "StatusError",
     "inline",
     "is_inline",
-    "join_messages",
     "one_reply_per_request",
 ]

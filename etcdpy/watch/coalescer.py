@@ -11,6 +11,7 @@ equal clients do, and is made once:
 from __future__ import annotations
 
 from etcdpy.watch.body import Body
+from etcdpy.watch.output import Joined
 from etcdpy.watch.watcher import Stream, Watcher
 
 #: Below so many watchers nothing is gained.
@@ -45,7 +46,7 @@ class Coalescer:
             self._field = body.events[0].field()
             self._most = LARGEST_WRITE // (len(header) + len(self._field) + RESPONSE_OVERHEAD)
         self._by_stream: dict[Stream, list[Watcher]] = {}
-        self._known: dict[tuple[bytes, ...], bytes] = {}
+        self._known: dict[tuple[bytes, ...], Joined] = {}
 
     def add(self, watcher: Watcher) -> bool:
         """Gather a watcher; return False if it has to be notified by itself."""

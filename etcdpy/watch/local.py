@@ -10,6 +10,7 @@ from etcdpy.errors import CompactedError
 from etcdpy.watch.body import Body
 from etcdpy.watch.events import Event
 from etcdpy.watch.hub import Hub
+from etcdpy.watch.output import Joined
 from etcdpy.watch.watcher import Watcher
 
 #: Events that may wait to be looked at before the watcher has to read history again.
@@ -89,11 +90,11 @@ class LocalWatch:
         self._wake()
         return True
 
-    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> Joined:
         """Return nothing: it has one watcher, and is sent one response at a time."""
         return b""
 
-    def try_send_joined(self, joined: bytes) -> bool:
+    def try_send_joined(self, joined: Joined) -> bool:
         """Take nothing, as above."""
         return False
 

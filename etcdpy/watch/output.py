@@ -10,7 +10,7 @@ from __future__ import annotations
 from asyncio import Future, get_running_loop
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from etcdpy.watch.backlog import Backlog
 
@@ -23,16 +23,20 @@ RESPONSE_OVERHEAD = 150
 LARGE = 64 << 10
 
 
+#: Responses that go out together, as the transport has them: nobody else looks at it.
+Joined = Any
+
+
 class ResponseWriter(Protocol):
     """The transport's side of a stream."""
 
     def try_write(self, start: bytes, body: bytes) -> bool:
         """Send one response now, or return False if it has to wait for room."""
 
-    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> Joined:
         """Return responses as ``try_write_joined`` takes them, on any stream of the kind."""
 
-    def try_write_joined(self, joined: bytes) -> bool:
+    def try_write_joined(self, joined: Joined) -> bool:
         """Send responses now, or none of them if one would have to wait for room."""
 
     def flush(self) -> None:
@@ -101,7 +105,7 @@ class Output:
         """Send a response past the queue, if there is none; return whether that was done."""
         return self._queue is None and len(body) < LARGE and self._try_write(start, body)
 
-    def try_write_joined(self, joined: bytes) -> bool:
+    def try_write_joined(self, joined: Joined) -> bool:
         """Send what ``joined`` made past the queue, if there is none; return whether it was."""
         return self._queue is None and self._writer.try_write_joined(joined)
 

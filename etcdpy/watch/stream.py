@@ -7,7 +7,7 @@ from collections.abc import Callable
 from etcdpy.pb.wire import delimited, number
 from etcdpy.watch.body import Body
 from etcdpy.watch.hub import Hub
-from etcdpy.watch.output import Output, ResponseWriter
+from etcdpy.watch.output import Joined, Output, ResponseWriter
 from etcdpy.watch.watcher import Watcher, WatcherState
 
 #: The watch id of a response that is about no watcher, or about all of them.
@@ -135,11 +135,11 @@ class WatchStream:
             push(start + _FRAGMENT, piece)
         push(start, last)
 
-    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> Joined:
         """Return responses as ``try_send_joined`` takes them, on any stream."""
         return self.output.joined(responses)
 
-    def try_send_joined(self, joined: bytes) -> bool:
+    def try_send_joined(self, joined: Joined) -> bool:
         """Send responses, or none of them if there is no room for all now."""
         return self.output.try_write_joined(joined)
 

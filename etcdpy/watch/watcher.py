@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from etcdpy.pb.wire import number
 from etcdpy.watch.body import Body
 from etcdpy.watch.events import Event
+from etcdpy.watch.output import Joined
 
 
 class IllegalMoveError(RuntimeError):
@@ -84,10 +85,10 @@ class Stream(Protocol):
 
         """
 
-    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> Joined:
         """Return responses, given in two parts, as ``try_send_joined`` of any stream takes them."""
 
-    def try_send_joined(self, joined: bytes) -> bool:
+    def try_send_joined(self, joined: Joined) -> bool:
         """Take responses, or none of them if there is no room for all now."""
 
     def flush(self) -> None:

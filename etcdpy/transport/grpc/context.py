@@ -11,6 +11,7 @@ import grpc.aio
 
 from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.channel import Channel
+from etcdpy.transport.grpc.messages import JoinedMessages
 from etcdpy.transport.grpc.metadata import Metadatum
 from etcdpy.transport.grpc.states import HandlerState, StreamState
 from etcdpy.transport.grpc.status import (
@@ -182,9 +183,9 @@ class Context(Call):
             self.channel.touch()
         return is_sent
 
-    def try_write_joined(self, joined: bytes) -> bool:
+    def try_write_joined(self, joined: JoinedMessages) -> bool:
         """
-        Send what :func:`join_messages` made of some responses, if all of it can go now.
+        Send some responses, encoded already, if all of them can go now.
 
         Returns:
             False if it cannot, or is compressed on this call: nothing was sent.

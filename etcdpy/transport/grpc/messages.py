@@ -12,6 +12,7 @@ from struct import Struct
 from typing import Final
 
 from etcdpy.transport.grpc.status import INTERNAL, RESOURCE_EXHAUSTED, ProtocolStatus
+from etcdpy.transport.http2.frames import FRAME_HEAD
 from etcdpy.transport.limits import MAX_GZIP_MEMBERS
 
 PREFIX: Final = Struct(">BI")
@@ -21,12 +22,46 @@ _GZIP_WINDOW: Final = 31
 """zlib's wbits for the gzip format and no other."""
 
 
-def join_messages(messages: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return messages, each given in two parts and not compressed, as a stream has them."""
-    parts: list[bytes] = []
-    for start, body in messages:
-        parts += (PREFIX.pack(0, len(start) + len(body)), start, body)
-    return b"".join(parts)
+class JoinedMessages:
+    """
+    Messages that go out together, on many streams: each in a DATA frame of its own.
+
+    Some clients read but one message of a frame (EtcdEx, on Mint), so a frame has no more. What
+    is written is made once for all streams of one number, and equal clients number theirs alike.
+
+    Args:
+        messages: Each in two parts, not compressed, and small enough for one frame.
+
+    Attributes:
+        messages: The same with their prefixes.
+        size: What they count for in flow control, in bytes.
+
+    """
+
+    __slots__ = ("_framed", "messages", "size")
+
+    MOST_KNOWN: Final = 16
+    """Stream numbers whose frames are remembered: clients with more are not alike."""
+
+    def __init__(self, messages: Iterable[tuple[bytes, bytes]]) -> None:
+        self.messages = [
+            b"%b%b%b" % (PREFIX.pack(0, len(start) + len(body)), start, body)
+            for start, body in messages
+        ]
+        self.size = sum(map(len, self.messages))
+        self._framed: dict[int, bytes] = {}
+
+    def framed(self, stream_id: int) -> bytes:
+        """Return the frames for a stream."""
+        framed = self._framed.get(stream_id)
+        if framed is None:
+            pack = FRAME_HEAD.pack
+            framed = b"".join(
+                [pack(len(message) << 8, 0, stream_id) + message for message in self.messages]
+            )
+            if len(self._framed) < self.MOST_KNOWN:
+                self._framed[stream_id] = framed
+        return framed
 
 
 class MessageReader:

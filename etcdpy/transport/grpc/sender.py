@@ -3,9 +3,8 @@ The sending half of a connection: what to send, in which order, and when there i
 
 DATA waits for the window of its stream and of the connection (RFC 9113 5.2); HEADERS do not, but
 trailers follow the data of their stream. Streams that have data and window take turns of one
-frame. One DATA frame holds several messages only where the caller has joined them
-(:meth:`Sender.try_joined`): some clients read but one message of a frame. And a message's prefix
-shares a frame with its body: tiny frames look like an attack.
+frame. One DATA frame never holds parts of two messages: some clients read but one message of a
+frame. And a message's prefix shares a frame with its body: tiny frames look like an attack.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from struct import Struct
 from typing import Final, Protocol
 
 from etcdpy.transport.grpc.call import Call
-from etcdpy.transport.grpc.messages import PREFIX, PREFIX_SIZE
+from etcdpy.transport.grpc.messages import PREFIX, PREFIX_SIZE, JoinedMessages
 from etcdpy.transport.grpc.outgoing import Outgoing
 from etcdpy.transport.grpc.response_head import (
     TRAILERS_FLAGS,
@@ -221,15 +220,20 @@ class Sender:
             self.message(call, PREFIX.pack(0, length) + start, body)
         return True
 
-    def try_joined(self, call: Call, joined: bytes) -> bool:
-        """Send messages that have their prefixes, if all of it can go now, in one frame."""
+    def try_joined(self, call: Call, joined: JoinedMessages) -> bool:
+        """Send messages, if all of them can go now; each has a frame of its own."""
+        size = joined.size
         if (
             not _RESPONDING <= call.stream_state < _ENDING
             or call.head.is_gzip
-            or not self._is_free(call, len(joined))
+            or not self._is_free(call, size)
         ):
             return False
-        self.data(call, b"", joined)
+        self.window -= size
+        call.credit -= size
+        self._policy.sent = True
+        self.data_frames += len(joined.messages)
+        self.out.append(joined.framed(call.stream_id))
         return True
 
     def _is_free(self, call: Call, size: int) -> bool:

@@ -13,7 +13,7 @@ from etcdpy.node.compactor import Compactor
 from etcdpy.pb import kv_pb2
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.testing import MovableClock
-from etcdpy.transport import join_messages
+from etcdpy.transport import JoinedMessages
 from etcdpy.transport.grpc.messages import MessageReader
 from etcdpy.watch import Hub, Watcher, WatchStream
 from tests.unit.mvcc.fake_log import FakeLog, turns
@@ -109,14 +109,14 @@ class StreamClient:
         self.responses.append(pb.WatchResponse.FromString(start + body))
         return True
 
-    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
-        return join_messages(responses)
+    def joined(self, responses: list[tuple[bytes, bytes]]) -> JoinedMessages:
+        return JoinedMessages(responses)
 
-    def try_write_joined(self, joined: bytes) -> bool:
+    def try_write_joined(self, joined: JoinedMessages) -> bool:
         if not self.reads.is_set():
             return False
-        reader = MessageReader(len(joined), is_gzip=False)
-        reader.feed(joined)
+        reader = MessageReader(joined.size, is_gzip=False)
+        reader.feed(b"".join(joined.messages))
         before = len(self.responses)
         while (message := reader.next()) is not None:
             assert self.try_write(message, b"")

@@ -6,10 +6,11 @@ import random
 
 import pytest
 
-from etcdpy.transport.grpc.messages import MessageReader, compress, decompress
+from etcdpy.transport.grpc.messages import JoinedMessages, MessageReader, compress, decompress
 from etcdpy.transport.grpc.status import NUMBER_OF, ProtocolStatus
+from etcdpy.transport.http2 import frames
 
-from ..peer import message
+from ..peer import Frame, message, parse
 
 
 def reader(*, limit: int = 1000, is_gzip: bool = False) -> MessageReader:
@@ -130,3 +131,24 @@ class TestGzip:
         source.feed(message(body, flag=1))
         code, text = failure(source)
         assert (code, text) == (13, f"grpc: failed to decompress the message: {reason}")
+
+
+class TestJoinedMessages:
+    def test_each_is_a_frame_of_its_own_on_whichever_stream(self) -> None:
+        joined = JoinedMessages([(b"o", b"ne"), (b"", b"")])
+        assert joined.size == len(message(b"one")) + len(message(b""))
+        for stream_id in (1, 3):
+            assert list(parse(joined.framed(stream_id))) == [
+                Frame(frames.DATA, 0, stream_id, message(b"one")),
+                Frame(frames.DATA, 0, stream_id, message(b"")),
+            ]
+
+    def test_frames_are_made_once_for_equal_streams(self) -> None:
+        joined = JoinedMessages([(b"a", b"b")])
+        assert joined.framed(7) is joined.framed(7)
+
+    def test_streams_that_are_not_alike_cost_no_memory(self) -> None:
+        joined = JoinedMessages([(b"a", b"b")])
+        for stream_id in range(1, 100, 2):
+            joined.framed(stream_id)
+        assert joined.framed(99) is not joined.framed(99)

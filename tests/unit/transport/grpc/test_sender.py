@@ -3,7 +3,7 @@
 import pytest
 
 from etcdpy.transport.grpc.context import Context
-from etcdpy.transport.grpc.messages import join_messages
+from etcdpy.transport.grpc.messages import JoinedMessages
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.frames import DATA, HEADERS
 from etcdpy.transport.limits import SEND_QUEUE, UNWRITTEN
@@ -103,24 +103,24 @@ class TestWindows:
 
 
 class TestJoinedMessages:
-    JOINED = join_messages([(b"o", b"ne"), (b"", b""), (b"two", b"")])
+    JOINED = JoinedMessages([(b"o", b"ne"), (b"", b""), (b"two", b"")])
 
-    def test_they_share_a_frame(self) -> None:
+    def test_each_has_a_frame_of_its_own(self) -> None:
         peer = joined()
         (call,) = streams(peer, 1)
         write(peer, call, b"first")
         assert peer.connection.sender.try_joined(call, self.JOINED)
         peer.read()
         reply = peer.reply(call.stream_id)
-        assert reply.data == [message(b"first"), message(b"one") + message(b"") + message(b"two")]
+        assert reply.data == [message(b) for b in (b"first", b"one", b"", b"two")]
 
     def test_they_take_their_size_from_the_windows(self) -> None:
-        peer = joined(window=len(self.JOINED) + len(message(b"first")))
+        peer = joined(window=self.JOINED.size + len(message(b"first")))
         (call,) = streams(peer, 1)
         write(peer, call, b"first")
         assert peer.connection.sender.try_joined(call, self.JOINED)
         assert not peer.connection.sender.try_joined(call, self.JOINED)
-        peer.send(frames.window_update(call.stream_id, len(self.JOINED)))
+        peer.send(frames.window_update(call.stream_id, self.JOINED.size))
         assert peer.connection.sender.try_joined(call, self.JOINED)
 
     @pytest.mark.parametrize("window", [10, 10 + len(message(b"first"))])
@@ -144,8 +144,8 @@ class TestJoinedMessages:
         peer = joined(window=1 << 20)
         (call,) = streams(peer, 1)
         write(peer, call, b"first")
-        assert not peer.connection.sender.try_joined(call, bytes(16385))
-        assert peer.connection.sender.try_joined(call, join_messages([(bytes(16379), b"")]))
+        assert not peer.connection.sender.try_joined(call, JoinedMessages([(bytes(16380), b"")]))
+        assert peer.connection.sender.try_joined(call, JoinedMessages([(bytes(16379), b"")]))
 
 
 class TestFrames:
