@@ -17,10 +17,11 @@ from google.protobuf.message_factory import GetMessageClass
 from etcdpy.concurrency.queues import Queues
 from etcdpy.mvcc.txn_request import decode_txn
 from etcdpy.node.api import NodeApi
-from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
+from etcdpy.pb import health_pb2, rpc_pb2, v3election_pb2, v3lock_pb2
 from etcdpy.pb.wire import encoded
 from etcdpy.services.cluster import ClusterService
 from etcdpy.services.election import ElectionService
+from etcdpy.services.health import HealthService
 from etcdpy.services.kv import KVService
 from etcdpy.services.lease import LeaseService
 from etcdpy.services.lock import LockService
@@ -52,6 +53,7 @@ def register_all(server: Registry, node: NodeApi, queues: Queues) -> None:
     register(server, locks["Lock"], LockService(queues))
     elections = v3election_pb2.DESCRIPTOR.services_by_name
     register(server, elections["Election"], ElectionService(queues))
+    register(server, health_pb2.DESCRIPTOR.services_by_name["Health"], HealthService())
 
 
 def register(

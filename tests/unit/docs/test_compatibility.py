@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
-from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
+from etcdpy.pb import health_pb2, rpc_pb2, v3election_pb2, v3lock_pb2
 from etcdpy.services.registration import register_all
 
 PAGE = Path(__file__).parents[3] / "docs" / "compatibility.md"
 
-FILES = (rpc_pb2, v3lock_pb2, v3election_pb2)
+FILES = (rpc_pb2, v3lock_pb2, v3election_pb2, health_pb2)
 
 
 class Recorder:

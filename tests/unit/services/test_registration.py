@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etcdpy.mvcc.txn_request import Txn
-from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
+from etcdpy.pb import health_pb2, rpc_pb2, v3election_pb2, v3lock_pb2
 from etcdpy.services.kv import KVService
 from etcdpy.services.registration import register, register_all
 from tests.unit.services.doors import EchoingNode
@@ -33,7 +33,7 @@ def server() -> Server:
 
 
 def test_every_service_but_auth_is_served_whole(server: Server) -> None:
-    files = (rpc_pb2, v3lock_pb2, v3election_pb2)
+    files = (rpc_pb2, v3lock_pb2, v3election_pb2, health_pb2)
     services = [s for file in files for s in file.DESCRIPTOR.services_by_name.values()]
     expected = {
         service.full_name: sorted(method.name for method in service.methods)
