@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
@@ -105,6 +106,31 @@ def test_ten_times_as_many_clients_cost_no_write(
         with closing(Client(address)) as client:
             request = pb.RangeRequest(key=b"\0", range_end=b"\0", count_only=True)
             assert client.kv.Range(request, timeout=30).count == MEGABYTES + 1
+
+
+def test_without_a_descriptor_left_all_goes_on_but_what_needs_one(tmp_path: Path) -> None:
+    with Process("--data-dir", tmp_path, *PORT_0) as running:
+        (address,) = running.wait_ready()
+        with closing(Client(address)) as client, closing(Client(address)) as late:
+            put(client, 0)
+            limits = resource.prlimit(running.pid, NOFILE)
+            taken = len(os.listdir(f"/proc/{running.pid}/fd"))
+            resource.prlimit(running.pid, NOFILE, (taken, limits[1]))
+            for number in range(MEGABYTES):
+                put(client, number)
+            size = sum(len(m.blob) for m in client.maintenance.Snapshot(pb.SnapshotRequest()))
+            assert size > MEGABYTES * 1_000_000
+            with pytest.raises(grpc.RpcError, match="Too many open files"):
+                client.maintenance.Defragment(pb.DefragmentRequest(), timeout=30)
+            call = late.kv.Put.future(pb.PutRequest(key=b"k"), timeout=50, wait_for_ready=True)
+            running.wait_line("new connections have to wait")
+            put(client, 0)
+            assert not call.done()
+            resource.prlimit(running.pid, NOFILE, limits)
+            call.result()
+            client.maintenance.Defragment(pb.DefragmentRequest(), timeout=30)
+        running.signal(signal.SIGTERM)
+        assert running.wait() == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("limit", [100, 150])
