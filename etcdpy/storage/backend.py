@@ -8,10 +8,10 @@ moves to the newest commit.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import operator
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import lmdb
@@ -21,7 +21,7 @@ from etcdpy.storage import founding
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.datadir import DATABASE, DataDir
 from etcdpy.storage.defrag_copy import Copy
-from etcdpy.storage.environment import LARGEST_MAP, Environment
+from etcdpy.storage.environment import LARGEST_MAP, NEW_PAGES, Environment
 from etcdpy.storage.errors import DataDirError, MapFullError, RowMissingError, StorageError
 from etcdpy.storage.journal import SEGMENT_BYTES, Journal
 from etcdpy.storage.pin import Pin
@@ -35,6 +35,10 @@ REPLAY_BYTES = 4 << 20
 
 #: With less room than this on the disk a write that failed may have failed for that.
 LEAST_ROOM = 1 << 20
+
+#: Up to this a file is mostly LMDB's own: a page at least for each of ten tables, and old ones of
+#: each that the next commits need. Its entries are counted one by one, in a millisecond or two.
+SMALL = 256 << 10
 
 #: A scan reads ahead by this much: the first time, at most, and in bytes of values.
 FIRST_CHUNK = 16
@@ -194,7 +198,7 @@ class Backend:
         count = FIRST_CHUNK
         cursor = self._read.cursor()
         while cursor.set_range(position):
-            chunk = list(islice(cursor.iternext(), count))
+            chunk = list(itertools.islice(cursor.iternext(), count))
             for item in chunk:
                 if stop is not None and item[0] >= stop:
                     return
@@ -228,7 +232,12 @@ class Backend:
         return self._size
 
     def size_in_use(self) -> int:
-        """Return ``size()`` without the pages that wait for reuse (etcd: backend.go, SizeInUse)."""
+        """
+        Return ``size()`` without the pages that wait for reuse (etcd: backend.go, SizeInUse).
+
+        A small database is counted by its entries, as is what is on its way to it: moving that
+        in, or everything into a new file, makes it no larger.
+        """
         if not self._in_use:
             self._in_use = self._count_in_use()
         return self._in_use
@@ -241,6 +250,11 @@ class Backend:
         return int(self._environment.lmdb.info()["last_pgno"]) + 1
 
     def _count_in_use(self) -> int:
+        if self.size() <= SMALL:
+            entries = itertools.chain.from_iterable(map(self.items, Bucket))
+            return self._environment.lmdb.stat()["psize"] * NEW_PAGES + sum(
+                len(key) + len(value) for key, value in entries
+            )
         stats = [self._read.stat(db) for db in self._databases.values()]
         stats.append(self._environment.lmdb.stat())
         pages = sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)

@@ -51,6 +51,7 @@ class Batch:
         #: New rows of the key bucket: ascending row keys, above all earlier ones.
         self.rows: dict[bytes, bytes] = {}
         #: Bytes of the rows that are no tombstones: what it will add to the database, about.
+        #: Once it is handed over, the most that all of it adds.
         self.put_bytes = 0
         #: Changes of the other buckets; ``None`` deletes.
         self.puts: dict[tuple[Bucket, bytes], bytes | None] = {}

@@ -79,7 +79,6 @@ class Checkpointer:
         self._size = 0
         # The newest frame of the checkpoint under way, 0 if there is none.
         self._moving = 0
-        self._moving_size = 0
         self._wanted = False
         self._failed: StorageError | None = None
         self._task: asyncio.Task[None] | None = None
@@ -100,11 +99,6 @@ class Checkpointer:
         """Checkpoint all that waits now: the journal runs out of space."""
         self._wanted = True
         self._start()
-
-    @property
-    def size(self) -> int:
-        """Bytes of what is not in LMDB yet."""
-        return self._size + self._moving_size
 
     def end_waiting(self) -> None:
         """Wait for room on the disk no more: what finds none is left to the journal."""
@@ -180,7 +174,6 @@ class Checkpointer:
             groups.append(self._waiting.popleft())
             size += groups[-1].size
         self._size -= size
-        self._moving_size = size
         return groups
 
     async def _checkpoint(self, groups: list[Group]) -> None:
@@ -192,7 +185,7 @@ class Checkpointer:
         self._backend.refresh()
         await run(self._on_applied(batches))
         self._backend.journal.release(sequence)
-        self._moving = self._moving_size = 0
+        self._moving = 0
         self._resolve_up_to(sequence)
 
     def _resolve_up_to(self, sequence: int) -> None:

@@ -25,7 +25,8 @@ from queue import SimpleQueue
 from typing import NamedTuple, Protocol
 
 from etcdpy.clock import Clock
-from etcdpy.storage.backend import Backend
+from etcdpy.cooperative import Steps
+from etcdpy.storage.backend import SMALL, Backend
 from etcdpy.storage.batch import Batch, Durable
 from etcdpy.storage.checkpoint import DROP_BYTES, Checkpointer, Group
 from etcdpy.storage.errors import DiskFullError, StorageError
@@ -93,12 +94,13 @@ class GroupCommit(NewestView):
         self._last_row = backend.last_row()
         # Handed over, not yet durable, oldest first.
         self._waiting: deque[_Waiting] = deque()
-        self._waiting_size = 0
+        # What the batches handed over and not yet in LMDB will add to it.
+        self._pending = 0
         # The sequence of the newest durable batch; those that wait follow it without a gap.
         self._durable = 0
         self._journal.on_full = lambda: self._call_on_loop(self._full)
         self._checkpointer = Checkpointer(
-            backend, loop, clock, self._forget, self._fail, self._full
+            backend, loop, clock, self._note_applied, self._fail, self._full
         )
         self._queue: SimpleQueue[Payload | None] = SimpleQueue()
         self._ended: asyncio.Future[None] = loop.create_future()
@@ -178,10 +180,13 @@ class GroupCommit(NewestView):
         """
         Return the bytes of the database, with what is on its way to it (etcd: backend.go, Size).
 
-        What is on its way goes into pages that wait for reuse first.
+        What is on its way goes into pages that wait for reuse first. A small database is what
+        its entries are, and not the pages that LMDB takes for a few of them: where there is room
+        for little, that is not used up by these.
         """
-        pending = self.batch.put_bytes + self._waiting_size + self._checkpointer.size
-        return max(self._backend.size(), self._backend.size_in_use() + pending)
+        size = self._backend.size()
+        in_use = self._backend.size_in_use() + self._pending + self.batch.put_bytes
+        return in_use if size <= SMALL or in_use > size else size
 
     async def checkpoint(self) -> None:
         """
@@ -252,7 +257,8 @@ class GroupCommit(NewestView):
         self._keep(batch)
         size = len(payload.data) + DROP_BYTES * len(batch.drops)
         self._waiting.append(_Waiting(batch, size))
-        self._waiting_size += size
+        batch.put_bytes = len(payload.data) - sum(map(len, batch.drops))
+        self._pending += batch.put_bytes
         if not self._write_at_once(payload):
             self._queue.put(payload)
 
@@ -309,9 +315,11 @@ class GroupCommit(NewestView):
             if not batch.durable.done():
                 batch.durable.set_result(None)
         batches = [batch for batch, _ in done]
-        size = sum(size for _, size in done)
-        self._waiting_size -= size
-        self._checkpointer.add(Group(sequence, batches, size))
+        self._checkpointer.add(Group(sequence, batches, sum(size for _, size in done)))
+
+    def _note_applied(self, batches: list[Batch]) -> Steps[None]:
+        yield from self._forget(batches)
+        self._pending -= sum(batch.put_bytes for batch in batches)
 
     def _full(self) -> None:
         if self.on_full is not None:

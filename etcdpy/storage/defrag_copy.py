@@ -84,7 +84,10 @@ class Copy:
         with _translated():
             self._target = open_lmdb(target, sync=False, metasync=False, create=False)
             self._main = self._target.open_db()
-            self._ours = {b: self._target.open_db(b.value.encode()) for b in Bucket}
+            with self._target.begin(write=True) as txn:  # one, which frees no pages
+                self._ours = {b: self._target.open_db(b.value.encode(), txn=txn) for b in Bucket}
+            # Those that were empty when a round began: all that comes is behind the last.
+            self._new: set[lmdb._Database] = set()
             self._theirs = {b: source.open_db(b.value.encode(), create=False) for b in Bucket}
 
     def catch_up(self) -> int:
@@ -100,6 +103,7 @@ class Copy:
 
         """
         with _translated(), self._newest() as newest:
+            self._new = {table for table in self._ours.values() if not self._entries(table)}
             written = self._write_all(self._changes(newest))
             # Counted again, as the copy is to replace the database.
             if any(self._surplus(newest, bucket) for bucket in Bucket):
@@ -129,9 +133,11 @@ class Copy:
 
     def _surplus(self, newest: lmdb.Transaction[memoryview], bucket: Bucket) -> int:
         """Return how many entries more the copy has than the database."""
+        return self._entries(self._ours[bucket]) - int(newest.stat(self._theirs[bucket])["entries"])
+
+    def _entries(self, table: lmdb._Database) -> int:
         with self._target.begin() as txn:
-            mine = int(txn.stat(self._ours[bucket])["entries"])
-        return mine - int(newest.stat(self._theirs[bucket])["entries"])
+            return int(txn.stat(table)["entries"])
 
     def _changes(self, newest: lmdb.Transaction[memoryview]) -> Iterator[_Change]:
         """Yield what is to be changed; what was yielded is written sooner or later."""
@@ -220,8 +226,9 @@ class Copy:
                         if value is None:
                             txn.delete(key, db=table)
                         else:
-                            # Appended, rows fill their pages to the end.
-                            txn.put(key, value, append=table is rows, db=table)
+                            # Appended, entries fill their pages to the end.
+                            append = table is rows or table in self._new
+                            txn.put(key, value, append=append, db=table)
                 break
             except lmdb.MapFullError:
                 # The block has aborted its transaction: a map is resized only while there is none

@@ -35,6 +35,9 @@ SMALLEST_MAP = 1 << 24
 FREED_AT_ONCE = 32 << 20
 FREE_PAUSE = 0.02
 
+#: The pages of a new file: two metas, and one with the names of its tables.
+NEW_PAGES = 3
+
 STATE_KEY = b"etcdpy"
 _STATE = struct.Struct("<QQ")
 

@@ -24,15 +24,13 @@ import struct
 from pathlib import Path
 
 from etcdpy.storage.datadir import DATABASE, DataDir
-from etcdpy.storage.environment import Environment
+from etcdpy.storage.environment import NEW_PAGES, Environment
 from etcdpy.storage.errors import DataDirError
 
 logger = logging.getLogger(__name__)
 
 #: LMDB's page is the system's, up to this. (LMDB: ``MAX_PAGESIZE``)
 _PAGE = min(mmap.PAGESIZE, 1 << 15)
-#: A new database: two metas, and a page with the names of its tables.
-_PAGES = 3
 #: How a page begins: its number, and what it is. (LMDB: ``MDB_page``)
 _HEAD = struct.Struct("<QHHHH")
 _META, _LEAF = 8, 2
@@ -101,7 +99,7 @@ def fill_up(file: Path) -> None:
 
 def _is_unfinished(file: Path) -> bool:
     """Tell whether there is nothing but what the making of a database writes, or less of it."""
-    if file.stat().st_size > _PAGES * _PAGE:
+    if file.stat().st_size > NEW_PAGES * _PAGE:
         return False
     data = file.read_bytes()
     for number, flags in enumerate(_FLAGS):
