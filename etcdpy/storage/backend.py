@@ -21,7 +21,7 @@ from etcdpy.storage import founding
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.datadir import DATABASE, DataDir
 from etcdpy.storage.defrag_copy import Copy
-from etcdpy.storage.environment import LARGEST_MAP, NEW_PAGES, Environment
+from etcdpy.storage.environment import LARGEST_MAP, NEW_PAGES, Environment, State
 from etcdpy.storage.errors import DataDirError, MapFullError, RowMissingError, StorageError
 from etcdpy.storage.journal import SEGMENT_BYTES, Journal
 from etcdpy.storage.pin import Pin
@@ -285,6 +285,10 @@ class Backend:
             copy.catch_up()
         finally:
             copy.close()
+
+    def state(self) -> State:
+        """Return which database this is, and the frame of the journal that it reaches."""
+        return self._environment.newest_state()
 
     def open_copy(self, directory: Path) -> Environment:
         """

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from etcdpy.errors import DefragmentError, StoppedError
-from etcdpy.storage import Backend, Bucket, StorageError, checkpoint, datadir, defrag
+from etcdpy.storage import Backend, Bucket, StorageError, checkpoint, datadir, defrag, small_copy
 from etcdpy.storage.defrag import Defragmenter, defragment_at_start
 from etcdpy.storage.defrag_process import CopyProcess
 from etcdpy.storage.errors import DataDirError, DiskFullError
+from etcdpy.storage.small_copy import SmallCopy
 from etcdpy.storage.transaction import WriteTransaction
 from etcdpy.testing import MovableClock
 from tests.unit.storage.material import (
@@ -92,7 +93,21 @@ class Store:
 
 @pytest.fixture
 async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
+    """A store which is copied as a large one is."""
     monkeypatch.setattr(checkpoint, "CHECKPOINT_BYTES", 20_000)
+    monkeypatch.setattr(defrag, "SMALL_STORE", 0)
+    store = Store(tmp_path)
+    await store.fill()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def small_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
+    """A store for which no process is to be had, nor needed."""
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_BYTES", 20_000)
+    monkeypatch.setattr(small_copy, "ENTRIES_AT_ONCE", 10)
+    monkeypatch.setattr("subprocess.Popen", failing(AssertionError("a process was started")))
     store = Store(tmp_path)
     await store.fill()
     yield store
@@ -395,6 +410,76 @@ async def test_it_gives_up_when_told_to(store: Store, monkeypatch: pytest.Monkey
     store.check()
     await soon(store.defragmenter.defragment())
     store.check()
+
+
+# -------------------- a small store
+
+
+async def test_small_store_is_copied_without_a_process(small_store: Store) -> None:
+    before = small_store.backend.size()
+    for _ in range(3):
+        await soon(small_store.defragmenter.defragment())
+        small_store.check()
+        assert small_store.backend.size() < 0.6 * before
+        await soon(small_store.put())
+    await small_store.check_restart()
+
+
+async def test_process_copies_a_store_that_is_not_small(
+    small_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(defrag, "SMALL_STORE", small_store.backend.size_in_use() - 1)
+    with pytest.raises(AssertionError, match="a process was started"):
+        await soon(small_store.defragmenter.defragment())
+
+
+async def test_reads_and_writes_of_a_small_store_go_on(
+    small_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gate(monkeypatch, SmallCopy, "finish") as copying:
+        task = asyncio.create_task(small_store.defragmenter.defragment())
+        await copying.wait()
+        for _ in range(50):
+            await soon(small_store.put())
+            assert small_store.log.row(row_key(2)) == VALUE
+        small_store.log.batch.drops = [row_key(2)]
+        small_store.log.flush_soon()
+        assert not task.done()
+    await soon(task)
+    await soon(small_store.log.checkpoint())
+    assert [key for key, _ in small_store.log.scan_rows(b"")] == [
+        row_key(revision) for revision in small_store.expected()[1:]
+    ]
+    assert small_store.copies() == []
+
+
+@pytest.mark.parametrize("why", ["no space left on device", "the server ends"])
+async def test_copy_of_a_small_store_is_given_up_when_told_to(
+    small_store: Store, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    with gate(monkeypatch, SmallCopy, "finish") as copying:
+        task = asyncio.create_task(small_store.defragmenter.defragment())
+        await copying.wait()
+        assert small_store.defragmenter.give_up(why)
+    with pytest.raises(DefragmentError, match=why):
+        await soon(task)
+    small_store.check()
+    await soon(small_store.defragmenter.defragment())
+    await small_store.check_restart()
+
+
+@pytest.mark.parametrize("step", ["__init__", "fill", "finish"])
+async def test_copy_of_a_small_store_that_fails_leaves_the_old_file(
+    small_store: Store, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(SmallCopy, step, failing(DiskFullError("no space left on device")))
+        with pytest.raises(DefragmentError, match="no space left on device"):
+            await soon(small_store.defragmenter.defragment())
+    small_store.check()
+    await soon(small_store.put())
+    await soon(small_store.defragmenter.defragment())
+    await small_store.check_restart()
 
 
 # -------------------- what goes wrong

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from etcdpy.storage import Backend, Bucket, checkpoint, datadir
+from etcdpy.storage import Backend, Bucket, checkpoint, datadir, defrag
 from etcdpy.storage.defrag import Defragmenter
 from etcdpy.storage.defrag_process import CopyProcess
 from etcdpy.storage.journal import _Segment
+from etcdpy.storage.small_copy import SmallCopy
 from etcdpy.storage.transaction import WriteTransaction
 from etcdpy.testing import MovableClock
 from tests.unit.storage.crashes import Crash, Crashes
@@ -27,21 +28,32 @@ KEPT = 20
 STEPS = (
     (_Segment, "write", "a journal write"),
     (WriteTransaction, "commit", "a checkpoint's commit"),
-    (CopyProcess, "catch_up", "a round"),
     (datadir.DataDir, "put_in_place", "the swap on disk"),
     (Backend, "replace", "the swap in memory"),
     (datadir.DataDir, "discard", "the removal"),
     (Path, "replace", "a rename"),
     (datadir, "sync_directory", "the sync of a directory"),
 )
+ROUND = (CopyProcess, "catch_up", "a round")
+#: The steps of a copy that is made by the server itself, and by a process.
+SMALL = (*STEPS, (SmallCopy, "__init__", "the start of a copy"), (SmallCopy, "finish", "its end"))
+LARGE = (*STEPS, ROUND)
+
+
+@pytest.fixture(params=[SMALL, LARGE], ids=["small", "large"])
+def steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The steps for a store that is taken for small, or for large."""
+    if request.param is LARGE:
+        monkeypatch.setattr(defrag, "SMALL_STORE", 0)
+    return request.param
 
 
 @pytest.fixture
-def crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crashes:
+def crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: Any) -> Crashes:
     monkeypatch.setattr(checkpoint, "CHECKPOINT_BYTES", 3000)
     monkeypatch.setattr(checkpoint, "LARGEST_CHECKPOINT", 6000)
     crashes = Crashes(tmp_path / "data", tmp_path / "copies")
-    for owner, name, step in STEPS:
+    for owner, name, step in steps:
         monkeypatch.setattr(owner, name, crashes.around(getattr(owner, name), step))
     return crashes
 
@@ -87,7 +99,7 @@ def check(crash: Crash) -> int:
 
 
 async def test_everything_acknowledged_is_there_after_a_crash_at_any_step(
-    tmp_path: Path, crashes: Crashes
+    tmp_path: Path, crashes: Crashes, steps: Any
 ) -> None:
     writer = Writer(tmp_path / "data", crashes)
     for _ in range(2 * KEPT):
@@ -103,7 +115,7 @@ async def test_everything_acknowledged_is_there_after_a_crash_at_any_step(
         await writer.write()
     await writer.close()
     seen = {crash.step for crash in crashes.seen[begin:]}
-    assert seen >= {f"{when} {step}" for when in ("before", "after") for *_, step in STEPS}
+    assert seen >= {f"{when} {step}" for when in ("before", "after") for *_, step in steps}
     newest = [check(crash) for crash in crashes.seen[begin:]]
     assert newest == sorted(newest)
     assert newest[-1] == writer.revision
