@@ -50,6 +50,13 @@ def notified(tmp_path: Path) -> Iterator[socket.socket]:
         yield ready
 
 
+def wait_ready(ready: socket.socket, server: Process) -> None:
+    try:
+        assert ready.recv(100) == b"READY=1"
+    except TimeoutError:
+        raise AssertionError(server.output()) from None
+
+
 def serving_unix(tmp_path: Path, where: Path, state: str, *flags: str) -> Process:
     return Process(
         *("--data-dir", tmp_path / "data", f"--listen-client-urls=unix://{where}"),
@@ -88,7 +95,7 @@ def test_closed_streams_are_no_obstacle(
     state = f"[os.close(number) for number in {closed}]"
     flags = (f"--transport={transport}", f"--log-outputs=stderr,{log}")
     with notified(tmp_path) as ready, serving_unix(tmp_path, where, state, *flags) as server:
-        assert ready.recv(100) == b"READY=1"
+        wait_ready(ready, server)
         put(f"unix:{where}")
         for number in closed:
             assert os.readlink(f"/proc/{server.pid}/fd/{number}") == os.devnull
@@ -170,7 +177,7 @@ def test_signals_that_end_etcd_at_once_do_so(tmp_path: Path, number: int) -> Non
 def test_a_log_that_takes_no_lines_is_no_obstacle(tmp_path: Path, state: str) -> None:
     where = tmp_path / "clients"
     with notified(tmp_path) as ready, serving_unix(tmp_path, where, state) as server:
-        assert ready.recv(100) == b"READY=1"
+        wait_ready(ready, server)
         put(f"unix:{where}")
         server.signal(signal.SIGTERM)
         assert server.wait() == -signal.SIGTERM
