@@ -202,6 +202,15 @@ def test_database_that_lacks_its_end_is_an_error_and_not_the_end_of_the_process(
         Environment.open(tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"mine", b"no database", b"no database" * 1000])
+def test_file_that_is_no_database_is_reported_and_kept(tmp_path: Path, content: bytes) -> None:
+    database(tmp_path).parent.mkdir(parents=True)
+    database(tmp_path).write_bytes(content)
+    with pytest.raises(DataDirError):
+        Backend.open(tmp_path)
+    assert database(tmp_path).read_bytes() == content
+
+
 def test_whole_database_is_left_as_it_is(tmp_path: Path) -> None:
     backend = Backend.open(tmp_path)
     backend.write([batch_of(2)], 1)
