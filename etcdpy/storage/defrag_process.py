@@ -8,9 +8,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 from etcdpy.storage import defrag_copy
 from etcdpy.storage.errors import StorageError
+
+#: Has Python leave the working directory out of where it looks for modules; 3.10 does not know it.
+_SAFE_PATH: Final = ("-P",) if sys.version_info >= (3, 11) else ()
 
 
 class CopyProcess:
@@ -25,7 +29,7 @@ class CopyProcess:
     def __init__(self, database: Path, copy: Path) -> None:
         paths = map(str, (database.absolute(), copy.absolute()))
         self._process = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", defrag_copy.__name__, *paths],
+            [sys.executable, *_SAFE_PATH, "-m", defrag_copy.__name__, *paths],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -33,7 +37,8 @@ class CopyProcess:
             bufsize=0,
             # Python looks for modules where it works, too: nobody else writes there.
             cwd=copy,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+            # What is relative was meant for another directory, which may be gone by now.
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(os.path.isabs, sys.path))},
             # A Ctrl-C is the server's to deal with.
             start_new_session=True,
         )

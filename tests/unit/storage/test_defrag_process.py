@@ -106,3 +106,16 @@ def test_a_process_whose_server_is_gone_ends_by_itself(backend: Backend, place: 
         out, _ = process.communicate(b"round\n", timeout=20)
     assert b"not wanted any more" in out
     assert process.returncode == 0
+
+
+def test_working_directory_that_is_gone_is_no_obstacle(
+    backend: Backend, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.syspath_prepend("relative")
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    process = CopyProcess(backend.directory.lmdb, place)
+    assert process.catch_up() > 0
+    process.close()
