@@ -160,6 +160,18 @@ class NotLearnerError(EtcdError):
     MESSAGE = "etcdserver: can only promote a learner member"
 
 
+class LearnerNotReadyError(EtcdError):
+    """A learner is to be promoted that does not have the data yet."""
+
+    MESSAGE = "etcdserver: can only promote a learner member which is in sync with leader"
+
+
+class MemberExistsError(EtcdError):
+    """A member is to be added whose ID another one has."""
+
+    MESSAGE = "etcdserver: member ID already exist"
+
+
 class TooManyLearnersError(EtcdError):
     """A learner is to be added, and there may be no more of them."""
 

@@ -207,8 +207,7 @@ class Config:
         MEMBER,
         Int(),
         "1",
-        "Maximum number of learners in the cluster. A single node takes none; with 0 it says "
-        "that there are too many.",
+        "Maximum number of learners in the cluster. They are listed, and do not start here.",
     )
     transport: str = _setting(
         MEMBER,

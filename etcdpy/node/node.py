@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from etcdpy.clock import Clock
-from etcdpy.config import Config
+from etcdpy.config import Config, InvalidConfigError
 from etcdpy.config.retention import parse_retention
 from etcdpy.gostd.durations import go_duration
 from etcdpy.lease import LeaseKeeper, LeaseRules
@@ -88,7 +88,8 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, InternalCalls):
 
         Raises:
             StorageError: If the data directory cannot be used.
-            InvalidConfigError: If the retention of automatic compaction cannot be read.
+            InvalidConfigError: If the retention of automatic compaction cannot be read, or there
+                are more learners than may be.
 
         """
         # Like etcd, before the data directory is touched.
@@ -105,6 +106,10 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, InternalCalls):
             writer = Writer(store)
             closing.push_async_callback(writer.idle)
             identity = await _start_up(config, log, store)
+            members = Membership(log, identity)
+            # (etcd: membership/cluster.go, ValidateMaxLearnerConfig)
+            if len(members.learners) > config.max_learners:
+                raise InvalidConfigError("membership: too many learner members in cluster")
             hasher = Hasher(store, log)
             defragmenter = Defragmenter(log, backend, clock)
             database = Database(
@@ -156,7 +161,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, InternalCalls):
                     alarms=alarms,
                     quota=quota,
                     admission=_admission(config, quota, alarms, identity),
-                    membership=Membership(log, identity),
+                    membership=members,
                     versions=versions,
                     headers=headers,
                     slow=slow or SlowRequests(),

@@ -82,6 +82,13 @@ CODES: Final[dict[type[EtcdError], Words]] = {
     errors.NotLearnerError: Words(
         StatusCode.FAILED_PRECONDITION, "etcdserver: can only promote a learner member"
     ),
+    errors.LearnerNotReadyError: Words(
+        StatusCode.FAILED_PRECONDITION,
+        "etcdserver: can only promote a learner member which is in sync with leader",
+    ),
+    errors.MemberExistsError: Words(
+        StatusCode.FAILED_PRECONDITION, "etcdserver: member ID already exist"
+    ),
     errors.TooManyLearnersError: Words(
         StatusCode.FAILED_PRECONDITION, "etcdserver: too many learner members in cluster"
     ),

@@ -25,6 +25,14 @@ STREAM_FILTER = ("UNIMPLEMENTED", "RangeStream does not support revision filters
 BAD_URLS = (_INVALID, "etcdserver: given member URLs are invalid")
 PEER_URL_EXISTS = ("FAILED_PRECONDITION", "etcdserver: Peer URLs already exists")
 MEMBER_NOT_FOUND = ("NOT_FOUND", "etcdserver: member not found")
+LEARNER_NOT_READY = (
+    "FAILED_PRECONDITION",
+    "etcdserver: can only promote a learner member which is in sync with leader",
+)
+TOO_MANY_LEARNERS = (
+    "FAILED_PRECONDITION",
+    "etcdserver: too many learner members in cluster",
+)
 NOT_A_LEARNER = ("FAILED_PRECONDITION", "etcdserver: can only promote a learner member")
 TOO_FEW_MEMBERS = (
     "UNKNOWN",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.conformance.messages import EVERYTHING, compact, compare, delete, get
 from tests.conformance.pair import MismatchError, Pair
 from tests.conformance.peers import Call, Method, Peer
 from tests.conformance.store import Store
+from tests.support import servers
 
 NOSPACE, CORRUPT = pb.NOSPACE, pb.CORRUPT
 GET, ACTIVATE, DEACTIVATE = (
@@ -43,6 +45,31 @@ def test_members_that_cannot_be_changed(store: Store) -> None:
             assert store.error(request(ID=unknown)) == errors.MEMBER_NOT_FOUND
     for urls in ([], ["http://a"], ["ftp://a:1"], ["http://a:1/path"], [""]):
         assert store.error(pb.MemberAddRequest(peerURLs=urls)) == errors.BAD_URLS
+
+
+def test_a_learner_is_taken_listed_and_removed_but_not_promoted(etcdpy: Peer, request: Any) -> None:
+    """Each server by itself: the ID is made of the second in which a learner is added."""
+    with servers.reference_etcd() as reference:
+        etcd = Peer(reference.address)
+        request.addfinalizer(etcd.close)
+        for peer in (etcdpy, etcd):
+            add = pb.MemberAddRequest(peerURLs=["http://a:2", "http://a:1"], isLearner=True)
+            added = peer.send(Call.of(add)).reply
+            learner = added.member
+            assert (learner.isLearner, list(learner.peerURLs)) == (
+                True,
+                ["http://a:1", "http://a:2"],
+            )
+            assert list(peer.send(Call.of(pb.MemberListRequest())).reply.members) == list(
+                added.members
+            )
+            second = pb.MemberAddRequest(peerURLs=["http://b:1"], isLearner=True)
+            assert peer.send(Call.of(second)).error == errors.TOO_MANY_LEARNERS
+            promote = pb.MemberPromoteRequest(ID=learner.ID)
+            assert peer.send(Call.of(promote)).error == errors.LEARNER_NOT_READY
+            removal = peer.send(Call.of(pb.MemberRemoveRequest(ID=learner.ID)))
+            assert len(removal.reply.members) == 1
+            assert peer.send(Call.of(promote)).error == errors.MEMBER_NOT_FOUND
 
 
 def test_the_status_of_a_new_store(fresh: Pair) -> None:
@@ -332,8 +359,7 @@ def test_other_peer_urls_outlive_a_restart(fresh: Pair) -> None:
     assert fresh.send(taken).error == errors.PEER_URL_EXISTS
 
 
-def test_no_member_is_added(etcdpy: Peer) -> None:
-    for is_learner in (False, True):
-        request = pb.MemberAddRequest(peerURLs=["http://127.0.0.1:7"], isLearner=is_learner)
-        assert etcdpy.send(Call.of(request)).error == errors.TOO_FEW_MEMBERS
+def test_no_voter_is_added(etcdpy: Peer) -> None:
+    request = pb.MemberAddRequest(peerURLs=["http://127.0.0.1:7"])
+    assert etcdpy.send(Call.of(request)).error == errors.TOO_FEW_MEMBERS
     assert len(etcdpy.send(Call.of(pb.MemberListRequest())).reply.members) == 1

@@ -1,19 +1,23 @@
-"""The Cluster service: a list of one, and etcd's refusals."""
+"""The Cluster service: a list of one and learners, and etcd's refusals."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 import pytest
 
 from etcdpy import errors
+from etcdpy.node.cluster_ids import member_id
 from etcdpy.node.node import Node
 from etcdpy.pb import rpc_pb2 as pb
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, worked_example
 from tests.unit.node.nodes import ANYBODY, IDENTITY, make_node
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -52,16 +56,81 @@ async def test_nobody_joins(urls: list[str], error: type[Exception]) -> None:
             await service.member_add(pb.MemberAddRequest(peerURLs=urls), ANYBODY)
 
 
-@pytest.mark.parametrize(
-    ("limit", "error"),
-    [(1, errors.TooFewStartedMembersError), (0, errors.TooManyLearnersError)],
-)
-async def test_learner_may_be_one_too_many(limit: int, error: type[Exception]) -> None:
+LEARNER = pb.MemberAddRequest(peerURLs=["http://127.0.0.1:2", "http://127.0.0.1:1"], isLearner=True)
+
+
+async def done(log: FakeLog, call: Coroutine[Any, Any, T]) -> T:
+    """Return a reply, which does not come before its change is durable."""
+    task = asyncio.ensure_future(call)
+    await turns(3)
+    assert not task.done()
+    log.settle()
+    await turns(3)
+    return task.result()
+
+
+async def test_a_learner_is_taken_listed_and_removed_but_not_promoted() -> None:
+    async with serving() as (service, log):
+        before = service.parts.store.applied_index
+        added = await done(log, service.member_add(LEARNER, ANYBODY))
+        learner = added.member
+        # Its ID is that of an etcd in which it is added in the same second.
+        second = str(int(service.parts.clock.wall()))
+        assert member_id(learner.peerURLs, second) == learner.ID
+        assert list(learner.peerURLs) == sorted(LEARNER.peerURLs)
+        assert (learner.isLearner, learner.name, list(learner.clientURLs)) == (True, "", [])
+        listed = await service.member_list(pb.MemberListRequest(), ANYBODY)
+        assert listed.members == added.members
+        ids = [member.ID for member in listed.members]
+        assert ids == sorted([learner.ID, IDENTITY.member_id])
+        with pytest.raises(errors.LearnerNotReadyError):
+            await service.member_promote(pb.MemberPromoteRequest(ID=learner.ID), ANYBODY)
+        removal = service.member_remove(pb.MemberRemoveRequest(ID=learner.ID), ANYBODY)
+        assert [one.ID for one in (await done(log, removal)).members] == [IDENTITY.member_id]
+        assert service.parts.store.applied_index == before + 2
+        for call in (
+            service.member_remove(pb.MemberRemoveRequest(ID=learner.ID), ANYBODY),
+            service.member_promote(pb.MemberPromoteRequest(ID=learner.ID), ANYBODY),
+            # In the same second it would have the ID that was removed.
+            service.member_add(LEARNER, ANYBODY),
+        ):
+            with pytest.raises(errors.MemberNotFoundError):
+                await call
+
+
+async def test_a_second_learner_is_one_too_many() -> None:
+    async with serving() as (service, log):
+        await done(log, service.member_add(LEARNER, ANYBODY))
+        for urls, learner, error in (
+            (["http://127.0.0.1:3"], True, errors.TooManyLearnersError),
+            (["http://127.0.0.1:3"], False, errors.TooFewStartedMembersError),
+            (["http://127.0.0.1:1"], True, errors.PeerUrlExistsError),
+            (LEARNER.peerURLs, True, errors.MemberExistsError),
+        ):
+            request = pb.MemberAddRequest(peerURLs=urls, isLearner=learner)
+            with pytest.raises(error):
+                await service.member_add(request, ANYBODY)
+
+
+async def test_no_two_members_get_the_same_peer_urls() -> None:
+    async with serving() as (service, log):
+        learner = (await done(log, service.member_add(LEARNER, ANYBODY))).member
+        for id_, urls in (
+            (learner.ID, IDENTITY.peer_urls),
+            (IDENTITY.member_id, ["http://127.0.0.1:1"]),
+        ):
+            with pytest.raises(errors.PeerUrlExistsError):
+                await service.member_update(pb.MemberUpdateRequest(ID=id_, peerURLs=urls), ANYBODY)
+        request = pb.MemberUpdateRequest(ID=learner.ID, peerURLs=["b", "a"])
+        reply = await done(log, service.member_update(request, ANYBODY))
+        assert [list(one.peerURLs) for one in reply.members if one.isLearner] == [["b", "a"]]
+
+
+async def test_where_no_learner_may_be_there_is_one_too_many() -> None:
     async with new_store() as (store, log):
-        service = make_node(store, log, max_learners=limit)
-        request = pb.MemberAddRequest(peerURLs=["http://127.0.0.1:1"], isLearner=True)
-        with pytest.raises(error):
-            await service.member_add(request, ANYBODY)
+        service = make_node(store, log, max_learners=0)
+        with pytest.raises(errors.TooManyLearnersError):
+            await service.member_add(LEARNER, ANYBODY)
         with pytest.raises(errors.PeerUrlExistsError):
             await service.member_add(
                 pb.MemberAddRequest(peerURLs=IDENTITY.peer_urls, isLearner=True), ANYBODY

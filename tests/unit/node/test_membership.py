@@ -71,3 +71,32 @@ async def test_name_and_client_urls_follow_the_settings() -> None:
     again = start_up(log, name="m2", peer_urls=[], token="t", client_urls=["http://b:1"])
     assert (again.name, again.client_urls) == ("m2", ("http://b:1",))
     assert again.peer_urls == (FOUNDED_WITH,)
+
+
+async def test_learners_outlive_a_restart_and_so_does_their_end() -> None:
+    disk = Disk()
+    log, first = start(disk)
+    membership = Membership(log, first)
+    learner = membership.new_learner(["http://127.0.0.1:3", "http://127.0.0.1:1"], 1.9)
+    membership.take(learner)
+    log.flush()
+    log.settle()
+    row = b'{"id":%d,"peerURLs":["http://127.0.0.1:1","http://127.0.0.1:3"],"isLearner":true}'
+    key = b"%016x" % learner.member_id
+    assert disk.get(Bucket.MEMBERS, key) == row % learner.member_id
+    log, again = start(disk)
+    assert (again.member_id, again.cluster_id) == (first.member_id, first.cluster_id)
+    assert disk.get(Bucket.META, b"confState") == (
+        b'{"voters":[%d],"learners":[%d],"auto_leave":false}' % (first.member_id, learner.member_id)
+    )
+    membership = Membership(log, again)
+    assert membership.learners == {learner.member_id: learner}
+    membership.remove(learner.member_id)
+    log.flush()
+    log.settle()
+    log, again = start(disk)
+    membership = Membership(log, again)
+    assert membership.learners == {}
+    assert membership.was_removed(learner.member_id)
+    assert disk.get(Bucket.MEMBERS_REMOVED, key) == b"removed"
+    assert b"learners" not in (disk.get(Bucket.META, b"confState") or b"")

@@ -76,6 +76,21 @@ async def test_retention_that_cannot_be_read_is_refused_before_the_disk_is_touch
     assert not (tmp_path / "d").exists()
 
 
+async def test_a_learner_is_there_when_it_is_opened_again_where_there_may_be_one(
+    tmp_path: Path,
+) -> None:
+    request = pb.MemberAddRequest(peerURLs=["http://127.0.0.1:1"], isLearner=True)
+    async with Node.open(config(tmp_path / "d"), MovableClock()) as node:
+        added = await node.member_add(request, ANYBODY)
+    none_allowed = config(tmp_path / "d", max_learners=0)
+    with pytest.raises(InvalidConfigError, match="membership: too many learner members"):
+        async with Node.open(none_allowed, MovableClock()):
+            raise AssertionError("opened")
+    async with Node.open(config(tmp_path / "d"), MovableClock()) as node:
+        listed = await node.member_list(pb.MemberListRequest(), ANYBODY)
+        assert listed.members == added.members
+
+
 async def test_lease_ends_by_the_nodes_clock(tmp_path: Path) -> None:
     clock = MovableClock()
     async with Node.open(config(tmp_path / "d"), clock) as node:

@@ -40,6 +40,11 @@ ETCD = {
     "PeerUrlExistsError": ("FAILED_PRECONDITION", "etcdserver: Peer URLs already exists"),
     "MemberNotFoundError": ("NOT_FOUND", "etcdserver: member not found"),
     "NotLearnerError": ("FAILED_PRECONDITION", "etcdserver: can only promote a learner member"),
+    "LearnerNotReadyError": (
+        "FAILED_PRECONDITION",
+        "etcdserver: can only promote a learner member which is in sync with leader",
+    ),
+    "MemberExistsError": ("FAILED_PRECONDITION", "etcdserver: member ID already exist"),
     "TooFewStartedMembersError": (
         "UNKNOWN",
         "etcdserver: re-configuration failed due to not enough started members",
