@@ -10,6 +10,7 @@ Here a connection beyond the limit stays in the kernel's queue, unseen by us, un
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
@@ -114,6 +115,11 @@ class Acceptor:
     def _take(self, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
         self.taken += 1
         connection.setblocking(False)
+        if connection.family != socket.AF_UNIX:
+            # Nagle's algorithm would hold small replies back. asyncio itself sees to that only if
+            # the listening socket was made with the number of TCP.
+            with contextlib.suppress(OSError):  # the peer has gone already
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = asyncio.get_running_loop().create_task(self._connect(connection, tls))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)

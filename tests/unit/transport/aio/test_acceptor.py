@@ -271,3 +271,17 @@ async def test_grpcio_closes_those_beyond_and_takes_others_when_one_has_left() -
                 break
             writer.close()
         writer.close()
+
+
+async def test_small_replies_are_not_held_back_by_tcp(queue: Queue) -> None:
+    greeter = Greeter(1)
+    greeter.acceptor.listen(queue)
+    with closing(socket.create_connection(queue.getsockname())):
+        await greeter.next()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        (sniffer,) = greeter.sniffers
+        accepted = sniffer._transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        sniffer._transport.abort()
+    greeter.acceptor.close()
