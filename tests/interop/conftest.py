@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import pytest
 
 from tests.interop import aetcd_clients, etcetra_environment, go_client
 from tests.interop.etcdctl import Etcdctl
+from tests.support.ports import free_port
 from tests.support.servers import Server, etcdpy_server, reference_etcd
 
 
@@ -84,7 +84,5 @@ def reachable() -> tuple[str, ...]:
     Clients that follow the member list (and those that wait for a server to come back) need
     an address that is known in advance.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     return (f"--listen-client-urls={url}", f"--advertise-client-urls={url}")

@@ -10,6 +10,7 @@ import pytest
 from etcdpy.config import Url
 from etcdpy.config.urls import parse_urls
 from etcdpy.server.listeners import ListenError, address_of, bind, bind_all
+from tests.support.ports import free_port
 
 
 def one(text: str) -> Url:
@@ -55,12 +56,9 @@ def test_port_may_be_shared_by_those_that_agree_to_it() -> None:
 
 
 def test_one_that_fails_closes_the_others() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
-        probe.close()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         in_use = taken.getsockname()[1]
-        urls = [one(f"http://127.0.0.1:{free}"), one(f"http://127.0.0.1:{in_use}")]
+        urls = [one(f"http://127.0.0.1:{free_port()}"), one(f"http://127.0.0.1:{in_use}")]
         with pytest.raises(ListenError) as error, bind_all(urls):
             pass
         text = f"listen tcp 127.0.0.1:{in_use}: bind: address already in use"
