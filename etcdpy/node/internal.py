@@ -18,7 +18,6 @@ from etcdpy.mvcc.txn import TxnResult
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.caller import Caller
 from etcdpy.node.parts import Part, Parts
-from etcdpy.node.writer import Unfinished
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import LeaseGrantRequest, RangeRequest
 from etcdpy.watch.local import LocalWatch
@@ -61,11 +60,10 @@ class InternalCalls(Part):
         await self._writer.idle()
         self._admit_transact(request, caller)
         try:
-            started = self._writer.start(self._transact(request))
+            return await self._writer.write(self._transact(request))
         except EtcdError:
             await self._settled()  # see KeyValues._refuse
             raise
-        return await started.result if isinstance(started, Unfinished) else started
 
     def _transact(self, request: Txn) -> Steps[DeferredReply]:
         exists = self._parts.leases.lessor.__contains__
