@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from etcdpy.node.quota import Quota, RequestLimit
 from etcdpy.pb import rpc_pb2 as pb
 from tests.unit.mvcc.fake_log import FakeLog
 from tests.unit.node.nodes import ANYBODY
+from tests.unit.node.timed_node import opened
 
 MOST_BYTES = 300
 
@@ -214,3 +216,30 @@ def _methods(api: type) -> list[str]:
 
 def test_every_method_of_a_node_has_a_line() -> None:
     assert sorted(RULES) == sorted([*_methods(NodeApi), "read_txn"])
+
+
+#: Calls that a node answers at once, unless they wait for a large write to end.
+CALLS: dict[str, Any] = {
+    "range": pb.RangeRequest(key=b"a"),
+    "put": pb.PutRequest(key=b"a"),
+    "delete_range": pb.DeleteRangeRequest(key=b"a"),
+    "txn": put_txn(b"a"),
+    "compact": pb.CompactionRequest(revision=1),
+    "lease_grant": pb.LeaseGrantRequest(ID=9, TTL=60),
+    "lease_revoke": pb.LeaseRevokeRequest(ID=1),
+    "lease_keep_alive": pb.LeaseKeepAliveRequest(ID=1),
+}
+
+
+@pytest.mark.parametrize("method", CALLS)
+async def test_writes_wait_for_their_turn_as_the_table_says(method: str) -> None:
+    async with opened() as timed:
+        busy: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timed.node.parts.writer.busy = busy
+        call = await timed.begin(getattr(timed.node, method)(CALLS[method], ANYBODY))
+        assert call.done() is not RULES[method].turn
+        timed.node.parts.writer.busy = None
+        busy.set_result(None)
+        await timed.settle()
+        assert call.done()
+        assert call.exception() is None
