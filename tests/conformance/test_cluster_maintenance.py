@@ -69,6 +69,9 @@ def test_a_learner_is_taken_listed_and_removed_but_not_promoted(etcdpy: Peer, re
             assert peer.send(Call.of(promote)).error == errors.LEARNER_NOT_READY
             removal = peer.send(Call.of(pb.MemberRemoveRequest(ID=learner.ID)))
             assert len(removal.reply.members) == 1
+            # An etcd drops, unanswered, a change of its members that reaches raft before the one
+            # before it counts as applied there, as it does once a later write has been answered.
+            assert not peer.send(Call.of(delete(b"nothing"))).error
             assert peer.send(Call.of(promote)).error == errors.MEMBER_NOT_FOUND
 
 
