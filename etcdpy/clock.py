@@ -58,14 +58,17 @@ class Clock(ABC):
         """Call ``callback`` on the loop, once, so many seconds from now."""
         return self.wake_at(self.monotonic() + seconds, callback, *arguments)
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait so many seconds. Safe to cancel."""
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = self.wake_after(seconds, _resolve, woken)
+    async def wait(self, event: asyncio.Event, seconds: float) -> None:
+        """Wait until an event is set; after so many seconds it is set here. Safe to cancel."""
+        timer = self.wake_after(seconds, event.set)
         try:
-            await woken
+            await event.wait()
         finally:
             timer.cancel()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so many seconds. Safe to cancel."""
+        await self.wait(asyncio.Event(), seconds)
 
 
 class SystemClock(Clock):
@@ -81,8 +84,3 @@ class SystemClock(Clock):
         # The loop's own clock may be that of a turn ago (uvloop): it is asked for a delay only.
         delay = max(0.0, when - time.monotonic())
         return asyncio.get_running_loop().call_later(delay, callback, *arguments)
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -1,8 +1,9 @@
 """
 What a request can be refused with: plain errors, which know nothing of any wire.
 
-They are raised wherever the reason is found. What a client is told of each, etcd's code and its
-exact words, is in the one table at the edge: ``services.codes``.
+They are raised wherever the reason is found. What a client is told of each, etcd's code and, where
+its words are others than these, its exact words, is in the one table at the edge:
+``services.codes``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import ClassVar
 class EtcdError(Exception):
     """A refusal that etcd has words for."""
 
-    #: What the log says of it.
+    #: What the log says of it; mostly the very words that clients are told.
     MESSAGE: ClassVar[str]
 
     def __init__(self, *arguments: object) -> None:

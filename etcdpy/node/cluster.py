@@ -60,7 +60,7 @@ class Cluster(Part):
         """
         wanted = _checked(request.peerURLs)
         members = self._parts.membership
-        learner = members.new_learner(sorted(wanted), self._parts.clock.wall())
+        learner = members.new_learner(wanted, self._parts.clock.wall())
         # The order is that of membership/cluster.go, ValidateConfigurationChange.
         if members.was_removed(learner.member_id):
             raise MemberNotFoundError

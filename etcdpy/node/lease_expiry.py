@@ -109,8 +109,7 @@ class LeaseExpiry:
             LeaseNotFoundError: If there is no such lease.
 
         """
-        if self._writer.busy is not None:
-            await self._writer.idle()
+        await self._writer.idle()
         lease = self._keeper.lessor.get(lease_id)
         if lease is None:
             raise LeaseNotFoundError
@@ -149,8 +148,7 @@ class LeaseExpiry:
             self._check_revoke()
         except EtcdError:
             return  # it comes again
-        if self._writer.busy is not None:
-            await self._writer.idle()
+        await self._writer.idle()
         # A client may have revoked it meanwhile, and may even have granted its id again.
         if lease.state is not LeaseState.REVOKED:
             await self._writer.write(self._revoke(lease))

@@ -13,7 +13,7 @@ ever start changes nothing for this one. None ever does, as nobody here would se
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from struct import Struct
 
@@ -86,7 +86,7 @@ class Membership:
         urls[self.identity.member_id] = self.identity.peer_urls
         return {url for member, some in urls.items() if member != id_ for url in some}
 
-    def new_learner(self, peer_urls: Sequence[str], wall: float) -> Learner:
+    def new_learner(self, peer_urls: Iterable[str], wall: float) -> Learner:
         """
         Make a learner, which is a member once it is given to ``take``.
 

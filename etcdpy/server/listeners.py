@@ -11,16 +11,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import stat
 from collections.abc import Iterable, Iterator
 
 from etcdpy.config import Url
+from etcdpy.transport import LISTEN_BACKLOG, remove_dead_socket
 
 __all__ = ["ListenError", "address_of", "bind", "bind_all"]
-
-#: Connections the kernel holds while the event loop is busy. Go takes the system's maximum, to
-#: which listen(2) cuts this down.
-BACKLOG = 4096
 
 
 class ListenError(Exception):
@@ -46,7 +42,7 @@ def bind_all(urls: Iterable[Url], *, reuse_port: bool = False) -> Iterator[list[
             listeners.append(opened.enter_context(bind(url, reuse_port=reuse_port)))
             if url.is_unix:
                 # unix(7): closing a socket leaves its file, where clients would go on trying.
-                opened.callback(_remove_old_socket, url.socket_path)
+                opened.callback(remove_dead_socket, url.socket_path)
         yield listeners
 
 
@@ -95,20 +91,13 @@ def _bind_unix(path: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with _closed_on_error(listener):
             # bind(2) refuses a path that exists, whether anyone listens there or not.
-            _remove_old_socket(path)
+            remove_dead_socket(path)
             listener.bind(path)
             return _listen(listener)
 
 
-def _remove_old_socket(path: str) -> None:
-    """Remove a socket that a server has left behind; other files are left alone."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            os.unlink(path)
-
-
 def _listen(listener: socket.socket) -> socket.socket:
-    listener.listen(BACKLOG)
+    listener.listen(LISTEN_BACKLOG)
     # asyncio takes no others.
     listener.setblocking(False)
     return listener

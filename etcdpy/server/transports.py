@@ -18,7 +18,7 @@ from etcdpy.errors import StoppedError
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.listeners import ListenError
 from etcdpy.services.caller import GrpcCaller, ReferenceCaller
-from etcdpy.services.codes import CODES, status_of
+from etcdpy.services.codes import status_of, text_of
 from etcdpy.transport import EndedCall, Observer, ReferenceServer, Server, ServerOptions
 
 __all__ = ["Transport", "accept", "make_transport", "options_of"]
@@ -80,7 +80,7 @@ def options_of(config: Config, connections: int | None = None) -> ServerOptions:
         keepalive_interval=config.grpc_keepalive_interval if keepalive else 0.0,
         keepalive_timeout=config.grpc_keepalive_timeout,
         keepalive_min_time=min_time if min_time > 0 else GRPC_GO_MIN_TIME,
-        stopped_message=CODES[StoppedError].text or "",
+        stopped_message=text_of(StoppedError()),
         max_connections=connections,
     )
 

@@ -30,23 +30,49 @@ class Words(NamedTuple):
     text: str | None
 
 
+#: Errors whose own words are etcd's: the code of each.
+_CODES: Final[dict[type[EtcdError], StatusCode]] = {
+    errors.EmptyKeyError: StatusCode.INVALID_ARGUMENT,
+    errors.KeyNotFoundError: StatusCode.INVALID_ARGUMENT,
+    errors.ValueProvidedError: StatusCode.INVALID_ARGUMENT,
+    errors.LeaseProvidedError: StatusCode.INVALID_ARGUMENT,
+    errors.InvalidSortOptionError: StatusCode.INVALID_ARGUMENT,
+    errors.TooManyOpsError: StatusCode.INVALID_ARGUMENT,
+    errors.DuplicateKeyError: StatusCode.INVALID_ARGUMENT,
+    errors.RequestTooLargeError: StatusCode.INVALID_ARGUMENT,
+    errors.CorruptError: StatusCode.DATA_LOSS,
+    errors.LeaseNotFoundError: StatusCode.NOT_FOUND,
+    errors.LeaseExistsError: StatusCode.FAILED_PRECONDITION,
+    errors.LeaseTTLTooLargeError: StatusCode.OUT_OF_RANGE,
+    errors.StoppedError: StatusCode.UNAVAILABLE,
+    errors.CustomSortUnsupportedError: StatusCode.UNIMPLEMENTED,
+    errors.RevisionFilterUnsupportedError: StatusCode.UNIMPLEMENTED,
+    errors.InvalidAlarmActionError: StatusCode.INVALID_ARGUMENT,
+    errors.BadMemberUrlsError: StatusCode.INVALID_ARGUMENT,
+    errors.PeerUrlExistsError: StatusCode.FAILED_PRECONDITION,
+    errors.MemberNotFoundError: StatusCode.NOT_FOUND,
+    errors.NotLearnerError: StatusCode.FAILED_PRECONDITION,
+    errors.LearnerNotReadyError: StatusCode.FAILED_PRECONDITION,
+    errors.MemberExistsError: StatusCode.FAILED_PRECONDITION,
+    errors.TooManyLearnersError: StatusCode.FAILED_PRECONDITION,
+    # etcd has no code for it in its table
+    errors.TooFewStartedMembersError: StatusCode.UNKNOWN,
+    errors.BadLeaderTransfereeError: StatusCode.FAILED_PRECONDITION,
+    errors.WrongDowngradeFormatError: StatusCode.INVALID_ARGUMENT,
+    errors.InvalidDowngradeTargetError: StatusCode.INVALID_ARGUMENT,
+    errors.DowngradeInProgressError: StatusCode.FAILED_PRECONDITION,
+    errors.UnknownMethodError: StatusCode.UNKNOWN,
+    errors.NoLeaderError: StatusCode.UNKNOWN,
+    errors.NotLeaderError: StatusCode.UNKNOWN,
+    errors.LeaderMissingError: StatusCode.UNKNOWN,
+    errors.SessionExpiredError: StatusCode.UNKNOWN,
+    errors.EmptyWatchRangeError: StatusCode.UNKNOWN,
+    errors.DuplicateWatchIdError: StatusCode.UNKNOWN,
+}
+
 CODES: Final[dict[type[EtcdError], Words]] = {
-    errors.EmptyKeyError: Words(StatusCode.INVALID_ARGUMENT, "etcdserver: key is not provided"),
-    errors.KeyNotFoundError: Words(StatusCode.INVALID_ARGUMENT, "etcdserver: key not found"),
-    errors.ValueProvidedError: Words(StatusCode.INVALID_ARGUMENT, "etcdserver: value is provided"),
-    errors.LeaseProvidedError: Words(StatusCode.INVALID_ARGUMENT, "etcdserver: lease is provided"),
-    errors.InvalidSortOptionError: Words(
-        StatusCode.INVALID_ARGUMENT, "etcdserver: invalid sort option"
-    ),
-    errors.TooManyOpsError: Words(
-        StatusCode.INVALID_ARGUMENT, "etcdserver: too many operations in txn request"
-    ),
-    errors.DuplicateKeyError: Words(
-        StatusCode.INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request"
-    ),
-    errors.RequestTooLargeError: Words(
-        StatusCode.INVALID_ARGUMENT, "etcdserver: request is too large"
-    ),
+    **{kind: Words(code, kind.MESSAGE) for kind, code in _CODES.items()},
+    # Words that are others in the log.
     errors.CompactedError: Words(
         StatusCode.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted"
     ),
@@ -55,67 +81,6 @@ CODES: Final[dict[type[EtcdError], Words]] = {
     ),
     errors.NoSpaceError: Words(
         StatusCode.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded"
-    ),
-    errors.CorruptError: Words(StatusCode.DATA_LOSS, "etcdserver: corrupt cluster"),
-    errors.LeaseNotFoundError: Words(StatusCode.NOT_FOUND, "etcdserver: requested lease not found"),
-    errors.LeaseExistsError: Words(
-        StatusCode.FAILED_PRECONDITION, "etcdserver: lease already exists"
-    ),
-    errors.LeaseTTLTooLargeError: Words(StatusCode.OUT_OF_RANGE, "etcdserver: too large lease TTL"),
-    errors.StoppedError: Words(StatusCode.UNAVAILABLE, "etcdserver: server stopped"),
-    errors.CustomSortUnsupportedError: Words(
-        StatusCode.UNIMPLEMENTED, "RangeStream does not support custom sort orders"
-    ),
-    errors.RevisionFilterUnsupportedError: Words(
-        StatusCode.UNIMPLEMENTED, "RangeStream does not support revision filters"
-    ),
-    errors.InvalidAlarmActionError: Words(
-        StatusCode.INVALID_ARGUMENT, "etcdserver: invalid alarm action"
-    ),
-    errors.BadMemberUrlsError: Words(
-        StatusCode.INVALID_ARGUMENT, "etcdserver: given member URLs are invalid"
-    ),
-    errors.PeerUrlExistsError: Words(
-        StatusCode.FAILED_PRECONDITION, "etcdserver: Peer URLs already exists"
-    ),
-    errors.MemberNotFoundError: Words(StatusCode.NOT_FOUND, "etcdserver: member not found"),
-    errors.NotLearnerError: Words(
-        StatusCode.FAILED_PRECONDITION, "etcdserver: can only promote a learner member"
-    ),
-    errors.LearnerNotReadyError: Words(
-        StatusCode.FAILED_PRECONDITION,
-        "etcdserver: can only promote a learner member which is in sync with leader",
-    ),
-    errors.MemberExistsError: Words(
-        StatusCode.FAILED_PRECONDITION, "etcdserver: member ID already exist"
-    ),
-    errors.TooManyLearnersError: Words(
-        StatusCode.FAILED_PRECONDITION, "etcdserver: too many learner members in cluster"
-    ),
-    # etcd has no code for it in its table
-    errors.TooFewStartedMembersError: Words(
-        StatusCode.UNKNOWN, "etcdserver: re-configuration failed due to not enough started members"
-    ),
-    errors.BadLeaderTransfereeError: Words(
-        StatusCode.FAILED_PRECONDITION, "etcdserver: bad leader transferee"
-    ),
-    errors.WrongDowngradeFormatError: Words(
-        StatusCode.INVALID_ARGUMENT, "etcdserver: wrong downgrade target version format"
-    ),
-    errors.InvalidDowngradeTargetError: Words(
-        StatusCode.INVALID_ARGUMENT, "etcdserver: invalid downgrade target version"
-    ),
-    errors.DowngradeInProgressError: Words(
-        StatusCode.FAILED_PRECONDITION, "etcdserver: cluster has a downgrade job in progress"
-    ),
-    errors.UnknownMethodError: Words(StatusCode.UNKNOWN, "etcdserver: unknown method"),
-    errors.NoLeaderError: Words(StatusCode.UNKNOWN, "election: no leader"),
-    errors.NotLeaderError: Words(StatusCode.UNKNOWN, "election: not leader"),
-    errors.LeaderMissingError: Words(StatusCode.UNKNOWN, '"leader" field must be provided'),
-    errors.SessionExpiredError: Words(StatusCode.UNKNOWN, "mutex: session is expired"),
-    errors.EmptyWatchRangeError: Words(StatusCode.UNKNOWN, "mvcc: watcher range is empty"),
-    errors.DuplicateWatchIdError: Words(
-        StatusCode.UNKNOWN, "mvcc: duplicate watch ID provided on the WatchStream"
     ),
     errors.TooManySnapshotsError: Words(
         StatusCode.RESOURCE_EXHAUSTED, "etcdserver: too many snapshots are being sent"

@@ -206,15 +206,8 @@ class Checkpointer:
                 if not full or self._is_ending:
                     raise
                 self._on_full()
-                await self._until_room_check()
-
-    async def _until_room_check(self) -> None:
-        self._look_again.clear()
-        timer = self._clock.wake_after(ROOM_CHECK_SECONDS, self._look_again.set)
-        try:
-            await self._look_again.wait()
-        finally:
-            timer.cancel()
+                self._look_again.clear()
+                await self._clock.wait(self._look_again, ROOM_CHECK_SECONDS)
 
     async def _write(self, batches: list[Batch], sequence: int) -> None:
         on_thread = self._loop.run_in_executor

@@ -81,7 +81,7 @@ class Copy:
             raise StorageError(_NOT_WANTED)
         # What is here counts once it is in place, so metas need no sync of their own. Where the
         # directory is gone the next server has removed it.
-        with _translated():
+        with copy_errors():
             self._target = open_lmdb(target, sync=False, metasync=False, create=False)
             self._main = self._target.open_db()
             with self._target.begin(write=True) as txn:  # one, which frees no pages
@@ -102,7 +102,7 @@ class Copy:
             StorageError: If it fails otherwise, or is not wanted any more.
 
         """
-        with _translated(), self._newest() as newest:
+        with copy_errors(), self._newest() as newest:
             self._new = {table for table in self._ours.values() if not self._entries(table)}
             written = self._write_all(self._changes(newest))
             # Counted again, as the copy is to replace the database.
@@ -239,7 +239,15 @@ class Copy:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def copy_errors() -> Iterator[None]:
+    """
+    Translate what LMDB says of a copy.
+
+    Raises:
+        DiskFullError: There is not enough room.
+        StorageError: It failed otherwise.
+
+    """
     try:
         yield
     except lmdb.DiskError as error:
@@ -283,7 +291,7 @@ def main(source: Path, target: Path) -> None:
 
 def _begin(source: Path, target: Path) -> Copy:
     # Little address space: it takes what the file needs, and what remains is for the copy.
-    with _translated():
+    with copy_errors():
         database = open_lmdb(source, SMALLEST_MAP, readonly=True, readahead=True)
     return Copy(database, target, _is_wanted)
 

@@ -9,18 +9,15 @@ another thread.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-
-import lmdb
 
 from etcdpy.cooperative import Steps
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.buckets import Bucket
+from etcdpy.storage.defrag_copy import copy_errors
 from etcdpy.storage.environment import STATE_KEY, State, open_lmdb
-from etcdpy.storage.errors import DiskFullError, StorageError
+from etcdpy.storage.errors import StorageError
 
 #: Entries put in one step, in about a millisecond.
 ENTRIES_AT_ONCE = 500
@@ -39,7 +36,7 @@ class SmallCopy:
     """
 
     def __init__(self, target: Path) -> None:
-        with _translated():
+        with copy_errors():
             # What is here counts once it is in place, so it is synced once, at the end.
             self._env = open_lmdb(target, sync=False, metasync=False, create=False)
             self._main = self._env.open_db()
@@ -54,7 +51,7 @@ class SmallCopy:
             StorageError: If it cannot be done.
 
         """
-        with _translated():
+        with copy_errors():
             for bucket, table in self._tables.items():
                 entries = backend.scan_rows(b"") if bucket is Bucket.KEY else backend.items(bucket)
                 cursor = self._txn.cursor(table)
@@ -76,7 +73,7 @@ class SmallCopy:
             StorageError: If it fails otherwise.
 
         """
-        with _translated():
+        with copy_errors():
             self._txn.commit()
             self._env.sync(True)
 
@@ -84,13 +81,3 @@ class SmallCopy:
         """Close it; what is not finished is nothing. Safe to call twice."""
         self._txn.abort()
         self._env.close()
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except lmdb.DiskError as error:
-        raise DiskFullError(f"cannot write a copy of the database: {error}") from error
-    except lmdb.Error as error:
-        raise StorageError(f"cannot copy the database: {error}") from error

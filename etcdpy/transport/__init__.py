@@ -12,16 +12,17 @@ It knows nothing of what they do. The layers, from the wire up; each imports tho
 """
 
 from etcdpy.transport.aio.grpcio import ReferenceServer
-from etcdpy.transport.aio.server import Server
+from etcdpy.transport.aio.server import Server, remove_dead_socket
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import JoinedMessages
 from etcdpy.transport.grpc.observer import EndedCall, Listener, Observer
 from etcdpy.transport.grpc.routes import inline, is_inline, one_reply_per_request
 from etcdpy.transport.grpc.status import Metadata, StatusError
 from etcdpy.transport.http import HttpHandler, HttpRequest, HttpResponse
-from etcdpy.transport.limits import ServerOptions
+from etcdpy.transport.limits import LISTEN_BACKLOG, ServerOptions
 
 __all__ = [
+    "LISTEN_BACKLOG",
     "Context",
     "EndedCall",
     "HttpHandler",
@@ -38,4 +39,5 @@ __all__ = [
     "inline",
     "is_inline",
     "one_reply_per_request",
+    "remove_dead_socket",
 ]

@@ -55,6 +55,10 @@ MAX_GZIP_MEMBERS: Final = 16
 REMEMBERED_STREAMS: Final = 1000
 """Streams ended by us for which frames still under way are passed over in silence."""
 
+LISTEN_BACKLOG: Final = 4096
+"""Connections that may wait to be accepted: a thousand clients may come at once. Go takes the
+system's maximum, to which listen(2) cuts this down."""
+
 FIRST_FRAMES_SECONDS: Final = 10.0
 """Time for the preface with the first SETTINGS, and for each header block to be completed."""
 

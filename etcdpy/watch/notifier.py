@@ -195,7 +195,7 @@ class Notifier:
             watcher.stream.flush()
 
     def _notify_all(self, parts: Iterable[list[_Change]]) -> _Work:
-        """Notify watchers of changes, in order, those of one revision coalescer."""
+        """Notify watchers of changes, in order, those of one revision together."""
         revision = 0
         wanted: dict[int, _Wanted] = {}
         for changes in parts:

@@ -152,9 +152,7 @@ class Acceptor:
             logger.warning("new connections have to wait", fields)
 
     def _resume(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._cancel_timer()
         if self._is_paused:
             self._is_paused = False
             loop = asyncio.get_running_loop()
@@ -162,10 +160,13 @@ class Acceptor:
                 loop.add_reader(listener, self._accept, listener)
 
     def _stop_reading(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._cancel_timer()
         if not self._is_paused:
             loop = asyncio.get_running_loop()
             for listener in self._listeners:
                 loop.remove_reader(listener)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

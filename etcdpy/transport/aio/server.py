@@ -25,11 +25,9 @@ from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.grpc.status import Translate, untranslated
 from etcdpy.transport.http import HttpHandler, not_found
-from etcdpy.transport.limits import LINGER_SECONDS, ServerOptions
+from etcdpy.transport.limits import LINGER_SECONDS, LISTEN_BACKLOG, ServerOptions
 
 _TICK_SECONDS: Final = 1.0
-_BACKLOG: Final = 4096
-"""Connections that may wait to be accepted: a thousand clients may come at once."""
 
 
 class Server:
@@ -113,7 +111,7 @@ class Server:
 
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG)
         self._listen(listener, ssl_context)
         return int(listener.getsockname()[1])
 
@@ -127,7 +125,7 @@ class Server:
         """
         listener = socket.socket(socket.AF_UNIX)
         try:
-            _remove_dead_socket(path)
+            remove_dead_socket(path)
             listener.bind(path)
         except BaseException:
             listener.close()
@@ -182,7 +180,7 @@ class Server:
 
     def _listen(self, bound: socket.socket, tls: ssl.SSLContext | None) -> None:
         self._start()
-        bound.listen(_BACKLOG)
+        bound.listen(LISTEN_BACKLOG)
         bound.setblocking(False)
         self._acceptor.listen(bound, tls)
 
@@ -215,14 +213,10 @@ class Server:
         """Wait for the connections to be gone, but no longer than that."""
         if self.connections:
             self._emptied.clear()
-            timer = self.clock.wake_after(seconds, self._emptied.set)
-            try:
-                await self._emptied.wait()
-            finally:
-                timer.cancel()
+            await self.clock.wait(self._emptied, seconds)
 
 
-def _remove_dead_socket(path: str) -> None:
+def remove_dead_socket(path: str) -> None:
     """Remove a socket that a server has left behind; other files are left alone."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):

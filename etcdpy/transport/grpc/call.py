@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from etcdpy.transport.grpc.messages import PREFIX, MessageReader, compress
-from etcdpy.transport.grpc.outgoing import Outgoing
+from etcdpy.transport.grpc.outgoing import Outgoing, wake_all
 from etcdpy.transport.grpc.request_head import RequestHead
 from etcdpy.transport.grpc.states import HandlerState, StreamInput, StreamState, move_stream
 from etcdpy.transport.grpc.status import INTERNAL, OK, UNKNOWN, Metadata, ProtocolStatus
@@ -85,10 +85,7 @@ class Incoming:
 
     def wake(self) -> None:
         """Let readers look again."""
-        waiters, self.waiters = self.waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        wake_all(self.waiters)
 
 
 class ResponseOptions:

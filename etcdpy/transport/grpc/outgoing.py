@@ -77,7 +77,12 @@ class Outgoing:
 
     def wake(self) -> None:
         """Let producers look again whether there is room."""
-        waiters, self.waiters = self.waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        wake_all(self.waiters)
+
+
+def wake_all(waiters: list[Future[None]]) -> None:
+    """Let all who wait look again; the list is emptied."""
+    for waiter in waiters:
+        if not waiter.done():  # cancelled
+            waiter.set_result(None)
+    waiters.clear()
