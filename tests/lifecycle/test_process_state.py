@@ -146,14 +146,6 @@ def test_signals_that_etcd_ignores_are_ignored(tmp_path: Path) -> None:
         assert etcd.wait(TIMEOUT) == -signal.SIGTERM
 
 
-@pytest.fixture
-def _sighup_is_not_ignored() -> Iterator[None]:
-    """What a child is started with, also where the tests were started with ``nohup``."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.usefixtures("_sighup_is_not_ignored")
 @pytest.mark.parametrize("number", DEADLY)
 def test_signals_that_end_etcd_at_once_do_so(tmp_path: Path, number: int) -> None:

@@ -6,7 +6,6 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -133,14 +132,6 @@ def test_event_loop_of_the_standard_library_serves_too(tmp_path: Path) -> None:
             client.kv.Put(rpc_pb2.PutRequest(key=b"k"), timeout=10)
         server.signal(signal.SIGTERM)
         assert server.wait() == -signal.SIGTERM
-
-
-@pytest.fixture
-def _sighup_is_not_ignored() -> Iterator[None]:
-    """What a child is started with, also where the tests were started with ``nohup``."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.usefixtures("_sighup_is_not_ignored")

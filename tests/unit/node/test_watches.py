@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,38 +13,9 @@ from etcdpy.pb import rpc_pb2 as pb
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.node.nodes import ANYBODY
 from tests.unit.node.timed_node import TimedNode, opened
+from tests.unit.watch.fake_writer import FakeWriter
 
 INTERVAL = 10.0
-
-
-class Client:
-    """Takes responses, as long as it reads."""
-
-    def __init__(self) -> None:
-        self.responses: list[pb.WatchResponse] = []
-        self.reads = asyncio.Event()
-        self.reads.set()
-
-    def try_write(self, start: bytes, body: bytes) -> bool:
-        if self.reads.is_set():
-            self.responses.append(pb.WatchResponse.FromString(start + body))
-        return self.reads.is_set()
-
-    def joined(self, responses: list[tuple[bytes, bytes]]) -> bytes:
-        return b""
-
-    def try_write_joined(self, joined: bytes) -> bool:
-        return False
-
-    def flush(self) -> None:
-        return
-
-    async def write(self, start: bytes, body: bytes) -> None:
-        await self.reads.wait()
-        assert self.try_write(start, body)
-
-    async def room(self) -> None:
-        await self.reads.wait()
 
 
 class Watching:
@@ -53,7 +23,7 @@ class Watching:
 
     def __init__(self, timed: TimedNode) -> None:
         self.timed = timed
-        self.client = Client()
+        self.client = FakeWriter()
         self.session: WatchSession = timed.node.watch(self.client, ANYBODY)
 
     def create(self, key: bytes = b"a", **fields: Any) -> None:

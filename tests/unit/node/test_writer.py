@@ -12,7 +12,7 @@ from etcdpy.mvcc import slices, store
 from etcdpy.mvcc.store import Store
 from etcdpy.node.writer import Writer
 from etcdpy.storage import StorageError
-from tests.unit.mvcc.fake_log import turns
+from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, put, settle
 
 KEYS = [b"%03d" % number for number in range(10)]
@@ -31,6 +31,16 @@ def deletion(store: Store) -> Steps[int]:
     return changes.revision
 
 
+async def begun(store: Store, log: FakeLog) -> tuple[Writer, asyncio.Future[int]]:
+    """Return a writer that is busy with the deletion of all keys, and what its caller waits for."""
+    writer = Writer(store)
+    put(store, *((key, b"v") for key in KEYS))
+    await settle(log)
+    large = asyncio.ensure_future(writer.write(deletion(store)))
+    await turns()
+    return writer, large
+
+
 async def test_small_write_ends_at_once() -> None:
     async with new_store() as (store, _):
         writer = Writer(store)
@@ -45,11 +55,7 @@ async def test_small_write_ends_at_once() -> None:
 
 async def test_half_a_write_never_reaches_the_disk() -> None:
     async with new_store() as (store, log):
-        writer = Writer(store)
-        put(store, *((key, b"v") for key in KEYS))
-        await settle(log)
-        large = asyncio.ensure_future(writer.write(deletion(store)))
-        await turns()
+        writer, large = await begun(store, log)
         while writer.busy is not None:
             log.flush_soon()
             await turns()
@@ -62,11 +68,7 @@ async def test_half_a_write_never_reaches_the_disk() -> None:
 
 async def test_other_writes_wait_for_their_turn() -> None:
     async with new_store() as (store, log):
-        writer = Writer(store)
-        put(store, *((key, b"v") for key in KEYS))
-        await settle(log)
-        large = asyncio.ensure_future(writer.write(deletion(store)))
-        await turns()
+        writer, large = await begun(store, log)
         with pytest.raises(AssertionError):
             store.begin()
         waiting = [asyncio.ensure_future(writer.idle()) for _ in range(3)]
@@ -78,11 +80,7 @@ async def test_other_writes_wait_for_their_turn() -> None:
 
 async def test_cancelled_caller_leaves_the_write_to_go_on() -> None:
     async with new_store() as (store, log):
-        writer = Writer(store)
-        put(store, *((key, b"v") for key in KEYS))
-        await settle(log)
-        large = asyncio.ensure_future(writer.write(deletion(store)))
-        await turns()
+        writer, large = await begun(store, log)
         large.cancel()
         await writer.idle()
         assert large.cancelled()

@@ -17,6 +17,7 @@ from etcdpy.transport import JoinedMessages
 from etcdpy.transport.grpc.messages import MessageReader
 from etcdpy.watch import Hub, Watcher, WatchStream
 from tests.unit.mvcc.fake_log import FakeLog, turns
+from tests.unit.watch.fake_writer import FakeWriter
 
 FRAGMENT_BYTES = 2000
 
@@ -89,25 +90,17 @@ class WatchedStore:
         return StreamClient(self.hub, fragment_bytes)
 
 
-class StreamClient:
+class StreamClient(FakeWriter):
     """A Watch stream whose peer reads only while ``reads`` is set."""
 
     def __init__(self, hub: Hub, fragment_bytes: int) -> None:
-        self.reads = asyncio.Event()
-        self.reads.set()
-        self.responses: list[pb.WatchResponse] = []
+        super().__init__()
         #: The most responses that came joined.
         self.most_joined = 0
         self.stream = WatchStream(hub, fragment_bytes, self, self._wake)
         self._draining: asyncio.Task[None] | None = None
 
     # What the stream asks of its writer.
-
-    def try_write(self, start: bytes, body: bytes) -> bool:
-        if not self.reads.is_set():
-            return False
-        self.responses.append(pb.WatchResponse.FromString(start + body))
-        return True
 
     def joined(self, responses: list[tuple[bytes, bytes]]) -> JoinedMessages:
         return JoinedMessages(responses)
@@ -122,16 +115,6 @@ class StreamClient:
             assert self.try_write(message, b"")
         self.most_joined = max(self.most_joined, len(self.responses) - before)
         return True
-
-    def flush(self) -> None:
-        return
-
-    async def write(self, start: bytes, body: bytes) -> None:
-        await self.reads.wait()
-        assert self.try_write(start, body)
-
-    async def room(self) -> None:
-        await self.reads.wait()
 
     def _wake(self) -> None:
         self._draining = asyncio.get_running_loop().create_task(self.stream.output.drain())
