@@ -254,6 +254,127 @@ class DuplicateWatchIdError(EtcdError):
     MESSAGE = "mvcc: duplicate watch ID provided on the WatchStream"
 
 
+class RootUserNotFoundError(EtcdError):
+    """Authentication is to be switched on, and there is no user ``root``."""
+
+    MESSAGE = "etcdserver: root user does not exist"
+
+
+class RootRoleNotGrantedError(EtcdError):
+    """Authentication is to be switched on, and the user ``root`` has no role ``root``."""
+
+    MESSAGE = "etcdserver: root user does not have root role"
+
+
+class UserExistsError(EtcdError):
+    """A user is to be added whose name another one has."""
+
+    MESSAGE = "etcdserver: user name already exists"
+
+
+class EmptyUserError(EtcdError):
+    """A user is named nothing; so is a caller that has no name while one is needed."""
+
+    MESSAGE = "etcdserver: user name is empty"
+
+
+class UserNotFoundError(EtcdError):
+    """There is no such user."""
+
+    MESSAGE = "etcdserver: user name not found"
+
+
+class RoleExistsError(EtcdError):
+    """A role is to be added whose name another one has."""
+
+    MESSAGE = "etcdserver: role name already exists"
+
+
+class RoleNotFoundError(EtcdError):
+    """There is no such role."""
+
+    MESSAGE = "etcdserver: role name not found"
+
+
+class EmptyRoleError(EtcdError):
+    """A role is named nothing."""
+
+    MESSAGE = "etcdserver: role name is empty"
+
+
+class AuthFailedError(EtcdError):
+    """A user is unknown, or the password is not its own: which of them is not told."""
+
+    MESSAGE = "etcdserver: authentication failed, invalid user ID or password"
+
+
+class PermissionNotGivenError(EtcdError):
+    """A role is to be granted a permission, and there is none in the request."""
+
+    MESSAGE = "etcdserver: permission not given"
+
+
+class PermissionDeniedError(EtcdError):
+    """The caller may not do that."""
+
+    MESSAGE = "etcdserver: permission denied"
+
+
+class RoleNotGrantedError(EtcdError):
+    """A role is to be taken from a user that does not have it."""
+
+    MESSAGE = "etcdserver: role is not granted to the user"
+
+
+class PermissionNotGrantedError(EtcdError):
+    """A permission is to be taken from a role that does not have it."""
+
+    MESSAGE = "etcdserver: permission is not granted to the role"
+
+
+class AuthNotEnabledError(EtcdError):
+    """A token is asked for while authentication is off."""
+
+    MESSAGE = "etcdserver: authentication is not enabled"
+
+
+class InvalidAuthTokenError(EtcdError):
+    """A token is none of ours, or not any more."""
+
+    MESSAGE = "etcdserver: invalid auth token"
+
+
+class InvalidAuthManagementError(EtcdError):
+    """A change would leave nobody in charge, or a permission is for no keys."""
+
+    MESSAGE = "etcdserver: invalid auth management"
+
+
+class OldAuthRevisionError(EtcdError):
+    """A token is of before the last change of users and roles."""
+
+    MESSAGE = "etcdserver: revision of auth store is old"
+
+
+class PasswordGivenError(EtcdError):
+    """A user who has no password tries to log in with one."""
+
+    MESSAGE = "auth: authentication failed, password was given for no password user"
+
+
+class PasswordTooLongError(EtcdError):
+    """A password is longer than bcrypt looks at."""
+
+    # Of Go's golang.org/x/crypto/bcrypt.
+    MESSAGE = "bcrypt: password length exceeds 72 bytes"
+
+
+class VerifyOnlyError(EtcdError):
+    """A token is to be signed, and there is only the key that checks signatures."""
+
+    MESSAGE = "auth: token signing attempted with verify-only key"
+
+
 class TooManySnapshotsError(EtcdError):
     """More than a dozen snapshots are being sent; etcd has no limit, and no text for it."""
 

@@ -68,6 +68,27 @@ _CODES: Final[dict[type[EtcdError], StatusCode]] = {
     errors.SessionExpiredError: StatusCode.UNKNOWN,
     errors.EmptyWatchRangeError: StatusCode.UNKNOWN,
     errors.DuplicateWatchIdError: StatusCode.UNKNOWN,
+    errors.RootUserNotFoundError: StatusCode.FAILED_PRECONDITION,
+    errors.RootRoleNotGrantedError: StatusCode.FAILED_PRECONDITION,
+    errors.UserExistsError: StatusCode.FAILED_PRECONDITION,
+    errors.EmptyUserError: StatusCode.INVALID_ARGUMENT,
+    errors.UserNotFoundError: StatusCode.FAILED_PRECONDITION,
+    errors.RoleExistsError: StatusCode.FAILED_PRECONDITION,
+    errors.RoleNotFoundError: StatusCode.FAILED_PRECONDITION,
+    errors.EmptyRoleError: StatusCode.INVALID_ARGUMENT,
+    errors.AuthFailedError: StatusCode.INVALID_ARGUMENT,
+    errors.PermissionNotGivenError: StatusCode.INVALID_ARGUMENT,
+    errors.PermissionDeniedError: StatusCode.PERMISSION_DENIED,
+    errors.RoleNotGrantedError: StatusCode.FAILED_PRECONDITION,
+    errors.PermissionNotGrantedError: StatusCode.FAILED_PRECONDITION,
+    errors.AuthNotEnabledError: StatusCode.FAILED_PRECONDITION,
+    errors.InvalidAuthTokenError: StatusCode.UNAUTHENTICATED,
+    errors.InvalidAuthManagementError: StatusCode.INVALID_ARGUMENT,
+    errors.OldAuthRevisionError: StatusCode.INVALID_ARGUMENT,
+    # etcd has no code for these in its table either
+    errors.PasswordGivenError: StatusCode.UNKNOWN,
+    errors.PasswordTooLongError: StatusCode.UNKNOWN,
+    errors.VerifyOnlyError: StatusCode.UNKNOWN,
 }
 
 CODES: Final[dict[type[EtcdError], Words]] = {

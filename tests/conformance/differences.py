@@ -40,6 +40,8 @@ WORDS_SINCE = {
     "etcdserver: invalid sort option": (3, 7),
     "RangeStream does not support custom sort orders": (3, 7),
     "RangeStream does not support revision filters": (3, 7),
+    "etcdserver: revision of auth store is old": (3, 6),
+    "bcrypt: password length exceeds 72 bytes": (3, 6),
 }
 
 # The first version whose Status tells the quota.

@@ -49,6 +49,38 @@ ETCD = {
         "UNKNOWN",
         "etcdserver: re-configuration failed due to not enough started members",
     ),
+    "RootUserNotFoundError": ("FAILED_PRECONDITION", "etcdserver: root user does not exist"),
+    "RootRoleNotGrantedError": (
+        "FAILED_PRECONDITION",
+        "etcdserver: root user does not have root role",
+    ),
+    "UserExistsError": ("FAILED_PRECONDITION", "etcdserver: user name already exists"),
+    "EmptyUserError": ("INVALID_ARGUMENT", "etcdserver: user name is empty"),
+    "UserNotFoundError": ("FAILED_PRECONDITION", "etcdserver: user name not found"),
+    "RoleExistsError": ("FAILED_PRECONDITION", "etcdserver: role name already exists"),
+    "RoleNotFoundError": ("FAILED_PRECONDITION", "etcdserver: role name not found"),
+    "EmptyRoleError": ("INVALID_ARGUMENT", "etcdserver: role name is empty"),
+    "AuthFailedError": (
+        "INVALID_ARGUMENT",
+        "etcdserver: authentication failed, invalid user ID or password",
+    ),
+    "PermissionNotGivenError": ("INVALID_ARGUMENT", "etcdserver: permission not given"),
+    "PermissionDeniedError": ("PERMISSION_DENIED", "etcdserver: permission denied"),
+    "RoleNotGrantedError": ("FAILED_PRECONDITION", "etcdserver: role is not granted to the user"),
+    "PermissionNotGrantedError": (
+        "FAILED_PRECONDITION",
+        "etcdserver: permission is not granted to the role",
+    ),
+    "AuthNotEnabledError": ("FAILED_PRECONDITION", "etcdserver: authentication is not enabled"),
+    "InvalidAuthTokenError": ("UNAUTHENTICATED", "etcdserver: invalid auth token"),
+    "InvalidAuthManagementError": ("INVALID_ARGUMENT", "etcdserver: invalid auth management"),
+    "OldAuthRevisionError": ("INVALID_ARGUMENT", "etcdserver: revision of auth store is old"),
+    "PasswordGivenError": (
+        "UNKNOWN",
+        "auth: authentication failed, password was given for no password user",
+    ),
+    "PasswordTooLongError": ("UNKNOWN", "bcrypt: password length exceeds 72 bytes"),
+    "VerifyOnlyError": ("UNKNOWN", "auth: token signing attempted with verify-only key"),
 }
 
 ALL = [
