@@ -24,8 +24,12 @@ class Caller(Protocol):
         """The revision of the users and roles as of which that was found out, 0 for none."""
 
     @property
-    def certificate_name(self) -> str:
-        """The common name of its certificate, ``""`` without one."""
+    def certificate_name(self) -> str | None:
+        """
+        The common name of its certificate, ``""`` if that has none.
+
+        None without a certificate, and where certificates do not say who a client is.
+        """
 
     def peer(self) -> str:
         """Return its address as gRPC writes it, such as ``ipv4:10.0.0.1:5000``."""
@@ -47,7 +51,7 @@ class Internal:
     name: str
     user: str = ""
     auth_revision: int = 0
-    certificate_name: str = ""
+    certificate_name: str | None = None
 
     def peer(self) -> str:
         """Return its name in place of an address."""

@@ -16,12 +16,15 @@ class Channel(Protocol):
     Attributes:
         sender: What answers go out by.
         peer: The client's address as gRPC writes it.
+        certificate_name: The common name of its certificate, ``""`` if that has none; None if it
+            has shown none, or if its name does not say who it is.
         now: When what was read last had arrived, in monotonic seconds.
 
     """
 
     sender: Sender
     peer: str
+    certificate_name: str | None
     now: float
 
     @property

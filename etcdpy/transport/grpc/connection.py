@@ -101,6 +101,7 @@ class Connection:
         options: The server's.
         now: When the connection began, in monotonic seconds.
         peer: The client's address as gRPC writes it.
+        certificate_name: The common name of its certificate, if that says who it is.
         driver: Writes output that is made at other times than in ``receive`` and ``tick``.
 
     Attributes:
@@ -114,6 +115,7 @@ class Connection:
         awaiting_next: Streams each of whose requests gets a response, and has got it: the next
             one goes straight to the handler.
         peer: As given.
+        certificate_name: As given.
         now: When what was read last had arrived, in monotonic seconds.
 
     """
@@ -145,6 +147,7 @@ class Connection:
         "_waits_since",
         "awaiting_next",
         "call_handler",
+        "certificate_name",
         "complete",
         "now",
         "options",
@@ -161,11 +164,13 @@ class Connection:
         now: float,
         *,
         peer: str = "",
+        certificate_name: str | None = None,
         driver: Driver | None = None,
     ) -> None:
         self.call_handler = call_handler
         self.options = options
         self.peer = peer
+        self.certificate_name = certificate_name
         self._driver = driver
         self._incomplete: list[Context] = []
         self._new_call = call_handler.call_type

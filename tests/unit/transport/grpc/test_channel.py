@@ -23,6 +23,7 @@ class Wire:
     def __init__(self) -> None:
         self.sender = Sender({}, PingPolicy(5.0))
         self.peer = "unix:"
+        self.certificate_name: str | None = None
         self.now = 100.0
         self.clock: Clock = MovableClock(103.0)
         self.asked: list[str] = []
