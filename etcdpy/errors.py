@@ -375,6 +375,19 @@ class VerifyOnlyError(EtcdError):
     MESSAGE = "auth: token signing attempted with verify-only key"
 
 
+class UnsuitableKeyError(EtcdError):
+    """A token is to be signed, and the key is of another curve than the method."""
+
+    # Of golang-jwt.
+    MESSAGE = "key is invalid"
+
+
+class TooManyRequestsError(EtcdError):
+    """More requests wait for their turn than can be kept waiting."""
+
+    MESSAGE = "etcdserver: too many requests"
+
+
 class TooManySnapshotsError(EtcdError):
     """More than a dozen snapshots are being sent; etcd has no limit, and no text for it."""
 

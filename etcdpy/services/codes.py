@@ -89,6 +89,8 @@ _CODES: Final[dict[type[EtcdError], StatusCode]] = {
     errors.PasswordGivenError: StatusCode.UNKNOWN,
     errors.PasswordTooLongError: StatusCode.UNKNOWN,
     errors.VerifyOnlyError: StatusCode.UNKNOWN,
+    errors.UnsuitableKeyError: StatusCode.UNKNOWN,
+    errors.TooManyRequestsError: StatusCode.RESOURCE_EXHAUSTED,
 }
 
 CODES: Final[dict[type[EtcdError], Words]] = {

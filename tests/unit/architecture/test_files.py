@@ -14,6 +14,7 @@ FEWEST_LINES = 40
 #: Modules that are shorter, and why they are no part of another.
 SHORT: Mapping[str, str] = {
     "__main__": "python -m etcdpy",
+    "auth.identity": "what tokens and certificates lead to, and nodes start from",
     "config.flags": "above both tables of settings, and below what reads them",
     "config.retention": "one flag's syntax, read by what starts automatic compaction",
     "gostd.sizes": "one format of Go's among others",

@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("services",),
     ("concurrency",),
     ("node",),
-    ("watch", "lease"),
+    ("watch", "lease", "auth"),
     ("mvcc",),
     ("storage",),
     ("transport",),
@@ -36,6 +36,10 @@ TOP = {"", "__main__", "clock", "cooperative", "errors", "version"}
 
 #: What is imported only when it is needed, and why; all else stands at the top of its module.
 LAZY: Mapping[tuple[str, str], str] = {
+    (
+        "auth.tokens",
+        "auth.jwt_tokens",
+    ): "signing is for few, and takes a tenth of a second to import",
     ("cli.main", "cli.snapshot"): "a server needs no snapshot commands",
     ("cli.main", "server.lifecycle"): "--help and a mistyped flag answer at once",
     ("cli.main", "config.usage"): "only --help and a mistyped flag show it",

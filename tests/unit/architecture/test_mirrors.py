@@ -11,6 +11,7 @@ TESTS = ROOT / "tests" / "unit"
 
 #: Modules that have none, and why.
 WITHOUT: Mapping[str, str] = {
+    "auth.identity": "two fields",
     "config.errors": "classes alone; tests of what raises them know their texts",
     "logs.lines": "types alone",
     "pb.pool": "a pool alone; tests/interop/test_descriptor_pools.py is about why",

@@ -81,6 +81,8 @@ ETCD = {
     ),
     "PasswordTooLongError": ("UNKNOWN", "bcrypt: password length exceeds 72 bytes"),
     "VerifyOnlyError": ("UNKNOWN", "auth: token signing attempted with verify-only key"),
+    "UnsuitableKeyError": ("UNKNOWN", "key is invalid"),
+    "TooManyRequestsError": ("RESOURCE_EXHAUSTED", "etcdserver: too many requests"),
 }
 
 ALL = [
