@@ -11,7 +11,7 @@ from etcdpy.errors import EtcdError, LeaderMissingError, NoLeaderError, NotLeade
 from etcdpy.pb import v3election_pb2 as pb
 from etcdpy.pb import v3election_pb2_grpc
 from etcdpy.services.codes import embedded
-from etcdpy.transport import inline
+from etcdpy.transport import endless, inline
 
 
 class ElectionService(v3election_pb2_grpc.ElectionServicer):
@@ -67,6 +67,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
             raise NoLeaderError
         return pb.LeaderResponse(header=self._queues.header(head.revision), kv=head.key_value)
 
+    @endless
     async def Observe(
         self, request: pb.LeaderRequest, context: Any
     ) -> AsyncIterator[pb.LeaderResponse]:

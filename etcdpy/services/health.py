@@ -9,7 +9,7 @@ from grpc import StatusCode
 
 from etcdpy.pb import health_pb2 as pb
 from etcdpy.pb import health_pb2_grpc
-from etcdpy.transport import StatusError, inline
+from etcdpy.transport import StatusError, endless, inline
 
 #: The name of the server as a whole, the only one that there is. (etcd: v3rpc/health.go)
 _SERVER: Final = ""
@@ -42,6 +42,7 @@ class HealthService(health_pb2_grpc.HealthServicer):
         """Tell the same of all names that there are."""
         return pb.HealthListResponse(statuses={_SERVER: _SERVING})
 
+    @endless
     async def Watch(self, request: pb.HealthCheckRequest, context: Any) -> None:
         """Tell the same at once, and then nothing until the client goes, as nothing changes."""
         await context.write(_SERVING if request.service == _SERVER else _SERVICE_UNKNOWN)

@@ -9,7 +9,7 @@ from etcdpy.cooperative import DeferredReply
 from etcdpy.node.api import NodeApi
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
-from etcdpy.transport import inline, one_reply_per_request
+from etcdpy.transport import endless, inline, one_reply_per_request
 
 
 class LeaseService(rpc_pb2_grpc.LeaseServicer):
@@ -30,6 +30,7 @@ class LeaseService(rpc_pb2_grpc.LeaseServicer):
         """End a lease and delete its keys; the reply waits for the disk."""
         return self._node.lease_revoke(request, context)
 
+    @endless
     @one_reply_per_request
     def LeaseKeepAlive(
         self, request: pb.LeaseKeepAliveRequest, context: Any

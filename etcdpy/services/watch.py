@@ -13,7 +13,7 @@ from etcdpy.node.watches import WatchSession
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.services.codes import text_of
-from etcdpy.transport import JoinedMessages
+from etcdpy.transport import JoinedMessages, endless
 from etcdpy.watch.output import Joined
 
 #: Requests of one stream handled between two turns of the loop: a client may send thousands.
@@ -26,6 +26,7 @@ class WatchService(rpc_pb2_grpc.WatchServicer):
     def __init__(self, node: NodeApi) -> None:
         self._node = node
 
+    @endless
     async def Watch(self, requests: AsyncIterator[pb.WatchRequest], context: Any) -> None:
         """
         Serve a stream of watches until the client goes; its half-close ends nothing.

@@ -16,7 +16,7 @@ from etcdpy.transport.aio.server import Server, remove_dead_socket
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import JoinedMessages
 from etcdpy.transport.grpc.observer import EndedCall, Listener, Observer
-from etcdpy.transport.grpc.routes import inline, is_inline, one_reply_per_request
+from etcdpy.transport.grpc.routes import endless, inline, is_inline, one_reply_per_request
 from etcdpy.transport.grpc.status import Metadata, StatusError
 from etcdpy.transport.http import HttpHandler, HttpRequest, HttpResponse
 from etcdpy.transport.limits import LISTEN_BACKLOG, ServerOptions
@@ -36,6 +36,7 @@ __all__ = [
     "Server",
     "ServerOptions",
     "StatusError",
+    "endless",
     "inline",
     "is_inline",
     "one_reply_per_request",

@@ -30,6 +30,7 @@ from etcdpy.transport import (
     Server,
     ServerOptions,
     StatusError,
+    endless,
     inline,
     one_reply_per_request,
 )
@@ -162,6 +163,7 @@ def each(request: bytes, context: Context) -> bytes | Coroutine[Any, Any, bytes]
     return task(request, context) if request.startswith(b"w") else request
 
 
+@endless
 async def watch(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
     """Echo each message; when the peer has half-closed say so, and stay."""
     with counted():

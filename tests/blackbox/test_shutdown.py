@@ -1,4 +1,4 @@
-"""SIGTERM: two GOAWAYs, open calls finish or are cut, nothing is left behind."""
+"""SIGTERM: two GOAWAYs, calls finish or are cut, endless streams end, nothing is left."""
 
 import socket
 import time
@@ -7,10 +7,22 @@ from collections.abc import Callable
 import pytest
 
 from .conftest import EchoServer
-from .h2client import ACK, NO_ERROR, PING, RST_STREAM, Client, data, frame, message
+from .h2client import (
+    ACK,
+    INITIAL_WINDOW_SIZE,
+    INTERNAL_ERROR,
+    NO_ERROR,
+    PING,
+    RST_STREAM,
+    Client,
+    data,
+    frame,
+    message,
+)
 
 UNARY = "/echo.Echo/Unary"
 WATCH = "/echo.Echo/Watch"
+CHAT = "/echo.Echo/Chat"
 SLEEP = "/echo.Echo/Sleep"
 
 NOTICE = bytes.fromhex("0106010800030309")
@@ -99,28 +111,60 @@ def test_call_after_the_second_goaway_is_dropped_in_silence(start_server: Start)
         assert [f.type for f in client.stream(dropped).frames] in ([], [RST_STREAM])
 
 
-def test_watch_is_cut_with_a_status_when_the_grace_ends(start_server: Start) -> None:
-    server = start_server(grace=0.5, stopped_message="etcdserver: server stopped")
+def test_endless_stream_ends_at_once_behind_the_goaway(start_server: Start) -> None:
+    server = start_server(grace=30, stopped_message="etcdserver: server stopped")
     with server.connect() as client:
         stream = client.open(WATCH)
         client.send(data(stream, message(b"x")))
         client.wait(lambda: bool(client.stream(stream).messages))
+        server.terminate()
+        reply = client.finish(stream)
+        assert reply.status == (14, "etcdserver: server stopped")
+        assert client.goaways == [((1 << 31) - 1, NO_ERROR, b"graceful_stop")]
+        crossing = client.open(WATCH)
+        assert client.finish(crossing).status == (14, "etcdserver: server stopped")
+        acknowledge(client)
+        client.wait_closed()
+    assert server.process.wait(5) == 0
+
+
+def test_endless_stream_that_is_not_read_does_not_hold_it_up(start_server: Start) -> None:
+    server = start_server(grace=30)
+    with server.connect((INITIAL_WINDOW_SIZE, 3), quiet=True) as client:
+        stream = client.open(WATCH)
+        client.send(data(stream, message(b"never read")))
+        client.wait(lambda: bool(client.stream(stream).body))
+        server.terminate()
+        wait_notice(client)
+        acknowledge(client)
+        assert client.finish(stream).reset == INTERNAL_ERROR
+        client.wait_closed()
+    assert server.process.wait(5) == 0
+
+
+def test_calls_are_cut_with_a_status_when_the_grace_ends(start_server: Start) -> None:
+    server = start_server(grace=0.5, stopped_message="etcdserver: server stopped")
+    with server.connect() as client:
+        stream = client.open(CHAT)
+        client.send(data(stream, message(b"x")))
+        client.wait(lambda: bool(client.stream(stream).messages))
         quiet = client.start(SLEEP, b"60")
+        client.settle()
         started = time.monotonic()
         server.terminate()
         wait_notice(client)
         acknowledge(client)
         client.wait_closed()
-        assert 0.4 < time.monotonic() - started < 3
+        assert 0.4 < time.monotonic() - started < 5
         for cut in (stream, quiet):
             assert client.stream(cut).status == (14, "etcdserver: server stopped")
     assert server.process.wait(5) == 0
 
 
-def test_watch_keeps_delivering_while_draining(start_server: Start) -> None:
-    server = start_server(grace=2)
+def test_stream_that_can_end_keeps_delivering_while_draining(start_server: Start) -> None:
+    server = start_server(grace=30)
     with server.connect() as client:
-        stream = client.open(WATCH)
+        stream = client.open(CHAT)
         client.settle()
         server.terminate()
         wait_notice(client)
@@ -128,6 +172,8 @@ def test_watch_keeps_delivering_while_draining(start_server: Start) -> None:
         for count in range(1, 4):
             client.send(data(stream, message(b"x")))
             client.wait(lambda n=count: len(client.stream(stream).messages) == n)  # type: ignore[misc]
+        client.send(data(stream, b"", end=True))
+        assert client.finish(stream).status == (0, "")
 
 
 def test_goaway_ids_are_odd_or_0_and_never_grow(start_server: Start) -> None:

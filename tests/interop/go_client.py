@@ -21,15 +21,16 @@ TEST_TIMEOUT = 60.0
 
 # They wait for their server to be restarted, so they are run in a way of their own.
 RECONNECTIONS = ("TestReconnection", "TestWatchReconnection")
+STOPS = ("TestLeaseAndWatchOutliveAStop",)
 
 _TEST = re.compile(r"^func (Test\w+)\(t \*testing\.T\)", re.MULTILINE)
 
 
 def names() -> list[str]:
-    """Return the tests there are, but for those about reconnection."""
+    """Return the tests there are, but for those that want a restart."""
     sources = [path.read_text() for path in MODULE.glob("*_test.go")]
     found = {name for source in sources for name in _TEST.findall(source)}
-    return sorted(found - {*RECONNECTIONS})
+    return sorted(found - {*RECONNECTIONS, *STOPS})
 
 
 def build() -> None:

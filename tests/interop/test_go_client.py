@@ -5,8 +5,11 @@ The tests are in ``go/``; each shows up here under its own name, once for either
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from etcdpy.config import Config
 from tests.interop import go_client
 from tests.interop.conftest import reachable, start
 from tests.support.servers import Server
@@ -24,3 +27,18 @@ def test_go_client(server: Server, name: str) -> None:
 def test_go_client_survives_a_restart(kind: str, name: str) -> None:
     with start(kind, *reachable()) as server:
         go_client.run_with_restart(name, f"http://{server.address}", server.restart)
+
+
+@pytest.mark.parametrize("transport", ["native", "grpcio"])
+@pytest.mark.parametrize("name", go_client.STOPS)
+def test_go_client_keeps_its_lease_and_watch_over_a_stop(transport: str, name: str) -> None:
+    """Not with etcd, which waits seven seconds for the streams that its clients do not end."""
+    with start("etcdpy", f"--transport={transport}", *reachable()) as server:
+
+        def restart() -> None:
+            started = time.monotonic()
+            server.stop()
+            assert time.monotonic() - started < Config().request_timeout / 2
+            server.start()
+
+        go_client.run_with_restart(name, f"http://{server.address}", restart)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import queue
 import resource
 import signal
 import socket
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from etcdpy.config import Config
-from etcdpy.pb import rpc_pb2
+from etcdpy.pb import (
+    health_pb2,
+    rpc_pb2,
+    v3election_pb2,
+    v3election_pb2_grpc,
+    v3lock_pb2,
+    v3lock_pb2_grpc,
+)
 from tests.blackbox import h2client
 from tests.lifecycle.process import PORT_0, Process
 from tests.support.client import Client
@@ -51,6 +60,78 @@ def test_idle_connection_does_not_hold_it_up(tmp_path: Path, transport: str) -> 
             server.signal(signal.SIGTERM)
             assert server.wait() == -signal.SIGTERM
             assert time.monotonic() - started < DRAIN_SECONDS / 2
+
+
+@pytest.mark.parametrize("transport", ["native", "grpcio"])
+def test_streams_that_clients_leave_open_do_not_hold_it_up(tmp_path: Path, transport: str) -> None:
+    with Process("--data-dir", tmp_path, f"--transport={transport}", *PORT_0) as server:
+        (address,) = server.wait_ready()
+        with closing(Client(address)) as client:
+            streams = [
+                _open(client, "Watch", "Watch", _WATCH, rpc_pb2.WatchResponse),
+                _open(
+                    client, "Lease", "LeaseKeepAlive", _KEEP_ALIVE, rpc_pb2.LeaseKeepAliveResponse
+                ),
+                client.channel.unary_stream(
+                    "/grpc.health.v1.Health/Watch",
+                    _serialize,
+                    health_pb2.HealthCheckResponse.FromString,
+                )(health_pb2.HealthCheckRequest()),
+                _observe(client),
+            ]
+            for stream in streams:
+                next(stream)
+            started = time.monotonic()
+            server.signal(signal.SIGTERM)
+            for stream in streams:
+                with pytest.raises(grpc.RpcError) as ended:
+                    next(stream)
+                # The status that etcd's clients take for a reason to come back.
+                assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
+                assert ended.value.details() == "etcdserver: server stopped"
+            assert server.wait() == -signal.SIGTERM
+            assert time.monotonic() - started < DRAIN_SECONDS / 2
+
+
+_WATCH = rpc_pb2.WatchRequest(create_request=rpc_pb2.WatchCreateRequest(key=b"k"))
+_KEEP_ALIVE = rpc_pb2.LeaseKeepAliveRequest(ID=1)
+
+
+def _serialize(request: Any) -> bytes:
+    return bytes(request.SerializeToString())
+
+
+def _open(client: Client, service: str, method: str, request: Any, response: Any) -> Any:
+    """Open a stream, send one request, and leave it open."""
+    requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    requests.put(request)
+    path = f"/etcdserverpb.{service}/{method}"
+    call = client.channel.stream_stream(path, _serialize, response.FromString)
+    return call(iter(requests.get, None))
+
+
+def _observe(client: Client) -> Any:
+    """Observe an election that has a leader."""
+    lease = client.lease.LeaseGrant(rpc_pb2.LeaseGrantRequest(TTL=60), timeout=10).ID
+    election = v3election_pb2_grpc.ElectionStub(client.channel)  # type: ignore[no-untyped-call]
+    election.Campaign(v3election_pb2.CampaignRequest(name=b"e", lease=lease), timeout=10)
+    return election.Observe(v3election_pb2.LeaderRequest(name=b"e"))
+
+
+def test_waiting_lock_has_its_time(tmp_path: Path) -> None:
+    with Process("--data-dir", tmp_path, *PORT_0) as server:
+        (address,) = server.wait_ready()
+        with closing(Client(address)) as client:
+            locks = v3lock_pb2_grpc.LockStub(client.channel)  # type: ignore[no-untyped-call]
+            lease = client.lease.LeaseGrant(rpc_pb2.LeaseGrantRequest(TTL=2), timeout=10).ID
+            held = locks.Lock(v3lock_pb2.LockRequest(name=b"l", lease=lease), timeout=10)
+            waiting = locks.Lock.future(v3lock_pb2.LockRequest(name=b"l"), timeout=30)
+            watch = _open(client, "Watch", "Watch", _WATCH, rpc_pb2.WatchResponse)
+            next(watch)  # behind the request for the lock
+            server.signal(signal.SIGTERM)
+            # The holder's lease runs out meanwhile.
+            assert waiting.result().key != held.key
+            assert server.wait() == -signal.SIGTERM
 
 
 def test_what_was_put_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from asyncio import CancelledError
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -12,9 +13,9 @@ import grpc
 import grpc.aio
 
 from etcdpy.clock import Clock, SystemClock
-from etcdpy.cooperative import outcome
+from etcdpy.cooperative import outcome, turn
 from etcdpy.transport.grpc.observer import EndedCall, Observer
-from etcdpy.transport.grpc.routes import is_one_reply_per_request
+from etcdpy.transport.grpc.routes import is_endless, is_one_reply_per_request
 from etcdpy.transport.grpc.status import (
     CANCELLED,
     DEADLINE_EXCEEDED,
@@ -100,10 +101,18 @@ class ReferenceServer:
         await self._listen(f"unix:{path}")
 
     async def stop(self, grace: float | None = None) -> None:
-        """Stop listening, let calls end for ``grace`` seconds, and close all connections."""
-        for server in self._servers:
-            await server.stop(grace)
+        """
+        Stop listening, let calls end for ``grace`` seconds, and close all connections.
+
+        Streams that do not end by themselves end with UNAVAILABLE at once.
+        """
+        stopping = [asyncio.ensure_future(server.stop(grace)) for server in self._servers]
         self._servers.clear()
+        # In their first turn they tell clients to go elsewhere, which has to come before.
+        await turn()
+        self._adapter.end_endless(self.options.stopped_message)
+        for stop in stopping:
+            await stop
 
     async def _listen(self, address: str) -> int:
         # One server for each address, as a started one takes no more.
@@ -191,6 +200,15 @@ class Adapter:
         self._call_of = call_type or _itself
         self._translate = translate
         self._monotonic = clock.monotonic
+        # The tasks of streams that do not end by themselves, and its words once it stops.
+        self._endless: set[asyncio.Task[Any]] = set()
+        self._stopped_message: str | None = None
+
+    def end_endless(self, message: str) -> None:
+        """End streams that do not end by themselves, now and from now on, with UNAVAILABLE."""
+        self._stopped_message = message
+        for task in self._endless:
+            task.cancel()
 
     def adapt(
         self, path: str, handler: grpc.RpcMethodHandler[Any, Any]
@@ -263,7 +281,26 @@ class Adapter:
             except Exception as error:  # noqa: BLE001 (a handler may raise anything)
                 await self._abort(context, error)
 
-        return stream
+        return self._until_stopped(stream) if is_endless(behavior) else stream
+
+    def _until_stopped(self, stream: Behavior) -> Behavior:
+        async def until_stopped(request: Any, context: Any) -> None:
+            if self._stopped_message is None:
+                task = asyncio.current_task()
+                assert task is not None
+                self._endless.add(task)
+                try:
+                    await stream(request, context)
+                    return
+                except CancelledError:
+                    # By end_endless(), or because the client has gone.
+                    if self._stopped_message is None or context.cancelled():
+                        raise
+                finally:
+                    self._endless.discard(task)
+            await context.abort(grpc.StatusCode.UNAVAILABLE, self._stopped_message)
+
+        return until_stopped
 
     def _code_of(self, error: Exception, context: Any) -> int:
         """Return the number of the status that an exception ends a call with."""

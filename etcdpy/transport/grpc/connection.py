@@ -77,6 +77,7 @@ _OPEN: Final = StreamState.OPEN
 _HALF_CLOSED: Final = StreamState.HALF_CLOSED
 _CLOSED: Final = StreamState.CLOSED
 _MORE: Final = Arrived.MORE
+_SERVING: Final = Stage.OPEN
 _DRAINING: Final = Stage.DRAINING
 _REQUEST: Final = Arrived.REQUEST
 
@@ -243,6 +244,9 @@ class Connection:
             self.sender.out.append(frames.ping(bytes(8)))
         if self._graceful.is_overdue(now):
             self._drain()
+        if self._graceful.is_unread(now):
+            for call in self._endless_calls():
+                self._cut(call)
         self.sender.reset_stalled(now)
         self._start_complete()
         if books.are_checked and not self._is_over:
@@ -254,17 +258,23 @@ class Connection:
         self._start_complete()
 
     def shut_down(self, now: float) -> None:
-        """Ask the client to go elsewhere; serve what it has begun, then be finished."""
+        """
+        Ask the client to go elsewhere; serve what it has begun, then be finished.
+
+        Streams that do not end by themselves are ended, behind what was sent on them.
+        """
         if self._needs_preface:
             self._is_over = True
         elif not self._is_over:
             self.sender.out.append(self._graceful.announce(now))
+            # To wait for these would be in vain, and whoever keeps a lease alive needs the time.
+            for call in self._endless_calls():
+                self._turn_away(call)
 
     def stop(self) -> None:
         """End every call, and then the connection, at once."""
         for call in list(self.streams.values()):
-            self.sender.cut(call, UNAVAILABLE, self.options.stopped_message)
-            self.call_handler.cancel(call)
+            self._cut(call)
         if not self._is_over and not self._needs_preface:
             self._end(frames.NO_ERROR)
         self._is_over = True
@@ -538,6 +548,11 @@ class Connection:
             error, status = refusal.error, refusal.http_status
             self.sender.status(call, NUMBER_OF[error.code], error.details, http_status=status)
             return
+        if self._graceful.stage is not _SERVING and head.route is not None and head.route.endless:
+            if is_ended:
+                call.stream_state = _HALF_CLOSED
+            self._turn_away(call)
+            return
         if head.route is not None and head.route.request_streaming:
             call.expect(self.options.max_receive_message)
             self.call_handler.start_stream(call)
@@ -792,6 +807,26 @@ class Connection:
     def _reject(self, call: Context, status: ProtocolStatus) -> None:
         """Answer a request that no handler will see."""
         self.sender.status(call, NUMBER_OF[status.code], status.details)
+        self.call_handler.cancel(call)
+
+    def _endless_calls(self) -> list[Context]:
+        """Return the calls that do not end by themselves."""
+        calls = self.streams.values()
+        return [call for call in calls if call.head.route is not None and call.head.route.endless]
+
+    def _turn_away(self, call: Context) -> None:
+        """End a call because the server stops, behind what is queued for it."""
+        # UNAVAILABLE: etcd's clients take up their watches and leases elsewhere for this code, and
+        # give them up for most others. (etcd: client/v3/client.go, isHaltErr)
+        self.sender.status(call, UNAVAILABLE, self.options.stopped_message)
+        self.call_handler.cancel(call)
+
+    def _cut(self, call: Context) -> None:
+        """End a call because the server stops, whether its client reads or not."""
+        # Where no status can follow, INTERNAL_ERROR lets etcd's clients come back as well; a
+        # CANCEL would not.
+        details = self.options.stopped_message
+        self.sender.cut(call, UNAVAILABLE, details, reset=frames.INTERNAL_ERROR)
         self.call_handler.cancel(call)
 
     def _fault(self, call: Context, code: int) -> None:

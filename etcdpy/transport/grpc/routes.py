@@ -13,6 +13,7 @@ from etcdpy.transport.grpc.status import UNIMPLEMENTED, ProtocolStatus
 
 _INLINE = "_transport_inline"
 _ONE_REPLY_PER_REQUEST = "_transport_one_reply_per_request"
+_ENDLESS = "_transport_endless"
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -56,6 +57,22 @@ def is_one_reply_per_request(handler: Callable[..., Any]) -> bool:
     return bool(getattr(handler, _ONE_REPLY_PER_REQUEST, False))
 
 
+def endless(handler: Handler) -> Handler:
+    """
+    Mark the handler of a stream that does not end by itself: it waits for what may come.
+
+    A graceful stop does not wait for it. Its calls end with UNAVAILABLE as soon as their clients
+    are told to go elsewhere, so that these come back, to whoever serves next.
+    """
+    setattr(handler, _ENDLESS, True)
+    return handler
+
+
+def is_endless(handler: Callable[..., Any]) -> bool:
+    """Tell whether a handler was marked with :func:`endless`."""
+    return bool(getattr(handler, _ENDLESS, False))
+
+
 def _identity(message: Any) -> Any:
     return message
 
@@ -73,6 +90,7 @@ class Route:
         serialize: Response to bytes.
         inline: Whether ``behavior`` was marked with :func:`inline`.
         one_reply_per_request: Whether it was marked with :func:`one_reply_per_request`.
+        endless: Whether it was marked with :func:`endless`.
 
     """
 
@@ -83,6 +101,7 @@ class Route:
     serialize: Callable[[Any], bytes]
     inline: bool
     one_reply_per_request: bool = False
+    endless: bool = False
 
     @classmethod
     def of(cls, handler: grpc.RpcMethodHandler[Any, Any]) -> Route:
@@ -103,6 +122,7 @@ class Route:
             handler.response_serializer or _identity,
             streaming == (False, False) and is_inline(behavior),
             streaming == (True, True) and is_one_reply_per_request(behavior),
+            is_endless(behavior),
         )
 
 

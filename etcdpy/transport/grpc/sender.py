@@ -314,8 +314,8 @@ class Sender:
             self.out.append(frames.frame(DATA, END_STREAM, call.stream_id))
         self._close(call)
 
-    def cut(self, call: Call, number: int, details: str) -> None:
-        """End a call with a status at once, dropping what is queued for it."""
+    def cut(self, call: Call, number: int, details: str, *, reset: int = frames.CANCEL) -> None:
+        """End a call with a status at once, or with ``reset``, dropping what is queued for it."""
         if call.stream_state is _CLOSED:
             return
         outgoing = call.outgoing
@@ -323,7 +323,7 @@ class Sender:
         self.drop(call)
         if is_mid_message or call.stream_state >= _ENDING or call.head.http_fields is not None:
             # The rest of a message is missing: no status could follow it.
-            self.reset(call, frames.CANCEL)
+            self.reset(call, reset)
         else:
             self.status(call, number, details)
 

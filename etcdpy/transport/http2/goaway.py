@@ -16,6 +16,8 @@ PING_PAYLOAD: Final = bytes.fromhex("0106010800030309")
 DEBUG: Final = b"graceful_stop"
 # As long as grpc-go waits: a peer that does not read must not hold up the end.
 ACK_SECONDS: Final = 5.0
+READ_SECONDS: Final = 1.0
+"""Time for peers to read what was sent on streams that do not end by themselves."""
 
 
 class Stage(Enum):
@@ -48,6 +50,10 @@ class GracefulShutdown:
     def is_acknowledged_by(self, payload: bytes) -> bool:
         """Return whether a PING acknowledgement is the one that is waited for."""
         return self.stage is Stage.ANNOUNCED and payload == PING_PAYLOAD
+
+    def is_unread(self, now: float) -> bool:
+        """Return whether a peer has had its time to read the end of endless streams."""
+        return self.stage is not Stage.OPEN and now - self._since >= READ_SECONDS
 
     def is_overdue(self, now: float) -> bool:
         """Return whether to go on without an acknowledgement."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import hpack
 
 from etcdpy.clock import Clock
 from etcdpy.testing.clock import MovableClock
-from etcdpy.transport import ServerOptions
+from etcdpy.transport import ServerOptions, endless
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
@@ -29,14 +29,19 @@ async def _never_called(request: bytes, context: Context) -> bytes:
     raise AssertionError("the connection hands calls to its call handler")
 
 
+async def _waits_for_ever(requests: AsyncIterator[bytes], context: Context) -> None:
+    raise AssertionError("the connection hands calls to its call handler")
+
+
 def routes() -> RouteTable:
-    """Return a service with a method of each kind of request."""
+    """Return a service with a method of each kind of request, and one that does not end."""
     table = RouteTable()
     table.add_methods(
         "test.Echo",
         {
             "Unary": grpc.unary_unary_rpc_method_handler(_never_called),
             "Stream": grpc.stream_stream_rpc_method_handler(_never_called),
+            "Endless": grpc.stream_stream_rpc_method_handler(endless(_waits_for_ever)),
         },
     )
     return table
@@ -75,7 +80,7 @@ class CallHandler:
         self.http.append((call, body))
 
     def cancel(self, call: Context) -> None:
-        assert call.is_closed
+        assert call.is_answered
         self.cancelled.append(call)
 
     def watch(self, call: Context) -> None:

@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 
 from etcdpy.cooperative import DeferredReply
-from etcdpy.transport import StatusError, inline, one_reply_per_request
+from etcdpy.transport import StatusError, endless, inline, one_reply_per_request
 
 UNARY = grpc.unary_unary_rpc_method_handler
 SERVER_STREAM = grpc.unary_stream_rpc_method_handler
@@ -71,6 +71,7 @@ class Service:
             "Read": BIDI(self.read),
             "Each": BIDI(self.each),
             "EchoThenMore": BIDI(self.echo_then_more),
+            "Endless": BIDI(self.endless),
         }
         generic = grpc.method_handlers_generic_handler("test.Service", methods)
         server.add_generic_rpc_handlers((generic,))
@@ -209,6 +210,14 @@ class Service:
         if request == b"fail":
             raise StatusError(grpc.StatusCode.DATA_LOSS, "asked for")
         return self.parked(request, context) if request == b"wait" else request
+
+    @endless
+    async def endless(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        try:
+            async for request in requests:
+                yield request
+        finally:
+            self.cancelled.set()
 
     async def echo_then_more(
         self, requests: AsyncIterator[bytes], context: Any

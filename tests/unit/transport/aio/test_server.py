@@ -301,6 +301,28 @@ class TestStop:
             assert await call == b"p!"
             await asyncio.wait_for(stopping, 5)
 
+    @pytest.mark.parametrize("kind", [Server, ReferenceServer])
+    async def test_endless_stream_does_not_hold_it_up(self, kind: Any, service: Service) -> None:
+        server = kind(ServerOptions(stopped_message="etcdserver: server stopped"))
+        service.register(server)
+        port = await server.listen_tcp("127.0.0.1", 0)
+        async with connect(f"127.0.0.1:{port}") as channel:
+            stream: Any = channel.stream_stream("/test.Service/Endless")
+            call = stream()
+            await call.write(b"x")
+            assert await call.read() == b"x"
+            running = asyncio.ensure_future(channel.unary_unary("/test.Service/Parked")(b"p"))
+            await service.started.wait()
+            stopping = asyncio.ensure_future(server.stop(1000))
+            assert await call.code() is grpc.StatusCode.UNAVAILABLE
+            assert await call.details() == "etcdserver: server stopped"
+            assert service.cancelled.is_set()
+            # Others have their time.
+            assert not stopping.done()
+            service.release.set_result(b"!")
+            assert await running == b"p!"
+            await asyncio.wait_for(stopping, 10)
+
     async def test_call_that_does_not_end_is_unavailable(self, service: Service) -> None:
         server = Server(ServerOptions(stopped_message="etcdserver: server stopped"))
         service.register(server)

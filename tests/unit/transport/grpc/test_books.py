@@ -8,7 +8,7 @@ import pytest
 
 from etcdpy.transport.grpc import books
 from etcdpy.transport.grpc.context import Context
-from etcdpy.transport.grpc.states import StreamState
+from etcdpy.transport.grpc.states import HandlerInput, StreamState, move_handler
 from etcdpy.transport.http2 import frames
 
 from ..peer import Peer, message
@@ -29,6 +29,22 @@ def busy() -> tuple[Peer, Context]:
 def test_books_of_a_busy_connection_are_right() -> None:
     peer, _ = busy()
     books.check_books(peer.connection)
+
+
+def test_call_ended_for_its_handler_may_have_data_left() -> None:
+    peer, call = busy()
+    abandon_handler(call)
+    books.check_books(peer.connection)
+
+
+def abandon_handler(call: Context) -> None:
+    for event in (HandlerInput.WAIT, HandlerInput.LOSE_STREAM):
+        call.handler_state = move_handler(call.handler_state, event)
+
+
+def abandon(peer: Peer, call: Context) -> None:
+    stream = next(iter(peer.connection.streams.values()))
+    stream.handler_state = move_handler(stream.handler_state, HandlerInput.LOSE_STREAM)
 
 
 def close(peer: Peer, call: Context) -> None:
@@ -62,7 +78,7 @@ def expect_more(peer: Peer, call: Context) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil", [close, miscount, lose, forget_the_end, misplace, keep_a_grant, expect_more]
+    "spoil", [abandon, close, miscount, lose, forget_the_end, misplace, keep_a_grant, expect_more]
 )
 def test_each_mistake_is_found(spoil: Callable[[Peer, Context], None]) -> None:
     peer, call = busy()

@@ -674,6 +674,50 @@ class TestShutdown:
         peer.send(frames.rst_stream(stream, frames.CANCEL))
         assert peer.connection.is_finished
 
+    def test_endless_stream_ends_behind_the_goaway(self) -> None:
+        peer = Peer(ServerOptions(stopped_message="gone"))
+        endless, other = peer.open("/test.Echo/Endless"), peer.open()
+        peer.connection.shut_down(peer.now)
+        peer.read()
+        kinds = [arrived.kind for arrived in peer.frames[-4:]]
+        assert kinds == [frames.GOAWAY, PING, frames.HEADERS, frames.RST_STREAM]
+        assert peer.reply(endless).status == (14, "gone")
+        assert peer.reply(endless).reset == frames.NO_ERROR
+        assert [call.stream_id for call in peer.call_handler.cancelled] == [endless]
+        assert peer.reply(other).blocks == []
+
+    @pytest.mark.parametrize("end", [False, True])
+    def test_endless_stream_between_the_goaways_ends_at_once(self, end: bool) -> None:
+        peer = Peer(ServerOptions(stopped_message="gone"))
+        peer.connection.shut_down(peer.now)
+        stream = peer.open("/test.Echo/Endless", end=end)
+        assert peer.reply(stream).status == (14, "gone")
+        assert peer.reply(stream).reset == (None if end else frames.NO_ERROR)
+        assert peer.call_handler.streams == []
+
+    def test_endless_stream_ends_behind_what_was_sent_on_it(self) -> None:
+        peer = Peer(settings=[(frames.INITIAL_WINDOW_SIZE, 3)])
+        stream = peer.open("/test.Echo/Endless")
+        (call,) = peer.call_handler.streams
+        peer.connection.sender.message(call, *call.encode(b"event"))
+        peer.connection.shut_down(peer.now)
+        peer.send(frames.window_update(stream, 100))
+        assert peer.reply(stream).body == message(b"event")
+        assert peer.reply(stream).status[0] == 14
+
+    def test_endless_stream_that_is_not_read_is_cut_so_that_clients_come_back(self) -> None:
+        peer = Peer(settings=[(frames.INITIAL_WINDOW_SIZE, 3)])
+        stream = peer.open("/test.Echo/Endless")
+        (call,) = peer.call_handler.streams
+        peer.connection.sender.message(call, *call.encode(b"event"))
+        peer.connection.shut_down(peer.now)
+        peer.tick(0.9)
+        assert peer.reply(stream).reset is None
+        peer.tick(0.1)
+        # CANCEL would have etcd's clients give a watch up.
+        assert peer.reply(stream).reset == frames.INTERNAL_ERROR
+        assert not peer.connection.streams
+
     def test_stop_gives_every_open_call_a_status(self) -> None:
         peer = Peer(ServerOptions(stopped_message="gone"))
         stream, request = peer.open(), peer.call(b"x")

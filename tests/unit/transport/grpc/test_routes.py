@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 import pytest
 
-from etcdpy.transport import inline
+from etcdpy.transport import endless, inline
 from etcdpy.transport.grpc.routes import Route, RouteTable
 from etcdpy.transport.grpc.status import ProtocolStatus
 
@@ -13,6 +13,10 @@ from etcdpy.transport.grpc.status import ProtocolStatus
 class Servicer:
     @inline
     async def fast(self, request: bytes, context: Any) -> bytes:
+        return request
+
+    @endless
+    async def waits(self, request: bytes, context: Any) -> bytes:
         return request
 
     async def plain(self, request: bytes, context: Any) -> bytes:
@@ -27,6 +31,14 @@ def test_mark_is_seen_through_a_bound_method() -> None:
     servicer = Servicer()
     assert Route.of(handler(servicer.fast)).inline
     assert not Route.of(handler(servicer.plain)).inline
+
+
+@pytest.mark.parametrize(
+    "make", [grpc.unary_stream_rpc_method_handler, grpc.stream_stream_rpc_method_handler]
+)
+def test_endless_streams_are_told_from_others(make: Any) -> None:
+    assert Route.of(make(Servicer().waits)).endless
+    assert not Route.of(make(Servicer().plain)).endless
 
 
 def test_streams_are_never_driven_inline() -> None:

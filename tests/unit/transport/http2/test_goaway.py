@@ -1,7 +1,13 @@
 """The two GOAWAYs of a graceful end."""
 
 from etcdpy.transport.http2 import frames
-from etcdpy.transport.http2.goaway import ACK_SECONDS, PING_PAYLOAD, GracefulShutdown, Stage
+from etcdpy.transport.http2.goaway import (
+    ACK_SECONDS,
+    PING_PAYLOAD,
+    READ_SECONDS,
+    GracefulShutdown,
+    Stage,
+)
 
 from ..peer import parse, parse_u32
 
@@ -43,3 +49,11 @@ def test_it_goes_on_without_an_answer() -> None:
     assert shutdown.is_overdue(10 + ACK_SECONDS)
     shutdown.drain(1)
     assert not shutdown.is_overdue(100)
+
+
+def test_peers_have_time_to_read_the_end_of_endless_streams() -> None:
+    shutdown = GracefulShutdown()
+    assert not shutdown.is_unread(1000)
+    shutdown.announce(now=10)
+    assert not shutdown.is_unread(10 + READ_SECONDS - 0.1)
+    assert shutdown.is_unread(10 + READ_SECONDS)
