@@ -23,14 +23,23 @@ TEST_TIMEOUT = 60.0
 RECONNECTIONS = ("TestReconnection", "TestWatchReconnection")
 STOPS = ("TestLeaseAndWatchOutliveAStop",)
 
+_KUBERNETES = "kubernetes_*_test.go"
 _TEST = re.compile(r"^func (Test\w+)\(t \*testing\.T\)", re.MULTILINE)
 
 
 def names() -> list[str]:
-    """Return the tests there are, but for those that want a restart."""
-    sources = [path.read_text() for path in MODULE.glob("*_test.go")]
-    found = {name for source in sources for name in _TEST.findall(source)}
-    return sorted(found - {*RECONNECTIONS, *STOPS})
+    """Return the tests there are, but for those that want a restart and those of Kubernetes."""
+    return sorted(_tests("*_test.go") - _tests(_KUBERNETES) - {*RECONNECTIONS, *STOPS})
+
+
+def kubernetes_names() -> list[str]:
+    """Return the tests that use a server as Kubernetes does."""
+    return sorted(_tests(_KUBERNETES))
+
+
+def _tests(files: str) -> set[str]:
+    sources = [path.read_text() for path in MODULE.glob(files)]
+    return {name for source in sources for name in _TEST.findall(source)}
 
 
 def build() -> None:
