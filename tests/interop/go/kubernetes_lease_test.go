@@ -67,7 +67,7 @@ func TestKubernetesEventsExpireTogether(t *testing.T) {
 	const events = 20
 	s := newStore(t)
 	c := s.newCache()
-	lease := s.grant(1)
+	lease := s.grant(3)
 	ops := make([]clientv3.Op, events)
 	for i := range ops {
 		ops[i] = clientv3.OpPut(s.key(fmt.Sprintf("%02d", i)), "event", clientv3.WithLease(lease))

@@ -51,8 +51,9 @@ promise("a leader that loses its lease loses its office", async (world) => {
   const second = election.campaign("second");
   const elected = world.event(second, "elected");
   await world.event(second, "_isWaiting");
-  const { kvs } = await world.space.getAll().prefix("election/chair/").sort("Create", "Ascend").exec();
-  await world.etcd.leaseClient.leaseRevoke({ ID: kvs[0].lease });
+  const candidates = world.space.getAll().prefix("election/chair/").sort("Create", "Ascend");
+  const [leader] = (await candidates.exec()).kvs;
+  await world.etcd.leaseClient.leaseRevoke({ ID: leader.lease });
   await elected;
   await assert.rejects(() => first.proclaim("not any more"), NotCampaigningError);
   await second.resign();

@@ -22,11 +22,11 @@ promise("a revoked lease takes its keys with it", async ({ etcd, space }) => {
 });
 
 promise("a lease is kept alive", async (world) => {
-  const lease = world.space.lease(2);
+  const lease = world.space.lease(3);
   await lease.put("a").value("1");
   for (let beat = 0; beat < 5; beat++) {
     const { ID, TTL } = await world.event(lease, "keepaliveSucceeded");
-    assert.deepEqual([ID, TTL], [await lease.grant(), "2"]);
+    assert.deepEqual([ID, TTL], [await lease.grant(), "3"]);
   }
   assert.equal(await world.space.get("a").string(), "1");
   await lease.revoke();
@@ -42,16 +42,16 @@ promise("a lease is kept alive once", async (world) => {
 
 promise("a released lease runs out", async (world) => {
   const { space } = world;
-  const lease = space.lease(1);
-  await lease.put("a").value("1");
-  const watcher = await space.watch().key("a").startRevision((await space.get("a").exec()).header.revision).create();
+  const lease = space.lease(3);
+  const { header } = await lease.put("a").value("1");
+  const watcher = await space.watch().key("a").startRevision(header.revision).create();
   lease.release();
   await world.event(watcher, "delete");
   assert.equal(await space.get("a").exists(), false);
 });
 
 promise("a program hears that its lease is lost", async (world) => {
-  const lease = world.space.lease(2);
+  const lease = world.space.lease(3);
   const id = await lease.grant();
   await world.event(lease, "keepaliveSucceeded");
   const lost = world.event(lease, "lost");
@@ -64,7 +64,8 @@ promise("a put with a lease that is gone fails", async (world) => {
   const lease = world.space.lease(100);
   const id = await lease.grant();
   await world.etcd.leaseClient.leaseRevoke({ ID: id });
-  await assert.rejects(() => world.space.put("a").value("1").lease(id).exec(), EtcdLeaseInvalidError);
+  const put = () => world.space.put("a").value("1").lease(id).exec();
+  await assert.rejects(put, EtcdLeaseInvalidError);
   assert.equal(await world.space.get("a").exists(), false);
   lease.release();
 });
@@ -79,7 +80,7 @@ promise("leases are listed", async ({ etcd, space }) => {
 
 promiseAcrossRestarts("a lease outlives the server and is kept alive again", async (world) => {
   const { space } = world;
-  const lease = space.lease(10);
+  const lease = space.lease(60);
   await lease.put("a").value("1");
   const failed = world.event(lease, "keepaliveFailed");
   await world.kill();

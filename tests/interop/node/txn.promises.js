@@ -29,7 +29,8 @@ promise("a transaction has one revision", async ({ space }) => {
     .then(space.put("a").value("1"), space.put("b").value("2"))
     .commit();
   const { kvs } = await space.getAll().exec();
-  assert.deepEqual(kvs.map((kv) => kv.mod_revision), [reply.header.revision, reply.header.revision]);
+  const { revision } = reply.header;
+  assert.deepEqual(kvs.map((kv) => kv.mod_revision), [revision, revision]);
 });
 
 promise("every kind of comparison holds or does not", async ({ space }) => {

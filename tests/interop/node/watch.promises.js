@@ -80,8 +80,9 @@ promise("a transaction's events come together", async (world) => {
 
 promise("a cancelled watcher hears no more, and the others do", async (world) => {
   const { space } = world;
-  const [cancelled, stays] = [await space.watch().key("a").create(), await space.watch().key("a").create()];
-  const [nothing, told] = [collect(world, cancelled), collect(world, stays)];
+  const cancelled = await space.watch().key("a").create();
+  const nothing = collect(world, cancelled);
+  const told = collect(world, await space.watch().key("a").create());
   await cancelled.cancel();
   await space.put("a").value("1");
   assert.deepEqual(await told.first(1), ["a=1"]);
@@ -98,9 +99,9 @@ promise("a watcher of compacted history fails", async (world) => {
   assert.match(error.message, /^Watcher canceled/);
 });
 
-promise("hundreds of watchers on one stream are each told", async (world) => {
+promise("many watchers on one stream are each told", async (world) => {
   const { space } = world;
-  const names = Array.from({ length: 300 }, (_, i) => `key${i}`);
+  const names = Array.from({ length: 100 }, (_, i) => `key${i}`);
   const watchers = await Promise.all(names.map((name) => space.watch().key(name).create()));
   const told = watchers.map((watcher) => collect(world, watcher));
   await Promise.all(names.map((name) => space.put(name).value("x").exec()));
@@ -131,6 +132,6 @@ promiseAcrossRestarts("a watcher misses nothing while the server is away", async
     await world.persist(() => other.put("c").value(restart).exec());
     await told.first(3 + 4 * (restart + 1));
   }
-  const expected = ["a=1", "a=2", "a=3", "b=04", "b=05", "b=06", "c=0", "b=14", "b=15", "b=16", "c=1"];
-  assert.deepEqual(told.words, expected);
+  const first = ["a=1", "a=2", "a=3", "b=04", "b=05", "b=06", "c=0"];
+  assert.deepEqual(told.words, [...first, "b=14", "b=15", "b=16", "c=1"]);
 });
