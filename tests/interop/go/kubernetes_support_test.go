@@ -1,11 +1,11 @@
 package interop
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -105,23 +105,24 @@ func (s *store) state(kvs []*mvccpb.KeyValue) string {
 // until the test calls the function that it returns, or ends.
 func (s *store) churn() (stop func()) {
 	const writers, names = 3, 20
-	ctx, cancel := context.WithCancel(s.ctx)
+	// A write that is under way is waited for: cancelled, it could still be applied later.
+	var stopped atomic.Bool
 	var group sync.WaitGroup
 	for writer := range writers {
 		client := connect(s.t)
 		group.Go(func() {
-			for i := writer; ctx.Err() == nil; i++ {
+			for i := writer; !stopped.Load() && s.ctx.Err() == nil; i++ {
 				key := s.key(fmt.Sprintf("churn%02d", i*7%names))
 				if i%5 == 0 {
-					_, _ = client.Delete(ctx, key)
+					_, _ = client.Delete(s.ctx, key)
 				} else {
-					_, _ = client.Put(ctx, key, strconv.Itoa(i))
+					_, _ = client.Put(s.ctx, key, strconv.Itoa(i))
 				}
 			}
 		})
 	}
 	stop = func() {
-		cancel()
+		stopped.Store(true)
 		group.Wait()
 	}
 	s.t.Cleanup(stop)
