@@ -67,6 +67,13 @@ class Etcdctl:
         done = subprocess.run(command, capture_output=True, env=environment(), timeout=TIMEOUT)
         return done.returncode == 0 and b"unknown command" not in done.stderr
 
+    def knows(self, *words: str) -> bool:
+        """Tell whether this version's help for a command has a flag, the last word."""
+        *command, flag = words
+        called = [str(self.program), *command, "--help"]
+        done = subprocess.run(called, capture_output=True, env=environment(), timeout=TIMEOUT)
+        return flag.encode() in done.stdout
+
 
 def commands(script: str, names: Mapping[str, int | str]) -> Iterator[str]:
     """Return the command lines of ``command ; command``, with ``{name}`` filled in."""

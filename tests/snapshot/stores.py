@@ -47,7 +47,11 @@ class Content:
 
 
 def content_of(server: Server) -> Content:
-    with closing(Client(server.address)) as client:
+    return content_at(server.address)
+
+
+def content_at(address: str) -> Content:
+    with closing(Client(address)) as client:
         found = client.kv.Range(pb.RangeRequest(key=b"\0", range_end=b"\0"))
         hashed = client.maintenance.HashKV(pb.HashKVRequest())
         alarms = client.maintenance.Alarm(pb.AlarmRequest()).alarms
