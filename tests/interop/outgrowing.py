@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -203,18 +204,19 @@ class Play:
     def wait_until_served(self, *addresses: str) -> None:
         """Wait until each can be asked, and all servers are still there."""
         for address in addresses:
-            with closing(Client(self.address(address))) as client:
-                wait_for(lambda client=client: self._serves(client), f"{address} serves")  # type: ignore[misc]
+            wait_for(partial(self._serves, address), f"{address} serves")
 
-    def _serves(self, client: Client) -> bool:
+    def _serves(self, address: str) -> bool:
         for machine in self._machines.values():
             for running in machine.running.values():
                 running.check()
-        try:
-            client.kv.Range(pb.RangeRequest(key=b"k"), timeout=5)
-        except grpc.RpcError:
-            return False
-        return True
+        # A new connection each time: gRPC itself would wait for a second between two attempts.
+        with closing(Client(self.address(address))) as client:
+            try:
+                client.kv.Range(pb.RangeRequest(key=b"k"), timeout=5)
+            except grpc.RpcError:
+                return False
+            return True
 
     def _run(self, command: Command) -> None:
         for name in command.machines:

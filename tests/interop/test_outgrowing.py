@@ -16,8 +16,9 @@ from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance.locking import wait_for
 from tests.interop.etcdctl import Etcdctl
 from tests.interop.outgrowing import CLUSTER, OLD, SECOND_DOOR, SETTING, Play, hashes, sections
-from tests.snapshot.stores import Content, content_at
+from tests.snapshot.stores import Content, content_at, run
 from tests.support.client import Client
+from tests.support.servers import reference_binary
 
 BEGIN = (
     f"etcdpy --data-dir store.etcd --listen-client-urls http://{OLD}"
@@ -271,6 +272,15 @@ def test_what_clients_know_of_later_revisions_is_told_as_compacted(play: Play) -
     clients_are_told_of_a_compaction(play, saved, known)
 
 
+def test_an_older_etcdutl_does_not_know_the_flags(etcdctl: Etcdctl) -> None:
+    if etcdctl.knows("make-mirror", "--rev"):
+        pytest.skip("since etcd 3.6 etcdutl has --bump-revision")
+    words = ("snapshot", "restore", "store.db", "--bump-revision=1", "--mark-compacted")
+    ended = run(reference_binary("etcdutl"), *words)
+    assert ended.returncode != 0
+    assert "unknown flag: --bump-revision" in ended.stderr
+
+
 @section("With etcd before 3.6")
 def test_etcdpy_raises_revisions_for_an_etcd_that_cannot(play: Play) -> None:
     saved, known = save_what_is_soon_old(play)
@@ -297,13 +307,18 @@ def test_what_is_written_meanwhile_gets_the_same_revisions(play: Play) -> None:
         with closing(Client(play.address(OLD))) as client:
             delete_many(client)
         play.step()
+        wait_until_mirrored(play, everything(play.address(OLD)).header.revision)
+        play.stop("mirror", signal.SIGINT)
+        writers.wait_for_more()
+        play.step()
         writers.wait_for_more()
         shut_the_first_door(play)
     before = content_at(play.address(SECOND_DOOR))
-    wait_for(lambda: content_at(play.cluster()[0]).revision >= before.revision, "all is mirrored")
+    wait_until_mirrored(play, before.revision)
     assert cluster_contents(play) == [before] * 3
     hashed, all_hashed = play.step()
     assert set(hashes(all_hashed)) == set(hashes(hashed)) == {before.hash[0]}
+    hashes_agree_after_a_compaction_that_is_not_mirrored(play, before)
     play.stop("mirror", signal.SIGINT)
     play.end()
     assert writers.acknowledged.items() <= pairs(play.cluster()[1]).items()
@@ -311,6 +326,21 @@ def test_what_is_written_meanwhile_gets_the_same_revisions(play: Play) -> None:
         with closing(Client(play.cluster()[0])) as client:
             written = put(client, b"key 01", b"in the cluster")
         assert set(told(replies, written)) == {before.revision, written}
+
+
+def wait_until_mirrored(play: Play, revision: int) -> None:
+    node = play.cluster()[0]
+    wait_for(lambda: everything(node).header.revision >= revision, f"revision {revision} is there")
+
+
+def hashes_agree_after_a_compaction_that_is_not_mirrored(play: Play, before: Content) -> None:
+    with closing(Client(play.address(SECOND_DOOR))) as client:
+        client.kv.Compact(pb.CompactionRequest(revision=before.revision - 5, physical=True))
+    assert content_at(play.address(SECOND_DOOR)).hash != before.hash
+    play.step()
+    after = content_at(play.address(SECOND_DOOR))
+    assert after.hash[1] == before.revision
+    assert cluster_contents(play) == [after] * 3
 
 
 @section("Copy keys and values while clients write")
