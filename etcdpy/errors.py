@@ -376,9 +376,9 @@ class VerifyOnlyError(EtcdError):
 
 
 class UnsuitableKeyError(EtcdError):
-    """A token is to be signed, and the key is of another curve than the method."""
+    """A token is to be signed, and the key is too short, or of another curve than the method."""
 
-    # Of golang-jwt.
+    # Of golang-jwt. Others of Go's reasons come with their own words.
     MESSAGE = "key is invalid"
 
 

@@ -20,7 +20,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 from etcdpy.auth.options import AuthOptionsError
 
-__all__ = ["KeyPair", "read_keys"]
+__all__ = ["Key", "KeyPair", "read_keys"]
 
 #: Key of an algorithm: those of ``cryptography``, or the bytes of a secret.
 Key = Any
@@ -70,6 +70,10 @@ _PEM = re.compile(
     rb"^-----BEGIN (?P<label>[^\r\n]*)-----[ \t]*\r?\n(?P<body>.*?)^-----END (?P=label)-----",
     re.DOTALL | re.MULTILINE,
 )
+
+#: Labels of private keys in a form of their own to Go's functions for them. It points those out
+#: where only the other form is looked for.
+_OLDER_FORMS = {b"RSA PRIVATE KEY": "ParsePKCS1PrivateKey", b"EC PRIVATE KEY": "ParseECPrivateKey"}
 
 #: golang-jwt's and etcd's words.
 _NOT_PEM = "invalid key: Key must be a PEM encoded PKCS1 or PKCS8 key"
@@ -121,6 +125,11 @@ def _read(content: bytes, load: Callable[[bytes], Key], kind: type[Key], name: s
         # Go says what is wrong in the encoding, which nobody can make anything of.
         raise AuthOptionsError(f"x509: failed to parse {name} key") from None
     if not isinstance(key, kind):
+        parser = _OLDER_FORMS.get(block["label"])
+        if parser is not None:
+            raise AuthOptionsError(
+                f"x509: failed to parse private key (use {parser} instead for this key format)"
+            )
         raise AuthOptionsError(f"key is not a valid {name} key")
     return key
 

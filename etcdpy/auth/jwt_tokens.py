@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from jwt.algorithms import Algorithm, RSAPSSAlgorithm, get_default_algorithms
 
 from etcdpy.auth.identity import Identity
-from etcdpy.auth.jwt_keys import KeyPair, read_keys
+from etcdpy.auth.jwt_keys import Key, KeyPair, read_keys
 from etcdpy.auth.options import INVALID_OPTIONS, AuthOptionsError
 from etcdpy.clock import Clock
 from etcdpy.errors import UnsuitableKeyError, VerifyOnlyError
@@ -52,6 +52,8 @@ _METHODS = {f"{kind}{bits}" for kind in ("RS", "PS", "ES", "HS") for bits in (25
 _METHODS.add("EdDSA")
 #: The size of the curve that a method is for. (RFC 7518 section 3.4)
 _CURVE_BITS = {"ES256": 256, "ES384": 384, "ES512": 521}
+#: Bits of the shortest RSA key that Go works with.
+_SHORTEST_RSA = 1024
 
 # RFC 7515 section 3.1, without the padding that section 2 leaves out.
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
@@ -106,20 +108,16 @@ class JwtTokens:
 
         Raises:
             VerifyOnlyError: There is only a public key.
-            UnsuitableKeyError: The key is of another curve than the method's.
+            UnsuitableKeyError: The key is of another curve than the method's, or too short for it.
 
         """
-        if self._keys.private is None:
+        signer = self._keys.private
+        if signer is None:
             raise VerifyOnlyError
-        # Only now, as with etcd, which starts with such a key.
-        bits = _CURVE_BITS.get(self._method)
-        if bits is not None and bits != self._keys.private.curve.key_size:
-            raise UnsuitableKeyError
         ends = math.floor(self._wall() + self._ttl)
         claims = {"exp": ends, "revision": revision, "username": user}
         text = f"{_encode({'alg': self._method, 'typ': 'JWT'})}.{_encode(claims)}"
-        signature = self._algorithm.sign(text.encode(), self._keys.private)
-        return f"{text}.{_base64(signature)}"
+        return f"{text}.{_base64(self._sign(text.encode(), signer))}"
 
     def identify(self, token: str) -> Identity | None:
         """Return whom ``token`` stands for, None if it is not valid, or not now."""
@@ -140,6 +138,19 @@ class JwtTokens:
     def close(self) -> None:
         """Forget the known tokens."""
         self._young, self._old = {}, {}
+
+    def _sign(self, text: bytes, signer: Key) -> bytes:
+        # Only now is an unsuitable key found, as by etcd, which starts with it.
+        bits = _CURVE_BITS.get(self._method)
+        if bits is not None and bits != signer.curve.key_size:
+            raise UnsuitableKeyError
+        if isinstance(signer, rsa.RSAPrivateKey):
+            _check_length(signer.key_size)
+        try:
+            return self._algorithm.sign(text, signer)
+        except ValueError:
+            # PSS wants room for the hash and a salt as long. (RFC 8017 section 9.1.1)
+            raise UnsuitableKeyError("crypto/rsa: message too long for RSA key size") from None
 
     def _keep(self, token: str, known: _Known) -> None:
         if len(self._young) >= self._most:
@@ -197,7 +208,9 @@ def make_jwt_tokens(options: Mapping[str, str], clock: Clock) -> JwtTokens:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
-        return f"open {error.filename}: {str(error.strerror).lower()}"
+        # Go opens a directory, and fails at reading it.
+        verb = "read" if isinstance(error, IsADirectoryError) else "open"
+        return f"{verb} {error.filename}: {str(error.strerror).lower()}"
     return str(error)
 
 
@@ -221,6 +234,15 @@ class _AnySalt(RSAPSSAlgorithm):
         except InvalidSignature:
             return False
         return True
+
+
+def _check_length(bits: int) -> None:
+    """Refuse a key that Go signs nothing with. (Go: ``crypto/rsa``, checkKeySize)"""
+    if bits < _SHORTEST_RSA:
+        raise UnsuitableKeyError(
+            f"crypto/rsa: {bits}-bit keys are insecure "
+            "(see https://go.dev/pkg/crypto/rsa#hdr-Minimum_key_size)"
+        )
 
 
 def _known(claims: Mapping[str, Any]) -> _Known | None:

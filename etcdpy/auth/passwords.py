@@ -47,9 +47,10 @@ MOST_THREADS = 4
 #: The least favoured of all (setpriority(2)): whatever else is to be done goes first.
 _NICE = 19
 
-#: What Go's bcrypt takes for a hash: of any minor version, and with anything behind it.
+#: What Go's bcrypt takes for a hash: it looks neither at the minor version nor at what parts the
+#: fields, and takes whatever stands behind the last one.
 _HASH = re.compile(
-    rb"\$2[^$]?\$(?P<cost>0[4-9]|[12][0-9]|3[01])\$"
+    rb"\$[\x00-2](?:\$|[^$].)(?P<cost>[0+][4-9]|[12][0-9]|3[01])."
     rb"(?P<salt>[./A-Za-z0-9]{21})(?P<last>[./A-Za-z0-9])(?P<hash>[./A-Za-z0-9]{31})",
     re.DOTALL,
 )
@@ -166,11 +167,15 @@ def _check(password: bytes, hashed: bytes, cost: int) -> bool:
 
     found = _HASH.match(hashed)
     if found is None:
-        bcrypt.hashpw(password, b"$2b$%02d$" % cost + b"." * 22)
+        bcrypt.hashpw(password, _salt(cost, b"." * 22))
         return False
     # Of the last character of a salt two bits count. Go passes over the others, where the library
     # refuses them; so they are made 0.
     last = _DIGITS.index(found["last"]) // 16 * 16
     salt = found["salt"] + _DIGITS[last : last + 1]
-    computed = bcrypt.hashpw(password, b"$2b$%b$%b" % (found["cost"], salt))
+    computed = bcrypt.hashpw(password, _salt(int(found["cost"]), salt))
     return hmac.compare_digest(computed[-31:], found["hash"])
+
+
+def _salt(cost: int, salt: bytes) -> bytes:
+    return b"$2b$%02d$%b" % (cost, salt)

@@ -14,7 +14,6 @@ from typing import Any
 
 from etcdpy.config.errors import InvalidConfigError
 from etcdpy.config.setting import (
-    AUTH,
     CLUSTERING,
     MEMBER,
     MONITORING,
@@ -157,12 +156,6 @@ _SECURITY_ROWS: _Rows = {
     "host-whitelist": (Text(), "*", "List of host names that HTTP requests may be for."),
 }
 
-_AUTH_ROWS: _Rows = {
-    "auth-token": (Text(), "simple", "Type of authentication token and its options."),
-    "bcrypt-cost": (Uint(), "10", "Cost of hashing passwords."),
-    "auth-token-ttl": (Uint(), "300", "Seconds that a token of type 'simple' lives."),
-}
-
 _MONITORING_ROWS: _Rows = {
     "enable-pprof": (Bool(), "false", "Enable runtime profiling data via HTTP server."),
     "metrics": (Text(), "basic", "Level of detail of exported metrics, 'basic' or 'extensive'."),
@@ -190,7 +183,6 @@ _SECTIONS = (
     (MEMBER, _MEMBER_ROWS),
     (CLUSTERING, _CLUSTERING_ROWS),
     (SECURITY, _SECURITY_ROWS),
-    (AUTH, _AUTH_ROWS),
     (MONITORING, _MONITORING_ROWS),
     (UNSAFE, _UNSAFE_ROWS),
 )

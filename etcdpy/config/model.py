@@ -18,6 +18,7 @@ from typing import Any
 from etcdpy.config.gates import FeatureGates, Gates
 from etcdpy.config.rotation import Rotation, parse_rotation
 from etcdpy.config.setting import (
+    AUTH,
     CLUSTERING,
     FEATURES,
     LOGGING,
@@ -277,6 +278,25 @@ class Config:
     )
     client_cert_auth: bool = _setting(
         SECURITY, Bool(), "false", "Enable client cert authentication.", honoured=False
+    )
+    auth_token: str = _setting(
+        AUTH,
+        Text(),
+        "simple",
+        "Type of authentication token, and its options: 'simple', 'jwt,sign-method=METHOD' with "
+        "priv-key=FILE, pub-key=FILE and ttl=DURATION, or nothing for no tokens.",
+    )
+    bcrypt_cost: int = _setting(
+        AUTH,
+        Uint(),
+        "10",
+        "Cost of hashing new passwords, from 4 to 31; one more takes twice as long.",
+    )
+    auth_token_ttl: int = _setting(
+        AUTH,
+        Uint(),
+        "300",
+        "Seconds that a token of type 'simple' lives without being used. 0 means 300.",
     )
     logger: str = _setting(
         LOGGING, Text(), "zap", "Kind of logger, of which etcd has one: 'zap' names its format."

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from etcdpy import logs
+from etcdpy.auth.options import AuthOptionsError
 from etcdpy.clock import Clock, SystemClock
 from etcdpy.config import Config, InvalidConfigError, check_bootstrap, check_learners
 from etcdpy.node.slow_requests import SlowRequests
@@ -130,6 +131,8 @@ async def _bootstrap(
                 check_bootstrap(config)
             opening = open_served(config, clock, transport, slow)
             served = await closing.enter_async_context(opening)
+        except AuthOptionsError:  # has its own line already, and etcd is past its bootstrap then
+            raise
         except (InvalidConfigError, StorageError) as error:
             logger.error("bootstrap failed", {"error": str(error)})
             raise

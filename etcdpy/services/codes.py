@@ -89,7 +89,6 @@ _CODES: Final[dict[type[EtcdError], StatusCode]] = {
     errors.PasswordGivenError: StatusCode.UNKNOWN,
     errors.PasswordTooLongError: StatusCode.UNKNOWN,
     errors.VerifyOnlyError: StatusCode.UNKNOWN,
-    errors.UnsuitableKeyError: StatusCode.UNKNOWN,
     errors.TooManyRequestsError: StatusCode.RESOURCE_EXHAUSTED,
 }
 
@@ -110,6 +109,7 @@ CODES: Final[dict[type[EtcdError], Words]] = {
     ),
     # The words are the reason's own.
     errors.DefragmentError: Words(StatusCode.UNKNOWN, None),
+    errors.UnsuitableKeyError: Words(StatusCode.UNKNOWN, None),
 }
 
 
