@@ -229,8 +229,8 @@ async def test_only_so_many_wait(gate: Gate) -> None:
     with pytest.raises(TooManyRequestsError):
         await passwords.hash("q")
     # One that has gone makes room.
-    calls.pop().cancel()
-    await asyncio.sleep(0)
+    calls[-1].cancel()
+    await asyncio.wait([calls.pop()])
     calls.append(asyncio.create_task(passwords.check("q", HASHED)))
     gate.is_open.set()
     assert await asyncio.gather(*calls) == [False] * 4
@@ -245,6 +245,7 @@ async def test_call_that_was_given_up_is_not_worked_on(gate: Gate) -> None:
     third = asyncio.create_task(passwords.check("third", HASHED))
     await gate.first()
     second.cancel()
+    await asyncio.wait([second])
     gate.is_open.set()
     await asyncio.gather(first, third)
     assert gate.begun == [b"first", b"third"]
