@@ -42,6 +42,9 @@ LEAST_COST, GREATEST_COST, DEFAULT_COST = 4, 31, 10
 #: Calls that wait for a thread. With one thread and the default cost the last of them waits for
 #: about a minute, and clients seldom wait longer. etcd has no limit.
 MOST_WAITING = 1000
+#: Bytes of a call that are kept while it waits, for each place it takes in the queue: however large
+#: the requests are, all that wait together take no more than 64 MiB.
+PLACE_BYTES = 64 << 10
 #: More threads than that would only make a crowd's logins quicker.
 MOST_THREADS = 4
 #: The least favoured of all (setpriority(2)): whatever else is to be done goes first.
@@ -65,7 +68,7 @@ class Passwords:
     Args:
         cost: That of new hashes, ``--bcrypt-cost``: one more takes twice as long.
         threads: How many are hashed at once; by default it depends on how many cores there are.
-        most_waiting: How many calls may wait for their turn.
+        most_waiting: How many calls may wait for their turn; fewer, if they are large.
 
     """
 
@@ -74,7 +77,7 @@ class Passwords:
     ) -> None:
         self._cost = _sound_cost(cost)
         self._most = most_waiting + (threads or _thread_count())
-        self._running = 0
+        self._taken = 0
         # Without threads until the first password comes.
         self._threads = ThreadPoolExecutor(
             threads or _thread_count(), "password", initializer=_yield_to_others
@@ -96,7 +99,7 @@ class Passwords:
             raise PasswordTooLongError
         return await self._run(partial(_hash, content, self._cost))
 
-    async def check(self, password: str | bytes, hashed: bytes | None) -> bool:
+    async def check(self, password: str | bytes, hashed: bytes | None, size: int = 0) -> bool:
         """
         Tell whether a password is the one that was hashed.
 
@@ -104,25 +107,34 @@ class Passwords:
         takes as long as one about a hash that was made here: nobody is told by the time that there
         is no such user. If this is cancelled, it is not checked, unless that has begun.
 
+        Args:
+            password: What was given.
+            hashed: What is kept of the user.
+            size: Bytes of the request that the caller keeps meanwhile, if it is not just this. A
+                large one takes several places in the queue.
+
         Raises:
             TooManyRequestsError: Too many calls are waiting already.
 
         """
-        content = _bytes(password)[:LONGEST_PASSWORD]
-        return await self._run(partial(_check, content, hashed or b"", self._cost))
+        content = _bytes(password)
+        places = 1 + max(size, len(content)) // PLACE_BYTES
+        work = partial(_check, content[:LONGEST_PASSWORD], hashed or b"", self._cost)
+        del content
+        return await self._run(work, places)
 
     def close(self) -> None:
         """Hash nothing any more. Calls that wait are cancelled; what a thread has begun it ends."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: partial[_T]) -> _T:
-        if self._running >= self._most:
+    async def _run(self, work: partial[_T], places: int = 1) -> _T:
+        if self._taken + places > self._most:
             raise TooManyRequestsError
-        self._running += 1
+        self._taken += places
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
-            self._running -= 1
+            self._taken -= places
 
 
 def _sound_cost(cost: int) -> int:

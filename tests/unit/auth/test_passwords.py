@@ -238,6 +238,21 @@ async def test_only_so_many_wait(gate: Gate) -> None:
     passwords.close()
 
 
+@pytest.mark.parametrize(("password", "size"), [("q", 2 << 16), ("q" * (2 << 16), 0)])
+async def test_large_requests_take_the_place_of_several(
+    gate: Gate, password: str, size: int
+) -> None:
+    passwords = Passwords(COST, threads=1, most_waiting=5)
+    calls = [asyncio.create_task(passwords.check(password, HASHED, size)) for _ in range(2)]
+    await gate.first()
+    with pytest.raises(TooManyRequestsError):
+        await passwords.check("q", HASHED)
+    gate.is_open.set()
+    assert await asyncio.gather(*calls) == [False, False]
+    assert not await passwords.check("q", HASHED)
+    passwords.close()
+
+
 async def test_call_that_was_given_up_is_not_worked_on(gate: Gate) -> None:
     passwords = Passwords(COST, threads=1)
     first = asyncio.create_task(passwords.check("first", HASHED))
