@@ -234,6 +234,10 @@ class Defragmenter:
         self._backend.replace(new)
 
     async def _unless_given_up(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._given_up:
+            # Whoever gave up has found nothing to cancel yet, and will not come again.
+            work.close()
+            self._check_wanted()
         self._waiting = asyncio.ensure_future(work)
         try:
             await self._waiting

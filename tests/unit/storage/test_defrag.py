@@ -320,14 +320,18 @@ async def test_what_empties_pages_is_waited_for(store: Store) -> None:
     await defragmenter.close()
 
 
-async def test_the_end_of_the_server_does_not_wait_for_a_compaction(store: Store) -> None:
+@pytest.mark.parametrize("turns", [0, 1, 2])
+async def test_the_end_of_the_server_does_not_wait_for_a_compaction(
+    store: Store, turns: int
+) -> None:
     async def for_ever() -> None:
         await asyncio.Event().wait()
 
     defragmenter = Defragmenter(store.log, store.backend, store.clock)
     defragmenter.settle = for_ever
     task = asyncio.create_task(defragmenter.defragment())
-    await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
     await soon(defragmenter.close())
     with pytest.raises(StoppedError):
         await task
