@@ -38,8 +38,13 @@ def test_example_unit_is_sound(tmp_path: Path) -> None:
     if program is None:
         pytest.skip("there is no systemd-analyze to ask")
     unit = tmp_path / UNIT.name
-    # The program has to be there to be sound, too.
-    unit.write_text(UNIT.read_text().replace("/opt/etcdpy/bin/etcdpy", sys.executable))
+    # The program has to be there to be sound, too; wherever Python is, it may be in such a folder.
+    folder = tmp_path / "ein Ordner mit Ü"
+    folder.mkdir()
+    (folder / "etcdpy").symlink_to(sys.executable)
+    # systemd.syntax(7): what holds a blank is quoted.
+    command = f'"{folder}/etcdpy"'
+    unit.write_text(UNIT.read_text().replace("/opt/etcdpy/bin/etcdpy", command))
     verify = [program, "verify", "--man=no", str(unit)]
     ended = subprocess.run(verify, capture_output=True, text=True, timeout=TIMEOUT)
     complaints = [line for line in ended.stderr.splitlines() if UNIT.name in line]
