@@ -6,7 +6,7 @@ data directory.
 
 """
 
-from etcdpy.config.bootstrap import check_bootstrap, check_learners
+from etcdpy.config.bootstrap import check_bootstrap, check_learners, cluster_text
 from etcdpy.config.check import parse_level
 from etcdpy.config.errors import (
     ConfigError,
@@ -16,11 +16,11 @@ from etcdpy.config.errors import (
     UnusableFileError,
     UsageError,
 )
-from etcdpy.config.flags import FLAGS
+from etcdpy.config.flags import FLAGS, value_of
 from etcdpy.config.load import Note, ShadowedVariableError, VersionRequested, load, with_data_dir
 from etcdpy.config.model import SETTINGS, Config
 from etcdpy.config.setting import Setting
-from etcdpy.config.urls import Url
+from etcdpy.config.urls import Url, UrlError, parse_urls
 
 __all__ = [
     "FLAGS",
@@ -35,11 +35,15 @@ __all__ = [
     "UnknownLogLevelError",
     "UnusableFileError",
     "Url",
+    "UrlError",
     "UsageError",
     "VersionRequested",
     "check_bootstrap",
     "check_learners",
+    "cluster_text",
     "load",
     "parse_level",
+    "parse_urls",
+    "value_of",
     "with_data_dir",
 ]

@@ -15,7 +15,19 @@ from etcdpy.config.model import Config
 from etcdpy.config.urls import Url, UrlError, parse_urls
 from etcdpy.gostd.quoting import go_quote, go_quote_all
 
-__all__ = ["check_bootstrap", "check_learners"]
+__all__ = ["check_bootstrap", "check_learners", "cluster_text"]
+
+
+def cluster_text(config: Config) -> str:
+    """
+    Return the initial cluster as it is logged. (etcd: ``URLsMap.String``)
+
+    Raises:
+        InvalidConfigError: A URL in it is none.
+
+    """
+    members = _members(config.initial_cluster)
+    return ",".join(sorted(f"{name}={url}" for name, urls in members.items() for url in urls))
 
 
 def check_learners(config: Config) -> None:

@@ -120,8 +120,7 @@ def _load_file(path: str, note: Note) -> Config:
 def _checked(given: _Given, note: Note) -> Config:
     config = _complete(given)
     check(config, given.names, note)
-    without_effect = {name: given.values[name] for name in ACCEPTED.keys() & given.values}
-    check_accepted(without_effect, given.names)
+    check_accepted(config.accepted, given.names)
     remark_without_effect(given.names, note)
     return config
 
@@ -201,7 +200,8 @@ def _verify_environment(
 def _complete(given: _Given) -> Config:
     """Build the settings and fill in the defaults that follow from other settings."""
     values = {name.replace("-", "_"): given.values[name] for name in SETTINGS.keys() & given.values}
-    config = Config(**values)
+    accepted = {name: given.values[name] for name in ACCEPTED.keys() & given.values}
+    config = Config(**values, accepted=accepted)
     renamed = config.name != SETTINGS["name"].default
     # A cluster that was spelled out stays, even where it lacks the name: ``check_bootstrap`` says
     # so.

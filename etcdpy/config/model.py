@@ -78,6 +78,10 @@ class Config:
     Durations are seconds. ``data_dir`` is never empty in what ``load`` returns, and
     ``initial_cluster`` there names this member.
 
+    Attributes:
+        accepted: Those flags of ``accepted`` that were given, by their names: without effect
+            on what is served, but told in the log. ``flags.value_of`` knows their defaults.
+
     """
 
     name: str = _setting(MEMBER, Text(), "default", "Human-readable name for this member.")
@@ -336,6 +340,7 @@ class Config:
     unsafe_no_fsync: bool = _setting(
         UNSAFE, Bool(), "false", "Disables fsync, unsafe, will cause data loss."
     )
+    accepted: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def max_message_bytes(self) -> int:
@@ -389,4 +394,6 @@ def _row(declared: Field[Any]) -> tuple[str, Setting]:
 
 
 #: Flag name to its row, in the order the help shows them.
-SETTINGS: Mapping[str, Setting] = MappingProxyType(dict(map(_row, fields(Config))))
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    dict(_row(declared) for declared in fields(Config) if declared.metadata)
+)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from itertools import groupby
 
 from etcdpy.config.flags import FLAGS
 from etcdpy.config.setting import Setting
-from etcdpy.version import ETCD_VERSION, __version__
+from etcdpy.gostd.platforms import go_arch, go_os
+from etcdpy.version import ETCD_VERSION, GIT_SHA, GO_VERSION
 
 __all__ = ["USAGE", "flag_list", "version_text"]
 
@@ -52,11 +51,9 @@ def version_text() -> str:
     The first is the etcd release whose behaviour this server has.
 
     """
-    # Go's names for machines (``GOARCH``), which readers of this line know.
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return (
         f"etcd Version: {ETCD_VERSION}\n"
-        f"Git SHA: Not provided (etcdpy {__version__})\n"
-        f"Go Version: none ({platform.python_implementation()} {platform.python_version()})\n"
-        f"Go OS/Arch: {os.uname().sysname.lower()}/{machine}\n"
+        f"Git SHA: {GIT_SHA}\n"
+        f"Go Version: {GO_VERSION}\n"
+        f"Go OS/Arch: {go_os()}/{go_arch()}\n"
     )

@@ -2,13 +2,14 @@
 What must hold inside the store, however it came about: checks too costly while clients wait.
 
 They are off unless the environment says ``ETCDPY_VERIFY=1`` when the process starts, as it does
-for tests and the servers they run. A batch that contradicts the index then never reaches the
-disk: the log fails instead. (etcd does likewise: client/pkg/verify/verify.go, ``ETCD_VERIFY``.)
+for tests and the servers they run, or has etcd's own ``ETCD_VERIFY`` ask for assertions. A batch
+that contradicts the index then never reaches the disk: the log fails instead.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from itertools import islice
 from typing import Final
 
@@ -21,9 +22,23 @@ from etcdpy.storage.batch import Batch
 
 #: The variable of the environment that turns them on.
 VARIABLE: Final = "ETCDPY_VERIFY"
+#: etcd's, which may ask for more than these. (etcd: client/pkg/verify/verify.go)
+ETCD_VARIABLE: Final = "ETCD_VERIFY"
 
 #: Rows looked at in one batch, the last ones: more would hold up the loop of a test of that.
 MOST_ROWS = 1000
+
+
+def is_wanted(kind: str, environment: Mapping[str, str]) -> bool:
+    """
+    Return whether etcd's variable asks for a kind of check, by name or with all others.
+
+    Args:
+        kind: ``assert`` or ``storage_wal``. (etcd: ``verify.IsVerificationEnabled``)
+        environment: Read only.
+
+    """
+    return environment.get(ETCD_VARIABLE, "").lower() in ("all", kind)
 
 
 class Invariants:
@@ -40,7 +55,7 @@ class Invariants:
 
 
 #: Of this process.
-switch: Final = Invariants(os.environ.get(VARIABLE) == "1")
+switch: Final = Invariants(os.environ.get(VARIABLE) == "1" or is_wanted("assert", os.environ))
 
 
 def check_batch(index: Index, attachments: Attachments, batch: Batch) -> None:

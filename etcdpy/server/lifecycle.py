@@ -22,7 +22,16 @@ from etcdpy.auth.options import AuthOptionsError
 from etcdpy.clock import Clock, SystemClock
 from etcdpy.config import Config, InvalidConfigError, check_bootstrap, check_learners
 from etcdpy.node.slow_requests import SlowRequests
-from etcdpy.server import descriptors, signals, startup, startup_log, systemd
+from etcdpy.server import (
+    descriptors,
+    settings_log,
+    signals,
+    startup,
+    startup_log,
+    systemd,
+    tls_checks,
+    verification,
+)
 from etcdpy.server.assembly import Served, open_served
 from etcdpy.server.listeners import ListenError, address_of, bind_all
 from etcdpy.server.transports import Transport, accept, make_transport
@@ -98,7 +107,14 @@ async def serve(config: Config) -> signal.Signals:
         fields: dict[str, object] = {"dir": config.data_dir, "error": str(error)}
         raise FatalError("failed to list data directory", fields) from error
     try:
-        return await _serve_on_listeners(config, initialized, SystemClock())
+        number = await _serve_on_listeners(config, initialized, SystemClock())
+        verification.verify_if_wanted(config)
+        return number
+    except verification.VerificationError as error:
+        fields = {"data-dir": config.data_dir, "error": str(error)}
+        raise FatalError("Verification failed", fields) from error
+    except tls_checks.SelfSignedCertError as error:
+        raise FatalError(error.message, {"error": str(error)}) from error
     except descriptors.TooFewDescriptorsError as error:
         raise FatalError(str(error), error.fields) from error
     except (ListenError, InvalidConfigError, StorageError) as error:
@@ -107,17 +123,29 @@ async def serve(config: Config) -> signal.Signals:
 
 
 async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -> signal.Signals:
-    urls = startup_log.texts(config.listen_client_urls)
-    logger.info("configuring client listeners", {"listen-client-urls": urls})
+    tls_checks.check_peer_listeners(config)
+    tls_checks.check_client_listeners(config)
     reuse_port = config.socket_reuse_port
     with bind_all(config.listen_client_urls, reuse_port=reuse_port) as listeners:
         connections = descriptors.for_clients()
-        startup_log.log_settings(config, initialized)
+        settings_log.log_settings(config, initialized)
         slow = SlowRequests(config.warning_apply_duration, config.slow_request_seconds, clock)
         transport = make_transport(config, clock, slow, connections=connections)
         async with _bootstrap(config, initialized, clock, transport, slow) as served:
             startup_log.log_member(config, served.node, initialized)
-            return await _serve_until_signal(config, clock, transport, listeners, served)
+            _check_metrics(config)
+            return await _serve_until_signal(
+                config, clock, transport, listeners, served, initialized
+            )
+
+
+def _check_metrics(config: Config) -> None:
+    """Refuse what etcd finds out only now, when the member is made."""
+    try:
+        tls_checks.check_metrics_listeners(config)
+    except InvalidConfigError:
+        logger.info("closing etcd server", startup_log.identity(config))
+        raise
 
 
 @asynccontextmanager
@@ -126,6 +154,7 @@ async def _bootstrap(
 ) -> AsyncIterator[Served]:
     async with AsyncExitStack() as closing:
         try:
+            tls_checks.check_peer_transport(config)
             check_learners(config)
             if not initialized:
                 check_bootstrap(config)
@@ -150,12 +179,13 @@ async def _serve_until_signal(
     transport: Transport,
     listeners: list[socket.socket],
     served: Served,
+    initialized: bool,
 ) -> signal.Signals:
     # Before anyone is served, so that from then on every signal drains.
     arrived = signals.first_signal()
     addresses = [address_of(listener) for listener in listeners]
     await accept(transport, listeners)
-    startup_log.log_serving(config, served.node, addresses)
+    startup_log.log_serving(config, served.node, addresses, initialized)
     # sd_notify(3): READY=1 tells that starting up is over, so it waits for ``accept``.
     systemd.notify_ready()
     failed = served.node.failed

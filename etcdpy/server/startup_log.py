@@ -1,31 +1,24 @@
 """
 What a server says of itself as it starts and stops, in etcd's lines and in their order.
 
-Only what is true of one node: there is no raft to tell of, nothing listens for peers, and what a
-setting is without effect on is not said of it.
+Only what is true of one node: there is no raft to tell of, and nobody is served but clients.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Sequence
 
-from etcdpy.config import SETTINGS, Config, Url
-from etcdpy.config.gates import Gates
-from etcdpy.config.retention import parse_retention
-from etcdpy.config.values import Duration
-from etcdpy.gostd.durations import go_duration
+from etcdpy.config import Config, Url
 from etcdpy.gostd.sizes import human_size
 from etcdpy.node.node import Node
 from etcdpy.node.quota import DEFAULT_QUOTA
-from etcdpy.version import ETCD_VERSION, __version__
+from etcdpy.version import ETCD_VERSION
 
 __all__ = [
     "identity",
     "log_member",
     "log_serving",
-    "log_settings",
     "texts",
 ]
 
@@ -36,114 +29,31 @@ _Fields = dict[str, object]
 #: Beyond it etcd warns, and serves. (etcd: ``MaxQuotaBytes``)
 _LARGEST_QUOTA = 8 * 1024 * 1024 * 1024
 
-#: The settings of etcd's line that are settings here, in its order.
-_FIRST = (
-    "name",
-    "data-dir",
-    "member-dir",
-    "heartbeat-interval",
-    "election-timeout",
-    "initial-advertise-peer-urls",
-    "advertise-client-urls",
-    "listen-client-urls",
-    "initial-cluster",
-    "initial-cluster-state",
-    "initial-cluster-token",
-    "quota-backend-bytes",
-    "max-request-bytes",
-    "max-concurrent-streams",
-    "feature-gates",
-    "auto-compaction-mode",
-    "auto-compaction-retention",
-    "auto-compaction-interval",
-)
-
-
-def log_settings(config: Config, initialized: bool) -> None:
-    """
-    Log every setting in one line, so that a log says what its server ran with.
-
-    Raises:
-        InvalidConfigError: If the retention of automatic compaction cannot be read.
-
-    """
-    settings = _settings(config, initialized)
-    fields: _Fields = {
-        "etcd-version": ETCD_VERSION,
-        "etcdpy-version": __version__,
-        "python-version": ".".join(map(str, sys.version_info[:3])),
-        "member-initialized": initialized,
-        **{name: settings.pop(name) for name in _FIRST},
-        **settings,
-    }
-    logger.info("starting an etcd server", fields)
-    # (etcd: ``v3rpc.NewWatchServer``)
-    if 0 < config.watch_progress_notify_interval < config.progress_interval:
-        raised = {"min-watch-progress-notify-interval": go_duration(config.progress_interval)}
-        logger.warning("adjusting watch progress notify interval to minimum period", raised)
-
-
-def _settings(config: Config, initialized: bool) -> _Fields:
-    """Return the settings under their names, as etcd shows them."""
-    found = {
-        name: _shown(getattr(config, name.replace("-", "_")), isinstance(row.kind, Duration))
-        for name, row in SETTINGS.items()
-        if row.honoured
-    }
-    mode, retention = config.auto_compaction_mode, config.auto_compaction_retention
-    compaction = go_duration(parse_retention(mode, retention) / 1e9)
-    found |= {
-        "member-dir": _member_dir(config),
-        "heartbeat-interval": go_duration(config.heartbeat_interval / 1000),
-        "election-timeout": go_duration(config.election_timeout / 1000),
-        "quota-backend-bytes": config.quota_backend_bytes or DEFAULT_QUOTA,
-        "auto-compaction-retention": compaction,
-        "auto-compaction-interval": compaction,
-    }
-    if initialized:  # they are not looked at any more
-        found |= {"initial-cluster": "", "initial-cluster-token": ""}
-    return found
-
-
-def _member_dir(config: Config) -> str:
-    return f"{config.data_dir.rstrip('/')}/member"
-
-
-def _shown(value: object, is_duration: bool) -> object:
-    if is_duration:
-        assert isinstance(value, float)
-        return go_duration(value)
-    if isinstance(value, Gates):
-        return str(value)
-    return [str(item) for item in value] if isinstance(value, tuple) else value
-
 
 def log_member(config: Config, node: Node, initialized: bool) -> None:
     """Log what was found in the data directory, or made there, and who that makes this server."""
     member, cluster = (f"{one:x}" for one in (node.identity.member_id, node.identity.cluster_id))
-    version = _minor(node.parts.versions.cluster)
     both = {"cluster-id": cluster, "local-member-id": member}
+    server = {"local-member-id": member, "local-server-version": ETCD_VERSION}
+    revision = {"current-rev": node.parts.store.revision}
     if initialized:
+        version = {"cluster-version": _cluster_version(node)}
         logger.info("recovered v3 backend", _backend_sizes(node))
         commit = {"commit-index": node.parts.store.applied_index}
         logger.info("restarting local member", both | commit)
-        logger.info(
-            "recovered/added member from store", both | _peer(node, "recovered-remote-peer")
-        )
-        logger.info("set cluster version from store", {"cluster-version": version})
+        peer = _peer(node, "recovered-remote-peer")
+        logger.info("recovered/added member from store", both | peer)
+        logger.info("set cluster version from store", version)
+        logger.info("kvstore restored", revision)
+        _log_quota(config.quota_backend_bytes)
+        logger.info("starting etcd server", server | {"cluster-id": cluster} | version)
     else:
         logger.info("starting local member", {"local-member-id": member, "cluster-id": cluster})
+        logger.info("kvstore restored", revision)
+        _log_quota(config.quota_backend_bytes)
+        # A new member of etcd's hears of both from raft, as it is served.
+        logger.info("starting etcd server", server | {"cluster-version": "to_be_decided"})
         logger.info("added member", both | _peer(node, "added-peer", urls="peer-urls"))
-        logger.info("set initial cluster version", both | {"cluster-version": version})
-    logger.info("kvstore restored", {"current-rev": node.parts.store.revision})
-    _log_quota(config.quota_backend_bytes)
-    fields = {
-        "local-member-id": member,
-        "local-server-version": ETCD_VERSION,
-        "cluster-id": cluster,
-        "cluster-version": version,
-    }
-    logger.info("starting etcd server", fields)
 
 
 def _backend_sizes(node: Node) -> _Fields:
@@ -182,18 +92,25 @@ def _log_quota(size: int) -> None:
     )
 
 
-def log_serving(config: Config, node: Node, addresses: Sequence[str]) -> None:
+def log_serving(config: Config, node: Node, addresses: Sequence[str], initialized: bool) -> None:
     """Log that clients are served, and at which addresses."""
+    member = {"local-member-id": f"{node.identity.member_id:x}"}
     fields: _Fields = {
-        "local-member-id": f"{node.identity.member_id:x}",
+        **member,
         "initial-advertise-peer-urls": texts(config.initial_advertise_peer_urls),
+        # Both are none, whatever the settings: it is about what is served.
         "listen-peer-urls": [],
         "advertise-client-urls": texts(config.advertise_client_urls),
         "listen-client-urls": texts(config.listen_client_urls),
         "listen-metrics-urls": [],
     }
     logger.info("now serving peer/client/metrics", fields)
+    if not initialized:
+        cluster = {"cluster-id": f"{node.identity.cluster_id:x}"}
+        version = {"cluster-version": _cluster_version(node)}
+        logger.info("set initial cluster version", cluster | member | version)
     logger.info("ready to serve client requests")
+    logger.info("grpc service status changed", {"service": "", "status": "SERVING"})
     for address in addresses:
         served = {"traffic": "grpc+http", "address": address}
         logger.info("serving client traffic insecurely; this is strongly discouraged!", served)
@@ -214,6 +131,6 @@ def texts(urls: Sequence[Url]) -> list[str]:
     return [str(url) for url in urls]
 
 
-def _minor(version: str) -> str:
-    """Return a version without its patch: cluster versions have none."""
-    return version.rpartition(".")[0]
+def _cluster_version(node: Node) -> str:
+    # Cluster versions have no patch.
+    return node.parts.versions.cluster.rpartition(".")[0]

@@ -18,6 +18,7 @@ SHORT: Mapping[str, str] = {
     "config.flags": "above both tables of settings, and below what reads them",
     "config.retention": "one flag's syntax, read by what starts automatic compaction",
     "gostd.sizes": "one format of Go's among others",
+    "gostd.platforms": "three words of Go's, which the log and --version share",
     "node.cluster_ids": "what etcd computes of a cluster; snapshot restore needs it and no node",
     "pb.pool": "what generated code imports in place of protobuf's own",
     "version": "what is changed at a release, and read by setuptools",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
-
-import pytest
-
 from etcdpy.config import FLAGS
 from etcdpy.config.usage import flag_list, version_text
-from etcdpy.version import ETCD_VERSION
+from etcdpy.gostd.platforms import go_arch, go_os
+from etcdpy.version import ETCD_VERSION, GIT_SHA, GO_VERSION
 
 
 def test_every_flag_is_listed_with_its_default_and_its_help() -> None:
@@ -28,13 +24,9 @@ def test_flag_without_effect_says_so() -> None:
     assert "  --wal-dir ''\n    Path to the dedicated wal directory.\n    Accepted," in flag_list()
 
 
-@pytest.mark.parametrize(
-    ("machine", "shown"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("riscv64", "riscv64")]
-)
-def test_version_has_the_shape_of_etcds(
-    monkeypatch: pytest.MonkeyPatch, machine: str, shown: str
-) -> None:
-    monkeypatch.setattr(platform, "machine", lambda: machine)
-    first, *_, last = version_text().splitlines()
-    assert first == f"etcd Version: {ETCD_VERSION}"
-    assert last == f"Go OS/Arch: {os.uname().sysname.lower()}/{shown}"
+def test_version_has_the_shape_of_etcds() -> None:
+    version, commit, go, machine = version_text().splitlines()
+    assert version == f"etcd Version: {ETCD_VERSION}"
+    assert commit == f"Git SHA: {GIT_SHA}"
+    assert go == f"Go Version: {GO_VERSION}"
+    assert machine == f"Go OS/Arch: {go_os()}/{go_arch()}"

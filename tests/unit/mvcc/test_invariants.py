@@ -87,3 +87,26 @@ async def test_batch_that_contradicts_the_index_ends_the_log(tmp_path: Path) -> 
         with pytest.raises(AssertionError, match="the index has"):
             await pending
         assert isinstance(log.failed, StorageError)
+
+
+@pytest.mark.parametrize(
+    ("value", "asserts", "storage"),
+    [
+        ("all", True, True),
+        ("All", True, True),
+        ("assert", True, False),
+        ("storage_wal", False, True),
+        ("", False, False),
+        ("1", False, False),
+    ],
+)
+def test_etcds_variable_asks_for_one_kind_of_check_or_for_all(
+    value: str, asserts: bool, storage: bool
+) -> None:
+    environment = {"ETCD_VERIFY": value}
+    assert invariants.is_wanted("assert", environment) is asserts
+    assert invariants.is_wanted("storage_wal", environment) is storage
+
+
+def test_nothing_is_wanted_by_an_empty_environment() -> None:
+    assert not invariants.is_wanted("assert", {})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from etcdpy.config import Config, InvalidConfigError, load
+from etcdpy.config import Config
 from etcdpy.server import startup_log
 from tests.unit.mvcc.stores import new_store, worked_example
 from tests.unit.node.nodes import make_node
@@ -27,89 +27,6 @@ def logged(caplog: pytest.LogCaptureFixture) -> LoggedLines:
         assert isinstance(record.args, dict)
         found.append((record.msg, dict(record.args)))
     return found
-
-
-def settings(
-    caplog: pytest.LogCaptureFixture, *arguments: str, initialized: bool = False
-) -> dict[str, Any]:
-    config = load(arguments, {}, lambda *_: None)
-    startup_log.log_settings(config, initialized)
-    (message, fields) = logged(caplog)[0]
-    assert message == "starting an etcd server"
-    return fields
-
-
-def test_settings_have_etcds_names_and_forms(caplog: pytest.LogCaptureFixture) -> None:
-    fields = settings(
-        caplog, "--name=n1", "--data-dir=/d/", "--feature-gates=LeaseCheckpoint=false"
-    )
-    # What etcd 3.7.1 logs of the same settings.
-    expected = {
-        "etcd-version": "3.7.1",
-        "member-initialized": False,
-        "name": "n1",
-        "member-dir": "/d/member",
-        "heartbeat-interval": "100ms",
-        "election-timeout": "1s",
-        "initial-advertise-peer-urls": ["http://localhost:2380"],
-        "advertise-client-urls": ["http://localhost:2379"],
-        "listen-client-urls": ["http://localhost:2379"],
-        "initial-cluster": "n1=http://localhost:2380",
-        "initial-cluster-state": "new",
-        "initial-cluster-token": "etcd-cluster",
-        "quota-backend-bytes": 2147483648,
-        "max-request-bytes": 1572864,
-        "max-concurrent-streams": 4294967295,
-        "feature-gates": "LeaseCheckpoint=false",
-        "auto-compaction-mode": "periodic",
-        "auto-compaction-retention": "0s",
-        "auto-compaction-interval": "0s",
-        "max-learners": 1,
-    }
-    assert expected.items() <= fields.items()
-    shared = [name for name in fields if name in expected]
-    assert shared == list(expected)
-
-
-def test_durations_are_written_as_go_does(caplog: pytest.LogCaptureFixture) -> None:
-    fields = settings(caplog, "--grpc-keepalive-interval=90m", "--auto-compaction-retention=2")
-    assert fields["grpc-keepalive-interval"] == "1h30m0s"
-    assert fields["auto-compaction-retention"] == "2h0m0s"
-
-
-def test_settings_without_effect_are_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    fields = settings(caplog, "--snapshot-count=7", "--listen-peer-urls=http://127.0.0.1:1")
-    assert not {"snapshot-count", "listen-peer-urls", "cert-file"} & fields.keys()
-
-
-def test_cluster_of_a_used_directory_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    fields = settings(caplog, "--initial-cluster=x=http://a:1", initialized=True)
-    assert (fields["initial-cluster"], fields["initial-cluster-token"]) == ("", "")
-    assert fields["member-initialized"] is True
-
-
-def test_retention_that_cannot_be_read_is_refused_before(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    with pytest.raises(InvalidConfigError, match="error parsing CompactionRetention"):
-        settings(caplog, "--auto-compaction-retention=abc")
-
-
-@pytest.mark.parametrize(("interval", "raised"), [(0.0, False), (0.05, True), (0.1, False)])
-def test_a_progress_interval_that_is_raised_is_warned_of(
-    caplog: pytest.LogCaptureFixture, interval: float, raised: bool
-) -> None:
-    startup_log.log_settings(Config(watch_progress_notify_interval=interval), initialized=False)
-    message = "adjusting watch progress notify interval to minimum period"
-    fields = {"min-watch-progress-notify-interval": "100ms"}
-    assert logged(caplog)[1:] == [(message, fields)] * raised
-
-
-@pytest.mark.parametrize(
-    ("interval", "used"), [(0.0, 600.0), (-5.0, 600.0), (0.05, 0.1), (0.1, 0.1), (7.0, 7.0)]
-)
-def test_the_progress_interval_that_is_used(interval: float, used: float) -> None:
-    assert Config(watch_progress_notify_interval=interval).progress_interval == used
 
 
 async def lines_of_a_member(
@@ -139,14 +56,17 @@ async def test_new_member_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
         "quota-size-bytes": 2147483648,
         "quota-size": "2.1 GB",
     }
-    started = {"local-server-version": "3.7.1", "cluster-version": "3.7"}
+    started = {
+        "local-member-id": MEMBER,
+        "local-server-version": "3.7.1",
+        "cluster-version": "to_be_decided",
+    }
     assert lines == [
         ("starting local member", BOTH),
-        ("added member", BOTH | added),
-        ("set initial cluster version", BOTH | {"cluster-version": "3.7"}),
         ("kvstore restored", {"current-rev": 5}),
         ("enabled backend quota with default value", quota),
-        ("starting etcd server", BOTH | started),
+        ("starting etcd server", started),
+        ("added member", BOTH | added),
     ]
 
 
@@ -167,6 +87,7 @@ async def test_member_that_comes_back_is_told_of(caplog: pytest.LogCaptureFixtur
         "backend-size-in-use-bytes": 24576,
         "backend-size-in-use": "25 kB",
     }
+    assert lines[-1][1] == BOTH | {"local-server-version": "3.7.1", "cluster-version": "3.7"}
     assert lines[1][1].keys() == BOTH.keys() | {"commit-index"}
     assert lines[2][1] == BOTH | {
         "recovered-remote-peer-id": MEMBER,
@@ -192,19 +113,23 @@ async def test_quota_is_told_of(
     assert all(fields["quota-size-bytes"] == quota for _, fields in found)
 
 
+@pytest.mark.parametrize("initialized", [False, True])
 async def test_addresses_are_told_when_clients_are_served(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, initialized: bool
 ) -> None:
     async with new_store() as (store, log):
         node = make_node(store, log)
         caplog.clear()
-        startup_log.log_serving(Config(), node, ["127.0.0.1:1", "/e.sock"])
+        startup_log.log_serving(Config(), node, ["127.0.0.1:1", "/e.sock"], initialized)
     insecurely = "serving client traffic insecurely; this is strongly discouraged!"
+    founded = ("set initial cluster version", BOTH | {"cluster-version": "3.7"})
     (_, serving), *rest = logged_with_ready(caplog)
     assert serving["listen-client-urls"] == ["http://localhost:2379"]
     assert (serving["listen-peer-urls"], serving["listen-metrics-urls"]) == ([], [])
     assert rest == [
+        *([] if initialized else [founded]),
         ("ready to serve client requests", {}),
+        ("grpc service status changed", {"service": "", "status": "SERVING"}),
         (insecurely, {"traffic": "grpc+http", "address": "127.0.0.1:1"}),
         (insecurely, {"traffic": "grpc+http", "address": "/e.sock"}),
     ]
