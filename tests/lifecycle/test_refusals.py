@@ -13,6 +13,7 @@ import pytest
 
 from etcdpy.config import FLAGS
 from tests.lifecycle.process import TIMEOUT, Process
+from tests.support.ports import free_port
 from tests.support.servers import reference_binary
 
 #: A member that could be served, but for what each case adds; no port is ever bound.
@@ -42,6 +43,46 @@ CASES: dict[str, Sequence[str]] = {
     "host name to listen on": ["--listen-client-urls=http://example.com:1"],
     "client URL without a host": ["--advertise-client-urls=http://:1"],
     "peer URL without a host": ["--initial-advertise-peer-urls=http://:1"],
+    "host name to listen on for HTTP": ["--listen-client-http-urls=http://example.com:1"],
+    "host name to tell metrics on": ["--listen-metrics-urls=http://example.com:1"],
+    "secure clients": ["--listen-client-urls=https://127.0.0.1:0"],
+    "secure clients on a socket": ["--listen-client-urls=unixs://s"],
+    "secure clients of HTTP": ["--listen-client-http-urls=https://127.0.0.1:0"],
+    "one address for clients twice": [
+        "--listen-client-urls=http://127.0.0.1:2379",
+        "--listen-client-http-urls=http://127.0.0.1:2379",
+    ],
+    "secure metrics": ["--listen-metrics-urls=https://127.0.0.1:0"],
+    "secure metrics on a socket": ["--listen-metrics-urls=unixs://s"],
+    "metrics with half a certificate": [
+        "--listen-metrics-urls=https://127.0.0.1:0",
+        "--cert-file=none",
+    ],
+    "metrics with a certificate that is missing": [
+        "--listen-metrics-urls=https://127.0.0.1:0",
+        "--cert-file=none",
+        "--key-file=none",
+    ],
+    "secure peers": ["--listen-peer-urls=https://127.0.0.1:PORT"],
+    "secure peers with half a certificate": [
+        "--listen-peer-urls=https://127.0.0.1:0",
+        "--peer-key-file=none",
+    ],
+    "peers called with half a certificate": ["--peer-cert-file=none"],
+    "certificate for clients that is never valid": ["--auto-tls", "--self-signed-cert-validity=0"],
+    "certificate for peers that is never valid": [
+        "--peer-auto-tls",
+        "--self-signed-cert-validity=0",
+    ],
+    "cipher suite": ["--cipher-suites=NOPE"],
+    "secure metrics and a retention": [
+        "--listen-metrics-urls=https://127.0.0.1:0",
+        "--auto-compaction-retention=1.5",
+    ],
+    "secure metrics and another name": [
+        "--listen-metrics-urls=https://127.0.0.1:0",
+        "--name=other",
+    ],
     "state of a cluster": ["--initial-cluster-state=foo"],
     "name not in the cluster": ["--name=other"],
     "no heartbeat": ["--heartbeat-interval=0"],
@@ -85,6 +126,12 @@ SINCE_3_6 = {
     "output that cannot be made",
     "rotation of a wrong type",
     "wrong type in a file",
+    "host name to listen on for HTTP",
+    "secure clients on a socket",
+    "secure clients of HTTP",
+    "one address for clients twice",
+    "secure metrics",
+    "secure metrics on a socket",
 }
 
 FILES = {"type.yml": "max-txn-ops: abc\n", "url.yml": "listen-client-urls: foo\n"}
@@ -157,5 +204,6 @@ def test_refusal_is_etcds(tmp_path: Path, program: Path, is_old: bool, case: str
         pytest.skip("an older etcd says it in other words")
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
-    words = CASES[case]
+    port = str(free_port())
+    words = [word.replace("PORT", port) for word in CASES[case]]
     assert of_etcdpy(words, tmp_path) == of_etcd(program, words, tmp_path)
