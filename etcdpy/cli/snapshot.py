@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -12,14 +13,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from etcdpy import config as settings
+from etcdpy import logs
 from etcdpy.cli.snapshot_output import FORMATS, Progress
 from etcdpy.clock import SystemClock
-from etcdpy.node.cluster_ids import member_id
+from etcdpy.node.cluster_ids import cluster_id, member_id
 from etcdpy.storage.bolt_read import BoltReader
 from etcdpy.storage.errors import StorageError
 from etcdpy.storage.snapshot_file import check_checksum, open_snapshot
 
 __all__ = ["main"]
+
+logger = logging.getLogger(__name__)
 
 #: etcdutl's exit statuses.
 EXIT_OK = 0
@@ -88,7 +92,7 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _restore(options: argparse.Namespace) -> None:
-    from etcdpy.storage.snapshot_restore import restore_snapshot
+    from etcdpy.storage.snapshot_restore import check_new, restore_snapshot
 
     if (options.bump_revision > 0) != options.mark_compacted:
         raise _Refused("--mark-compacted required if --revision-bump > 0")
@@ -101,10 +105,22 @@ def _restore(options: argparse.Namespace) -> None:
     peer_urls = [str(url) for url in config.initial_advertise_peer_urls]
     own_id = member_id(peer_urls, options.initial_cluster_token)
     member = {"id": own_id, "peerURLs": peer_urls, "name": options.name}
+    check_new(data_dir)
+    # etcdutl's lines, in its format.
+    logs.configure(logging.INFO, "console")
+    places: dict[str, object] = {
+        "path": str(options.filename),
+        # What here takes the places of the two that etcdutl names.
+        "wal-dir": str(data_dir / "member" / "journal"),
+        "data-dir": str(data_dir),
+        "snap-dir": str(data_dir / "member" / "lmdb"),
+    }
+    logger.info("restoring snapshot", places)
     with open_snapshot(options.filename) as data:
         # Before anything is read: a damaged file is called that.
         if not options.skip_hash_check:
             check_checksum(data)
+        logger.info("Trimming membership information from the backend...")
         reader = BoltReader(data)
         progress = Progress("restoring snapshot", sys.stderr, SystemClock.monotonic)
         restore_snapshot(
@@ -114,7 +130,28 @@ def _restore(options: argparse.Namespace) -> None:
             bump_revision=options.bump_revision,
             progress=lambda done: progress.show(done, reader.size),
         )
+    added = {
+        "cluster-id": f"{cluster_id(own_id):x}",
+        "local-member-id": "0",
+        "added-peer-id": f"{own_id:x}",
+        "added-peer-peer-urls": peer_urls,
+        "added-peer-is-learner": False,
+    }
+    logger.info("added member", added)
+    logger.info("restored snapshot", places)
+    _verify(replace(config, data_dir=str(data_dir)))
+    logs.flush()
     print(f"Snapshot restored into {data_dir}")
+
+
+def _verify(config: settings.Config) -> None:
+    """Check what was restored, if the environment asks for it, as etcdutl does."""
+    from etcdpy.server.verification import VerificationError, verify_if_wanted
+
+    try:
+        verify_if_wanted(config)
+    except VerificationError as error:
+        raise _Refused(str(error)) from error
 
 
 def _founding_flags(options: argparse.Namespace) -> list[str]:
@@ -200,5 +237,7 @@ def _go_booleans(arguments: Sequence[str]) -> list[str]:
 
 
 def _fail(message: str, status: int) -> int:
+    # The error is about what was logged before it.
+    logs.flush()
     print(f"Error: {message}", file=sys.stderr)
     return status

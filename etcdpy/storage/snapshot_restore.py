@@ -82,12 +82,23 @@ def restore_snapshot(
         raise DataDirError(f"cannot restore into {data_dir}: {error}") from error
 
 
+def check_new(data_dir: Path) -> None:
+    """
+    Require a directory that can be restored into: an empty one, or none yet.
+
+    Raises:
+        DataDirError: It is neither; the text is etcdutl's.
+
+    """
+    if data_dir.exists() and not (data_dir.is_dir() and not any(data_dir.iterdir())):
+        raise DataDirError(f'data-dir "{data_dir}" not empty or could not be read')
+
+
 @contextlib.contextmanager
 def _staged(data_dir: Path) -> Iterator[Path]:
     """Give a directory to build in; at the end what is in it becomes ``data_dir``'s."""
     is_new = not data_dir.exists()
-    if not is_new and not (data_dir.is_dir() and not any(data_dir.iterdir())):
-        raise DataDirError(f'data-dir "{data_dir}" not empty or could not be read')
+    check_new(data_dir)
     staging = data_dir / "restoring"
     try:
         make_directory(data_dir)

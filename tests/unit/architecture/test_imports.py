@@ -46,6 +46,7 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("cli.snapshot", "cli.snapshot_save"): "grpc takes longer than the other commands run",
     ("cli.snapshot", "storage.snapshot_restore"): "lmdb is needed by this command alone",
     ("cli.snapshot", "storage.snapshot_status"): "needed by this command alone",
+    ("cli.snapshot", "server.verification"): "needed by this command alone",
     ("config.load", "config.file"): "YAML takes half as long as the server",
     ("server.verification", "mvcc.check"): "few servers check what they leave behind",
     ("logs.outputs", "logs.rotation"): "gzip, and what knows dates, for few",
