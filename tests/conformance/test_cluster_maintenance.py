@@ -33,6 +33,11 @@ def test_the_member_list_has_one_member_and_no_revision(store: Store) -> None:
         assert reply.header.revision == 0
 
 
+# What comes between two changes of an etcd's members. It drops, unanswered, one that reaches raft
+# before the one before it counts as applied there, as it does once a later write is answered.
+BETWEEN_CHANGES = delete(b"nothing")
+
+
 @pytest.mark.needs("Cluster/MemberAdd")
 def test_members_that_cannot_be_changed(store: Store) -> None:
     own = store.send(pb.MemberListRequest()).reply.members[0]
@@ -43,6 +48,7 @@ def test_members_that_cannot_be_changed(store: Store) -> None:
     for unknown in (0, 1, 2**64 - 1):
         for request in (pb.MemberRemoveRequest, pb.MemberPromoteRequest, pb.MemberUpdateRequest):
             assert store.error(request(ID=unknown)) == errors.MEMBER_NOT_FOUND
+            assert store.error(BETWEEN_CHANGES) is None
     for urls in ([], ["http://a"], ["ftp://a:1"], ["http://a:1/path"], [""]):
         assert store.error(pb.MemberAddRequest(peerURLs=urls)) == errors.BAD_URLS
 
@@ -67,11 +73,10 @@ def test_a_learner_is_taken_listed_and_removed_but_not_promoted(etcdpy: Peer, re
             assert peer.send(Call.of(second)).error == errors.TOO_MANY_LEARNERS
             promote = pb.MemberPromoteRequest(ID=learner.ID)
             assert peer.send(Call.of(promote)).error == errors.LEARNER_NOT_READY
+            assert not peer.send(Call.of(BETWEEN_CHANGES)).error
             removal = peer.send(Call.of(pb.MemberRemoveRequest(ID=learner.ID)))
             assert len(removal.reply.members) == 1
-            # An etcd drops, unanswered, a change of its members that reaches raft before the one
-            # before it counts as applied there, as it does once a later write has been answered.
-            assert not peer.send(Call.of(delete(b"nothing"))).error
+            assert not peer.send(Call.of(BETWEEN_CHANGES)).error
             assert peer.send(Call.of(promote)).error == errors.MEMBER_NOT_FOUND
 
 
@@ -356,6 +361,7 @@ def test_other_peer_urls_outlive_a_restart(fresh: Pair) -> None:
         reply = fresh.send(pb.MemberUpdateRequest(ID=own, peerURLs=urls)).reply
         assert list(reply.members[0].peerURLs) == urls
         fresh.send(pb.MemberListRequest())
+        fresh.send(BETWEEN_CHANGES)
     fresh.restart()
     assert len(fresh.send(pb.MemberListRequest()).reply.members[0].peerURLs) == 2
     taken = pb.MemberAddRequest(peerURLs=["http://127.0.0.1:8"])
