@@ -62,7 +62,7 @@ proto-check: $(DEV_READY) ## Check that etcdpy/pb is what proto/ generates
 	rm -rf $(VENV)/stubs && mkdir -p $(VENV)/stubs
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py $(VENV)/stubs
 	@cd $(VENV)/stubs && for stub in $(STUBS)/*; do \
-		diff -u $(CURDIR)/$$stub $$stub || { echo "$$stub differs: run make proto"; exit 1; }; \
+		diff -u "$(CURDIR)/$$stub" $$stub || { echo "$$stub differs: run make proto"; exit 1; }; \
 	done
 
 bench: $(DEV_READY) ## Measure etcdpy and a real etcd side by side
@@ -71,7 +71,7 @@ bench: $(DEV_READY) ## Measure etcdpy and a real etcd side by side
 # Made with the oldest Python that is supported: what runs there runs on the newer ones as well.
 # What is wanted on some platforms or Pythons only keeps its condition.
 lock: ## Pin the newest versions that pyproject.toml allows
-	rm -rf $(VENV)-lock && $(OLDEST_PYTHON) -m venv $(VENV)-lock
+	rm -rf $(VENV)-lock && "$(OLDEST_PYTHON)" -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	{ echo "# Exact versions for development, made by 'make lock' from pyproject.toml."; \
 	  $(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed -E \
@@ -82,14 +82,14 @@ lock: ## Pin the newest versions that pyproject.toml allows
 	rm -rf $(VENV)-lock
 
 clean: ## Remove the environment and all caches
-	rm -rf $(VENV) $(VENV)-lock *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A server needs the package and what it runs on; developing needs the rest as well.
 # Both are installed at the versions of the lock, and again when the lock changes.
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "etcdpy needs Python 3.10 or newer, and there is none" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { \
+	@"$(PYTHON)" -m venv $(VENV) || { \
 		echo "$(PYTHON) cannot make a virtual environment (Debian: apt install python3-venv)" >&2; \
 		rm -rf $(VENV); exit 1; }
 	@touch $@
