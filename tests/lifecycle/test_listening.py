@@ -89,7 +89,8 @@ def test_port_out_of_range(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1:0", "unixs://e.sock"])
 def test_tls_is_refused(tmp_path: Path, url: str) -> None:
-    options = (f"--listen-client-urls={url}", ADVERTISED)
+    # Without a certificate it is refused as by etcd, which test_refusals.py is about.
+    options = (f"--listen-client-urls={url}", ADVERTISED, "--cert-file=c.pem", "--key-file=k.pem")
     end = run("--data-dir", tmp_path / "data", *options, cwd=tmp_path)
     assert end.status == 1
     assert end.lines[-1]["error"] == f"TLS is not supported: cannot listen on client url {url}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,47 @@ def test_the_data_directory_is_named_after_the_member(
     monkeypatch.chdir(tmp_path)
     assert snapshot("restore", file, "--skip-hash-check") == 0
     assert (tmp_path / "default.etcd" / "member").is_dir()
+
+
+def test_what_a_restore_does_is_logged_as_by_etcdutl(
+    tmp_path: Path, file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data_dir = tmp_path / "data"
+    assert snapshot("restore", file, "--data-dir", data_dir, "--skip-hash-check") == 0
+    out, err = capfd.readouterr()
+    assert out == f"Snapshot restored into {data_dir}\n"
+    lines = [line.split("\t") for line in err.splitlines()]
+    assert [(line[1], line[3]) for line in lines] == [
+        ("info", "restoring snapshot"),
+        ("info", "Trimming membership information from the backend..."),
+        ("info", "added member"),
+        ("info", "restored snapshot"),
+    ]
+    assert json.loads(lines[2][4]) == {
+        "cluster-id": "cdf818194e3a8c32",
+        "local-member-id": "0",
+        "added-peer-id": DEFAULT_MEMBER.decode(),
+        "added-peer-peer-urls": ["http://localhost:2380"],
+        "added-peer-is-learner": False,
+    }
+    # Nothing is restored into what is there, and nothing is said of it but that.
+    assert snapshot("restore", file, "--data-dir", data_dir, "--skip-hash-check") == 1
+    assert capfd.readouterr().err == (
+        f'Error: data-dir "{data_dir}" not empty or could not be read\n'
+    )
+
+
+def test_a_restored_store_is_checked_when_it_is_wanted(
+    tmp_path: Path,
+    file: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Its one row is no KeyValue.
+    monkeypatch.setenv("ETCD_VERIFY", "storage_wal")
+    words = ("restore", file, "--data-dir", tmp_path / "data", "--skip-hash-check")
+    assert snapshot(*words) == 1
+    assert "no key" in capfd.readouterr().err.splitlines()[-1]
 
 
 def test_a_status_is_printed(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
