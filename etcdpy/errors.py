@@ -400,20 +400,36 @@ class DefragmentError(EtcdError):
     MESSAGE = "cannot defragment"
 
 
-class EmbeddedClientError(EtcdError):
+class CausedError(EtcdError):
     """
-    A call of the server's own client failed: its words arrive, its code does not.
-
-    etcd serves locks and elections through a client of itself, which loses codes on the way.
-    (etcd: ``v3lock/lock.go``, ``v3election/election.go``)
+    A refusal that is told in other words than usual, for where it is told.
 
     Args:
         cause: Why.
 
     """
 
-    MESSAGE = "a call of the embedded client failed"
-
     def __init__(self, cause: EtcdError) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+class EmbeddedClientError(CausedError):
+    """
+    A call of the server's own client failed: its words arrive, its code does not.
+
+    etcd serves locks and elections through a client of itself, which loses codes on the way.
+    (etcd: ``v3lock/lock.go``, ``v3election/election.go``)
+    """
+
+    MESSAGE = "a call of the embedded client failed"
+
+
+class WatchRefusedError(CausedError):
+    """
+    A watcher is not permitted: its stream goes on, and is told code and words as one text.
+
+    (etcd: ``v3rpc/watch.go``, isWatchPermitted)
+    """
+
+    MESSAGE = "a watcher is not permitted"

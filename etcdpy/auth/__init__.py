@@ -1,1 +1,1 @@
-"""Who a caller is: users, their passwords, and the tokens that stand for them."""
+"""Who a caller is and what it may do: users, roles, passwords, and tokens that stand for users."""

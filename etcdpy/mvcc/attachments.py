@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 
 class Attachments:
     """
@@ -27,6 +29,10 @@ class Attachments:
     def keys_of(self, lease: int) -> set[bytes]:
         """Return the keys that hang on ``lease``."""
         return set(self._keys.get(lease, ()))
+
+    def on(self, lease: int) -> Collection[bytes]:
+        """Return the same, to be looked at before anything changes."""
+        return self._keys.get(lease, ())
 
     def attach(self, key: bytes, lease: int) -> None:
         """Hang ``key`` on ``lease`` and on no other; lease 0 only takes it off."""

@@ -8,11 +8,12 @@ protocol. From left to right (etcd: ``v3rpc/quota.go``, ``v3rpc/key.go``, ``v3_s
     turn        a write waits while a large one goes on in slices
     cost        over --quota-backend-bytes with what it adds? then NOSPACE is raised, too
     form        well formed?
-    identity    asked by somebody known? (``Guard``)
+    identity    a token that is none of ours? and for some methods: asked by nobody known?
     size        over --max-request-bytes?
     alarms      CORRUPT keeps every write out, NOSPACE those that cost something
-    permission  may that user do it? (``Guard``)
+    permission  may that user do it? (``node.guard``)
 
+Identity and permission are asked while authentication is on, and not of the server's own work.
 What only the store can tell (a lease that is not there, a revision that is compacted) is asked
 when the request is applied.
 """
@@ -21,29 +22,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from etcdpy.errors import EmptyUserError
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node import checks
 from etcdpy.node.alarms import Alarms
 from etcdpy.node.caller import Caller
+from etcdpy.node.guard import Guard, Who
 from etcdpy.node.quota import Quota, RequestLimit, lease_cost, put_cost, txn_cost
 from etcdpy.pb import rpc_pb2 as pb
 
-__all__ = ["RULES", "Admission", "Gate", "Guard", "Rule"]
+__all__ = ["RULES", "Admission", "Gate", "Rule"]
 
 #: Raises what keeps a request out.
 Gate = Callable[[Any, Caller], None]
-
-
-class Guard(Protocol):
-    """Says who may do what; there is none while authentication is off."""
-
-    def identify(self, caller: Caller) -> None:
-        """Raise if ``caller`` is nobody that is known."""
-
-    def permit(self, method: str, request: Any, caller: Caller) -> None:
-        """Raise if ``caller`` may not have ``request`` done."""
 
 
 class Rule(NamedTuple):
@@ -54,57 +47,93 @@ class Rule(NamedTuple):
         turn: Whether it waits for a large write to end, which the method itself sees to.
         cost: Returns what it costs, None if it costs nothing.
         form: Raises if it is not well formed; ``check_txn`` is told ``--max-txn-ops`` as well.
+        needs_name: Whether somebody known has to ask.
         size: Returns its encoded size, None if nothing bounds that.
         alarms: Whether alarms keep it out.
+        permission: What the guard asks; None if it does not even ask for a token to be good.
 
     """
 
     turn: bool = False
     cost: Callable[[Any], int] | None = None
     form: Callable[..., None] | None = None
+    needs_name: bool = False
     size: Callable[[Any], int] | None = None
     alarms: bool = False
+    permission: Callable[[Guard, Any, Who], None] | None = Guard.root
 
 
 def _txn_size(request: Txn) -> int:
     return request.size
 
 
-#: By method of the node. A transaction that only reads is a read.
+#: By method of the node. A transaction that only reads is a read. Where nothing else is said
+#: about it, the permission is that of ``root``.
 RULES: dict[str, Rule] = {
-    "range": Rule(form=checks.check_range),
-    "range_stream": Rule(form=checks.check_range_stream),
+    "range": Rule(form=checks.check_range, permission=Guard.read),
+    "range_stream": Rule(form=checks.check_range_stream, permission=Guard.read),
     "put": Rule(
-        turn=True, cost=put_cost, form=checks.check_put, size=pb.PutRequest.ByteSize, alarms=True
+        turn=True,
+        cost=put_cost,
+        form=checks.check_put,
+        size=pb.PutRequest.ByteSize,
+        alarms=True,
+        permission=Guard.put,
     ),
     "delete_range": Rule(
         turn=True,
         form=checks.check_delete_range,
         size=pb.DeleteRangeRequest.ByteSize,
         alarms=True,
+        permission=Guard.delete_range,
     ),
-    "read_txn": Rule(cost=txn_cost, form=checks.check_txn),
-    "txn": Rule(turn=True, cost=txn_cost, form=checks.check_txn, size=_txn_size, alarms=True),
+    "read_txn": Rule(cost=txn_cost, form=checks.check_txn, permission=Guard.txn),
+    "txn": Rule(
+        turn=True,
+        cost=txn_cost,
+        form=checks.check_txn,
+        size=_txn_size,
+        alarms=True,
+        permission=Guard.txn,
+    ),
     "compact": Rule(turn=True, alarms=True),
-    "watch": Rule(),
-    "lease_grant": Rule(cost=lease_cost, alarms=True),
-    "lease_revoke": Rule(turn=True, alarms=True),
-    "lease_keep_alive": Rule(),
-    "lease_time_to_live": Rule(),
-    "lease_leases": Rule(),
-    "member_list": Rule(),
-    "member_add": Rule(),
+    # Asked for each watch that is created, and of none later on.
+    "watch": Rule(permission=Guard.watch),
+    "lease_grant": Rule(cost=lease_cost, needs_name=True, alarms=True, permission=Guard.anybody),
+    "lease_revoke": Rule(turn=True, needs_name=True, alarms=True, permission=Guard.write_lease),
+    "lease_keep_alive": Rule(needs_name=True, permission=Guard.write_lease),
+    "lease_time_to_live": Rule(needs_name=True, permission=Guard.read_lease),
+    "lease_leases": Rule(needs_name=True, permission=Guard.read_leases),
+    "member_list": Rule(needs_name=True, permission=Guard.anybody),
+    "member_add": Rule(form=checks.check_member_add),
     "member_remove": Rule(),
     "member_update": Rule(),
     "member_promote": Rule(),
-    "status": Rule(),
-    "alarm": Rule(form=checks.check_alarm),
+    "status": Rule(needs_name=True, permission=Guard.anybody),
+    "alarm": Rule(form=checks.check_alarm, needs_name=True, permission=Guard.alarm),
     "hash_kv": Rule(),
     "hash": Rule(),
     "defragment": Rule(),
     "move_leader": Rule(),
-    "downgrade": Rule(form=checks.check_downgrade),
+    "downgrade": Rule(),
     "snapshot": Rule(),
+    "auth_enable": Rule(),
+    "auth_disable": Rule(),
+    "auth_status": Rule(permission=Guard.anybody),
+    "authenticate": Rule(size=pb.AuthenticateRequest.ByteSize, permission=None),
+    "user_add": Rule(size=pb.AuthUserAddRequest.ByteSize),
+    "user_get": Rule(size=pb.AuthUserGetRequest.ByteSize, permission=Guard.own_user),
+    "user_list": Rule(),
+    "user_delete": Rule(size=pb.AuthUserDeleteRequest.ByteSize),
+    "user_change_password": Rule(size=pb.AuthUserChangePasswordRequest.ByteSize),
+    "user_grant_role": Rule(size=pb.AuthUserGrantRoleRequest.ByteSize),
+    "user_revoke_role": Rule(size=pb.AuthUserRevokeRoleRequest.ByteSize),
+    "role_add": Rule(size=pb.AuthRoleAddRequest.ByteSize),
+    "role_get": Rule(size=pb.AuthRoleGetRequest.ByteSize, permission=Guard.own_role),
+    "role_list": Rule(),
+    "role_delete": Rule(size=pb.AuthRoleDeleteRequest.ByteSize),
+    "role_grant_permission": Rule(size=pb.AuthRoleGrantPermissionRequest.ByteSize),
+    "role_revoke_permission": Rule(size=pb.AuthRoleRevokePermissionRequest.ByteSize),
 }
 
 
@@ -117,7 +146,10 @@ class Admission:
         request_limit: Bounds requests.
         alarms: Keep writes out.
         max_txn_ops: ``--max-txn-ops``.
-        guard: Says who may do what, None if everybody may do everything.
+
+    Attributes:
+        guard: Says who may do what; None while authentication is off. Gates look at it anew for
+            each request.
 
     """
 
@@ -127,23 +159,26 @@ class Admission:
         request_limit: RequestLimit,
         alarms: Alarms,
         max_txn_ops: int,
-        guard: Guard | None = None,
     ) -> None:
         self._quota = quota
         self._request_limit = request_limit
         self._alarms = alarms
         self._max_txn_ops = max_txn_ops
-        self.guard = guard
+        self.guard: Guard | None = None
+        self._gates = {method: self._gate(rule) for method, rule in RULES.items()}
 
     def gate(self, method: str) -> Gate:
         """Return what lets a method's requests in, or raises what is wrong first."""
-        rule = RULES[method]
+        return self._gates[method]
+
+    def _gate(self, rule: Rule) -> Gate:
         cost_of, size_of, has_alarms = rule.cost, rule.size, rule.alarms
         check_form = rule.form
         if check_form is checks.check_txn:
             check_form = partial(checks.check_txn, max_ops=self._max_txn_ops)
         check_quota, check_size = self._quota.check, self._request_limit.check
-        check_alarms, guard = self._alarms.check_write, self.guard
+        check_alarms = self._alarms.check_write
+        needs_name, permit = rule.needs_name, rule.permission
 
         def admit(request: Any, caller: Caller) -> None:
             cost = 0
@@ -152,13 +187,18 @@ class Admission:
                 check_quota(cost)
             if check_form is not None:
                 check_form(request)
+            guard, who = self.guard, None
+            if guard is not None and (permit is None or caller.is_trusted):
+                guard = None
             if guard is not None:
-                guard.identify(caller)
+                who = guard.identify(caller)
+                if needs_name and who is None:
+                    raise EmptyUserError
             if size_of is not None:
                 check_size(size_of(request))
             if has_alarms:
                 check_alarms(cost > 0)
-            if guard is not None:
-                guard.permit(method, request, caller)
+            if guard is not None and permit is not None:
+                permit(guard, request, who)
 
         return admit

@@ -139,6 +139,93 @@ class NodeApi(Protocol):
     ) -> AsyncGenerator[pb.SnapshotResponse, None]:
         """Give the store as a file of etcd's, in pieces."""
 
+    # Who may do what: node/authentication.py.
+
+    def auth_enable(
+        self, request: pb.AuthEnableRequest, caller: Caller
+    ) -> Reply[pb.AuthEnableResponse]:
+        """Switch authentication on."""
+
+    def auth_disable(
+        self, request: pb.AuthDisableRequest, caller: Caller
+    ) -> Reply[pb.AuthDisableResponse]:
+        """Switch authentication off; who has logged in has to do so again afterwards."""
+
+    def auth_status(
+        self, request: pb.AuthStatusRequest, caller: Caller
+    ) -> Reply[pb.AuthStatusResponse]:
+        """Tell whether authentication is on, and its revision."""
+
+    def authenticate(
+        self, request: pb.AuthenticateRequest, caller: Caller
+    ) -> Reply[pb.AuthenticateResponse]:
+        """Log in: give a token for a name and a password."""
+
+    def user_add(
+        self, request: pb.AuthUserAddRequest, caller: Caller
+    ) -> Reply[pb.AuthUserAddResponse]:
+        """Add a user."""
+
+    def user_get(
+        self, request: pb.AuthUserGetRequest, caller: Caller
+    ) -> Reply[pb.AuthUserGetResponse]:
+        """List the roles of a user."""
+
+    def user_list(
+        self, request: pb.AuthUserListRequest, caller: Caller
+    ) -> Reply[pb.AuthUserListResponse]:
+        """List the users."""
+
+    def user_delete(
+        self, request: pb.AuthUserDeleteRequest, caller: Caller
+    ) -> Reply[pb.AuthUserDeleteResponse]:
+        """Delete a user, and forget its tokens."""
+
+    def user_change_password(
+        self, request: pb.AuthUserChangePasswordRequest, caller: Caller
+    ) -> Reply[pb.AuthUserChangePasswordResponse]:
+        """Change a password, and forget the user's tokens."""
+
+    def user_grant_role(
+        self, request: pb.AuthUserGrantRoleRequest, caller: Caller
+    ) -> Reply[pb.AuthUserGrantRoleResponse]:
+        """Grant a role to a user."""
+
+    def user_revoke_role(
+        self, request: pb.AuthUserRevokeRoleRequest, caller: Caller
+    ) -> Reply[pb.AuthUserRevokeRoleResponse]:
+        """Take a role from a user."""
+
+    def role_add(
+        self, request: pb.AuthRoleAddRequest, caller: Caller
+    ) -> Reply[pb.AuthRoleAddResponse]:
+        """Add a role."""
+
+    def role_get(
+        self, request: pb.AuthRoleGetRequest, caller: Caller
+    ) -> Reply[pb.AuthRoleGetResponse]:
+        """List what a role permits."""
+
+    def role_list(
+        self, request: pb.AuthRoleListRequest, caller: Caller
+    ) -> Reply[pb.AuthRoleListResponse]:
+        """List the roles."""
+
+    def role_delete(
+        self, request: pb.AuthRoleDeleteRequest, caller: Caller
+    ) -> Reply[pb.AuthRoleDeleteResponse]:
+        """Delete a role, and take it from all users."""
+
+    def role_grant_permission(
+        self, request: pb.AuthRoleGrantPermissionRequest, caller: Caller
+    ) -> Reply[pb.AuthRoleGrantPermissionResponse]:
+        """Let a role do something."""
+
+    def role_revoke_permission(
+        self, request: pb.AuthRoleRevokePermissionRequest, caller: Caller
+    ) -> Reply[pb.AuthRoleRevokePermissionResponse]:
+        """Let a role no longer do anything with some keys."""
+
 
 class LocalApi(Protocol):
     """A node, as work inside the server sees it: node/internal.py."""

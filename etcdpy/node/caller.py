@@ -16,12 +16,12 @@ class Caller(Protocol):
     """
 
     @property
-    def user(self) -> str:
-        """The user that its token or certificate stands for, ``""`` for none."""
+    def is_trusted(self) -> bool:
+        """Whether it may do everything: it is work of the server itself."""
 
     @property
-    def auth_revision(self) -> int:
-        """The revision of the users and roles as of which that was found out, 0 for none."""
+    def token(self) -> str | None:
+        """The token that says who asks, None if it has sent none."""
 
     @property
     def certificate_name(self) -> str | None:
@@ -49,8 +49,8 @@ class Internal:
     """
 
     name: str
-    user: str = ""
-    auth_revision: int = 0
+    is_trusted: bool = True
+    token: str | None = None
     certificate_name: str | None = None
 
     def peer(self) -> str:

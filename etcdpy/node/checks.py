@@ -7,7 +7,9 @@ one from either server.
 
 from __future__ import annotations
 
+from etcdpy.config.urls import UrlError, parse_urls
 from etcdpy.errors import (
+    BadMemberUrlsError,
     CustomSortUnsupportedError,
     DuplicateKeyError,
     EmptyKeyError,
@@ -26,6 +28,7 @@ from etcdpy.pb.rpc_pb2 import (
     AlarmRequest,
     DeleteRangeRequest,
     DowngradeRequest,
+    MemberAddRequest,
     PutRequest,
     RangeRequest,
 )
@@ -130,6 +133,34 @@ def check_downgrade(request: DowngradeRequest) -> None:
     """
     if request.action not in _DOWNGRADE_ACTIONS:
         raise UnknownMethodError
+
+
+def check_member_add(request: MemberAddRequest) -> None:
+    """
+    Check a MemberAdd.
+
+    Raises:
+        BadMemberUrlsError: As in ``peer_urls``.
+
+    """
+    peer_urls(request)
+
+
+def peer_urls(request: MemberAddRequest) -> set[str]:
+    """
+    Return the peer URLs of a new member, as they would be stored. (etcd: types.NewURLs)
+
+    Raises:
+        BadMemberUrlsError: If there are none, or one of them is none.
+
+    """
+    try:
+        urls = {str(url) for text in request.peerURLs for url in parse_urls(text)}
+    except UrlError:
+        raise BadMemberUrlsError from None
+    if not urls:
+        raise BadMemberUrlsError
+    return urls
 
 
 def check_txn(request: Txn, max_ops: int) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from etcdpy.config.urls import UrlError, parse_urls
 from etcdpy.errors import (
-    BadMemberUrlsError,
     LearnerNotReadyError,
     MemberExistsError,
     MemberNotFoundError,
@@ -18,6 +15,7 @@ from etcdpy.errors import (
     TooManyLearnersError,
 )
 from etcdpy.node.caller import Caller
+from etcdpy.node.checks import peer_urls
 from etcdpy.node.membership import Learner
 from etcdpy.node.parts import Part
 from etcdpy.pb import rpc_pb2 as pb
@@ -41,6 +39,7 @@ class Cluster(Part):
         self, request: pb.MemberListRequest, caller: Caller
     ) -> pb.MemberListResponse:
         """List the members."""
+        self._admit("member_list", request, caller)
         return pb.MemberListResponse(header=self.header(), members=self._members())
 
     async def member_add(
@@ -58,7 +57,8 @@ class Cluster(Part):
             TooFewStartedMembersError: If it is none.
 
         """
-        wanted = _checked(request.peerURLs)
+        self._admit("member_add", request, caller)
+        wanted = peer_urls(request)
         members = self._parts.membership
         learner = members.new_learner(wanted, self._parts.clock.wall())
         # The order is that of membership/cluster.go, ValidateConfigurationChange.
@@ -88,6 +88,7 @@ class Cluster(Part):
             TooFewStartedMembersError: If it is this one.
 
         """
+        self._admit("member_remove", request, caller)
         self._check_known(request.ID)
         if self.identity.member_id == request.ID:
             # (etcd: server.go, mayRemoveMember)
@@ -106,6 +107,7 @@ class Cluster(Part):
             PeerUrlExistsError: If another member has one of them.
 
         """
+        self._admit("member_update", request, caller)
         self._check_known(request.ID)
         members = self._parts.membership
         if not members.urls_of_others(request.ID).isdisjoint(request.peerURLs):
@@ -129,6 +131,7 @@ class Cluster(Part):
             LearnerNotReadyError: If it is a learner.
 
         """
+        self._admit("member_promote", request, caller)
         self._check_known(request.ID)
         if self.identity.member_id != request.ID:
             # (etcd: server.go, isLearnerReady)
@@ -164,14 +167,3 @@ class Cluster(Part):
 
 def _shown(learner: Learner) -> pb.Member:
     return pb.Member(ID=learner.member_id, peerURLs=learner.peer_urls, isLearner=True)
-
-
-def _checked(texts: Iterable[str]) -> set[str]:
-    """Return peer URLs as they would be stored; raise if they are none (etcd: NewURLs)."""
-    try:
-        urls = {str(url) for text in texts for url in parse_urls(text)}
-    except UrlError:
-        raise BadMemberUrlsError from None
-    if not urls:
-        raise BadMemberUrlsError
-    return urls

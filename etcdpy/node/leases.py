@@ -66,6 +66,8 @@ class Leases(Part):
             An encoded LeaseKeepAliveResponse, or what leads to it if it has to wait.
 
         """
+        if self._admission.guard is not None:
+            self._admit("lease_keep_alive", request, caller)
         # As in etcd, the revision is that of before the renewal.
         header = self._headers.at(self._store.durable_revision)
         lease = self._keeper.renew_at_once(request.ID, self._now())
@@ -96,6 +98,7 @@ class Leases(Part):
             An encoded LeaseTimeToLiveResponse.
 
         """
+        self._admit("lease_time_to_live", request, caller)
         await self._settled()  # leases and their keys have no older state to look at
         header = self._headers.at(self._store.durable_revision)
         lease = self._keeper.lessor.get(request.ID)
@@ -116,6 +119,7 @@ class Leases(Part):
             An encoded LeaseLeasesResponse.
 
         """
+        self._admit("lease_leases", request, caller)
         await self._settled()  # as above
         header = self._headers.at(self._store.durable_revision)
         return header + await run(_list([*self._keeper.lessor]))

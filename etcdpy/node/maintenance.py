@@ -9,8 +9,9 @@ from etcdpy.cooperative import run
 from etcdpy.errors import BadLeaderTransfereeError, TooManySnapshotsError
 from etcdpy.gostd.durations import go_duration
 from etcdpy.gostd.sizes import human_size
+from etcdpy.node import checks
 from etcdpy.node.caller import Caller
-from etcdpy.node.parts import Part, Parts
+from etcdpy.node.parts import Part
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.storage.errors import TooManyPinsError
 from etcdpy.version import ETCD_VERSION
@@ -23,13 +24,9 @@ logger = logging.getLogger(__name__)
 class Maintenance(Part):
     """The methods of a node that are about itself."""
 
-    def __init__(self, parts: Parts) -> None:
-        super().__init__(parts)
-        self._admit_alarm = parts.admission.gate("alarm")
-        self._admit_downgrade = parts.admission.gate("downgrade")
-
     async def status(self, request: pb.StatusRequest, caller: Caller) -> pb.StatusResponse:
         """Tell how the server is; sizes are in bytes."""
+        self._admit("status", request, caller)
         parts, store = self._parts, self._store
         identity, target = self.identity, parts.versions.target
         return pb.StatusResponse(
@@ -60,7 +57,7 @@ class Maintenance(Part):
             InvalidAlarmActionError: If the action does not exist.
 
         """
-        self._admit_alarm(request, caller)
+        self._admit("alarm", request, caller)
         alarms = self._parts.alarms
         if request.action == pb.AlarmRequest.GET:
             found = alarms.matching(request.alarm)
@@ -81,6 +78,7 @@ class Maintenance(Part):
             FutureRevisionError: If it is not there yet.
 
         """
+        self._admit("hash_kv", request, caller)
         found = await run(self._parts.hasher.hash_keys(request.revision))
         return pb.HashKVResponse(
             header=self.header(self._store.durable_revision),
@@ -91,6 +89,7 @@ class Maintenance(Part):
 
     async def hash(self, request: pb.HashRequest, caller: Caller) -> pb.HashResponse:
         """Hash all that is stored, but for what differs between the members of a cluster."""
+        self._admit("hash", request, caller)
         found = await run(self._parts.hasher.hash_all())
         return pb.HashResponse(header=self.header(self._store.durable_revision), hash=found)
 
@@ -105,6 +104,7 @@ class Maintenance(Part):
             StoppedError: If the server ends.
 
         """
+        self._admit("defragment", request, caller)
         await self._parts.database.defragment()
         return pb.DefragmentResponse()
 
@@ -118,6 +118,7 @@ class Maintenance(Part):
             BadLeaderTransfereeError: If it is to go to anybody else.
 
         """
+        self._admit("move_leader", request, caller)
         # (etcd: server.go, MoveLeader: the only voter it knows is this one)
         if request.targetID != self.identity.member_id:
             raise BadLeaderTransfereeError
@@ -132,7 +133,8 @@ class Maintenance(Part):
             EtcdError: As ``Versions.validate`` has it.
 
         """
-        self._admit_downgrade(request, caller)
+        self._admit("downgrade", request, caller)
+        checks.check_downgrade(request)
         versions = self._parts.versions
         if request.action == pb.DowngradeRequest.VALIDATE:
             versions.validate(request.version)
@@ -161,6 +163,7 @@ class Maintenance(Part):
             StorageError: If the store cannot give one.
 
         """
+        self._admit("snapshot", request, caller)
         now, version = self._parts.clock.monotonic, self._parts.versions.storage
         began = now()
         try:

@@ -16,6 +16,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from etcdpy.auth.passwords import Passwords
+from etcdpy.auth.store import AuthStore
+from etcdpy.auth.tokens import make_provider
 from etcdpy.clock import Clock
 from etcdpy.config import Config, InvalidConfigError
 from etcdpy.config.retention import parse_retention
@@ -28,6 +31,7 @@ from etcdpy.mvcc.store import Store
 from etcdpy.node import autocompact, membership
 from etcdpy.node.admission import Admission
 from etcdpy.node.alarms import Alarms
+from etcdpy.node.authentication import Authentication
 from etcdpy.node.autocompactor import AutoCompactor
 from etcdpy.node.cluster import Cluster
 from etcdpy.node.compaction_log import compaction_logger
@@ -55,7 +59,7 @@ __all__ = ["Node"]
 logger = logging.getLogger(__name__)
 
 
-class Node(KeyValues, Leases, Watches, Cluster, Maintenance, InternalCalls):
+class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, InternalCalls):
     """
     An open node: see ``NodeApi`` for what it can be asked.
 
@@ -88,8 +92,8 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, InternalCalls):
 
         Raises:
             StorageError: If the data directory cannot be used.
-            InvalidConfigError: If the retention of automatic compaction cannot be read, or there
-                are more learners than may be.
+            InvalidConfigError: If the retention of automatic compaction cannot be read, there
+                are more learners than may be, or no tokens can be made as ``--auth-token`` has it.
 
         """
         # Like etcd, before the data directory is touched.
@@ -105,6 +109,12 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, InternalCalls):
             log.serve(store)
             writer = Writer(store)
             closing.push_async_callback(writer.idle)
+            # Behind the database, as in etcd. (etcd: server.go, NewServer)
+            tokens = make_provider(config.auth_token, config.auth_token_ttl, clock)
+            closing.callback(tokens.close)
+            passwords = Passwords(config.bcrypt_cost)
+            closing.callback(passwords.close)
+            users = AuthStore(log)
             identity = await _start_up(config, log, store)
             members = Membership(log, identity)
             # (etcd: membership/cluster.go, ValidateMaxLearnerConfig)
@@ -156,6 +166,9 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, InternalCalls):
                     compactor=compactor,
                     hasher=hasher,
                     leases=keeper,
+                    users=users,
+                    tokens=tokens,
+                    passwords=passwords,
                     expiry=expiry,
                     hub=hub,
                     alarms=alarms,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from etcdpy.auth.passwords import Passwords
+from etcdpy.auth.store import AuthStore
+from etcdpy.auth.tokens import TokenProvider
 from etcdpy.clock import Clock
 from etcdpy.lease import LeaseKeeper
 from etcdpy.mvcc.hashing import Hasher
@@ -12,6 +15,7 @@ from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.node.admission import Admission
 from etcdpy.node.alarms import Alarms
+from etcdpy.node.caller import Caller
 from etcdpy.node.compactor import Compactor
 from etcdpy.node.lease_expiry import LeaseExpiry
 from etcdpy.node.membership import Identity, Membership
@@ -85,6 +89,9 @@ class Parts:
     compactor: Compactor
     hasher: Hasher
     leases: LeaseKeeper
+    users: AuthStore
+    tokens: TokenProvider
+    passwords: Passwords
     expiry: LeaseExpiry
     hub: Hub
     alarms: Alarms
@@ -105,6 +112,7 @@ class Part:
         self._store = parts.store
         self._log = parts.store.log
         self._writer = parts.writer
+        self._admission = parts.admission
         self._headers = parts.headers
 
     @property
@@ -121,6 +129,10 @@ class Part:
             raft_term=identity.raft_term,
             revision=revision,
         )
+
+    def _admit(self, method: str, request: object, caller: Caller) -> None:
+        """Let a request of a method in, or raise what keeps it out."""
+        self._parts.admission.gate(method)(request, caller)
 
     async def _settled(self) -> None:
         """Wait until the newest state, from which a request was judged, is durable."""

@@ -6,8 +6,15 @@ import asyncio
 import random
 
 from etcdpy.clock import Clock, Timer
-from etcdpy.errors import CompactedError, DuplicateWatchIdError, EmptyWatchRangeError
+from etcdpy.errors import (
+    CompactedError,
+    DuplicateWatchIdError,
+    EmptyWatchRangeError,
+    EtcdError,
+    WatchRefusedError,
+)
 from etcdpy.mvcc.keyrange import bounds
+from etcdpy.node.admission import Gate
 from etcdpy.node.caller import Caller
 from etcdpy.node.parts import Part, Settings
 from etcdpy.pb.rpc_pb2 import WatchCreateRequest
@@ -32,7 +39,8 @@ class Watches(Part):
 
         """
         parts = self._parts
-        return WatchSession(parts.hub, parts.settings, parts.clock, writer)
+        admit = parts.admission.gate("watch")
+        return WatchSession(parts.hub, parts.settings, parts.clock, writer, admit, caller)
 
 
 class WatchSession:
@@ -42,10 +50,14 @@ class WatchSession:
     Args:
         hub: Feeds the watches.
         writer: Takes the responses.
+        admit: Asked for each watch.
+        caller: Who watches.
 
     """
 
     __slots__ = (
+        "_admit",
+        "_caller",
         "_clock",
         "_hub",
         "_interval",
@@ -56,7 +68,17 @@ class WatchSession:
         "stream",
     )
 
-    def __init__(self, hub: Hub, settings: Settings, clock: Clock, writer: ResponseWriter) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        settings: Settings,
+        clock: Clock,
+        writer: ResponseWriter,
+        admit: Gate,
+        caller: Caller,
+    ) -> None:
+        self._admit = admit
+        self._caller = caller
         self._clock = clock
         self._hub = hub
         self.stream = WatchStream(hub, settings.max_message_bytes, writer, self._start_writing)
@@ -74,6 +96,7 @@ class WatchSession:
 
         Raises:
             CompactedError: If it is to start at a revision below 0.
+            WatchRefusedError: If its keys are not the caller's to read.
             EmptyWatchRangeError: If its keys end before they start.
             DuplicateWatchIdError: If the stream has one of that id.
 
@@ -82,6 +105,10 @@ class WatchSession:
         stream = self.stream
         if request.start_revision < 0:
             raise CompactedError
+        try:
+            self._admit(request, self._caller)
+        except EtcdError as error:
+            raise WatchRefusedError(error) from None
         # No key stands for the first there can be. (etcd: v3rpc/watch.go, recvLoop)
         start, stop = bounds(request.key or b"\0", request.range_end)
         if stop is not None and stop <= start:

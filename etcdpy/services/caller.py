@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from etcdpy.transport import Context
 
-__all__ = ["GrpcCaller", "ReferenceCaller"]
+__all__ = ["GrpcCaller", "ReferenceCaller", "token_in"]
 
 
 class GrpcCaller(Context):
     """
     A call of the native transport, which is its own caller: no object is made for it.
 
-    Nobody is known by name while there is no authentication.
+    Its token is looked for once for all calls that send the same headers.
     """
 
     __slots__ = ()
 
-    user = ""
-    auth_revision = 0
+    is_trusted = False
+
+    @property
+    def token(self) -> str | None:
+        """See ``Caller``."""
+        head = self.head
+        if head.memo is None:
+            head.memo = (token_in(head.metadata),)
+        token: str | None = head.memo[0]
+        return token
 
     @property
     def certificate_name(self) -> str | None:
@@ -37,12 +46,16 @@ class ReferenceCaller:
 
     """
 
-    user = ""
-    auth_revision = 0
+    is_trusted = False
 
     def __init__(self, context: Any, has_certificate_name: bool = False) -> None:
         self._context = context
         self._has_certificate_name = has_certificate_name
+
+    @property
+    def token(self) -> str | None:
+        """See ``Caller``."""
+        return token_in(self._context.invocation_metadata())
 
     @property
     def certificate_name(self) -> str | None:
@@ -57,3 +70,20 @@ class ReferenceCaller:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
+
+
+def token_in(metadata: Iterable[tuple[str, str | bytes]]) -> str | None:
+    """
+    Return the token that metadata has, None if it has none.
+
+    The first ``token`` counts, even if it is empty, and the first ``authorization`` only if there
+    is none: that one is the JSON gateway's. (etcd: ``auth/store.go``, AuthInfoFromCtx)
+    """
+    found: str | None = None
+    for key, value in metadata:
+        if key == "token":
+            found = str(value)
+            break
+        if key == "authorization" and found is None:
+            found = str(value)
+    return found if found is None else found.removeprefix("Bearer ")

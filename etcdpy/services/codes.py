@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 from grpc import StatusCode
 
 from etcdpy import errors
-from etcdpy.errors import EmbeddedClientError, EtcdError
+from etcdpy.errors import EmbeddedClientError, EtcdError, WatchRefusedError
 from etcdpy.transport import StatusError
 
 __all__ = ["CODES", "Words", "embedded", "status_of", "text_of"]
@@ -123,7 +123,11 @@ def status_of(error: BaseException) -> StatusError | None:
 
 
 def text_of(error: EtcdError) -> str:
-    """Return the words that a client gets of an error, without its code."""
+    """Return the words that a client gets of an error, mostly without its code."""
+    if isinstance(error, WatchRefusedError):
+        # As Go prints a status.
+        code = _words(error.cause).code.name.title().replace("_", "")
+        return f"rpc error: code = {code} desc = {text_of(error.cause)}"
     text = _words(error).text
     return str(error) if text is None else text
 

@@ -19,6 +19,7 @@ from etcdpy.mvcc.txn_request import decode_txn
 from etcdpy.node.api import NodeApi
 from etcdpy.pb import health_pb2, rpc_pb2, v3election_pb2, v3lock_pb2
 from etcdpy.pb.wire import encoded
+from etcdpy.services.auth import AuthService
 from etcdpy.services.cluster import ClusterService
 from etcdpy.services.election import ElectionService
 from etcdpy.services.health import HealthService
@@ -49,6 +50,7 @@ def register_all(server: Registry, node: NodeApi, queues: Queues) -> None:
     register(server, services["Lease"], LeaseService(node))
     register(server, services["Cluster"], ClusterService(node))
     register(server, services["Maintenance"], MaintenanceService(node))
+    register(server, services["Auth"], AuthService(node))
     locks = v3lock_pb2.DESCRIPTOR.services_by_name
     register(server, locks["Lock"], LockService(queues))
     elections = v3election_pb2.DESCRIPTOR.services_by_name

@@ -46,6 +46,9 @@ CONNECTION_SEND_QUEUE: Final = 16 << 20
 UNWRITTEN: Final = 256 << 10
 """Bytes of DATA made between two writes, so that a full socket is noticed in time."""
 
+MAX_BINARY_PARTS: Final = 256
+"""Values in the -bin fields of a request: commas separate them, so one more costs a byte."""
+
 MAX_GZIP_MEMBERS: Final = 16
 """Members of a compressed message: an empty one has twenty bytes and costs a new inflater."""
 

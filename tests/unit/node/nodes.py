@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
+from etcdpy.auth.passwords import LEAST_COST, Passwords
+from etcdpy.auth.simple_tokens import SimpleTokens
+from etcdpy.auth.store import AuthStore
 from etcdpy.clock import Clock
 from etcdpy.lease import LeaseKeeper, LeaseRules
 from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
-from etcdpy.node.admission import Admission, Guard
+from etcdpy.node.admission import Admission
 from etcdpy.node.alarms import Alarms
 from etcdpy.node.caller import Internal
 from etcdpy.node.compactor import Compactor
@@ -58,7 +61,6 @@ def make_node(
     defragment: Callable[[], Awaitable[None]] | None = None,
     take_snapshot: Callable[[], Awaitable[Snapshot]] | None = None,
     slow: SlowRequests | None = None,
-    guard: Guard | None = None,
 ) -> Node:
     """
     Return a node whose settings are the defaults, save what is given.
@@ -88,11 +90,14 @@ def make_node(
             compactor=compactor or Compactor(store, None, clock),
             hasher=Hasher(store, log),
             leases=keeper,
+            users=AuthStore(log),
+            tokens=SimpleTokens(0, clock),
+            passwords=Passwords(LEAST_COST),
             expiry=LeaseExpiry(keeper, writer, clock, lambda: alarms.check_write(grows=False)),
             hub=Hub(store, log, headers, asyncio.get_running_loop()),
             alarms=alarms,
             quota=quotas,
-            admission=Admission(quotas, request_limit, alarms, max_txn_ops, guard),
+            admission=Admission(quotas, request_limit, alarms, max_txn_ops),
             membership=Membership(log, IDENTITY),
             versions=Versions(log, clock),
             headers=headers,

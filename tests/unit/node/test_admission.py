@@ -9,43 +9,24 @@ from typing import Any
 import pytest
 
 from etcdpy import errors
+from etcdpy.auth.simple_tokens import SimpleTokens
+from etcdpy.auth.store import AuthStore
+from etcdpy.mvcc.attachments import Attachments
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.admission import RULES, Admission
 from etcdpy.node.alarms import Alarms
 from etcdpy.node.api import NodeApi
-from etcdpy.node.caller import Caller
+from etcdpy.node.guard import Guard
 from etcdpy.node.quota import Quota, RequestLimit
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.testing.clock import MovableClock
 from tests.unit.mvcc.fake_log import FakeLog
+from tests.unit.node.askers import Asker
 from tests.unit.node.nodes import ANYBODY
 from tests.unit.node.timed_node import opened
 
 MOST_BYTES = 300
-
-
-class UnknownCallerError(errors.EtcdError):
-    MESSAGE = "nobody knows who that is"
-
-
-class ForbiddenError(errors.EtcdError):
-    MESSAGE = "that user may not do it"
-
-
-class Guard:
-    """Knows and permits everybody, or nobody."""
-
-    def __init__(self) -> None:
-        self.knows = self.permits = True
-        self.asked: list[str] = []
-
-    def identify(self, caller: Caller) -> None:
-        if not self.knows:
-            raise UnknownCallerError
-
-    def permit(self, method: str, request: Any, caller: Caller) -> None:
-        self.asked.append(method)
-        if not self.permits:
-            raise ForbiddenError
+LEASE = 1
 
 
 class Trouble:
@@ -55,11 +36,17 @@ class Trouble:
         self.log = FakeLog()
         self.alarms = Alarms(self.log, [])
         self.size = 1_000_000
-        self.guard = Guard()
+        self.users = AuthStore(self.log)
+        self.users.add_user("alice", b"", has_password=True)
+        tokens = SimpleTokens(0, MovableClock())
+        self.token = tokens.assign("alice", 0)
+        self.asker = Asker("unknown")
         quota = Quota(100_000, lambda: self.size, self.alarms, 1)
         limit = RequestLimit(MOST_BYTES, 1)
-        self.admission = Admission(quota, limit, self.alarms, 2, self.guard)
-        self.guard.knows = self.guard.permits = False
+        self.admission = Admission(quota, limit, self.alarms, 2)
+        attachments = Attachments()
+        attachments.attach(b"x", LEASE)
+        self.admission.guard = Guard(self.users, tokens, attachments, {LEASE}.__contains__)
         self.alarms.activate(1, pb.CORRUPT)
         self.alarms.activate(1, pb.NOSPACE)
 
@@ -67,13 +54,13 @@ class Trouble:
         if reason == "quota":
             self.size = 0
         elif reason == "identity":
-            self.guard.knows = True
+            self.asker.token = self.token
         elif reason == "corrupt":
             self.alarms.deactivate(1, pb.CORRUPT)
         elif reason == "no space":
             self.alarms.deactivate(1, pb.NOSPACE)
         elif reason == "permission":
-            self.guard.permits = True
+            self.users.grant_role("alice", "root")
 
 
 def put_txn(*keys: bytes, value: bytes = b"") -> Txn:
@@ -100,17 +87,26 @@ REQUESTS: dict[str, tuple[Any, Any, Any]] = {
     "txn": (put_txn(b"a", b"b", b"c", value=LARGE), put_txn(b"a", value=LARGE), put_txn(b"a")),
     "compact": (pb.CompactionRequest(),) * 3,
     "lease_grant": (pb.LeaseGrantRequest(),) * 3,
-    "lease_revoke": (pb.LeaseRevokeRequest(),) * 3,
-    "alarm": (pb.AlarmRequest(action=NOT_THERE), pb.AlarmRequest(), pb.AlarmRequest()),
-    "downgrade": (
-        pb.DowngradeRequest(action=NOT_THERE),
-        pb.DowngradeRequest(),
-        pb.DowngradeRequest(),
+    "lease_revoke": (pb.LeaseRevokeRequest(ID=LEASE),) * 3,
+    "member_add": (
+        pb.MemberAddRequest(),
+        *(pb.MemberAddRequest(peerURLs=["http://a:1"]),) * 2,
+    ),
+    "alarm": (
+        pb.AlarmRequest(action=NOT_THERE),
+        *(pb.AlarmRequest(action=pb.AlarmRequest.ACTIVATE),) * 2,
+    ),
+    "downgrade": (pb.DowngradeRequest(),) * 3,
+    "user_add": (
+        pb.AuthUserAddRequest(name=str(LARGE)),
+        pb.AuthUserAddRequest(name=str(LARGE)),
+        pb.AuthUserAddRequest(),
     ),
 }
 
-QUOTA, IDENTITY, SIZE = errors.NoSpaceError, UnknownCallerError, errors.RequestTooLargeError
-CORRUPT, NO_SPACE, PERMISSION = errors.CorruptError, errors.NoSpaceError, ForbiddenError
+QUOTA, SIZE = errors.NoSpaceError, errors.RequestTooLargeError
+IDENTITY, PERMISSION = errors.InvalidAuthTokenError, errors.PermissionDeniedError
+CORRUPT, NO_SPACE = errors.CorruptError, errors.NoSpaceError
 
 #: What each method refuses for, first to last. (spec: etcd's order)
 ORDER: dict[str, list[tuple[str, type[Exception]]]] = {
@@ -150,7 +146,6 @@ ORDER: dict[str, list[tuple[str, type[Exception]]]] = {
         ("identity", IDENTITY),
         ("corrupt", CORRUPT),
         ("no space", NO_SPACE),
-        ("permission", PERMISSION),
     ],
     "lease_revoke": [("identity", IDENTITY), ("corrupt", CORRUPT), ("permission", PERMISSION)],
     "alarm": [
@@ -158,8 +153,17 @@ ORDER: dict[str, list[tuple[str, type[Exception]]]] = {
         ("identity", IDENTITY),
         ("permission", PERMISSION),
     ],
+    "member_add": [
+        ("form", errors.BadMemberUrlsError),
+        ("identity", IDENTITY),
+        ("permission", PERMISSION),
+    ],
+    "user_add": [
+        ("identity", IDENTITY),
+        ("size", SIZE),
+        ("permission", PERMISSION),
+    ],
     "downgrade": [
-        ("form", errors.UnknownMethodError),
         ("identity", IDENTITY),
         ("permission", PERMISSION),
     ],
@@ -173,15 +177,38 @@ async def test_of_many_reasons_the_one_that_etcd_finds_first_is_given(method: st
     request, large, good = REQUESTS[method]
     for reason, error in ORDER[method]:
         with pytest.raises(error):
-            admit(request, ANYBODY)
+            admit(request, trouble.asker)
         if reason == "form":
             request = large
         elif reason == "size":
             request = good
         else:
             trouble.end(reason)
-    admit(request, ANYBODY)
-    assert trouble.guard.asked[-1] == method
+    admit(request, trouble.asker)
+
+
+@pytest.mark.parametrize("method", [name for name, rule in RULES.items() if rule.needs_name])
+async def test_where_somebody_known_has_to_ask_nobody_else_is_asked_anything_else(
+    method: str,
+) -> None:
+    trouble = Trouble()
+    trouble.end("quota")
+    trouble.asker.token = None
+    with pytest.raises(errors.EmptyUserError):
+        trouble.admission.gate(method)(REQUESTS.get(method, (NOT_THERE,))[-1], trouble.asker)
+
+
+async def test_work_of_the_server_itself_is_not_asked_who_it_is() -> None:
+    trouble = Trouble()
+    for reason in ("quota", "corrupt", "no space"):
+        trouble.end(reason)
+    for method, (_, _, good) in REQUESTS.items():
+        trouble.admission.gate(method)(good, ANYBODY)
+
+
+async def test_nobody_is_asked_for_a_token_to_log_in() -> None:
+    trouble = Trouble()
+    trouble.admission.gate("authenticate")(pb.AuthenticateRequest(), trouble.asker)
 
 
 async def test_transaction_that_only_reads_is_kept_out_by_no_alarm_and_no_size() -> None:
@@ -189,7 +216,7 @@ async def test_transaction_that_only_reads_is_kept_out_by_no_alarm_and_no_size()
     for reason in ("quota", "identity", "permission"):
         trouble.end(reason)
     op = pb.RequestOp(request_range=pb.RangeRequest(key=LARGE))
-    trouble.admission.gate("read_txn")(Txn.of(pb.TxnRequest(success=[op])), ANYBODY)
+    trouble.admission.gate("read_txn")(Txn.of(pb.TxnRequest(success=[op])), trouble.asker)
 
 
 async def test_write_over_the_quota_raises_the_alarm() -> None:
@@ -206,7 +233,7 @@ async def test_without_a_guard_everybody_may_do_everything() -> None:
         trouble.end(reason)
     trouble.admission.guard = None
     for method, (_, _, good) in REQUESTS.items():
-        trouble.admission.gate(method)(good, ANYBODY)
+        trouble.admission.gate(method)(good, trouble.asker)
 
 
 def _methods(api: type) -> list[str]:

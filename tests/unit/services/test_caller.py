@@ -9,9 +9,11 @@ from typing import cast
 import pytest
 
 from etcdpy.node.caller import Caller
-from etcdpy.services.caller import GrpcCaller, ReferenceCaller
+from etcdpy.services.caller import GrpcCaller, ReferenceCaller, token_in
 from etcdpy.transport import Context
 from etcdpy.transport.grpc.channel import Channel
+from etcdpy.transport.grpc.metadata import Metadatum
+from etcdpy.transport.grpc.request_head import RequestHead
 
 
 class GrpcioContext:
@@ -24,6 +26,9 @@ class GrpcioContext:
     def time_remaining(self) -> float | None:
         return 1.5
 
+    def invocation_metadata(self) -> Sequence[tuple[str, str]]:
+        return [("token", "t")]
+
     def auth_context(self) -> Mapping[str, Sequence[bytes]]:
         return self.shown
 
@@ -31,7 +36,7 @@ class GrpcioContext:
 def test_call_of_the_native_transport_needs_no_room_for_who_asks() -> None:
     assert issubclass(GrpcCaller, Context)
     assert GrpcCaller.__slots__ == ()
-    assert (GrpcCaller.user, GrpcCaller.auth_revision) == ("", 0)
+    assert not GrpcCaller.is_trusted
 
 
 @pytest.mark.parametrize("name", [None, "", "alice"])
@@ -50,7 +55,8 @@ def test_call_of_the_native_transport_has_the_certificate_of_its_connection(
 def test_call_of_grpcio_has_what_its_context_has() -> None:
     caller: Caller = ReferenceCaller(GrpcioContext())
     assert (caller.peer(), caller.time_remaining()) == ("ipv4:10.0.0.1:5000", 1.5)
-    assert (caller.user, caller.auth_revision, caller.certificate_name) == ("", 0, None)
+    assert (caller.token, caller.certificate_name) == ("t", None)
+    assert not caller.is_trusted
 
 
 @pytest.mark.parametrize(
@@ -68,3 +74,44 @@ def test_certificate_of_a_call_of_grpcio_says_who_asks_where_certificates_do(
 ) -> None:
     assert ReferenceCaller(GrpcioContext(shown), has_certificate_name=True).certificate_name == name
     assert ReferenceCaller(GrpcioContext(shown)).certificate_name is None
+
+
+def test_token_of_a_call_is_looked_for_once_for_all_that_send_the_same_headers() -> None:
+    head = RequestHead()
+    head.metadata = (Metadatum("token", "first"),)
+    calls = [GrpcCaller.__new__(GrpcCaller) for _ in range(2)]
+    for call in calls:
+        call.head = head
+    assert calls[0].token == "first"
+    head.metadata = ()
+    assert calls[1].token == "first"
+
+
+def test_call_without_a_token_has_none() -> None:
+    call = GrpcCaller.__new__(GrpcCaller)
+    call.head = RequestHead()
+    assert call.token is None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "token"),
+    [
+        ([], None),
+        ([("user-agent", "u")], None),
+        ([("token", "a")], "a"),
+        ([("token", "a"), ("token", "b")], "a"),
+        ([("authorization", "a")], "a"),
+        ([("authorization", "a"), ("authorization", "b")], "a"),
+        ([("authorization", "a"), ("token", "b")], "b"),
+        ([("authorization", "a"), ("token", "")], ""),
+        ([("token", "Bearer a")], "a"),
+        ([("authorization", "Bearer a")], "a"),
+        ([("authorization", "Bearer Bearer a")], "Bearer a"),
+        ([("authorization", "bearer a")], "bearer a"),
+        ([("authorization", "Bearer")], "Bearer"),
+    ],
+)
+def test_first_token_counts_and_the_gateways_header_only_without_one(
+    metadata: list[tuple[str, str]], token: str | None
+) -> None:
+    assert token_in(metadata) == token

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from etcdpy import errors
-from etcdpy.errors import EmbeddedClientError, EtcdError
-from etcdpy.services.codes import CODES, status_of
+from etcdpy.errors import CausedError, EmbeddedClientError, EtcdError, WatchRefusedError
+from etcdpy.services.codes import CODES, status_of, text_of
 from etcdpy.storage.errors import DiskFullError
 
 #: As etcd 3.7.1 answers them. (etcd: api/v3rpc/rpctypes/error.go)
@@ -90,7 +90,8 @@ ALL = [
     for value in vars(errors).values()
     if isinstance(value, type)
     and issubclass(value, EtcdError)
-    and value not in (EtcdError, EmbeddedClientError)
+    and value is not EtcdError
+    and not issubclass(value, CausedError)
 ]
 
 
@@ -130,3 +131,12 @@ def test_error_of_the_embedded_client_keeps_its_words_and_loses_its_code() -> No
 
 def test_error_of_ours_is_not_dressed_up_as_one_of_etcds() -> None:
     assert status_of(ValueError("a mistake")) is None
+
+
+def test_reason_why_a_watch_is_refused_is_a_status_as_go_prints_it() -> None:
+    for error, words in (
+        (errors.PermissionDeniedError(), "PermissionDenied desc = etcdserver: permission denied"),
+        (errors.InvalidAuthTokenError(), "Unauthenticated desc = etcdserver: invalid auth token"),
+        (errors.EmptyUserError(), "InvalidArgument desc = etcdserver: user name is empty"),
+    ):
+        assert text_of(WatchRefusedError(error)) == f"rpc error: code = {words}"
