@@ -15,6 +15,7 @@ from etcdpy.config import FLAGS
 from tests.lifecycle.process import TIMEOUT, Process
 from tests.support.ports import free_port
 from tests.support.servers import reference_binary
+from tests.unit.auth.keys import private, public
 
 #: A member that could be served, but for what each case adds; no port is ever bound.
 MEMBER = (
@@ -111,6 +112,21 @@ CASES: dict[str, Sequence[str]] = {
     "wrong type in a file": ["--config-file=type.yml"],
     "bad URL in a file": ["--config-file=url.yml"],
     "unknown flag beside a file": ["--config-file=type.yml", "--bogus"],
+    "type of tokens": ["--auth-token=bogus"],
+    "option of tokens": ["--auth-token=simple,a"],
+    "option of tokens twice": ["--auth-token=simple,a=b,a=c"],
+    "signed tokens without a method": ["--auth-token=jwt"],
+    "signed tokens of an unknown method": ["--auth-token=jwt,sign-method=rs256"],
+    "signed tokens without a signature": ["--auth-token=jwt,sign-method=none"],
+    "signed tokens without a key": ["--auth-token=jwt,sign-method=RS256"],
+    "signed tokens without a secret": ["--auth-token=jwt,sign-method=HS256,pub-key=one.pem"],
+    "signed tokens with a bad time": ["--auth-token=jwt,sign-method=RS256,ttl=5"],
+    "key that is missing": ["--auth-token=jwt,sign-method=RS256,priv-key=none.pem"],
+    "key that is none": ["--auth-token=jwt,sign-method=RS256,priv-key=type.yml"],
+    "key of another method": ["--auth-token=jwt,sign-method=RS256,priv-key=one.pem"],
+    "keys that do not belong together": [
+        "--auth-token=jwt,sign-method=ES256,priv-key=one.pem,pub-key=other.pem"
+    ],
     "bad variable": ["ETCD_MAX_TXN_OPS=abc"],
     "shadowed variable": ["ETCD_NAME=other"],
 }
@@ -132,9 +148,17 @@ SINCE_3_6 = {
     "one address for clients twice",
     "secure metrics",
     "secure metrics on a socket",
+    "key that is none",
+    "key of another method",
+    "keys that do not belong together",
 }
 
-FILES = {"type.yml": "max-txn-ops: abc\n", "url.yml": "listen-client-urls: foo\n"}
+FILES = {
+    "type.yml": "max-txn-ops: abc\n",
+    "url.yml": "listen-client-urls: foo\n",
+    "one.pem": private("P-256").decode(),
+    "other.pem": public("P-256/other").decode(),
+}
 
 Outcome = tuple[int, str]
 
