@@ -78,6 +78,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--against", type=Path, metavar="DIR", help="compare with the working copy in DIR"
     )
     parser.add_argument(
+        "--users",
+        action="store_true",
+        help="compare this working copy with itself: old without users, new with authentication on",
+    )
+    parser.add_argument(
         "--of", type=Path, metavar="DIR", default=HERE, help="instead of this working copy"
     )
     size = parser.add_mutually_exclusive_group()
@@ -93,6 +98,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--flag", action="append", default=[], help="one more flag for etcdpy, as --flag=--x=y"
     )
     options = parser.parse_args(arguments)
+    if options.users and options.against is None:
+        options.against = options.of
     if options.rounds is None:
         options.rounds = TURNS_ROUNDS if options.against else ROUNDS
     return options
@@ -117,7 +124,12 @@ def _programs(options: argparse.Namespace) -> list[Program]:
     copies = {"old": options.against, "new": options.of}
     own, servers = _divide_cpus()
     programs = [
-        replace(etcdpy(*options.flag, copy=copy), name=name, cpus=servers)
+        replace(
+            etcdpy(*options.flag, copy=copy),
+            name=name,
+            cpus=servers,
+            has_users=options.users and name == "new",
+        )
         for name, copy in copies.items()
     ]
     for program in programs:

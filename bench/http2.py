@@ -72,12 +72,18 @@ class Method(NamedTuple):
         return _request(self.first, message)
 
 
-def methods(authority: str, *paths: str) -> list[Method]:
-    """Encode the header blocks for connections whose first calls are ``paths``, in this order."""
+def methods(authority: str, *paths: str, token: str = "") -> list[Method]:
+    """
+    Encode the header blocks for connections whose first calls are ``paths``, in this order.
+
+    Args:
+        token: What says who calls, if anything does.
+
+    """
     encoder = Encoder()
-    first = [encoder.encode(_fields(authority, path)) for path in paths]
+    first = [encoder.encode(_fields(authority, path, token)) for path in paths]
     return [
-        Method(block, encoder.encode(_fields(authority, path)))
+        Method(block, encoder.encode(_fields(authority, path, token)))
         for block, path in zip(first, paths, strict=True)
     ]
 
@@ -272,8 +278,8 @@ class Connection:
         self.socket.close()
 
 
-def _fields(authority: str, path: str) -> list[tuple[str, str]]:
-    return [
+def _fields(authority: str, path: str, token: str) -> list[tuple[str, str]]:
+    fields = [
         (":method", "POST"),
         (":scheme", "http"),
         (":path", path),
@@ -281,6 +287,7 @@ def _fields(authority: str, path: str) -> list[tuple[str, str]]:
         ("content-type", "application/grpc"),
         ("te", "trailers"),
     ]
+    return [*fields, ("token", token)] if token else fields
 
 
 def _request(block: bytes, message: bytes) -> Request:

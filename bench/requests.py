@@ -90,20 +90,23 @@ class Mix:
         self._calls = calls
         self._weights = weights
 
-    def prime(self, authority: str) -> list[tuple[Method, bytes]]:
+    def prime(self, authority: str, token: str = "") -> list[tuple[Method, bytes]]:
         """The first call of each method, for ``Load``."""
-        encoded = methods(authority, *(path for path, _ in self._calls))
+        encoded = self._methods(authority, token)
         return [(m, message(0)) for m, (_, message) in zip(encoded, self._calls, strict=True)]
 
-    def requests(self, authority: str) -> list[Request]:
+    def requests(self, authority: str, token: str = "") -> list[Request]:
         """One request for each key, in an order that is the same every time."""
         chance = random.Random(1)
-        encoded = methods(authority, *(path for path, _ in self._calls))
+        encoded = self._methods(authority, token)
         choices = list(zip(encoded, (message for _, message in self._calls), strict=True))
         numbers = list(range(KEYS))
         chance.shuffle(numbers)
         drawn = chance.choices(choices, self._weights, k=KEYS)
         return [m.request(message(n)) for n, (m, message) in zip(numbers, drawn, strict=True)]
+
+    def _methods(self, authority: str, token: str) -> list[Method]:
+        return methods(authority, *(path for path, _ in self._calls), token=token)
 
 
 def fill(server: Server, count: int) -> None:

@@ -54,6 +54,8 @@ class Program:
     copy: Path | None = None
     #: The processors that it may use; all, if none is named.
     cpus: frozenset[int] = frozenset()
+    #: Whether its callers have to be users.
+    has_users: bool = False
 
     def version(self) -> str:
         """What the program says of itself: its version, and the commit it was built from."""
@@ -129,7 +131,13 @@ class Server:
     A program on a directory of its own: ``stop`` and ``start`` keep its data.
 
     Its output is in ``directory/log``.
+
+    Attributes:
+        token: What says who calls, where its callers have to be users.
+
     """
+
+    token = ""
 
     def __init__(self, program: Program, directory: Path) -> None:
         self.program = program

@@ -17,6 +17,7 @@ from bench.lease_client import GRANT, grant
 from bench.load import Load
 from bench.measure import Drive, LoadWorkload, Metric, Workload
 from bench.servers import Server
+from bench.users import log_in
 from bench.walk import Walk
 from bench.watch import watch_workloads
 
@@ -71,11 +72,14 @@ class Steady(LoadWorkload):
 
     def prepare(self, server: Server) -> None:
         rq.fill(server, rq.KEYS)
+        if server.program.has_users:
+            server.token = log_in(server)
 
     @contextmanager
     def connected(self, server: Server) -> Iterator[Drive]:
-        requests = cycle(self._mix.requests(server.authority))
-        with Load(server.address, *self._shape, self._mix.prime(server.authority)) as load:
+        caller = server.authority, server.token
+        requests = cycle(self._mix.requests(*caller))
+        with Load(server.address, *self._shape, self._mix.prime(*caller)) as load:
             yield partial(load.stretch, requests)
 
 

@@ -121,7 +121,7 @@ class Authentication(Part):
         # Authenticate)
         while checked != self._users.revision:
             checked = self._users.revision
-            await self._check_password(request.name, request.password)
+            await self._check_password(request)
         if not self._users.is_enabled:
             raise AuthNotEnabledError
         token = self._parts.tokens.assign(request.name, self._users.revision)
@@ -129,18 +129,19 @@ class Authentication(Part):
         await self._settled()
         return pb.AuthenticateResponse(header=header, token=token)
 
-    async def _check_password(self, name: str, password: str) -> None:
+    async def _check_password(self, request: pb.AuthenticateRequest) -> None:
+        check, size = self._parts.passwords.check, request.ByteSize()
         if not self._users.is_enabled:
             raise AuthNotEnabledError
         try:
-            user = self._users.user(name)
+            user = self._users.user(request.name)
         except UserNotFoundError:
             # Takes as long as a wrong password, or the time would tell which of both it is.
-            await self._parts.passwords.check(password, None)
+            await check(request.password, None, size)
             raise AuthFailedError from None
         if user.options.no_password:
             raise PasswordGivenError
-        if not await self._parts.passwords.check(password, user.password):
+        if not await check(request.password, user.password, size):
             raise AuthFailedError
 
     # --------------------------------------------------------------------- users
