@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop import aetcd_clients, etcetra_environment, go_client
+from tests.interop import aetcd_clients, etcetra_environment, go_client, java_client, rust_client
 from tests.interop.etcdctl import Etcdctl
 from tests.support.ports import free_port
 from tests.support.servers import Server, etcdpy_server, reference_etcd
@@ -65,6 +65,18 @@ def etcdctl() -> Etcdctl:
 def go_program() -> None:
     """Build the tests written in Go, or skip."""
     go_client.build()
+
+
+@pytest.fixture(scope="session")
+def java_program() -> str:
+    """Compile the tests written in Java and return their class path, or skip."""
+    return java_client.build()
+
+
+@pytest.fixture(scope="session")
+def rust_program() -> Path:
+    """Build the tests written in Rust and return the program, or skip."""
+    return rust_client.build()
 
 
 @pytest.fixture(scope="session")
