@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from inspect import iscoroutine
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from etcdpy.clock import stopwatch
 
 __all__ = [
+    "Baton",
     "DeferredReply",
     "Pace",
+    "Pieces",
     "Steps",
     "T",
     "finish",
@@ -31,6 +34,9 @@ __all__ = [
 
 T = TypeVar("T")
 Steps = Generator[None, None, T]
+
+STEPS_WITH_BATON: Final = 32
+"""About as many as a reply of several megabytes takes, or ten milliseconds."""
 
 
 async def turn() -> None:
@@ -122,6 +128,96 @@ class Pace:
         if self.work >= self._limit:
             self.work = 0
             await asyncio.sleep(0)
+
+
+class Baton:
+    """
+    Lets those who share it run long steps one after the other: one step of all in a turn.
+
+    Each with a step in every turn, ten of them would make every turn ten times as long. And what
+    one of them has just let go of, the next can use while it is still in the processor's caches.
+    One that has gone on for ``STEPS_WITH_BATON`` gives way to those who wait.
+    """
+
+    __slots__ = ("_is_taken", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_taken = False
+        self._waiting: deque[Future[None]] = deque()
+
+    async def rest(self, steps: Steps[T]) -> T:
+        """
+        Run steps whose first was taken to their end.
+
+        Cancelling it closes the generator where it stands.
+        """
+        try:
+            while True:
+                await self._take()
+                try:
+                    for _ in range(STEPS_WITH_BATON):
+                        await asyncio.sleep(0)
+                        try:
+                            next(steps)
+                        except StopIteration as done:
+                            result: T = done.value
+                            return result
+                finally:
+                    self._pass_on()
+        finally:
+            steps.close()
+
+    async def _take(self) -> None:
+        if not self._is_taken:
+            self._is_taken = True
+            return
+        passed = asyncio.get_running_loop().create_future()
+        self._waiting.append(passed)
+        try:
+            await passed
+        except BaseException:
+            # It may have been passed on to one who is cancelled before that could be seen. And
+            # whoever is without a task leaves a future behind that is not cancelled with it.
+            if not passed.cancel() and not passed.cancelled():
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            passed = self._waiting.popleft()
+            if not passed.done():  # cancelled
+                passed.set_result(None)
+                return
+        self._is_taken = False
+
+
+class Pieces:
+    """
+    A long reply in pieces, one after the other.
+
+    One run of bytes would have to be allocated and copied at once, or grow by being copied again
+    and again; and its first byte could not be let go of before the last one is sent.
+
+    Args:
+        pieces: Two at least, none of them empty, and in all more than a frame of the transport
+            holds; the list is taken over.
+
+    Attributes:
+        pieces: The same.
+
+    """
+
+    __slots__ = ("_size", "pieces")
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+        self._size = sum(map(len, pieces))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 class DeferredReply(NamedTuple):

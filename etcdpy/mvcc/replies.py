@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
+from typing import cast
 
-from etcdpy.cooperative import Steps
+from etcdpy.cooperative import Pieces, Steps
 from etcdpy.mvcc.ranges import RangeResult
 from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, chunks
 from etcdpy.pb.wire import delimited, number, varint
+
+#: Bytes copied together into a piece of a long reply, but for a row that is longer by itself.
+PIECE_BYTES = 64 << 10
+#: Rows looked at together: so many small ones make less than a piece.
+ROWS_TOGETHER = 64
 
 _MORE = b"\x18\x01"  # RangeResponse.more = 3
 _SUCCEEDED = b"\x10\x01"  # TxnResponse.succeeded = 2
@@ -89,12 +96,12 @@ def range_reply(header: bytes, result: RangeResult) -> bytes:
     return b"".join((header, *chain.from_iterable(zip(prefixes, rows, strict=True)), end))
 
 
-def range_reply_steps(header: bytes, result: RangeResult) -> Steps[bytes | bytearray]:
+def range_reply_steps(header: bytes, result: RangeResult) -> Steps[bytes | Pieces]:
     """
     Encode a RangeResponse that may be large, in slices.
 
     Returns:
-        A bytearray where one copy of everything in one go would take long.
+        Pieces where one copy of everything in one go would take long.
 
     """
     rows, more, total = result
@@ -107,31 +114,83 @@ def put_reply(header: bytes, previous: bytes | None) -> bytes:
     return header if previous is None else header + delimited(2, previous)
 
 
-def delete_reply(header: bytes, deleted: int, previous: list[bytes]) -> Steps[bytes | bytearray]:
+def delete_reply(header: bytes, deleted: int, previous: list[bytes]) -> Steps[bytes | Pieces]:
     """Encode a DeleteRangeResponse around an encoded header field, in slices as above."""
     return (yield from _reply(header + number(2, deleted), _PREV_KVS, previous, b""))
 
 
 def _reply(
     start: bytes, prefixes: _Prefixes, rows: list[bytes], end: bytes
-) -> Steps[bytes | bytearray]:
+) -> Steps[bytes | Pieces]:
     if not rows:
         return start + end
     if len(rows) <= SLICE and sum(map(len, rows)) < SLICE_BYTES:
-        before = map(prefixes.__getitem__, map(len, rows))
-        return b"".join((start, *chain.from_iterable(zip(before, rows, strict=True)), end))
-    reply = bytearray(start)
-    spent = 0
-    for chunk in chunks(rows, 64):
-        for row in chunk:
-            reply += prefixes[len(row)]
-            reply += row
-        spent += sum(map(len, chunk)) + len(chunk) * (SLICE_BYTES // SLICE)
-        if spent >= SLICE_BYTES:
-            yield
-            spent = 0
-    reply += end
-    return reply
+        return b"".join((start, *_fields(prefixes, rows), end))
+    pieces: list[bytes] = []
+    parts: list[bytes] = [start]
+    gathered = spent = 0
+    for chunk in chunks(rows, ROWS_TOGETHER):
+        size = sum(map(len, chunk))
+        for some in (chunk,) if size < PIECE_BYTES else chunks(chunk, 1):
+            if spent >= SLICE_BYTES:
+                yield
+                spent = 0
+            size = sum(map(len, some))
+            parts += _fields(prefixes, some)
+            spent += size + len(some) * (SLICE_BYTES // SLICE)
+            gathered += size
+            if gathered >= PIECE_BYTES:
+                pieces.append(b"".join(parts))
+                parts.clear()
+                gathered = 0
+    parts.append(end)
+    last = b"".join(parts)
+    if not pieces:
+        return last
+    if last:
+        pieces.append(last)
+    return Pieces(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def _fields(prefixes: _Prefixes, rows: list[bytes]) -> Iterable[bytes]:
+    before = map(prefixes.__getitem__, map(len, rows))
+    return chain.from_iterable(zip(before, rows, strict=True))
+
+
+def field(number: int, reply: bytes | Pieces) -> bytes | Pieces:
+    """Encode a reply as a message field of another one; ``number`` is below 16."""
+    if isinstance(reply, bytes):
+        return delimited(number, reply)
+    # Together with what follows: a few bytes alone would be a frame of their own.
+    first, *others = reply.pieces
+    return Pieces([_field_start(number, len(reply)) + first, *others])
+
+
+def _field_start(number: int, length: int) -> bytes:
+    return varint(number << 3 | 2) + varint(length)
+
+
+def long_txn_reply(
+    header: bytes, succeeded: bool, responses: list[bytes | Pieces]
+) -> bytes | Pieces:
+    """Encode what ``txn_reply`` does where a response may be in pieces."""
+    # Fast path (bench: txn-put/100x1): none is.
+    if Pieces not in map(type, responses):
+        return txn_reply(header, succeeded, cast(list[bytes], responses))
+    pieces: list[bytes] = []
+    parts = [header, _SUCCEEDED] if succeeded else [header]
+    for response in responses:
+        if isinstance(response, bytes):
+            parts.append(delimited(3, response))
+            continue
+        first, *others = response.pieces
+        parts += (_field_start(3, len(response)), first)
+        pieces.append(b"".join(parts))
+        pieces += others
+        parts.clear()
+    if parts:
+        pieces.append(b"".join(parts))
+    return Pieces(pieces) if len(pieces) > 1 else pieces[0]
 
 
 def txn_reply(header: bytes, succeeded: bool, responses: list[bytes]) -> bytes:

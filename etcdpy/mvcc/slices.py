@@ -16,8 +16,9 @@ from etcdpy.cooperative import Steps, T
 
 #: Keys handled between two yields: about half a millisecond of work.
 SLICE = 512
-#: Bytes of rows copied between two yields: about as much.
-SLICE_BYTES = 1 << 20
+#: Bytes of rows copied between two yields: half a millisecond where the memory for the copy is
+#: the system's and has to be taken from it page by page, a tenth of that where it was in use.
+SLICE_BYTES = 1 << 18
 
 
 def chunks(items: list[T], size: int | None = None) -> Iterator[list[T]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from etcdpy.cooperative import Steps
+from etcdpy.cooperative import Pieces, Steps
 from etcdpy.errors import (
     CompactedError,
     FutureRevisionError,
@@ -156,18 +156,18 @@ def oldest_read(request: Txn, revision: int) -> int:
     return min((old for old in asked if 0 < old < revision), default=revision)
 
 
-def read_txn(store: Store, request: Txn, revision: int, header: bytes) -> Steps[bytes]:
+def read_txn(store: Store, request: Txn, revision: int, header: bytes) -> Steps[bytes | Pieces]:
     """Answer a transaction that only reads from the state at ``revision``, in slices."""
     compacted = store.compact_revision
     path = yield from _decide(store, request, revision)
     _check(store, path, revision, compacted, _no_leases)
-    responses: list[bytes] = []
+    responses: list[bytes | Pieces] = []
     for number, (_, asked) in enumerate(path.ops):
         if number and number % SLICE == 0:
             yield
         result = yield from select(store, asked, asked.revision if asked.revision > 0 else revision)
         responses.append((yield from _range_op(revision, result)))
-    return replies.txn_reply(header, path.succeeded, responses)
+    return replies.long_txn_reply(header, path.succeeded, responses)
 
 
 def apply_txn(
@@ -192,14 +192,14 @@ def apply_txn(
     return TxnResult(write.shown, path.succeeded, results)
 
 
-def encode_result(header: bytes, result: TxnResult) -> Steps[bytes]:
+def encode_result(header: bytes, result: TxnResult) -> Steps[bytes | Pieces]:
     """
     Encode a TxnResponse around an encoded header field; the results are emptied on the way.
 
     Emptying matters: what a large reply is made of is not kept beside it.
     """
     _, succeeded, results = result
-    responses: list[bytes] = []
+    responses: list[bytes | Pieces] = []
     results.reverse()
     while results:
         kind, shown, found = results.pop()
@@ -210,17 +210,17 @@ def encode_result(header: bytes, result: TxnResult) -> Steps[bytes]:
             responses.append((yield from _encode_op(kind, shown, found)))
         if len(responses) % SLICE == 0:
             yield
-    return replies.txn_reply(header, succeeded, responses)
+    return replies.long_txn_reply(header, succeeded, responses)
 
 
-def _encode_op(kind: str | None, shown: int, found: Any) -> Steps[bytes]:
+def _encode_op(kind: str | None, shown: int, found: Any) -> Steps[bytes | Pieces]:
     if kind == RANGE:
         return (yield from _range_op(shown, found))
     if kind == DELETE:
         header = replies.revision_only(shown)
         reply = yield from replies.delete_reply(header, found.number, found.rows)
-        return delimited(3, reply)
-    return delimited(4, (yield from encode_result(_EMPTY_HEADER, found)))
+        return replies.field(3, reply)
+    return replies.field(4, (yield from encode_result(_EMPTY_HEADER, found)))
 
 
 def _no_leases(_: int) -> bool:
@@ -316,6 +316,6 @@ def _run_op(
     return TXN, write.shown, TxnResult(write.shown, nested.succeeded, results)
 
 
-def _range_op(shown: int, result: RangeResult) -> Steps[bytes]:
+def _range_op(shown: int, result: RangeResult) -> Steps[bytes | Pieces]:
     reply = yield from replies.range_reply_steps(replies.revision_only(shown), result)
-    return delimited(1, reply)
+    return replies.field(1, reply)

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from etcdpy.clock import stopwatch
-from etcdpy.cooperative import DeferredReply, Steps, T, rest
+from etcdpy.cooperative import DeferredReply, Pieces, Steps, T
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.ranges import names_newest_of_one, select
@@ -27,7 +27,7 @@ from etcdpy.pb.wire import delimited
 __all__ = ["Answer", "KeyValues", "Reply"]
 
 #: An encoded response, which goes out as it is.
-Reply = bytes | bytearray
+Reply = bytes | Pieces
 
 #: What a method returns: a reply, one to be held back until it is on the disk, or what leads to
 #: either. ``cooperative.outcome`` makes a reply of any of them.
@@ -51,6 +51,7 @@ class KeyValues(Part):
         self._admit_read_txn = gate("read_txn")
         self._admit_compact = gate("compact")
         self._lease_exists = parts.leases.lessor.__contains__
+        self._baton = parts.baton
         self._slow = parts.slow
         self._times_all = parts.slow.is_close
 
@@ -102,7 +103,7 @@ class KeyValues(Part):
         if request.count_only or request.limit < 0:
             # There is one chunk of it. (etcd: v3_server.go, rangeStream)
             steps = _answer(store, request, revision, header)
-            yield delimited(1, await self._in_slices(steps, revision))
+            yield bytes(replies.field(1, await self._in_slices(steps, revision)))
             return
         size = FIRST_CHUNK
         pages, page = await self._in_slices(_begin(store, request, revision, size), revision)
@@ -271,7 +272,7 @@ class KeyValues(Part):
         # Not timed from the start: most reads end there, and a clock would be a part of them.
         began = began or stopwatch()
         with self._store.pinned(revision):
-            finished = await rest(steps)
+            finished = await self._baton.rest(steps)
         if request is not None:
             self._slow.applied(request, finished, stopwatch() - began)
         return finished

@@ -9,6 +9,7 @@ from etcdpy.auth.passwords import Passwords
 from etcdpy.auth.store import AuthStore
 from etcdpy.auth.tokens import TokenProvider
 from etcdpy.clock import Clock
+from etcdpy.cooperative import Baton
 from etcdpy.lease import LeaseKeeper
 from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
@@ -78,6 +79,7 @@ class Parts:
         store: The keys. Its commit log is that of all else that is written.
         writer: Gives writes their turn.
         slow: Is told how long KV requests took.
+        baton: Taken by reads that are long, so that they do not all have a step in every turn.
 
     """
 
@@ -101,6 +103,7 @@ class Parts:
     versions: Versions
     headers: Headers
     slow: SlowRequests = field(default_factory=SlowRequests)
+    baton: Baton = field(default_factory=Baton)
 
 
 class Part:

@@ -22,6 +22,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from etcdpy.clock import Clock, SystemClock
+from etcdpy.cooperative import Pieces
 from etcdpy.gostd.durations import go_duration
 from etcdpy.logs import timestamp
 from etcdpy.mvcc.txn import is_read_only
@@ -82,7 +83,7 @@ class SlowRequests:
             took: Seconds, without the time it waited for its turn or for the disk.
 
         """
-        if took <= self._apply_limit or not isinstance(reply, (bytes, bytearray)):
+        if took <= self._apply_limit or not isinstance(reply, (bytes, Pieces)):
             return
         with _harmless():
             prefix, form = _kind(request)
@@ -160,10 +161,11 @@ def _kind(request: Message | Txn) -> tuple[str, str]:
     return "", _FORMS[type(request)]
 
 
-def _response(request: Message | Txn, reply: bytes | bytearray) -> str:
+def _response(request: Message | Txn, reply: bytes | Pieces) -> str:
     # As etcd's is at that moment: its header has only the revision yet.
-    header = reply[2 : _after_header(reply)]
-    revision = pb.ResponseHeader.FromString(bytes(header)).revision
+    ends = _ends(reply)
+    header = ends[2 : _after_header(ends)]
+    revision = pb.ResponseHeader.FromString(header).revision
     size = f"size:{len(reply) - len(header) + pb.ResponseHeader(revision=revision).ByteSize()}"
     if len(reply) > DECODED_BYTES:
         return size
@@ -180,9 +182,10 @@ def _response(request: Message | Txn, reply: bytes | bytearray) -> str:
     return size
 
 
-def _sizes(request: Any, reply: bytes | bytearray | None) -> dict[str, object]:
+def _sizes(request: Any, whole: bytes | Pieces | None) -> dict[str, object]:
     """Return what etcd tells of a KV request and its reply; of others it tells nothing."""
-    size = 0 if reply is None else len(reply)
+    size = 0 if whole is None else len(whole)
+    reply = None if whole is None else _ends(whole)
     if isinstance(request, pb.PutRequest):
         numbers = 1, request.ByteSize(), 0, size
     elif isinstance(request, (pb.RangeRequest, pb.DeleteRangeRequest)):
@@ -202,7 +205,12 @@ def _sizes(request: Any, reply: bytes | bytearray | None) -> dict[str, object]:
     }
 
 
-def _count(request: Message, reply: bytes | bytearray | None) -> int:
+def _ends(reply: bytes | Pieces) -> bytes:
+    """Return what a reply begins and ends with: all that is not rows, or all of a short one."""
+    return reply if isinstance(reply, bytes) else reply.pieces[0] + reply.pieces[-1]
+
+
+def _count(request: Message, reply: bytes | None) -> int:
     """Return the count that a reply carries, without decoding its rows."""
     if reply is None:
         return 0
@@ -215,18 +223,18 @@ def _count(request: Message, reply: bytes | bytearray | None) -> int:
     return _varint(reply, start) if _after_header(reply) < start and reply[start - 1] == 0x20 else 0
 
 
-def _field_2(reply: bytes | bytearray) -> int:
+def _field_2(reply: bytes) -> int:
     """Return the number that follows the header of a reply, 0 if none does."""
     start = _after_header(reply)
     return _varint(reply, start + 1) if reply[start : start + 1] == b"\x10" else 0
 
 
-def _after_header(reply: bytes | bytearray) -> int:
+def _after_header(reply: bytes) -> int:
     # A header is far shorter than 128 bytes: its length is one byte.
     return 2 + reply[1]
 
 
-def _varint(data: bytes | bytearray, start: int) -> int:
+def _varint(data: bytes, start: int) -> int:
     value = shift = 0
     for byte in data[start : start + 10]:
         value |= (byte & 0x7F) << shift

@@ -43,8 +43,8 @@ def number(field: int, value: int) -> bytes:
     return _SMALL[field << 3] + varint(value) if value else b""
 
 
-def encoded(reply: bytes | bytearray | Message) -> Any:
-    """Return the bytes, in a bytes or a bytearray, of a reply that may be encoded already."""
+def encoded(reply: Any) -> Any:
+    """Return a reply's bytes; what is no message is encoded already, and returned as it is."""
     # The first test is for speed alone.
     if type(reply) is bytes:
         return reply

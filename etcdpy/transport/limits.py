@@ -43,8 +43,17 @@ SEND_QUEUE: Final = 64 << 10
 CONNECTION_SEND_QUEUE: Final = 16 << 20
 """The same over all streams of a connection: many slow streams are no way around it."""
 
-UNWRITTEN: Final = 256 << 10
-"""Bytes of DATA made between two writes, so that a full socket is noticed in time."""
+UNWRITTEN: Final = 128 << 10
+"""
+Bytes of DATA made between two writes, and written in one turn of the loop: what is made later
+stands behind them, and to copy them into the system takes a tenth of a millisecond.
+"""
+
+UNSENT: Final = 128 << 10
+"""
+Bytes that the system takes of a connection before they can be sent. By itself it takes megabytes
+from whoever writes faster than the peer reads, and an event would stand behind all of them.
+"""
 
 MAX_BINARY_PARTS: Final = 256
 """Values in the -bin fields of a request: commas separate them, so one more costs a byte."""

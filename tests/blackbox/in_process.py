@@ -80,8 +80,8 @@ def written(connection: Connection) -> bytes:
     if not connection.is_finished:
         check_books(connection)
     said = []
-    while connection.sender.out:
-        said.append(connection.sender.take())
+    while output := connection.sender.take():
+        said.append(output)
     return b"".join(said)
 
 

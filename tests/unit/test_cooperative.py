@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from etcdpy import cooperative
-from etcdpy.cooperative import DeferredReply, Pace, Steps, finish, outcome, paced, rest, run, turn
+from etcdpy.cooperative import (
+    STEPS_WITH_BATON,
+    Baton,
+    DeferredReply,
+    Pace,
+    Pieces,
+    Steps,
+    finish,
+    outcome,
+    paced,
+    rest,
+    run,
+    turn,
+)
 from tests.unit.mvcc.fake_log import turns
 
 
@@ -128,6 +142,138 @@ async def test_a_turn_lets_all_others_go_on() -> None:
         assert others.turns == 1
 
 
+# ------------------------------------------------------------------------ baton
+
+
+class Relay:
+    """Works that share a baton: who took a step in which turn."""
+
+    def __init__(self) -> None:
+        self.baton = Baton()
+        self.taken: list[tuple[int, str]] = []
+        self.turn = 0
+
+    def steps(self, name: str, count: int) -> Steps[str]:
+        for _ in range(count):
+            yield
+            self.taken.append((self.turn, name))
+        return name
+
+    def begin(self, name: str, count: int) -> asyncio.Task[str]:
+        steps = self.steps(name, count)
+        next(steps)
+        return asyncio.create_task(self.baton.rest(steps))
+
+    async def until_done(self, *tasks: asyncio.Task[str]) -> None:
+        for _ in range(10_000):
+            if all(task.done() for task in tasks):
+                return
+            await turn()
+            self.turn += 1
+        raise AssertionError("they do not come to their end")
+
+    def order(self) -> list[str]:
+        """Return the names, those of steps one after the other once."""
+        names = [name for _, name in self.taken]
+        return [name for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
+
+
+async def test_those_with_a_baton_take_one_step_of_all_in_a_turn() -> None:
+    relay = Relay()
+    tasks = [relay.begin(name, 5) for name in "abcdefghij"]
+    await relay.until_done(*tasks)
+    assert [task.result() for task in tasks] == list("abcdefghij")
+    in_turns = [number for number, _ in relay.taken]
+    assert len(in_turns) == 50
+    assert len(set(in_turns)) == 50
+
+
+async def test_short_work_ends_before_the_next_begins() -> None:
+    relay = Relay()
+    await relay.until_done(*[relay.begin(name, STEPS_WITH_BATON - 1) for name in "abc"])
+    assert relay.order() == ["a", "b", "c"]
+
+
+async def test_long_work_gives_way_to_those_who_wait() -> None:
+    relay = Relay()
+    long = relay.begin("long", 3 * STEPS_WITH_BATON)
+    short = relay.begin("short", 2)
+    await relay.until_done(long, short)
+    assert relay.order() == ["long", "short", "long"]
+    assert [name for _, name in relay.taken].index("short") == STEPS_WITH_BATON
+
+
+async def test_alone_with_a_baton_a_step_is_taken_in_each_turn() -> None:
+    work = Work(3)
+    steps = work.steps()
+    next(steps)
+    with Others() as others:
+        assert await Baton().rest(steps) == "done"
+        assert others.turns == 3
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+@pytest.mark.parametrize("after", [0, 1, 2, 5, 6, 7])
+async def test_whoever_is_cancelled_holds_up_nobody(name: str, after: int) -> None:
+    relay = Relay()
+    tasks = {it: relay.begin(it, 4) for it in "abc"}
+    await turns(after)
+    tasks[name].cancel()
+    await relay.until_done(*tasks.values())
+    others = [it for it in tasks if it != name]
+    assert [tasks[it].result() for it in others] == others
+    last = relay.begin("last", 2)
+    await relay.until_done(last)
+    assert last.result() == "last"
+
+
+@pytest.mark.parametrize("is_passed_on", [True, False])
+async def test_whoever_waits_without_a_task_and_is_cancelled_keeps_no_baton(
+    is_passed_on: bool,
+) -> None:
+    relay = Relay()
+    first = relay.begin("first", 2)
+    await turn()
+    steps = relay.steps("without a task", 3)
+    next(steps)
+    waiting = relay.baton.rest(steps)
+    future: Any = waiting.send(None)
+    if is_passed_on:
+        await relay.until_done(first)
+        assert future.done()
+    with pytest.raises(asyncio.CancelledError):
+        waiting.throw(asyncio.CancelledError())
+    last = relay.begin("last", 2)
+    await relay.until_done(first, last)
+    assert last.result() == "last"
+
+
+async def test_cancelled_work_with_a_baton_is_closed_where_it_stands() -> None:
+    baton, works = Baton(), [Work(100), Work(100)]
+    running = []
+    for work in works:
+        steps = work.steps()
+        next(steps)
+        running.append(asyncio.create_task(baton.rest(steps)))
+    await turns(5)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    assert all(work.is_closed and work.done < 10 for work in works)
+
+
+async def test_what_work_with_a_baton_raises_is_raised_and_passes_it_on() -> None:
+    baton = Baton()
+    for error in (ZeroDivisionError(), None):
+        steps = Work(2, error).steps()
+        next(steps)
+        if error is None:
+            assert await baton.rest(steps) == "done"
+        else:
+            with pytest.raises(ZeroDivisionError):
+                await baton.rest(steps)
+
+
 # ------------------------------------------------------------------------- pace
 
 
@@ -214,3 +360,8 @@ async def test_a_coroutine_may_lead_to_a_deferred_reply() -> None:
     ready.set_exception(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
         await waiting
+
+
+def test_a_reply_in_pieces_is_all_of_them() -> None:
+    pieces = Pieces([b"one", b"two", b"three"])
+    assert (len(pieces), bytes(pieces)) == (11, b"onetwothree")

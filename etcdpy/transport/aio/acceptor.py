@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from etcdpy.clock import Clock, Timer
 from etcdpy.transport.aio.sniffer import Sniffer
-from etcdpy.transport.limits import FIRST_FRAMES_SECONDS
+from etcdpy.transport.limits import FIRST_FRAMES_SECONDS, UNSENT
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ _SHORTAGE_SECONDS: Final = 1.0
 
 _QUIET_SECONDS: Final = 60.0
 """Between two log lines that say that connections have to wait."""
+
+_UNSENT_OPTION: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+"""Where the platform has it."""
 
 _OVER_ALREADY: Final = frozenset(
     {
@@ -120,6 +123,8 @@ class Acceptor:
             # the listening socket was made with the number of TCP.
             with contextlib.suppress(OSError):  # the peer has gone already
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if _UNSENT_OPTION is not None:
+                    connection.setsockopt(socket.IPPROTO_TCP, _UNSENT_OPTION, UNSENT)
         task = asyncio.get_running_loop().create_task(self._connect(connection, tls))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)

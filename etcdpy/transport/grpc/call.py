@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from enum import Enum, auto
 from typing import Any, Final
 
+from etcdpy.cooperative import Pieces
 from etcdpy.transport.grpc.messages import PREFIX, MessageReader, compress
 from etcdpy.transport.grpc.outgoing import Outgoing, wake_all
 from etcdpy.transport.grpc.request_head import RequestHead
@@ -369,10 +370,13 @@ class Call:
         """Return what goes with the status."""
         return self.response_options.trailing_metadata if self.response_options is not None else ()
 
-    def encode(self, body: bytes) -> tuple[bytes, bytes]:
-        """Return the prefix and body of a response message."""
-        if not self.head.is_gzip or (
+    @property
+    def compresses(self) -> bool:
+        """Whether its responses are compressed."""
+        return self.head.is_gzip and not (
             self.response_options is not None and self.response_options.is_uncompressed
-        ):
-            return PREFIX.pack(0, len(body)), body
-        return compress(body)
+        )
+
+    def encode(self, body: bytes | Pieces) -> tuple[bytes, bytes | Pieces]:
+        """Return the prefix and body of a response message."""
+        return compress(body) if self.compresses else (PREFIX.pack(0, len(body)), body)

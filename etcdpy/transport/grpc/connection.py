@@ -76,6 +76,7 @@ _DATA_AND_PREFIX_SIZE: Final = 14
 _OPEN: Final = StreamState.OPEN
 _HALF_CLOSED: Final = StreamState.HALF_CLOSED
 _CLOSED: Final = StreamState.CLOSED
+_IDLE: Final = HandlerState.IDLE
 _MORE: Final = Arrived.MORE
 _SERVING: Final = Stage.OPEN
 _DRAINING: Final = Stage.DRAINING
@@ -115,6 +116,9 @@ class Connection:
             They stay here while the client does not read what it has asked for.
         awaiting_next: Streams each of whose requests gets a response, and has got it: the next
             one goes straight to the handler.
+        awaits_rest: Set when what was read ended within a frame, or before the message of a
+            request whose beginning was in it, or was nothing that is answered: more is to be
+            expected before anything is sent. The driver clears it.
         peer: As given.
         certificate_name: As given.
         now: When what was read last had arrived, in monotonic seconds.
@@ -147,6 +151,7 @@ class Connection:
         "_uncredited",
         "_waits_since",
         "awaiting_next",
+        "awaits_rest",
         "call_handler",
         "certificate_name",
         "complete",
@@ -173,7 +178,9 @@ class Connection:
         self.peer = peer
         self.certificate_name = certificate_name
         self._driver = driver
-        self._incomplete: list[Context] = []
+        # Those to look at when all that arrived together is read, and whether they are new.
+        self._incomplete: dict[Context, bool] = {}
+        self.awaits_rest = False
         self._new_call = call_handler.call_type
         self.streams: dict[int, Context] = {}
         self.complete: deque[Context] = deque()
@@ -218,8 +225,9 @@ class Connection:
             start = self._read_awaiting_next(data) if self.awaiting_next else 0
             if start < len(data):
                 self._read_frames(data, now, start)
-                self._start_complete()
-                self._watch_incomplete()
+                self.start_complete()
+                if self._incomplete or self._buffer:
+                    self._look_at_incomplete()
         except ConnectionFault as fault:
             self._end(fault.code, fault.debug)
         except Exception:
@@ -248,14 +256,26 @@ class Connection:
             for call in self._endless_calls():
                 self._cut(call)
         self.sender.reset_stalled(now)
-        self._start_complete()
+        self.start_complete()
         if books.are_checked and not self._is_over:
             books.check_books(self)
 
     def resume(self) -> None:
         """Note that the transport takes output again, after ``sender.pause()``."""
         self.sender.resume()
-        self._start_complete()
+        self.start_complete()
+
+    def start_complete(self) -> None:
+        """Start what is complete, unless so much output waits that more must not be made."""
+        while self.complete and not self.sender.is_congested:
+            call = self.complete.popleft()
+            if call.is_answered:
+                # Reset, or out of time, while it waited here.
+                continue
+            if call.head.http_fields is not None:
+                self.call_handler.start_http(call, call.take_body())
+            else:
+                self._start_unary(call, call.take_request())
 
     def shut_down(self, now: float) -> None:
         """
@@ -396,6 +416,7 @@ class Connection:
         new_call = self._new_call
         start_unary = self.call_handler.start_unary
         streams = self.streams
+        last_id, has_control = self._last_id, False
         end = len(data)
         while end - pos >= HEADER_SIZE:
             word, flags, stream_id = unpack(data, pos)
@@ -465,29 +486,30 @@ class Connection:
                 raise ConnectionFault(frames.PROTOCOL_ERROR, "the first frame is not SETTINGS")
             if word >> 8 > MAX_FRAME_SIZE:
                 raise ConnectionFault(frames.FRAME_SIZE_ERROR)  # RFC 9113 4.2
+            if kind:  # other than DATA
+                has_control = True
             if kind < len(_HANDLERS):
                 _HANDLERS[kind](self, flags, stream_id & MAX_STREAM_ID, data[start:pos])
             else:
                 self._count_useless()  # RFC 9113 4.1: ignored
         if pos < end:
             self._buffer = data[pos:]
+        if has_control and last_id == self._last_id and self.sender.is_quiet:
+            self.awaits_rest = True
 
-    def _start_complete(self) -> None:
-        """Start what is complete, unless so much output waits that more must not be made."""
-        while self.complete and not self.sender.is_congested:
-            call = self.complete.popleft()
-            if call.is_answered:
-                # Reset, or out of time, while it waited here.
-                continue
-            if call.head.http_fields is not None:
-                self.call_handler.start_http(call, call.take_body())
-            else:
-                self._start_unary(call, call.take_request())
-
-    def _watch_incomplete(self) -> None:
-        """Watch the deadlines of calls whose request did not follow at once."""
-        for call in self._incomplete:
-            if call.handler_state is HandlerState.IDLE and not call.is_answered:
+    def _look_at_incomplete(self) -> None:
+        """See to calls whose request did not follow at once."""
+        if self._buffer:
+            self.awaits_rest = True
+        for call, is_new in self._incomplete.items():
+            if _lacks_request(call):
+                self.awaits_rest = True
+            if (
+                is_new
+                and call.deadline is not None
+                and call.handler_state is _IDLE
+                and not call.is_answered
+            ):
                 self.call_handler.watch(call)
         self._incomplete.clear()
 
@@ -556,8 +578,7 @@ class Connection:
         if head.route is not None and head.route.request_streaming:
             call.expect(self.options.max_receive_message)
             self.call_handler.start_stream(call)
-        elif deadline is not None:
-            self._incomplete.append(call)
+        self._incomplete[call] = True
         if is_ended:
             # A GET is complete; a call lacks its message (etcd without TLS lets it time out).
             self._take(call, b"", 0, is_ended=True)
@@ -798,6 +819,8 @@ class Connection:
                 call.incoming.wake()
         elif arrived is _REQUEST:
             self.complete.append(call)
+        elif call.handler_state is _IDLE:
+            self._incomplete.setdefault(call, False)
 
     def _account(self, call: Context) -> None:
         """Count what went past the buffer of a stream towards its window, and give it back."""
@@ -889,6 +912,16 @@ class Connection:
         last = min(self._last_id, self._last_goaway_id)
         self.sender.out.append(frames.goaway(last, code, debug.encode()))
         self._is_over = True
+
+
+def _lacks_request(call: Context) -> bool:
+    """Return whether the first message of a call is not here yet."""
+    if call.stream_state & 1 or call.is_answered:  # ended by the client, or by us
+        return False
+    incoming = call.incoming
+    if call.head.route is not None and call.head.route.request_streaming:
+        return incoming is None or not incoming.received
+    return call.handler_state is _IDLE and (incoming is None or not incoming.is_settled)
 
 
 # A quarter of each window: few WINDOW_UPDATE frames, and no client has to stop for one.

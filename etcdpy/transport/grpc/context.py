@@ -9,9 +9,10 @@ from typing import Any, Final, NoReturn
 import grpc
 import grpc.aio
 
+from etcdpy import cooperative
 from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.channel import Channel
-from etcdpy.transport.grpc.messages import JoinedMessages
+from etcdpy.transport.grpc.messages import JoinedMessages, compress_steps, is_long
 from etcdpy.transport.grpc.metadata import Metadatum
 from etcdpy.transport.grpc.states import HandlerState, StreamState
 from etcdpy.transport.grpc.status import (
@@ -156,7 +157,14 @@ class Context(Call):
             await self.room()
         if self.stream_state >= _ENDING:
             raise RuntimeError("the call has ended")
-        self.channel.sender.message(self, *self.encode(self.head.route.serialize(message)))
+        body = self.head.route.serialize(message)
+        if self.head.is_gzip and is_long(body) and self.compresses:
+            prefix, compressed = await cooperative.run(compress_steps(body))
+            if self.stream_state >= _ENDING:
+                raise RuntimeError("the call has ended")
+            self.channel.sender.message(self, prefix, compressed)
+        else:
+            self.channel.sender.message(self, *self.encode(body))
         self.channel.touch()
 
     async def room(self) -> None:

@@ -16,14 +16,15 @@ from asyncio import CancelledError, Future
 from collections.abc import Coroutine
 from functools import partial
 from types import CoroutineType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from etcdpy import cooperative
 from etcdpy.clock import Clock
-from etcdpy.cooperative import DeferredReply
+from etcdpy.cooperative import DeferredReply, Pieces
 from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
 from etcdpy.transport.grpc.deadlines import DeadlineTimer
 from etcdpy.transport.grpc.http_call import answer_http
+from etcdpy.transport.grpc.messages import compress_steps, is_long
 from etcdpy.transport.grpc.observer import EndedCall, Observer
 from etcdpy.transport.grpc.states import (
     HandlerInput,
@@ -381,8 +382,17 @@ class Dispatcher:
 
     def _end(self, call: Context, response: Any) -> None:
         """End a call whose handler has returned."""
+        message = None
+        if call.head.is_gzip:
+            if type(response) is _Compressed:
+                response, message = response
+            elif is_long(response) and call.compresses and not call.is_answered:
+                if call.handler_state is _IDLE:
+                    self._waits(call, call.request)
+                self._step(call, _compressed(response))
+                return
         self._ended(call)
-        code = self._answer(call, response)
+        code = self._answer(call, response, message)
         if call.started < self._reported_before:
             self._report(call, response, code)
 
@@ -507,8 +517,16 @@ class Dispatcher:
 
     # These return the number of the status that the call has ended with.
 
-    def _answer(self, call: Context, response: Any) -> int:
-        """End a call with one response, unless the handler chose another code."""
+    def _answer(
+        self, call: Context, response: Any, message: tuple[bytes, bytes] | None = None
+    ) -> int:
+        """
+        End a call with one response, unless the handler chose another code.
+
+        Args:
+            message: The same with its prefix, if it is encoded and compressed already.
+
+        """
         # A response is what the end would wait behind: without one it is not queued.
         if call.stream_state is _CLOSED:
             return self._lost_code(call)
@@ -516,6 +534,9 @@ class Dispatcher:
         if options is not None and options.code != OK:
             return self._finish(call)
         assert call.head.route is not None
+        if message is not None:
+            call.channel.sender.encoded_reply(call, *message)
+            return OK
         try:
             body = call.head.route.serialize(response)
         except Exception as error:  # noqa: BLE001 (whatever a serializer raises)
@@ -620,6 +641,17 @@ class ObservedDispatcher(Dispatcher):
 def dispatcher_type(observer: Observer) -> type[Dispatcher]:
     """Return which of the two serves the listeners of an observer."""
     return ObservedDispatcher if observer.limit == -math.inf else Dispatcher
+
+
+class _Compressed(NamedTuple):
+    """What a handler has returned, and the message made of it."""
+
+    response: Any
+    message: tuple[bytes, bytes]
+
+
+async def _compressed(response: bytes | Pieces) -> _Compressed:
+    return _Compressed(response, await cooperative.run(compress_steps(response)))
 
 
 def _error_of(future: Future[Any]) -> BaseException:

@@ -11,12 +11,16 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import Final
 
+from etcdpy.cooperative import Pieces, Steps, finish
 from etcdpy.transport.grpc.status import INTERNAL, RESOURCE_EXHAUSTED, ProtocolStatus
 from etcdpy.transport.http2.frames import FRAME_HEAD
 from etcdpy.transport.limits import MAX_GZIP_MEMBERS
 
 PREFIX: Final = Struct(">BI")
 PREFIX_SIZE: Final = 5
+
+DEFLATED_PER_STEP: Final = 64 << 10
+"""Bytes of a message compressed in one turn of the loop: about two milliseconds."""
 
 _GZIP_WINDOW: Final = 31
 """zlib's wbits for the gzip format and no other."""
@@ -190,10 +194,31 @@ def _go_reason(data: bytes, error: zlib.error) -> str:
     return "gzip: invalid checksum" if "check" in text else f"flate: corrupt input ({text})"
 
 
-def compress(message: bytes) -> tuple[bytes, bytes]:
+def compress(message: bytes | Pieces) -> tuple[bytes, bytes]:
     """Return the prefix and body of a message on a stream that uses gzip."""
+    return finish(compress_steps(message))
+
+
+def is_long(response: object) -> bool:
+    """Return whether an encoded message is so long that it is to be compressed in slices."""
+    return isinstance(response, (bytes, Pieces)) and len(response) > DEFLATED_PER_STEP
+
+
+def compress_steps(message: bytes | Pieces) -> Steps[tuple[bytes, bytes]]:
+    """Do what ``compress`` does, in slices of a millisecond or two."""
     if not message:  # grpc-go leaves an empty message as it is
-        return PREFIX.pack(0, 0), message
+        return PREFIX.pack(0, 0), b""
     deflater = zlib.compressobj(wbits=_GZIP_WINDOW)
-    body = deflater.compress(message) + deflater.flush()
+    parts: list[bytes] = []
+    spent = 0
+    for piece in message.pieces if isinstance(message, Pieces) else (message,):
+        for start in range(0, len(piece), DEFLATED_PER_STEP):
+            if spent >= DEFLATED_PER_STEP:
+                yield
+                spent = 0
+            part = piece[start : start + DEFLATED_PER_STEP]
+            parts.append(deflater.compress(part))
+            spent += len(part)
+    parts.append(deflater.flush())
+    body = b"".join(parts)
     return PREFIX.pack(1, len(body)), body

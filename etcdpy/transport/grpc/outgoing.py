@@ -5,6 +5,8 @@ from __future__ import annotations
 from asyncio import Future
 from collections import deque
 
+from etcdpy.cooperative import Pieces
+
 
 class Outgoing:
     """
@@ -18,7 +20,7 @@ class Outgoing:
         trailers  the block with grpc-status
 
     Attributes:
-        queue: Prefixes and bodies.
+        queue: Prefixes and bodies; a body in pieces is one with its prefix and others without.
         offset: What was sent of the first of them.
         size: The bytes left in ``queue``.
         trailers: The block that ends the stream after the queue; b"" ends it with the last DATA.
@@ -39,10 +41,21 @@ class Outgoing:
         self.waiters: list[Future[None]] = []
         self.sent = 0
 
-    def add(self, prefix: bytes, body: bytes) -> None:
+    def add(self, prefix: bytes, body: bytes | Pieces) -> None:
         """Queue a message, or some bytes, behind what waits; never none."""
-        self.queue.append((prefix, body))
+        if isinstance(body, Pieces):
+            first, *others = body.pieces
+            self.queue.append((prefix, first))
+            self.queue += [(b"", piece) for piece in others]
+        else:
+            self.queue.append((prefix, body))
         self.size += len(prefix) + len(body)
+
+    @property
+    def is_mid_message(self) -> bool:
+        """Whether a part of the message that is first was sent, and a part was not."""
+        # Messages begin with their prefix.
+        return self.offset > 0 or (bool(self.queue) and not self.queue[0][0])
 
     def take(self, limit: int) -> bytes:
         """

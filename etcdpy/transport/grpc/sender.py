@@ -3,7 +3,9 @@ The sending half of a connection: what to send, in which order, and when there i
 
 DATA waits for the window of its stream and of the connection (RFC 9113 5.2); HEADERS do not, but
 trailers follow the data of their stream. Streams that have data and window take turns of one
-frame. One DATA frame never holds parts of two messages: some clients read but one message of a
+frame; those that have no more than that go first, so that an event or a small reply does not stand
+behind long ones. For the same reason what waits is cut into frames only when it is about to be
+written. One DATA frame never holds parts of two messages: some clients read but one message of a
 frame. And a message's prefix shares a frame with its body: tiny frames look like an attack.
 """
 
@@ -14,6 +16,7 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import Final, Protocol
 
+from etcdpy.cooperative import Pieces
 from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.messages import PREFIX, PREFIX_SIZE, JoinedMessages
 from etcdpy.transport.grpc.outgoing import Outgoing
@@ -69,6 +72,7 @@ class Sender:
         initial_window: What it lets us send on a new stream.
         max_list: The largest header list it wants, if it said so.
         data_frames: DATA frames sent, but for those of direct replies.
+        is_clear: Whether nothing waits, and nothing special is to be said.
         is_congested: Whether so much waits on all streams that no more should be begun.
         ended_by_us: Streams ended before the peer had ended them, the latest of them.
         queued: The bytes waiting on all streams.
@@ -78,16 +82,18 @@ class Sender:
     __slots__ = (
         "_blocked",
         "_floor",
-        "_is_clear",
         "_is_paused",
+        "_long",
         "_max_credit",
+        "_owed",
         "_policy",
-        "_ready",
+        "_short",
         "_size_update_due",
         "_stalls",
         "data_frames",
         "ended_by_us",
         "initial_window",
+        "is_clear",
         "is_congested",
         "max_list",
         "out",
@@ -108,7 +114,11 @@ class Sender:
         self.is_congested = False
         self._policy = policy
         self._stalls = Stalls()
-        self._ready: deque[Call] = deque()
+        # Streams that take turns: those whose data fits a frame, and the others.
+        self._short: deque[Call] = deque()
+        self._long: deque[Call] = deque()
+        # Bytes of short streams that went before long ones, which are due as many.
+        self._owed = 0
         # Streams whose data waits for a window of their own.
         self._blocked: set[Call] = set()
         # No stream's credit is above this.
@@ -117,16 +127,16 @@ class Sender:
         self._floor = self.window - UNWRITTEN
         self._is_paused = False
         self._size_update_due = False
-        self._is_clear = True
+        self.is_clear = True
 
-    def reply(self, call: Call, body: bytes) -> None:
+    def reply(self, call: Call, body: bytes | Pieces) -> None:
         """Answer a unary call with its one message and success."""
         length = len(body)
         size = length + PREFIX_SIZE
         # Fast path (bench: range/100x1, put/100x1): nothing waits, nothing special is to be said,
         # and it fits. A third of the cost of the general path below.
         if (
-            self._is_clear
+            self.is_clear
             and self._floor <= self.window - size >= 0
             and size <= self.initial_window + call.credit
             and size <= MAX_FRAME_SIZE
@@ -153,12 +163,16 @@ class Sender:
                     0,
                     length,
                 ),
-                body,
+                body,  # type: ignore[arg-type]  # pieces are more than a frame
                 pack_trailers(TRAILERS_OK_WORD, TRAILERS_FLAGS, stream_id, TRAILERS_OK),
             )
             self.streams.pop(stream_id, None)
             return
-        self.message(call, *call.encode(body))
+        self.encoded_reply(call, *call.encode(body))
+
+    def encoded_reply(self, call: Call, prefix: bytes, body: bytes | Pieces) -> None:
+        """Do what ``reply`` does with a message that has its prefix already."""
+        self.message(call, prefix, body)
         details = call.response_options.details if call.response_options is not None else ""
         self.status(call, OK, details, call.trailing_metadata())
 
@@ -182,7 +196,7 @@ class Sender:
         self._policy.sent = True
         self.out.append(frames.headers(stream_id, block, end_stream=end_stream))
 
-    def message(self, call: Call, prefix: bytes, body: bytes) -> None:
+    def message(self, call: Call, prefix: bytes, body: bytes | Pieces) -> None:
         """Send or queue one message, after the response headers if they are due."""
         if call.stream_state >= _ENDING:
             return
@@ -198,7 +212,7 @@ class Sender:
         # Fast path (bench: keepalive/100, watch/1000): as in reply(), half the cost of the
         # general one. A client that asks on and on has not ended its side.
         if (
-            self._is_clear
+            self.is_clear
             and (outgoing is None or not outgoing.queue)
             and self._floor <= self.window - size >= 0
             and size <= self.initial_window + call.credit
@@ -241,17 +255,17 @@ class Sender:
         outgoing = call.outgoing
         # RFC 9113 6.9.1: within both windows; 4.2: within a frame that every peer takes.
         return (
-            self._is_clear
+            self.is_clear
             and (outgoing is None or not outgoing.queue)
             and self._floor <= self.window - size >= 0
             and size <= self.initial_window + call.credit
             and size <= MAX_FRAME_SIZE
         )
 
-    def data(self, call: Call, prefix: bytes, body: bytes) -> None:
+    def data(self, call: Call, prefix: bytes, body: bytes | Pieces) -> None:
         """Send or queue bytes, at least one, of a stream whose headers were sent."""
         size = len(prefix) + len(body)
-        if self._is_free(call, size):
+        if self._is_free(call, size) and isinstance(body, bytes):
             self.window -= size
             call.credit -= size
             self._policy.sent = True
@@ -264,7 +278,6 @@ class Sender:
         outgoing.add(prefix, body)
         self._count(size)
         self._make_ready(call, outgoing)
-        self.pump()
 
     def status(
         self,
@@ -319,7 +332,7 @@ class Sender:
         if call.stream_state is _CLOSED:
             return
         outgoing = call.outgoing
-        is_mid_message = outgoing is not None and outgoing.offset > 0
+        is_mid_message = outgoing is not None and outgoing.is_mid_message
         self.drop(call)
         if is_mid_message or call.stream_state >= _ENDING or call.head.http_fields is not None:
             # The rest of a message is missing: no status could follow it.
@@ -397,7 +410,6 @@ class Sender:
             return False
         if call.outgoing is not None:
             self._make_ready(call, call.outgoing)
-            self.pump()
         return True
 
     def connection_window_grew(self, increment: int) -> bool:
@@ -405,10 +417,7 @@ class Sender:
         self.window += increment
         # The floor bounds what is made between two writes, however large the window is.
         self._floor += increment
-        if self.window > frames.MAX_WINDOW:  # RFC 9113 6.9.1
-            return False
-        self.pump()
-        return True
+        return self.window <= frames.MAX_WINDOW  # RFC 9113 6.9.1
 
     def set_initial_window(self, size: int) -> bool:
         """
@@ -426,7 +435,6 @@ class Sender:
         for call in list(self._blocked):
             assert call.outgoing is not None
             self._make_ready(call, call.outgoing)
-        self.pump()
         return True
 
     def announce_empty_table(self) -> None:
@@ -443,19 +451,28 @@ class Sender:
         """TCP takes more."""
         self._is_paused = False
         self._update_clear()
-        self.pump()
 
     def take(self) -> bytes:
-        """Return the output for writing, and begin anew."""
+        """Return output for writing, not too much at a time; see ``has_more``."""
+        if not self.is_clear:
+            self._pump()
         output = b"".join(self.out)
         self.out.clear()
         self._floor = self.window - UNWRITTEN
-        if self._ready:
-            self.pump()
         return output
 
+    @property
+    def has_more(self) -> bool:
+        """Whether ``take`` has more to return, now."""
+        return bool(self._short or self._long) and not self._is_paused and self.window > 0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to send."""
+        return not self.out and not self._short and not self._long
+
     def _update_clear(self) -> None:
-        self._is_clear = not (self._ready or self._is_paused or self._size_update_due)
+        self.is_clear = not (self._short or self._long or self._is_paused or self._size_update_due)
 
     def _make_ready(self, call: Call, outgoing: Outgoing) -> None:
         """Let a stream take turns if it has data and window, or note that it has no window."""
@@ -466,26 +483,31 @@ class Sender:
         elif not outgoing.is_ready:
             self._blocked.discard(call)
             outgoing.is_ready = True
-            self._ready.append(call)
-            self._is_clear = False
+            (self._short if outgoing.size <= MAX_FRAME_SIZE else self._long).append(call)
+            self.is_clear = False
 
-    def pump(self) -> None:
+    def _pump(self) -> None:
         """Send frames of the streams that can, in turns, but not too much at a time."""
         if self._is_paused:
             return
-        ready = self._ready
-        while ready and self.window > 0 and self.window > self._floor:
-            call = ready.popleft()
+        short, long = self._short, self._long
+        while (short or long) and self.window > 0 and self.window > self._floor:
+            # Neither kind can keep the other from going on: each gets at least half of the bytes.
+            is_first = bool(short) and (self._owed < MAX_FRAME_SIZE or not long)
+            call = short.popleft() if is_first else long.popleft()
             outgoing = call.outgoing
             assert outgoing is not None
             outgoing.is_ready = False
             if outgoing.queue:
-                self._send_turn(call, outgoing)
+                size = self._send_turn(call, outgoing)
                 self._make_ready(call, outgoing)
+                self._owed = self._owed + size if is_first else max(0, self._owed - size)
+        if not long:
+            self._owed = 0
         self._update_clear()
 
-    def _send_turn(self, call: Call, outgoing: Outgoing) -> None:
-        """Send one DATA frame of a stream and, if it was the last, the end."""
+    def _send_turn(self, call: Call, outgoing: Outgoing) -> int:
+        """Send one DATA frame of a stream and, if it was the last, the end; return its size."""
         piece = outgoing.take(min(self.window, self.initial_window + call.credit, MAX_FRAME_SIZE))
         size = len(piece)
         self.window -= size
@@ -503,3 +525,4 @@ class Sender:
             self._close(call)
         if outgoing.waiters and self.has_room(call):
             outgoing.wake()
+        return size

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etcdpy.cooperative import finish
+from etcdpy.cooperative import Pieces, finish
 from etcdpy.mvcc import replies
 from etcdpy.mvcc.ranges import RangeResult
 from etcdpy.pb.kv_pb2 import KeyValue
@@ -66,11 +66,40 @@ def test_large_replies_are_assembled_in_slices(rows: int, size: int) -> None:
     expected = RangeResponse(header=HEADER, kvs=kvs, count=rows).SerializeToString()
     steps = replies.range_reply_steps(ENCODED_HEADER, RangeResult(encoded(kvs), False, rows))
     next(steps)
-    assert finish(steps) == expected
+    assert bytes(finish(steps)) == expected
     deleted = DeleteRangeResponse(header=HEADER, deleted=rows, prev_kvs=kvs).SerializeToString()
     steps = replies.delete_reply(ENCODED_HEADER, rows, encoded(kvs))
     next(steps)
-    assert finish(steps) == deleted
+    assert bytes(finish(steps)) == deleted
+
+
+def test_no_more_than_a_piece_of_a_long_reply_is_copied_at_once() -> None:
+    rows = [KeyValue(key=b"%d" % n, value=bytes(n * 37 % 5000)) for n in range(2000)]
+    reply = finish(
+        replies.range_reply_steps(ENCODED_HEADER, RangeResult(encoded(rows), False, 2000))
+    )
+    assert isinstance(reply, Pieces)
+    assert max(map(len, reply.pieces)) < 2 * replies.PIECE_BYTES
+    assert min(map(len, reply.pieces[:-1])) >= replies.PIECE_BYTES
+
+
+def test_long_reply_in_another_one_is_not_copied() -> None:
+    inner = Pieces([bytes(100_000), b"x" * 100_000, b"y" * 100_000])
+    field = replies.field(3, inner)
+    assert isinstance(field, Pieces)
+    assert bytes(field) == delimited(3, bytes(inner))
+    assert all(
+        ours is theirs for ours, theirs in zip(field.pieces[1:], inner.pieces[1:], strict=True)
+    )
+    outer = replies.long_txn_reply(ENCODED_HEADER, True, [b"a", inner, b"b", b"c", inner])
+    assert isinstance(outer, Pieces)
+    assert bytes(outer) == replies.txn_reply(
+        ENCODED_HEADER, True, [b"a", bytes(inner), b"b", b"c", bytes(inner)]
+    )
+    assert [piece for piece in outer.pieces if piece is inner.pieces[1]] == [inner.pieces[1]] * 2
+    assert replies.long_txn_reply(ENCODED_HEADER, True, [b"a"]) == replies.txn_reply(
+        ENCODED_HEADER, True, [b"a"]
+    )
 
 
 @given(st.none() | KVS)

@@ -141,3 +141,26 @@ async def test_compaction_lets_others_run(large: Large) -> None:
         await large.kv.compact(request, ANYBODY)
     assert probe.longest < BOUND
     assert len(list(large.store.index.every_key())) == len(large.store.index)
+
+
+async def test_many_long_reads_at_once_share_each_turn(
+    large: Large, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = 0
+    reads: list[int] = []
+    rows = large.store.log.rows
+
+    def noted(keys: Any) -> list[bytes]:
+        reads.append(turn)
+        return rows(keys)
+
+    monkeypatch.setattr(large.store.log, "rows", noted)
+    request = RangeRequest(key=b"k0", range_end=b"l", limit=20_000)
+    tasks = [asyncio.ensure_future(large.kv.range_in_slices(request, ANYBODY)) for _ in range(10)]
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        turn += 1
+    assert all(len(task.result()) > 2_000_000 for task in tasks)
+    # One of them reads some rows in a turn, in a few portions by what the first of them weigh.
+    assert len(reads) > 300
+    assert max(reads.count(number) for number in set(reads)) <= 4

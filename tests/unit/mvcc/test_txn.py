@@ -56,7 +56,7 @@ def applied(store: Store, request: TxnRequest) -> TxnResponse:
     result = finish(apply_txn(store, write, Txn.of(request), lambda lease: lease == 7))
     reply = finish(encode_result(replies.revision_only(result.revision), result))
     write.commit()
-    return TxnResponse.FromString(reply)
+    return TxnResponse.FromString(bytes(reply))
 
 
 def inner_revisions(reply: TxnResponse) -> list[int]:
@@ -247,7 +247,7 @@ async def test_reading_transaction_sees_the_revision_it_is_given() -> None:
         await worked_example(store, log)
         request = Txn.of(TxnRequest(success=[get(b"a"), get(b"a", revision=2)]))
         reply = finish(read_txn(store, request, 4, replies.revision_only(4)))
-        answers = TxnResponse.FromString(reply).responses
+        answers = TxnResponse.FromString(bytes(reply)).responses
         assert [answer.response_range.kvs[0].value for answer in answers] == [b"1", b"1"]
         with pytest.raises(errors.FutureRevisionError):
             finish(read_txn(store, Txn.of(TxnRequest(success=[get(b"a", revision=5)])), 4, b""))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from etcdpy.cooperative import Pieces
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.slow_requests import CLOSE, SlowRequests
@@ -109,7 +110,7 @@ def test_each_kind_of_work_is_told_in_its_own_way(
     text: str,
     response: str,
 ) -> None:
-    SlowRequests(apply_limit=0).applied(request_, bytearray(reply(message)), 1)
+    SlowRequests(apply_limit=0).applied(request_, reply(message), 1)
     found = fields(caplog)
     assert (found["prefix"], found["request"], found["response"]) == (prefix, text, response)
 
@@ -118,6 +119,21 @@ def test_large_reply_is_told_by_its_size_alone(caplog: pytest.LogCaptureFixture)
     large = pb.RangeResponse(kvs=[KeyValue(key=b"a", value=bytes(2 << 20))], count=1)
     SlowRequests(apply_limit=0).applied(RANGE, reply(large), 1)
     assert fields(caplog)["response"] == f"size:{large.ByteSize() + 4}"
+
+
+def test_reply_in_pieces_is_told_like_any_other(caplog: pytest.LogCaptureFixture) -> None:
+    whole = reply(pb.RangeResponse(kvs=[KeyValue(key=b"a", value=bytes(3 << 20))], count=1))
+    pieces = Pieces([whole[: 2 << 20], whole[2 << 20 : -1], whole[-1:]])
+    slow = SlowRequests(apply_limit=0, request_limit=0)
+    for form in (whole, pieces):
+        slow.applied(RANGE, form, 1)
+        slow.ended("/etcdserverpb.KV/Range", "ipv4:10.0.0.1:5000", RANGE, form, 1)
+    applied, ended, *others = [found for _, _, found in told(caplog)]
+    assert ended["response count"] == 1
+    assert (applied["response"], ended["response size"]) == (
+        others[0]["response"],
+        others[1]["response size"],
+    )
 
 
 def ended(request: Any, response: Any, took: float = 0.5, limit: float = 0.3) -> None:

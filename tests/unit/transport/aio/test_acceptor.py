@@ -19,6 +19,7 @@ from etcdpy.transport import ReferenceServer, Server, ServerOptions
 from etcdpy.transport.aio.acceptor import Acceptor
 from etcdpy.transport.aio.sniffer import NotFoundOverHttp1, Sniffer
 from etcdpy.transport.http2 import frames
+from etcdpy.transport.limits import UNSENT
 
 from ..service import Service
 
@@ -283,5 +284,8 @@ async def test_small_replies_are_not_held_back_by_tcp(queue: Queue) -> None:
         (sniffer,) = greeter.sniffers
         accepted = sniffer._transport.get_extra_info("socket")
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        if (option := getattr(socket, "TCP_NOTSENT_LOWAT", None)) is not None:
+            # Nor do they stand behind megabytes of others.
+            assert accepted.getsockopt(socket.IPPROTO_TCP, option) == UNSENT
         sniffer._transport.abort()
     greeter.acceptor.close()

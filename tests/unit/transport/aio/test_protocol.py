@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import time
 from typing import Any
 
+import hpack
 import pytest
 
 from etcdpy.transport import Server, ServerOptions
 from etcdpy.transport.aio.protocol import Http2Protocol, peer_name
+from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
-from etcdpy.transport.limits import STALLED_WRITE_SECONDS
+from etcdpy.transport.limits import STALLED_WRITE_SECONDS, UNWRITTEN
 
 from ..conftest import OPTIONS
+from ..peer import message, parse, request_fields
 from ..service import Service
 from .pipe import Pipe
 
@@ -101,3 +106,154 @@ async def test_peer_that_is_gone_at_the_end_is_no_error(
 )
 def test_peer_is_named_as_grpc_does(info: dict[str, Any], name: str) -> None:
     assert peer_name(Pipe(**info)) == name
+
+
+# ------------------------------------------------------------- long beside short
+
+WIDE = frames.settings([(frames.INITIAL_WINDOW_SIZE, 1 << 30)]) + frames.window_update(0, 1 << 30)
+FIELDS = request_fields("/test.Service/Read")
+
+
+def request(stream_id: int, body: bytes) -> bytes:
+    """Return the beginning of a call whose handler answers each message with the same."""
+    block = hpack.Encoder().encode(FIELDS)
+    return frames.frame(frames.HEADERS, frames.END_HEADERS, stream_id, block) + frames.frame(
+        frames.DATA, 0, stream_id, message(body)
+    )
+
+
+async def test_a_long_reply_is_written_a_little_in_each_turn(
+    made: tuple[Http2Protocol, Pipe],
+) -> None:
+    protocol, pipe = made
+    (call,) = await opened(protocol, 1)
+    pipe.written.clear()
+    call.channel.sender.message(call, *call.encode(bytes(2 << 20)))
+    for writes in range(1, 100):
+        protocol.flush() if writes == 1 else await asyncio.sleep(0)
+        assert len(pipe.written) <= writes
+    assert sum(map(len, pipe.written)) > 2 << 20
+    assert max(map(len, pipe.written)) < UNWRITTEN + 20_000
+
+
+async def test_an_event_is_in_the_next_write_whatever_waits_before_it(
+    made: tuple[Http2Protocol, Pipe],
+) -> None:
+    protocol, pipe = made
+    *greedy, watching = await opened(protocol, 11)
+    pipe.written.clear()
+    for call in greedy:
+        call.channel.sender.message(call, *call.encode(bytes(5 << 20)))
+    protocol.flush()
+    for _ in range(7):
+        await asyncio.sleep(0)
+    before = len(pipe.written)
+    watching.channel.sender.message(watching, *watching.encode(b"event"))
+    protocol.flush()
+    assert len(pipe.written) == before + 1
+    first = next(iter(parse(pipe.written[-1])))
+    assert (first.stream_id, first.payload) == (watching.stream_id, message(b"event"))
+
+
+async def test_while_tcp_is_full_nothing_is_made_for_it(made: tuple[Http2Protocol, Pipe]) -> None:
+    protocol, pipe = made
+    (call,) = await opened(protocol, 1)
+    pipe.written.clear()
+    protocol.pause_writing()
+    call.channel.sender.message(call, *call.encode(bytes(2 << 20)))
+    protocol.flush()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert pipe.written == call.channel.sender.out == []
+    protocol.resume_writing()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert sum(map(len, pipe.written)) > 2 << 20
+
+
+async def opened(protocol: Http2Protocol, count: int) -> list[Context]:
+    """Open calls with wide windows, and have a first small message answered on each."""
+    protocol.data_received(WIDE)
+    numbers = range(1, 2 * count, 2)
+    protocol.data_received(b"".join(request(number, b"first") for number in numbers))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    return [protocol._connection.streams[number] for number in numbers]
+
+
+# -------------------------------------------------------------- acknowledgements
+
+
+class TcpSocket:
+    """A socket that notes its options."""
+
+    def __init__(self, family: int = socket.AF_INET) -> None:
+        self.family = family
+        self.acknowledged = 0
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        if option == getattr(socket, "TCP_QUICKACK", None):
+            assert (level, value) == (socket.IPPROTO_TCP, 1)
+            self.acknowledged += 1
+
+
+needs_option = pytest.mark.skipif(
+    not hasattr(socket, "TCP_QUICKACK"), reason="the platform has no such option"
+)
+
+
+async def greeted(peer: TcpSocket) -> Http2Protocol:
+    server = Server(ServerOptions(keepalive_interval=0))
+    Service().register(server)
+    server._start()
+    protocol, pipe = Http2Protocol(server), Pipe(peername=("10.0.0.1", 5000), socket=peer)
+    protocol.connection_made(pipe)
+    protocol.data_received(frames.PREFACE + frames.settings([]))
+    return protocol
+
+
+@needs_option
+async def test_the_beginning_of_a_request_is_acknowledged_at_once() -> None:
+    protocol = await greeted(peer := TcpSocket())
+    whole = request(1, b"x")
+    rest = len(message(b"x")) + frames.HEADER_SIZE
+    protocol.data_received(whole[:-rest])
+    assert peer.acknowledged == 1
+    protocol.data_received(whole[-rest:-1])
+    assert peer.acknowledged == 2
+    protocol.data_received(whole[-1:])
+    assert peer.acknowledged == 2
+
+
+@needs_option
+async def test_for_whole_requests_tcp_is_told_nothing() -> None:
+    protocol = await greeted(peer := TcpSocket())
+    for number in range(1, 41, 2):
+        protocol.data_received(request(number, b"x") + frames.window_update(0, 10))
+        protocol.data_received(frames.frame(frames.DATA, 0, number, message(b"another")))
+    assert peer.acknowledged == 0
+
+
+async def test_a_socket_that_is_not_of_tcp_is_told_nothing() -> None:
+    protocol = await greeted(peer := TcpSocket(socket.AF_UNIX))
+    protocol.data_received(request(1, b"x")[:-1])
+    assert peer.acknowledged == 0
+
+
+async def test_platforms_without_the_option_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "TCP_QUICKACK", raising=False)
+    protocol = await greeted(peer := TcpSocket())
+    protocol.data_received(request(1, b"x")[:-1])
+    assert peer.acknowledged == 0
+
+
+@needs_option
+async def test_a_peer_that_is_gone_is_no_error_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError("not connected")
+
+    protocol = await greeted(peer := TcpSocket())
+    monkeypatch.setattr(peer, "setsockopt", refuse)
+    protocol.data_received(request(1, b"x")[:-1])
+    protocol.data_received(request(1, b"x")[-1:])
+    assert 1 in protocol._connection.streams

@@ -200,6 +200,7 @@ class TestHttp:
 def test_response_is_compressed_as_the_request_may_be_unless_told_otherwise() -> None:
     plain, zipped, not_zipped = opened(), opened(is_gzip=True), opened(is_gzip=True)
     not_zipped.make_options().is_uncompressed = True
-    assert b"".join(plain.encode(b"x")) == b"".join(not_zipped.encode(b"x")) == message(b"x")
+    for call in (plain, not_zipped):
+        assert b"".join(map(bytes, call.encode(b"x"))) == message(b"x")
     prefix, body = zipped.encode(b"x" * 100)
-    assert (prefix[0], gzip.decompress(body)) == (1, b"x" * 100)
+    assert (prefix[0], gzip.decompress(bytes(body))) == (1, b"x" * 100)

@@ -207,6 +207,80 @@ class TestUnary:
         assert len(peer.call_handler.unary[0][1]) == 3 << 20
 
 
+class TestAwaitedRest:
+    """What the driver is told, so that a client may go on that waits for an acknowledgement."""
+
+    def awaits(self, peer: Peer, data: bytes) -> bool:
+        peer.connection.awaits_rest = False
+        peer.send(data)
+        return peer.connection.awaits_rest
+
+    def test_message_that_has_not_come_is_awaited(self) -> None:
+        peer = echoing()
+        for path in (UNARY, STREAM):
+            stream, opening = peer.headers(path)
+            body = frame(DATA, 0, stream, message(b"x"))
+            assert self.awaits(peer, opening)
+            assert self.awaits(peer, body[:-1])
+            assert not self.awaits(peer, body[-1:])
+
+    def test_rest_of_a_message_in_many_frames_is_awaited(self) -> None:
+        peer = echoing()
+        stream, opening = peer.headers(UNARY)
+        assert self.awaits(peer, opening + frame(DATA, 0, stream, message(b"long")[:6]))
+        assert self.awaits(peer, frame(DATA, 0, stream, message(b"long")[6:7]))
+        assert not self.awaits(peer, frame(DATA, END_STREAM, stream, message(b"long")[7:]))
+
+    def test_whole_requests_await_nothing_however_they_are_cut_into_frames(self) -> None:
+        peer = echoing()
+        for number in range(5):
+            stream, opening = peer.headers(UNARY)
+            body = message(b"hello")
+            window = frames.window_update(stream, 10)
+            whole = [
+                opening + frame(DATA, END_STREAM, stream, body),
+                opening + window + frame(DATA, END_STREAM, stream, body),
+                opening + frame(DATA, 0, stream, body) + frame(DATA, END_STREAM, stream, b""),
+                opening + frame(DATA, 0, stream, body[:6]) + frame(DATA, 1, stream, body[6:]),
+                opening + frame(DATA, 0, stream, body),
+            ]
+            assert not self.awaits(peer, whole[number])
+            assert peer.reply(stream).status == (0, "")
+
+    def test_request_that_was_refused_awaits_nothing(self) -> None:
+        peer = echoing()
+        assert not self.awaits(peer, peer.headers("/no.Such/Method")[1])
+
+    def test_what_is_not_answered_awaits_a_request(self) -> None:
+        peer = echoing()
+        stream = peer.call(b"x")
+        assert self.awaits(peer, frames.window_update(0, 10))
+        assert self.awaits(peer, frames.window_update(stream, 10))
+        assert not self.awaits(peer, frames.ping(bytes(8)))
+        following, opening = peer.headers(UNARY)
+        body = frame(DATA, END_STREAM, following, message(b"x"))
+        assert not self.awaits(peer, frames.window_update(0, 10) + opening + body)
+
+    def test_grants_for_what_is_being_sent_are_answered_by_that(self) -> None:
+        peer = Peer()
+        stream = peer.open(STREAM)
+        (call,) = peer.call_handler.streams
+        peer.connection.sender.message(call, *call.encode(bytes(200_000)))
+        peer.read()
+        peer.connection.awaits_rest = False
+        peer.connection.receive(
+            frames.window_update(0, 10_000) + frames.window_update(stream, 10_000), peer.now
+        )
+        assert not peer.connection.awaits_rest
+
+    def test_stream_that_goes_on_awaits_nothing(self) -> None:
+        peer = Peer()
+        stream, opening = peer.headers(STREAM)
+        assert not self.awaits(peer, opening + frame(DATA, 0, stream, message(b"first")))
+        assert not self.awaits(peer, frame(DATA, 0, stream, message(b"second")))
+        assert not self.awaits(peer, frames.ping(bytes(8)))
+
+
 class TestEarlyAnswers:
     def test_refusal_is_one_block_and_a_reset(self) -> None:
         peer = Peer()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import math
+import random
 from typing import Any
 
 import grpc
 import pytest
 
+from etcdpy.cooperative import Pieces
 from etcdpy.transport import EndedCall, StatusError, inline
 from etcdpy.transport.grpc.context import Context
+from etcdpy.transport.grpc.messages import DEFLATED_PER_STEP
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.grpc.states import HandlerState
@@ -445,3 +449,78 @@ async def test_closing_waits_for_cancelled_handlers_but_not_for_ever() -> None:
     may_end.set()
     await turns()
     assert not dispatcher._tasks
+
+
+# ------------------------------------------------------------------- compression
+
+LONG = random.Random(1).randbytes(20 * DEFLATED_PER_STEP)
+GZIP = (("grpc-encoding", "gzip"),)
+
+
+def unzipped(body: bytes) -> bytes:
+    """Return the one message that was compressed."""
+    assert body[0] == 1
+    assert int.from_bytes(body[1:5], "big") == len(body) - 5
+    return gzip.decompress(body[5:])
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_others_have_their_turns_while_a_long_reply_is_compressed(waits: bool) -> None:
+    @inline
+    async def handler(request: bytes, context: Context) -> Any:
+        if waits:
+            await asyncio.sleep(0)
+        return Pieces([LONG[:100_000], LONG[100_000:]])
+
+    heard = Heard(slower_than=-math.inf)
+    peer = serving(handler, observer=heard.observer)
+    peer.send(frames.settings([(frames.INITIAL_WINDOW_SIZE, 1 << 30)]))
+    peer.send(frames.window_update(0, 1 << 30))
+    stream = peer.call(b"x", *GZIP)
+    taken = 0
+    while not peer.reply(stream).is_ended and taken < 1000:
+        taken += 1
+        await turns(1)
+    assert taken > 15
+    assert unzipped(peer.reply(stream).body) == LONG
+    assert peer.reply(stream).status == (0, "")
+    assert [bytes(call.response) for call in heard.calls] == [LONG]
+
+
+async def test_others_have_their_turns_while_a_message_of_a_stream_is_compressed() -> None:
+    async def handler(request: bytes, context: Context) -> None:
+        await context.write(LONG)
+        await context.write(b"short")
+
+    table = RouteTable()
+    method: Any = grpc.unary_stream_rpc_method_handler(handler)
+    table.add_methods("test.Echo", {"Unary": method})
+    peer = connected(table, settings=[(frames.INITIAL_WINDOW_SIZE, 1 << 30)])
+    peer.send(frames.window_update(0, 1 << 30))
+    stream = peer.call(b"x", *GZIP)
+    taken = 0
+    while not peer.reply(stream).is_ended and taken < 1000:
+        taken += 1
+        await turns(1)
+    assert taken > 15
+    body = peer.reply(stream).body
+    size = 5 + int.from_bytes(body[1:5], "big")
+    assert (unzipped(body[:size]), unzipped(body[size:])) == (LONG, b"short")
+
+
+async def test_a_call_that_is_reset_is_compressed_no_further() -> None:
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        await asyncio.sleep(0)
+        return LONG
+
+    peer = serving(handler)
+    stream = peer.call(b"x", *GZIP)
+    (call,) = peer.connection.streams.values()
+    await turns(4)
+    assert call.coroutine is not None
+    peer.send(frames.rst_stream(stream, frames.CANCEL))
+    await turns(30)
+    assert call.coroutine is None
+    assert call.handler_state is HandlerState.CANCELLED
+    assert peer.reply(stream).blocks == []

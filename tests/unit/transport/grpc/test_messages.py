@@ -6,7 +6,17 @@ import random
 
 import pytest
 
-from etcdpy.transport.grpc.messages import JoinedMessages, MessageReader, compress, decompress
+from etcdpy.cooperative import Pieces
+from etcdpy.transport.grpc.messages import (
+    DEFLATED_PER_STEP,
+    PREFIX,
+    JoinedMessages,
+    MessageReader,
+    compress,
+    compress_steps,
+    decompress,
+    is_long,
+)
 from etcdpy.transport.grpc.status import NUMBER_OF, ProtocolStatus
 from etcdpy.transport.http2 import frames
 
@@ -152,3 +162,30 @@ class TestJoinedMessages:
         for stream_id in range(1, 100, 2):
             joined.framed(stream_id)
         assert joined.framed(99) is not joined.framed(99)
+
+
+class TestCompression:
+    def test_long_messages_are_compressed_in_slices(self) -> None:
+        body = random.Random(1).randbytes(1 << 20)
+        pieces = Pieces([body[:100_000], body[100_000:100_100], body[100_100:]])
+        for form in (body, pieces):
+            assert is_long(form)
+            steps = compress_steps(form)
+            taken = 1
+            while True:
+                try:
+                    next(steps)
+                    taken += 1
+                except StopIteration as done:
+                    prefix, compressed = done.value
+                    break
+            assert taken >= (1 << 20) // DEFLATED_PER_STEP
+            assert PREFIX.unpack(prefix) == (1, len(compressed))
+            assert gzip.decompress(compressed) == body
+
+    @pytest.mark.parametrize("body", [b"", b"x", bytes(DEFLATED_PER_STEP)])
+    def test_short_ones_at_once(self, body: bytes) -> None:
+        assert not is_long(body)
+        with pytest.raises(StopIteration) as done:
+            next(compress_steps(body))
+        assert done.value.value == compress(body)
