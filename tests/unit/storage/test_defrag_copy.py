@@ -22,6 +22,8 @@ class Database:
     """A database that is written to."""
 
     def __init__(self, directory: Path) -> None:
+        # LMDB would make it with the mode of a file, which only root can enter.
+        directory.mkdir()
         self.environment = Environment.open(directory, map_size=1 << 26, fsync=False)
         self.frame = 0
         self.revision = 1

@@ -32,6 +32,7 @@ def test_a_database_keeps_its_name_and_its_place_in_the_journal(tmp_path: Path) 
 def test_databases_are_told_apart(tmp_path: Path) -> None:
     names = set()
     for directory in (tmp_path / "one", tmp_path / "other"):
+        directory.mkdir()
         opened = Environment.open(directory)
         names.add(opened.state.database)
         opened.close()
