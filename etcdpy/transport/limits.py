@@ -55,9 +55,6 @@ Bytes that the system takes of a connection before they can be sent. By itself i
 from whoever writes faster than the peer reads, and an event would stand behind all of them.
 """
 
-MAX_BINARY_PARTS: Final = 256
-"""Values in the -bin fields of a request: commas separate them, so one more costs a byte."""
-
 MAX_GZIP_MEMBERS: Final = 16
 """Members of a compressed message: an empty one has twenty bytes and costs a new inflater."""
 

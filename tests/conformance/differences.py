@@ -50,6 +50,9 @@ TELLS_QUOTA = (3, 6)
 # The first version that stores what etcdpy stores in the buckets beside the keys.
 SAME_BUCKETS = (3, 7)
 
+# The first version that refuses requests as etcdpy does before they reach a service.
+SAME_REFUSALS = (3, 7)
+
 # The first version that goes down to what etcdpy goes down to.
 DOWNGRADES = (3, 7)
 

@@ -68,6 +68,7 @@ class Http2Protocol(asyncio.Protocol):
             host.options,
             self._monotonic(),
             peer=peer_name(transport),
+            is_secure=transport.get_extra_info("ssl_object") is not None,
             driver=self,
         )
         _set_user_timeout(transport, host.options)

@@ -22,6 +22,7 @@ from etcdpy.transport.grpc.messages import PREFIX, PREFIX_SIZE
 from etcdpy.transport.grpc.request_head import (
     METADATA,
     MalformedRequest,
+    Refusal,
     RequestHead,
     check_trailers,
 )
@@ -104,6 +105,7 @@ class Connection:
         now: When the connection began, in monotonic seconds.
         peer: The client's address as gRPC writes it.
         certificate_name: The common name of its certificate, if that says who it is.
+        is_secure: Whether it is encrypted: then etcd answers what is not gRPC as HTTP.
         driver: Writes output that is made at other times than in ``receive`` and ``tick``.
 
     Attributes:
@@ -139,6 +141,7 @@ class Connection:
         "_is_over",
         "_is_plain",
         "_is_receiving",
+        "_is_secure",
         "_keepalive",
         "_last_goaway_id",
         "_last_id",
@@ -171,6 +174,7 @@ class Connection:
         *,
         peer: str = "",
         certificate_name: str | None = None,
+        is_secure: bool = False,
         driver: Driver | None = None,
     ) -> None:
         self.call_handler = call_handler
@@ -178,6 +182,7 @@ class Connection:
         self.peer = peer
         self.certificate_name = certificate_name
         self._driver = driver
+        self._is_secure = is_secure
         # Those to look at when all that arrived together is read, and whether they are new.
         self._incomplete: dict[Context, bool] = {}
         self.awaits_rest = False
@@ -273,7 +278,7 @@ class Connection:
                 # Reset, or out of time, while it waited here.
                 continue
             if call.head.http_fields is not None:
-                self.call_handler.start_http(call, call.take_body())
+                self._start_http(call)
             else:
                 self._start_unary(call, call.take_request())
 
@@ -520,6 +525,14 @@ class Connection:
             self.call_handler.unwatch(call)
         self.call_handler.start_unary(call, message)
 
+    def _start_http(self, call: Context) -> None:
+        """Answer a complete request that is not gRPC."""
+        refusal = call.head.refusal
+        if refusal is None or self._is_secure:
+            self.call_handler.start_http(call, call.take_body())
+        else:
+            self._answer_refused(call, refusal)
+
     # Requests.
 
     def _read_request(self, stream_id: int, block: bytes) -> Timed | None:
@@ -555,6 +568,13 @@ class Connection:
             self.sender.remember(stream_id)
             return
         refusal = head.refusal
+        # What is not gRPC is asked of HTTP, or gets the same answer when all of it is here.
+        if (
+            refusal is not None
+            and head.http_fields is not None
+            and (self._is_secure or (refusal.waits and not is_ended))
+        ):
+            refusal = None
         # grpc-go's order: streams are counted after the checks up to METADATA.
         is_late_refusal = refusal is None or refusal.rank > METADATA
         if is_late_refusal and len(self.streams) >= self._room:
@@ -567,8 +587,7 @@ class Connection:
         if refusal is not None:
             if is_ended:
                 call.stream_state = _HALF_CLOSED  # OPEN, then RECV_END
-            error, status = refusal.error, refusal.http_status
-            self.sender.status(call, NUMBER_OF[error.code], error.details, http_status=status)
+            self._answer_refused(call, refusal)
             return
         if self._graceful.stage is not _SERVING and head.route is not None and head.route.endless:
             if is_ended:
@@ -582,6 +601,10 @@ class Connection:
         if is_ended:
             # A GET is complete; a call lacks its message (etcd without TLS lets it time out).
             self._take(call, b"", 0, is_ended=True)
+
+    def _answer_refused(self, call: Context, refusal: Refusal) -> None:
+        error, status = refusal.error, refusal.http_status
+        self.sender.status(call, NUMBER_OF[error.code], error.details, http_status=status)
 
     def _read_block(self, block: Block) -> None:
         """Act on a header block that did not take the short way."""

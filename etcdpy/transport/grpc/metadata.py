@@ -7,8 +7,7 @@ from typing import Final, NamedTuple
 
 from etcdpy.gostd.quoting import go_quote
 from etcdpy.transport.grpc.status import INTERNAL, Metadata, ProtocolStatus
-from etcdpy.transport.http2.hpack import Field, HeaderListTooLarge
-from etcdpy.transport.limits import MAX_BINARY_PARTS
+from etcdpy.transport.http2.hpack import Field
 
 
 class Metadatum(NamedTuple):
@@ -39,29 +38,28 @@ def read_metadata(fields: Iterable[Field]) -> tuple[Metadatum, ...]:
     """
     Return the custom metadata among ``fields``, duplicates kept in order.
 
-    A value that is not printable ASCII is left out, as C-core does. A ``-bin`` value may hold
-    several, separated by commas, but not too many: header compression lets a peer repeat
-    them for a byte.
+    A value that is not printable ASCII is left out, as C-core does. A ``-bin`` value is one value:
+    grpc-go takes none apart at its commas.
 
     Raises:
-        ProtocolStatus: A ``-bin`` value is no base64.
-        HeaderListTooLarge: There are too many ``-bin`` values.
+        ProtocolStatus: A ``-bin`` value is no base64. Of several the last one is named.
 
     """
     entries: list[Metadatum] = []
-    parts = 0
+    fault: ProtocolStatus | None = None
     for name, value in fields:
         if name in _RESERVED or name[0] == 0x3A:  # RFC 9113 8.3: a pseudo-header field
             continue
         key = name.decode("ascii")
         if name.endswith(b"-bin"):
-            # gRPC over HTTP/2, "Custom-Metadata": split at commas before each part is decoded.
-            parts += value.count(b",") + 1
-            if parts > MAX_BINARY_PARTS:
-                raise HeaderListTooLarge(f"{parts} binary values")
-            entries.extend(Metadatum(key, _decode_bin(name, part)) for part in value.split(b","))
+            try:
+                entries.append(Metadatum(key, _decode_bin(name, value)))
+            except ProtocolStatus as error:
+                fault = error
         elif not value.translate(None, _PRINTABLE):
             entries.append(Metadatum(key, value.decode("ascii")))
+    if fault is not None:
+        raise fault
     return tuple(entries)
 
 

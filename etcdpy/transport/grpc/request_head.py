@@ -32,15 +32,19 @@ class Refusal:
         rank: The place of the failed check in the order of checks.
         http_status: For ``:status``.
         error: For grpc-status and grpc-message.
+        waits: Whether it is given when the whole request has arrived, and not at once.
 
     """
 
-    __slots__ = ("error", "http_status", "rank")
+    __slots__ = ("error", "http_status", "rank", "waits")
 
-    def __init__(self, rank: int, http_status: int, error: StatusError) -> None:
+    def __init__(
+        self, rank: int, http_status: int, error: StatusError, *, waits: bool = False
+    ) -> None:
         self.rank = rank
         self.http_status = http_status
         self.error = error
+        self.waits = waits
 
 
 # Ranks of checks. A refusal for too many streams comes between METADATA and METHOD.
@@ -52,7 +56,8 @@ class RequestHead:
     One request's headers, checked; shared by all calls that send the same, so immutable.
 
     Attributes:
-        refusal: Set if the call is to be refused.
+        refusal: Set if the call is to be refused; of a request that is not gRPC, what etcd answers
+            on a connection that takes nothing else.
         route: Set unless refused or not gRPC.
         direct: Whether it can be answered by the shortest path: unary and not compressed.
         content_length: The length announced for all DATA, or -1.
@@ -108,30 +113,32 @@ def read_head(fields: Sequence[Field], routes: RouteTable) -> RequestHead:
 
     Raises:
         MalformedRequest: It is not HTTP/2.
-        HeaderListTooLarge: It has too much metadata.
 
     """
     pseudo, regular = _split(fields)
     head = RequestHead()
-    hosts = [value for name, value in regular if name == b"host"]
-    content_type = b""
+    hosts, content_types = [], []
     for name, value in regular:
         # RFC 9113 8.2.2
         if name in _CONNECTION_SPECIFIC or (name == b"te" and value != b"trailers"):
             raise MalformedRequest(name.decode("ascii"))
         if name == b"content-length":
             head.content_length = _content_length(value, head.content_length)
-        elif name == b"content-type" and not content_type:
-            content_type = value
+        elif name == b"content-type":
+            content_types.append(value)
+        elif name == b"host":
+            hosts.append(value)
     head.method = pseudo[b":method"].decode("latin-1")
     head.path = pseudo[b":path"].decode("utf-8", "replace")
     # RFC 9113 8.3.1: a request without :authority may have host instead.
     head.authority = pseudo.get(b":authority", hosts[0] if hosts else b"").decode("latin-1")
     # As etcd's server for TLS tells them apart: what contains it gets an answer of gRPC.
-    if GRPC not in content_type:
+    if not any(GRPC in content_type for content_type in content_types):
         head.http_fields = regular
-        return head
-    head.refusal = _check_grpc(head, pseudo, regular, len(hosts), content_type, routes)
+        # Browsers, probes and tools ask with these, which are never meant for gRPC.
+        if head.method in ("GET", "HEAD"):
+            return head
+    head.refusal = _check_grpc(head, pseudo, regular, hosts, content_types, routes)
     route = head.route
     head.direct = (
         head.refusal is None
@@ -147,21 +154,29 @@ def _check_grpc(
     head: RequestHead,
     pseudo: dict[bytes, bytes],
     regular: list[Field],
-    hosts: int,
-    content_type: bytes,
+    hosts: list[bytes],
+    content_types: list[bytes],
     routes: RouteTable,
 ) -> Refusal | None:
     """Fill in ``head`` up to the first fault and return the answer to that."""
-    if hosts > 1:
+    if len(hosts) > 1:
         text = (
             f"num values of :authority: {int(b':authority' in pseudo)}, num values of host: "
-            f"{hosts}, both must only have 1 value as per HTTP/2 spec"
+            f"{len(hosts)}, both must only have 1 value as per HTTP/2 spec"
         )
         return Refusal(HOST, 400, ProtocolStatus(INTERNAL, text))
-    # gRPC over HTTP/2, "Content-Type": a server answers others with 415.
-    if content_type != GRPC and not content_type.startswith((GRPC + b"+", GRPC + b";")):
-        text = f"invalid gRPC request content-type {go_quote(content_type)}"
-        return Refusal(CONTENT_TYPE, 415, ProtocolStatus(INVALID_ARGUMENT, text))
+    if not hosts and b":authority" not in pseudo:
+        text = "no host or :authority header present"
+        return Refusal(HOST, 400, ProtocolStatus(INTERNAL, text))
+    # gRPC over HTTP/2, "Content-Type": a server answers others with 415. Of several the last good
+    # one counts, or the last. (grpc-go: internal/transport/http2_server.go, operateHeaders)
+    good = [content_type for content_type in content_types if _is_grpc(content_type)]
+    if not good:
+        text = f"invalid gRPC request content-type {go_quote((content_types or [b''])[-1])}"
+        # What may be no call at all is held to HTTP's rules first: that an announced length is
+        # that of the DATA, and that trailers are the end (RFC 9113 8.1, 8.1.1).
+        waits = not content_types or head.content_length >= 0
+        return Refusal(CONTENT_TYPE, 415, ProtocolStatus(INVALID_ARGUMENT, text), waits=waits)
     try:
         head.metadata = read_metadata(regular)
     except ProtocolStatus as error:
@@ -176,15 +191,20 @@ def _check_grpc(
         head.route = routes.find(pseudo[b":path"])
     except ProtocolStatus as error:
         return Refusal(PATH, 200, error)
-    encoding = next((value for name, value in regular if name == b"grpc-encoding"), b"identity")
+    encodings = [value for name, value in regular if name == b"grpc-encoding"]
+    encoding = encodings[-1] if encodings else b"identity"
     if encoding not in (b"identity", b"gzip", b""):
         text = f"grpc: Decompressor is not installed for grpc-encoding {go_quote(encoding)}"
         return Refusal(ENCODING, 200, ProtocolStatus(UNIMPLEMENTED, text))
     head.is_gzip = encoding == b"gzip"
     # A subtype is echoed, parameters are not (RFC 9110 leaves no room for grpc-go's echo).
-    echoed = content_type.partition(b";")[0]
+    echoed = good[-1].partition(b";")[0].removesuffix(b"+")
     head.response = response_head(echoed, b"gzip" if head.is_gzip else None)
     return None
+
+
+def _is_grpc(content_type: bytes) -> bool:
+    return content_type == GRPC or content_type.startswith((GRPC + b"+", GRPC + b";"))
 
 
 # RFC 9113 8.2.1: a token of RFC 9110 5.6.2, but without upper case.

@@ -34,7 +34,7 @@ class RequestHeadCache:
         Return the head for decoded fields.
 
         Raises:
-            MalformedRequest, HeaderListTooLarge: As :func:`.request_head.read_head` has it.
+            MalformedRequest: As :func:`.request_head.read_head` has it.
 
         """
         timeout = None

@@ -161,11 +161,16 @@ class Peer:
         *,
         settings: Iterable[tuple[int, int]] = (),
         hello: bool = True,
+        is_secure: bool = False,
     ) -> None:
         self.clock = PeerClock(1000.0)
         self.call_handler = CallHandler(self.clock)
         self.connection = Connection(
-            self.call_handler, RequestHeadCache(routes()), options or ServerOptions(), self.now
+            self.call_handler,
+            RequestHeadCache(routes()),
+            options or ServerOptions(),
+            self.now,
+            is_secure=is_secure,
         )
         self.encoder = hpack.Encoder()
         self.decoder = hpack.Decoder()

@@ -811,10 +811,15 @@ class TestShutdown:
         assert not peer.connection.streams
 
 
+def http_fields(method: str, *extra: tuple[str, str]) -> list[tuple[str, str]]:
+    return [(":method", method), *request_fields("/v")[1:4], *extra]
+
+
 class TestHttp:
-    def test_request_with_a_body_is_complete_at_its_end(self) -> None:
-        peer = Peer()
-        fields = [(n, "text/plain" if n == "content-type" else v) for n, v in request_fields("/v")]
+    @pytest.mark.parametrize(("method", "is_secure"), [("GET", False), ("POST", True)])
+    def test_request_with_a_body_is_complete_at_its_end(self, method: str, is_secure: bool) -> None:
+        peer = Peer(is_secure=is_secure)
+        fields = http_fields(method, ("content-type", "text/plain"))
         stream, opening = peer.headers(fields=fields)
         peer.send(opening)
         peer.data(stream, b"one ")
@@ -824,12 +829,44 @@ class TestHttp:
         assert (call.head.path, body) == ("/v", b"one two")
 
     def test_body_too_long_is_none(self) -> None:
-        peer = Peer(ServerOptions(max_http_body=10))
-        fields = [f for f in request_fields("/v") if f[0] != "content-type"]
-        stream, opening = peer.headers(fields=fields)
+        peer = Peer(ServerOptions(max_http_body=10), is_secure=True)
+        stream, opening = peer.headers(fields=http_fields("POST"))
         peer.send(opening)
         peer.data(stream, bytes(11), end=True)
         assert peer.call_handler.http[0][1] is None
+
+    def test_post_in_the_clear_is_refused_before_its_body(self) -> None:
+        peer = Peer()
+        fields = http_fields("POST", ("content-type", "text/plain"))
+        stream, opening = peer.headers(fields=fields)
+        peer.send(opening)
+        text = 'invalid gRPC request content-type "text/plain"'
+        assert peer.reply(stream).status == (3, text)
+        assert peer.reply(stream).blocks[0][":status"] == "415"
+        assert peer.reply(stream).reset == frames.NO_ERROR
+        peer.data(stream, b"late", end=True)
+        assert not peer.call_handler.http
+        assert peer.reply(peer.call(b"x")).reset is None
+
+    @pytest.mark.parametrize("extra", [[], [("content-length", "4")]])
+    def test_post_without_a_type_is_refused_behind_its_body(
+        self, extra: list[tuple[str, str]]
+    ) -> None:
+        peer = Peer()
+        stream, opening = peer.headers(fields=http_fields("POST", *extra))
+        peer.send(opening)
+        assert not peer.reply(stream).blocks
+        peer.data(stream, b"body", end=True)
+        assert peer.reply(stream).status == (3, 'invalid gRPC request content-type ""')
+        assert peer.reply(stream).reset is None
+        assert not peer.connection.streams
+
+    def test_post_of_another_length_than_announced_is_malformed(self) -> None:
+        peer = Peer()
+        stream, opening = peer.headers(fields=http_fields("POST", ("content-length", "4")))
+        peer.send(opening)
+        peer.data(stream, b"shorter"[:3], end=True)
+        assert peer.reply(stream).reset == frames.PROTOCOL_ERROR
 
 
 def test_internal_error_ends_the_connection_and_is_logged(

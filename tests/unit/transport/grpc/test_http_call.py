@@ -53,9 +53,9 @@ async def test_handler_gets_the_request_and_its_answer_is_sent() -> None:
         return HttpResponse(201, [(b"x-a", b"b")], b"body")
 
     peer = serving(handler)
-    reply = peer.reply(await request(peer, "PUT", b"data"))
+    reply = peer.reply(await request(peer, "GET", b"data"))
     [got] = seen
-    assert (got.method, got.path, got.body) == ("PUT", "/v?x=1", b"data")
+    assert (got.method, got.path, got.body) == ("GET", "/v?x=1", b"data")
     assert reply.blocks == [{":status": "201", "x-a": "b"}]
     assert (reply.body, reply.is_ended) == (b"body", True)
     assert not peer.connection.streams
@@ -70,7 +70,7 @@ async def test_answer_without_content_is_one_block(method: str, body: bytes) -> 
 
 async def test_body_too_long_is_refused_without_the_handler() -> None:
     peer = serving(answering(HttpResponse(200)))
-    assert peer.reply(await request(peer, "PUT", bytes(11))).blocks[0][":status"] == "413"
+    assert peer.reply(await request(peer, "GET", bytes(11))).blocks[0][":status"] == "413"
 
 
 async def test_end_waits_for_the_window() -> None:

@@ -51,8 +51,8 @@ class TestGood:
         assert (good.direct, good.is_gzip) == (False, True)
         assert b"grpc-encoding" in good.response.block
 
-    def test_te_and_authority_may_be_missing(self) -> None:
-        assert head(te=None, authority=None).refusal is None
+    def test_te_may_be_missing(self) -> None:
+        assert head(te=None).refusal is None
 
     def test_host_serves_as_authority(self) -> None:
         assert head(PATH, ("host", "example.com"), authority=None).authority == "example.com"
@@ -69,10 +69,26 @@ class TestGood:
     def test_equal_content_lengths_are_one(self) -> None:
         assert head(PATH, ("content-length", "7"), ("content-length", "7")).content_length == 7
 
-    def test_other_content_types_are_not_grpc(self) -> None:
-        other = head(content_type="text/plain")
-        assert other.http_fields is not None
-        assert head(content_type=None).http_fields is not None
+    @pytest.mark.parametrize("content_type", ["text/plain", "application/json", "", None])
+    def test_other_content_types_are_not_grpc(self, content_type: str | None) -> None:
+        assert head(content_type=content_type).http_fields is not None
+        for method in ("GET", "HEAD"):
+            asked = head(content_type=content_type, method=method)
+            assert asked.http_fields is not None
+            assert asked.refusal is None
+
+    @pytest.mark.parametrize("subtype", ["application/grpc+", "application/grpc;x"])
+    def test_empty_subtype_is_not_echoed(self, subtype: str) -> None:
+        assert head(content_type=subtype).response is head().response
+
+    def test_of_several_content_types_the_last_good_one_counts(self) -> None:
+        good = head(PATH, ("content-type", "application/grpc+proto"), ("content-type", "text/x"))
+        assert good.refusal is None
+        assert b"application/grpc+proto" in good.response.block
+
+    def test_of_several_encodings_the_last_counts(self) -> None:
+        good = head(PATH, ("grpc-encoding", "snappy"), ("grpc-encoding", "gzip"))
+        assert good.is_gzip
 
 
 class TestRefused:
@@ -84,12 +100,29 @@ class TestRefused:
             "both must only have 1 value as per HTTP/2 spec",
         )
 
+    def test_no_authority_and_no_host(self) -> None:
+        text = "no host or :authority header present"
+        assert refusal(authority=None) == (400, 13, text)
+
     @pytest.mark.parametrize(
-        "content_type", ["application/grpc-web", "application/grpcx", "x application/grpc"]
+        "content_type",
+        [
+            "application/grpc-web",
+            "application/grpcx",
+            "x application/grpc",
+            "application/json",
+            "Application/grpc",
+            "",
+        ],
     )
-    def test_content_type(self, content_type: str) -> None:
+    @pytest.mark.parametrize("method", ["POST", "PUT"])
+    def test_content_type(self, content_type: str, method: str) -> None:
         text = f'invalid gRPC request content-type "{content_type}"'
-        assert refusal(content_type=content_type) == (415, 3, text)
+        assert refusal("/any", content_type=content_type, method=method) == (415, 3, text)
+
+    def test_no_content_type(self) -> None:
+        text = 'invalid gRPC request content-type ""'
+        assert refusal(content_type=None) == (415, 3, text)
 
     def test_base64(self) -> None:
         text = (
