@@ -10,16 +10,37 @@ CONNECTION_WINDOW: Final = 16 << 20
 """Bytes of DATA in flight on a connection: it never holds back a stream that has window."""
 
 MAX_HEADER_LIST: Final = 65536
-"""Decoded bytes of a request's headers (RFC 9113 10.5.1): a 32 KiB token and room for more."""
+"""Decoded bytes of a request's headers (RFC 9113 10.5.1) whose block is a single frame: that has
+16 KiB, so more could only come by references to the table, which cost a peer a byte each."""
+
+MAX_LARGE_HEADER_LIST: Final = 1 << 20
+"""The same of a block in several frames. etcd takes 16 MiB; here that would cost up to ten seconds
+of Python, for Huffman codes take a quarter of a microsecond a byte and more."""
+
+MAX_LIST_PER_BYTE: Final = 16
+"""Bytes of a list beyond MAX_HEADER_LIST for each byte of its block."""
+
+MAX_HEADER_FIELDS: Final = 4096
+"""Fields of such a list: each is checked by itself when the block is complete, in one go."""
 
 MAX_HEADER_STRING: Final = 32768
-"""Bytes of one header name or value."""
+"""Bytes of one header name, or of a value that is all in one frame."""
 
-MAX_HEADER_BLOCK: Final = 65536
-"""Compressed bytes of one header block, over all its frames."""
+MAX_HEADER_BLOCK: Final = 2 << 20
+"""Compressed bytes of one header block, over all its frames. A list that is too large is refused,
+and the connection goes on; here it ends."""
 
 MAX_CONTINUATIONS: Final = 16
 """CONTINUATION frames of one block: empty ones cost the peer nothing (CVE-2024-27316)."""
+
+MIN_CONTINUATION: Final = 1024
+"""Bytes that each CONTINUATION beyond those must have on the average."""
+
+HEADER_ROOM: Final = 256 << 20
+"""Bytes of large header lists, over all connections: what finds no room is refused."""
+
+MAX_HELD_HEADERS: Final = 16 << 20
+"""The same over all streams of one connection."""
 
 MAX_LIVE_STREAMS: Final = 10_000
 """Streams on one connection even when no limit is advertised: each costs about a kilobyte."""

@@ -206,7 +206,9 @@ class Client:
 
     def headers(self, stream: int, fields: Fields, end: bool = False) -> bytes:
         """Return a header block in frames; the encoder's table moves on, so it must be sent."""
-        block = self.encoder.encode(fields)
+        # hpack takes minutes to find the Huffman code of a megabyte.
+        is_large = sum(len(value) for _, value in fields) > 65536
+        block = self.encoder.encode(fields, huffman=not is_large)
         flags = END_STREAM if end else 0
         if len(block) <= 16384:
             return frame(HEADERS, flags | END_HEADERS, stream, block)

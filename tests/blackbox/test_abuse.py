@@ -3,6 +3,7 @@ Hostile peers. Each is cut off with the error that names its fault, a bystander 
 the while, and the server's memory stays where it was.
 """
 
+import contextlib
 import gzip
 import time
 
@@ -108,7 +109,7 @@ class TestHeaderBlocks:
         """CVE-2024-27316: a block that never ends."""
         with server.unharmed(), server.connect() as client:
             client.send(frame(HEADERS, 0, 1, b"\x83"))
-            piece = b"\x00\x01a\x7f\xa1\x7f" + b"x" * 16288
+            piece = b"\x00\x01a\x7f\xa1\x7e" + b"x" * 16288
             for _ in range(1000):
                 client.send(frame(CONTINUATION, 0, 1, piece))
             goaway = client.wait_closed()
@@ -122,6 +123,29 @@ class TestHeaderBlocks:
             goaway = client.wait_closed()
             assert goaway is not None
             assert goaway.code == ENHANCE_YOUR_CALM
+
+    def test_blocks_of_large_values_that_never_end(self, server: EchoServer) -> None:
+        """Four hundred connections, each with most of a mebibyte that the server has to keep."""
+        piece = b"x" * 16384
+        with contextlib.ExitStack() as stack, server.unharmed(memory=350 << 20):
+            clients = [stack.enter_context(server.connect()) for _ in range(400)]
+            for client in clients:
+                # A literal whose value has 1,000,000 bytes.
+                client.send(frame(HEADERS, 0, 1, b"\x00\x01a\x7f\xc1\x83\x3d"))
+                client.send(frame(CONTINUATION, 0, 1, piece) * 60)
+
+    def test_large_values_in_huffman_code_hold_nobody_up(self, server: EchoServer) -> None:
+        block = hpack.Encoder().encode(request_fields(UNARY))
+        # A literal whose value has 750,000 bytes, the code of "9999" again and again.
+        block += b"\x00\x01x\xff\xb1\xe2\x2d" + bytes.fromhex("7df7df") * 250_000
+        pieces = [block[start : start + 16384] for start in range(0, len(block), 16384)]
+        with server.unharmed(), server.connect() as client:
+            for stream in range(1, 11, 2):
+                client.send(frame(HEADERS, 0, stream, pieces[0]))
+                client.send(*(frame(CONTINUATION, 0, stream, piece) for piece in pieces[1:-1]))
+                client.send(frame(CONTINUATION, END_HEADERS, stream, pieces[-1]))
+                client.send(data(stream, message(b"x"), True))
+                assert client.finish(stream, 20).messages == [b"x"]
 
     def test_sixteen_continuations_are_fine(self, client: Client) -> None:
         block = client.encoder.encode(request_fields(UNARY))

@@ -95,6 +95,12 @@ REQUESTS: dict[str, Fields] = {
     "two encodings, the first known": with_fields(
         ("grpc-encoding", "identity"), ("grpc-encoding", "snappy")
     ),
+    **{
+        f"{count} fields of {size} bytes": with_fields(
+            *((f"x-{number}", "~" * size) for number in range(count))
+        )
+        for count, size in ((1, 60_000), (1, 200_000), (1, 1_000_000), (100, 2_000), (2_000, 400))
+    },
     **{f"path {path!r}": with_fields(path=path) for path in ("/", "//", "/x", "/a/b/c", "/no/pe")},
 }
 

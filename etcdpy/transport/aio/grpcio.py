@@ -27,7 +27,7 @@ from etcdpy.transport.grpc.status import (
     Translate,
     untranslated,
 )
-from etcdpy.transport.limits import MAX_HEADER_LIST, ServerOptions
+from etcdpy.transport.limits import MAX_LARGE_HEADER_LIST, ServerOptions
 
 Behavior = Callable[[Any, Any], Any]
 
@@ -134,8 +134,8 @@ def _grpcio_options(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", options.max_receive_message),
         ("grpc.max_send_message_length", -1),
         # Between these two grpcio refuses some requests at random.
-        ("grpc.max_metadata_size", MAX_HEADER_LIST),
-        ("grpc.absolute_max_metadata_size", 2 * MAX_HEADER_LIST),
+        ("grpc.max_metadata_size", MAX_LARGE_HEADER_LIST),
+        ("grpc.absolute_max_metadata_size", 2 * MAX_LARGE_HEADER_LIST),
         ("grpc.http2.min_ping_interval_without_data_ms", int(options.keepalive_min_time * 1000)),
     ]
     if options.keepalive_interval:

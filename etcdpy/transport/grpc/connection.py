@@ -56,6 +56,7 @@ from etcdpy.transport.http2.frames import (
 )
 from etcdpy.transport.http2.goaway import GracefulShutdown, Stage
 from etcdpy.transport.http2.hpack import HeaderListTooLarge, HpackError
+from etcdpy.transport.http2.hpack_pieces import PiecewiseDecoder
 from etcdpy.transport.http2.keepalive import Keepalive, PingPolicy
 from etcdpy.transport.http2.settings import first_frames, read_settings
 from etcdpy.transport.limits import (
@@ -64,6 +65,7 @@ from etcdpy.transport.limits import (
     FREE_ORPHANS,
     INITIAL_STREAM_WINDOW,
     MAX_BUFFERED,
+    MAX_HELD_HEADERS,
     ServerOptions,
 )
 
@@ -210,7 +212,7 @@ class Connection:
         self._room = options.live_streams
         self._uncredited = 0
         self._direct_limit = min(options.max_receive_message, MAX_FRAME_SIZE - PREFIX_SIZE)
-        self._blocks = BlockReader()
+        self._blocks = BlockReader(self._head_reader.begin)
         self._is_plain = False
 
     # What the driver calls.
@@ -307,6 +309,7 @@ class Connection:
     def lost(self) -> None:
         """Note that the transport is gone: nothing can be answered any more."""
         self._is_over = True
+        self._blocks.abandon()
         # A handler that is cancelled may end other calls, too.
         while self.streams:
             self._gone(next(iter(self.streams.values())))
@@ -535,10 +538,17 @@ class Connection:
 
     # Requests.
 
-    def _read_request(self, stream_id: int, block: bytes) -> Timed | None:
+    def _read_request(
+        self, stream_id: int, block: bytes, pieces: PiecewiseDecoder | None = None
+    ) -> Timed | None:
         """Return what a block asks for; None if that was refused with a RST_STREAM."""
         try:
-            return self._head_reader.read(block)
+            if pieces is None:
+                return self._head_reader.read(block)
+            timed = self._head_reader.read_large(pieces)
+            if not self._holds_too_much(timed[0]):
+                return timed
+            self._refuse(stream_id, frames.ENHANCE_YOUR_CALM)
         except HpackError as error:
             raise compression_fault(error) from None
         except HeaderListTooLarge:
@@ -546,6 +556,14 @@ class Connection:
         except MalformedRequest:
             self._refuse(stream_id, frames.PROTOCOL_ERROR)
         return None
+
+    def _holds_too_much(self, head: RequestHead) -> bool:
+        """Return whether the headers of one more request are too much, and it is a large one."""
+        if head.reservation is None:
+            return False
+        held = (call.head.reservation for call in self.streams.values())
+        total = head.reservation.size + sum(one.size for one in held if one is not None)
+        return total > MAX_HELD_HEADERS
 
     def _refuse(self, stream_id: int, code: int) -> None:
         """Reset a stream that never came to be."""
@@ -616,7 +634,8 @@ class Connection:
             raise illegal_stream(stream_id)  # RFC 9113 5.1.1
         self._last_id = stream_id
         self._begun += 1
-        timed = self._head_reader.known.get(block.data) or self._read_request(stream_id, block.data)
+        known = self._head_reader.known.get(block.data) if block.pieces is None else None
+        timed = known or self._read_request(stream_id, block.data, block.pieces)
         if timed is None:
             return
         if block.is_own_parent:
@@ -633,7 +652,10 @@ class Connection:
         is_good = block.is_ended
         try:
             # RFC 9113 4.3: decoded whatever becomes of it, or the tables would part.
-            check_trailers(self._head_reader.fields(block.data))
+            if block.pieces is None:
+                check_trailers(self._head_reader.fields(block.data))
+            else:
+                check_trailers(self._head_reader.large_fields(block.pieces)[0])
         except HpackError as error:
             raise compression_fault(error) from None
         except (HeaderListTooLarge, MalformedRequest):

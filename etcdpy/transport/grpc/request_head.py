@@ -21,6 +21,7 @@ from etcdpy.transport.grpc.status import (
     StatusError,
 )
 from etcdpy.transport.http2 import frames
+from etcdpy.transport.http2.header_room import Reservation
 from etcdpy.transport.http2.hpack import Field
 
 
@@ -66,6 +67,7 @@ class RequestHead:
         is_gzip: Whether messages may be compressed; then answers are.
         method: ``:method``, in text.
         path: ``:path``, in text.
+        reservation: What keeps the place of a large one, for as long as it lives.
         http_fields: The regular fields of a request that is not gRPC, else None.
         memo: What the services have made of the metadata; theirs to set once, and None before.
 
@@ -82,6 +84,7 @@ class RequestHead:
         "method",
         "path",
         "refusal",
+        "reservation",
         "response",
         "route",
     )
@@ -99,6 +102,7 @@ class RequestHead:
         self.authority = ""
         self.http_fields: list[Field] | None = None
         self.memo: Any = None
+        self.reservation: Reservation | None = None
 
 
 class MalformedRequest(Exception):  # noqa: N818

@@ -12,7 +12,9 @@ from typing import Final
 
 from etcdpy.transport.grpc.request_head import RequestHead, read_head, time_out
 from etcdpy.transport.grpc.routes import RouteTable
+from etcdpy.transport.http2.header_room import HeaderRoom, Reservation
 from etcdpy.transport.http2.hpack import Decoder, Field
+from etcdpy.transport.http2.hpack_pieces import PiecewiseDecoder
 from etcdpy.transport.limits import MAX_HEADER_LIST, MAX_HEADER_STRING
 
 Timed = tuple[RequestHead, float | None]
@@ -20,7 +22,13 @@ Timed = tuple[RequestHead, float | None]
 
 
 class RequestHeadCache:
-    """Heads by the fields they came from, for all connections of a server."""
+    """
+    Heads by the fields they came from, for all connections of a server.
+
+    Attributes:
+        room: What large lists of fields take their place from.
+
+    """
 
     MAX_ENTRIES: Final = 4096
 
@@ -28,6 +36,7 @@ class RequestHeadCache:
         self._routes = routes
         self._version = routes.version
         self._heads: dict[tuple[Field, ...], RequestHead] = {}
+        self.room = HeaderRoom()
 
     def find(self, fields: list[Field]) -> Timed:
         """
@@ -100,7 +109,7 @@ class RequestHeadReader:
 
     def fields(self, block: bytes) -> list[Field]:
         """
-        Decode a block; every block must come here or be in ``known``.
+        Decode a block of one frame; each must come here or be in ``known``.
 
         Raises:
             HpackError: The connection must end.
@@ -111,9 +120,44 @@ class RequestHeadReader:
             return self._decoder.decode(block)
         finally:
             # Also if the list was too large: its block has changed the table all the same.
-            if self._decoder.generation != self._generation:
-                self._generation = self._decoder.generation
-                self.known.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget what blocks meant before the table changed."""
+        if self._decoder.generation != self._generation:
+            self._generation = self._decoder.generation
+            self.known.clear()
+
+    def begin(self) -> PiecewiseDecoder:
+        """Return what decodes a block that comes in several frames."""
+        return PiecewiseDecoder(self._decoder, self._cache.room)
+
+    def large_fields(self, pieces: PiecewiseDecoder) -> tuple[list[Field], Reservation]:
+        """
+        Return the fields of such a block, and what keeps their place.
+
+        Raises:
+            HpackError: The connection must end.
+            HeaderListTooLarge: The stream must be reset.
+
+        """
+        self._forget()
+        return pieces.finish()
+
+    def read_large(self, pieces: PiecewiseDecoder) -> Timed:
+        """
+        Return the head of a request whose block came in several frames.
+
+        Raises:
+            HpackError, HeaderListTooLarge, MalformedRequest: As :meth:`read` has it.
+
+        """
+        fields, reservation = self.large_fields(pieces)
+        head, timeout = self._cache.find(fields)
+        if not _is_small(fields, head):
+            # It is this call's alone.
+            head.reservation = reservation
+        return head, timeout
 
     def read(self, block: bytes) -> Timed:
         """

@@ -148,22 +148,22 @@ class Decoder:
                     fields.append(_STATIC[byte - 0x80])
                     total += _STATIC_SIZES[byte - 0x80]
                 elif byte >= 0x80:
-                    index, pos = _read_int(block, pos, byte, 0x7F)
-                    field = self._look_up(index)
+                    index, pos = read_int(block, pos, byte, 0x7F)
+                    field = self.look_up(index)
                     fields.append(field)
                     total += _size(field)
                 elif 0x20 <= byte < 0x40:
                     # RFC 7541 4.2: at the beginning of a block. Each field adds 32 at least.
                     if total:
                         raise HpackError("table size update after the first field")
-                    size, pos = _read_int(block, pos, byte, 0x1F)
+                    size, pos = read_int(block, pos, byte, 0x1F)
                     self._resize(size)
                 else:
                     field, pos = self._read_literal(block, pos, byte)
                     size = len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
                     if byte >= 0x40:
                         # RFC 7541 6.2.1. Even if the list is refused, or the tables would part.
-                        self._insert(field, size)
+                        self.insert(field, size)
                     if size > self._max_string_size and self._is_oversized(field):
                         oversized = True
                     fields.append(field)
@@ -183,7 +183,10 @@ class Decoder:
             raise HeaderListTooLarge(f"header list of {total} bytes, limit {limit}")
         return fields
 
-    def _look_up(self, index: int) -> Field:
+    # Also for blocks in pieces; see hpack_pieces.
+
+    def look_up(self, index: int) -> Field:
+        """Return the field of an index; IndexError if there is none."""
         if index == 0:
             raise HpackError("index 0")  # RFC 7541 6.1
         if index <= _STATIC_COUNT:
@@ -192,22 +195,23 @@ class Decoder:
 
     def _read_literal(self, block: bytes, pos: int, byte: int) -> tuple[Field, int]:
         # RFC 7541 6.2: the index of the name has six bits where the field is inserted, else four.
-        index, pos = _read_int(block, pos, byte, 0x3F if byte >= 0x40 else 0x0F)
+        index, pos = read_int(block, pos, byte, 0x3F if byte >= 0x40 else 0x0F)
         if index:
-            name = self._look_up(index)[0]
+            name = self.look_up(index)[0]
         else:
-            name, pos = self._read_string(block, pos)
-        value, pos = self._read_string(block, pos)
+            name, pos = self.read_string(block, pos)
+        value, pos = self.read_string(block, pos)
         return (name, value), pos
 
-    def _read_string(self, block: bytes, pos: int) -> tuple[bytes, int]:
+    def read_string(self, block: bytes, pos: int) -> tuple[bytes, int]:
+        """Return the string at ``pos`` and where it ends; IndexError if the block ends before."""
         byte = block[pos]
         # RFC 7541 5.2: the first bit is set for Huffman coding, the others are the length.
-        length, start = _read_int(block, pos + 1, byte, 0x7F)
+        length, start = read_int(block, pos + 1, byte, 0x7F)
         pos = start + length
         # A slice past the end would be short, and no error.
         if pos > len(block):
-            raise HpackError("string cut short")
+            raise IndexError
         string = block[start:pos]
         # One that is too long even when coded will be refused as it stands; __init__ sees to
         # it that such a string is too long for the table, too, whatever it would decode to.
@@ -218,7 +222,8 @@ class Decoder:
     def _is_oversized(self, field: Field) -> bool:
         return max(map(len, field)) > self._max_string_size
 
-    def _insert(self, field: Field, size: int) -> None:
+    def insert(self, field: Field, size: int) -> None:
+        """Put a field into the dynamic table (RFC 7541 4.4)."""
         self.generation += 1
         # An entry larger than the table empties it; that is no error (RFC 7541 4.4).
         self._evict(self._capacity - size)
@@ -248,7 +253,7 @@ class Decoder:
             del self._sizes[:count]
 
 
-def _read_int(block: bytes, pos: int, byte: int, mask: int) -> tuple[int, int]:
+def read_int(block: bytes, pos: int, byte: int, mask: int) -> tuple[int, int]:
     """Return the integer whose prefix is in ``byte`` under ``mask``, and where it ends."""
     value = byte & mask
     if value < mask:

@@ -63,16 +63,48 @@ def huffman_decode(data: bytes) -> bytes:
     return _decode_short(data) if len(data) <= _MEMO_STRING else _decode(data)
 
 
+class HuffmanStream:
+    """Decodes a string that comes in pieces."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self) -> None:
+        self._state = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """
+        Return what a piece adds to the string.
+
+        Raises:
+            HuffmanError: As :func:`huffman_decode` has it.
+
+        """
+        state = self._state
+        chunks = []
+        for byte in data:
+            symbols, state = _STEPS[state][byte] or _compute_step(state, byte)
+            chunks.append(symbols)
+        self._state = state
+        return b"".join(chunks)
+
+    def finish(self) -> None:
+        """
+        Check the end of the string.
+
+        Raises:
+            HuffmanError: As :func:`huffman_decode` has it.
+
+        """
+        # RFC 7541 5.2: padding is the beginning of EOS, all ones, and shorter than a byte.
+        if self._state not in _PADDING:
+            raise HuffmanError("string ends inside a symbol")
+
+
 def _decode(data: bytes) -> bytes:
-    state = 0
-    chunks = []
-    for byte in data:
-        symbols, state = _STEPS[state][byte] or _compute_step(state, byte)
-        chunks.append(symbols)
-    # RFC 7541 5.2: padding is the beginning of EOS, all ones, and shorter than a byte.
-    if state not in _PADDING:
-        raise HuffmanError("string ends inside a symbol")
-    return b"".join(chunks)
+    stream = HuffmanStream()
+    decoded = stream.feed(data)
+    stream.finish()
+    return decoded
 
 
 _decode_short = lru_cache(maxsize=_MEMO_SIZE)(_decode)

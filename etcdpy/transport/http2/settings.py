@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.faults import ConnectionFault
-from etcdpy.transport.limits import CONNECTION_WINDOW, INITIAL_STREAM_WINDOW, MAX_HEADER_LIST
+from etcdpy.transport.limits import CONNECTION_WINDOW, INITIAL_STREAM_WINDOW, MAX_LARGE_HEADER_LIST
 
 
 def first_frames(max_concurrent_streams: int | None) -> bytes:
@@ -32,7 +32,7 @@ def first_frames(max_concurrent_streams: int | None) -> bytes:
         values.insert(0, (frames.MAX_CONCURRENT_STREAMS, max_concurrent_streams))
     values.append((frames.SETTINGS_MAX_FRAME_SIZE, frames.MAX_FRAME_SIZE))
     # RFC 9113 6.5.2: only advice to the client, so what is larger has to be refused as well.
-    values.append((frames.MAX_HEADER_LIST_SIZE, MAX_HEADER_LIST))
+    values.append((frames.MAX_HEADER_LIST_SIZE, MAX_LARGE_HEADER_LIST))
     # RFC 9113 6.9.2: no setting changes the window of the connection.
     lift = CONNECTION_WINDOW - frames.DEFAULT_WINDOW
     return frames.settings(values) + frames.window_update(0, lift)

@@ -313,18 +313,27 @@ class TestEarlyAnswers:
         assert peer.reply(stream).reset == frames.PROTOCOL_ERROR
         assert not peer.connection.is_finished
 
-    def test_list_too_large_is_reset_and_the_next_call_is_served(self) -> None:
+    @pytest.mark.parametrize(("fields", "reset"), [(300, None), (400, frames.FRAME_SIZE_ERROR)])
+    def test_list_too_large_is_reset_and_the_next_call_is_served(
+        self, fields: int, reset: int | None
+    ) -> None:
         peer = echoing()
-        fields = [*request_fields(UNARY), *((f"x{n}", "v" * 3000) for n in range(22))]
-        block = peer.encoder.encode(fields)
-        first, *rest = (block[n : n + 16384] for n in range(0, len(block), 16384))
-        stream = peer.next_id()
-        peer.send(frame(HEADERS, 0, stream, first))
-        for part in rest:
-            last = part is rest[-1]
-            peer.send(frame(CONTINUATION, END_HEADERS if last else 0, stream, part))
-        assert peer.reply(stream).reset == frames.FRAME_SIZE_ERROR
+        stream = send_large(peer, *((f"x{n}", "v" * 3000) for n in range(fields)))
+        peer.data(stream, message(b"x"), end=True)
+        assert peer.reply(stream).reset == reset
         assert peer.reply(peer.call(b"x")).status == (0, "")
+
+    def test_large_lists_of_a_connection_are_bounded(self) -> None:
+        peer = Peer()
+        metadata = [(f"x{n}", "v" * 3000) for n in range(300)]
+        streams = [send_large(peer, *metadata) for _ in range(20)]
+        resets = [peer.reply(stream).reset for stream in streams]
+        served = resets.count(None)
+        assert 15 < served < 20
+        assert resets[served:] == [frames.ENHANCE_YOUR_CALM] * (20 - served)
+        peer.send(frames.rst_stream(streams[0], frames.CANCEL))
+        peer.call_handler.cancelled.clear()
+        assert peer.reply(send_large(peer, *metadata)).reset is None
 
     def test_calls_beyond_the_limit_are_refused_until_one_ends(self) -> None:
         peer = Peer(ServerOptions(max_concurrent_streams=2))
@@ -809,6 +818,18 @@ class TestShutdown:
         peer.connection.lost()
         assert len(peer.call_handler.cancelled) == 2
         assert not peer.connection.streams
+
+
+def send_large(peer: Peer, *extra: tuple[str, str]) -> int:
+    """Open a stream with more headers than a frame holds and return it."""
+    block = peer.encoder.encode([*request_fields(UNARY), *extra])
+    first, *rest = (block[n : n + 16384] for n in range(0, len(block), 16384))
+    stream = peer.next_id()
+    peer.send(frame(HEADERS, 0, stream, first))
+    for part in rest:
+        last = part is rest[-1]
+        peer.send(frame(CONTINUATION, END_HEADERS if last else 0, stream, part))
+    return stream
 
 
 def http_fields(method: str, *extra: tuple[str, str]) -> list[tuple[str, str]]:

@@ -81,3 +81,30 @@ def test_memory_is_bounded() -> None:
     assert len(memory._heads) <= RequestHeadCache.MAX_ENTRIES
     reader.read(encode(encoder, ("x", "y" * 5000)))
     assert all(sum(map(len, sum(key, ()))) < 3000 for key in memory._heads)
+
+
+def test_large_head_keeps_its_room_for_as_long_as_it_lives() -> None:
+    memory = RequestHeadCache(routes())
+    reader, encoder = RequestHeadReader(memory), hpack.Encoder()
+    block = encode(encoder, ("x-large", "y" * 50_000))
+    pieces = reader.begin()
+    pieces.feed(block[:20_000])
+    pieces.feed(block[20_000:])
+    head, timeout = reader.read_large(pieces)
+    assert dict(head.metadata)["x-large"] == "y" * 50_000
+    assert timeout is None
+    del pieces
+    assert memory.room.used > 50_000
+    del head
+    assert memory.room.used == 0
+
+
+def test_large_block_may_change_what_others_mean() -> None:
+    reader, encoder = RequestHeadReader(RequestHeadCache(routes())), hpack.Encoder()
+    for _ in range(2):
+        reader.read(encode(encoder))
+    assert reader.known
+    pieces = reader.begin()
+    pieces.feed(encode(encoder, ("x", "new")))
+    reader.read_large(pieces)
+    assert not reader.known

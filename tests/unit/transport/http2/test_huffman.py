@@ -89,6 +89,19 @@ def test_noise_decodes_or_is_refused(noise: bytes) -> None:
     assert ENCODER.encode(text) == noise
 
 
+def test_string_in_pieces_is_the_same() -> None:
+    text = bytes(range(256))
+    coded = ENCODER.encode(text)
+    for cut in range(len(coded)):
+        stream = huffman.HuffmanStream()
+        assert stream.feed(coded[:cut]) + stream.feed(coded[cut:]) == text
+        stream.finish()
+    stream = huffman.HuffmanStream()
+    stream.feed(coded[:1])
+    with pytest.raises(HuffmanError):
+        stream.finish()
+
+
 def test_tables_stay_bounded_under_noise() -> None:
     rng = random.Random(1)
     for _ in range(300):

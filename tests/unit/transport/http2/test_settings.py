@@ -12,7 +12,7 @@ from ..peer import parse, parse_u32
 class TestFirstFrames:
     def test_first_frames_raise_both_windows(self) -> None:
         settings, update = parse(first_frames(None))
-        assert frames.parse_settings(settings.payload) == [(4, 1 << 20), (5, 16384), (6, 65536)]
+        assert frames.parse_settings(settings.payload) == [(4, 1 << 20), (5, 16384), (6, 1 << 20)]
         assert (update.stream_id, 65535 + parse_u32(update.payload)) == (0, 16 << 20)
 
     def test_stream_limit_is_advertised_only_if_set(self) -> None:
