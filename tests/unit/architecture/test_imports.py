@@ -12,6 +12,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli", "testing"),
     ("server",),
+    ("http",),
     ("services",),
     ("concurrency",),
     ("node",),

@@ -1,0 +1,1 @@
+"""HTTP's door: the JSON gateway and plain endpoints."""

@@ -1,0 +1,199 @@
+"""
+JSON to messages, as etcd's gateway reads it.
+
+Most requests are read by Python's own parser, and what it makes of them is turned into messages by
+their descriptors. Whatever is not plain in that (an error, an escape, a number with a fraction) is
+read again by ``json_reader``, which knows Go's rules to the letter, and its words for what breaks
+them.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable
+from functools import partial
+from json import JSONDecoder
+from typing import Any, Final, NoReturn, TypeVar
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from etcdpy.cooperative import Steps
+from etcdpy.http.json_fields import ABSENT, RANGES, fields_by_name, message_type_of
+from etcdpy.http.json_reader import read_message
+
+__all__ = ["decode"]
+
+M = TypeVar("M", bound=Message)
+
+
+class _NotPlain(Exception):  # noqa: N818
+    """To be read again, by the one who knows all the rules."""
+
+
+def decode(data: bytes, kind: type[M]) -> Steps[M]:
+    """
+    Return the message in a body: that of its first JSON value, an empty one if there is none.
+
+    Fields that do not exist are passed over, as are names of enum values that do not; what follows
+    the value is not looked at.
+
+    Raises:
+        JsonError: It is no JSON, or none of such a message; the words are Go's.
+
+    """
+    try:
+        return _decode_plain(data, kind)
+    except (ValueError, RecursionError, _NotPlain):
+        return (yield from read_message(data, kind))
+
+
+def _not_plain(_: object) -> NoReturn:
+    raise _NotPlain
+
+
+_SPACE: Final = re.compile(r"[ \t\r\n]*").match
+_decoder: Final = JSONDecoder(
+    object_pairs_hook=tuple, parse_float=_not_plain, parse_constant=_not_plain
+)
+
+
+def _decode_plain(data: bytes, kind: type[M]) -> M:
+    # An escape may stand for half a character, which Python takes and Go does not.
+    if b"\\u" in data:
+        raise _NotPlain
+    text = data.decode("utf-8")
+    start = _SPACE(text)
+    assert start is not None
+    if start.end() == len(text):
+        return kind()
+    value, _ = _decoder.raw_decode(text, start.end())
+    message: M = _message(kind, value)
+    return message
+
+
+#: Makes the value of a field of what was read.
+Read = Callable[[Any], Any]
+
+
+class _Field:
+    """
+    One field.
+
+    Attributes:
+        name: That of the protocol, which the message knows it by.
+        read: Makes its value.
+        oneof: The name of the choice that it belongs to, if it does.
+
+    """
+
+    __slots__ = ("name", "oneof", "read")
+
+    def __init__(self, field: FieldDescriptor) -> None:
+        self.name = field.name
+        self.oneof = field.containing_oneof.name if field.containing_oneof else None
+        read = _reader_of(field)
+        self.read: Read = partial(_list, read) if field.is_repeated else read
+
+
+_plans: dict[type[Message], dict[str, _Field]] = {}
+
+
+def _plan(kind: type[Message]) -> dict[str, _Field]:
+    plan = _plans.get(kind)
+    if plan is None:
+        fields = fields_by_name(kind)
+        plan = _plans[kind] = {name: _Field(field) for name, field in fields.items()}
+    return plan
+
+
+def _message(kind: type[Message], pairs: Any) -> Any:
+    if type(pairs) is not tuple:
+        raise _NotPlain
+    plan = _plan(kind)
+    values: dict[str, Any] = {}
+    seen: set[str] = set()
+    chosen: set[str] = set()
+    for name, value in pairs:
+        field = plan.get(name)
+        if field is None:
+            continue
+        # Twice, or two of one choice: an error, but which one is for others to say.
+        if field.name in seen or (value is not None and field.oneof in chosen):
+            raise _NotPlain
+        seen.add(field.name)
+        if value is None:
+            continue
+        if field.oneof is not None:
+            chosen.add(field.oneof)
+        made = field.read(value)
+        if made is not ABSENT:
+            values[field.name] = made
+    return kind(**values)
+
+
+def _reader_of(field: FieldDescriptor) -> Read:
+    if (kind := message_type_of(field)) is not None:
+        return partial(_message, kind)
+    if field.enum_type is not None:
+        return partial(_enum, {value.name: value.number for value in field.enum_type.values})
+    if field.type in RANGES:
+        return partial(_integer, *RANGES[field.type])
+    return _READERS[field.type]
+
+
+def _list(read: Read, values: Any) -> list[Any]:
+    if type(values) is not list:
+        raise _NotPlain
+    made = []
+    for value in values:
+        if value is None:
+            raise _NotPlain
+        item = read(value)
+        if item is not ABSENT:
+            made.append(item)
+    return made
+
+
+def _enum(numbers: dict[str, int], value: Any) -> Any:
+    if type(value) is str:
+        return numbers.get(value, ABSENT)
+    return _integer(-(2**31), 2**31 - 1, value) if type(value) is int else _not_plain(value)
+
+
+#: A whole number in quotes.
+_IS_WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,30})", re.ASCII).fullmatch
+
+
+def _integer(least: int, most: int, value: Any) -> int:
+    if type(value) is str and _IS_WHOLE(value):
+        value = int(value)
+    if type(value) is not int or not least <= value <= most:
+        raise _NotPlain
+    return value
+
+
+def _string(value: Any) -> str:
+    return value if type(value) is str else _not_plain(value)
+
+
+def _bool(value: Any) -> bool:
+    return value if type(value) is bool else _not_plain(value)
+
+
+def _bytes(value: Any) -> bytes:
+    if type(value) is not str or len(value) % 4:
+        raise _NotPlain
+    try:
+        return b64decode(value, validate=True)
+    except Base64Error:
+        raise _NotPlain from None
+
+
+_READERS: Final[dict[int, Read]] = {
+    FieldDescriptor.TYPE_BOOL: _bool,
+    FieldDescriptor.TYPE_BYTES: _bytes,
+    FieldDescriptor.TYPE_STRING: _string,
+}
