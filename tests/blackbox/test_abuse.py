@@ -3,7 +3,6 @@ Hostile peers. Each is cut off with the error that names its fault, a bystander 
 the while, and the server's memory stays where it was.
 """
 
-import contextlib
 import gzip
 import time
 
@@ -123,16 +122,6 @@ class TestHeaderBlocks:
             goaway = client.wait_closed()
             assert goaway is not None
             assert goaway.code == ENHANCE_YOUR_CALM
-
-    def test_blocks_of_large_values_that_never_end(self, server: EchoServer) -> None:
-        """Four hundred connections, each with most of a mebibyte that the server has to keep."""
-        piece = b"x" * 16384
-        with contextlib.ExitStack() as stack, server.unharmed(memory=350 << 20):
-            clients = [stack.enter_context(server.connect()) for _ in range(400)]
-            for client in clients:
-                # A literal whose value has 1,000,000 bytes.
-                client.send(frame(HEADERS, 0, 1, b"\x00\x01a\x7f\xc1\x83\x3d"))
-                client.send(frame(CONTINUATION, 0, 1, piece) * 60)
 
     def test_large_values_in_huffman_code_hold_nobody_up(self, server: EchoServer) -> None:
         block = hpack.Encoder().encode(request_fields(UNARY))
