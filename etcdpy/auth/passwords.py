@@ -2,9 +2,9 @@
 Passwords: how they are kept, and how one is checked.
 
 They are kept as hashes by bcrypt, which is slow on purpose: at its usual cost of 10 it takes a
-core for a twentieth of a second. So hashing is done by threads of its own, while the loop goes on
-with everything else. There are fewer of them than cores, and they yield to whatever else wants one:
-a crowd that logs in waits in its queue, and holds up nobody who is in already.
+core for a twentieth to a tenth of a second. So hashing is done by threads of its own, while the
+loop goes on with everything else. There are fewer of them than cores, and they yield to whatever
+else wants one: a crowd that logs in waits in its queue, and holds up nobody who is in already.
 
 A hash as etcd has it (Go: golang.org/x/crypto/bcrypt)::
 
@@ -40,7 +40,7 @@ LONGEST_PASSWORD = 72
 #: (Go: ``bcrypt.MinCost``, ``bcrypt.MaxCost``, ``bcrypt.DefaultCost``)
 LEAST_COST, GREATEST_COST, DEFAULT_COST = 4, 31, 10
 #: Calls that wait for a thread. With one thread and the default cost the last of them waits for
-#: less than a minute, and clients seldom wait longer. etcd has no limit.
+#: about a minute, and clients seldom wait longer. etcd has no limit.
 MOST_WAITING = 1000
 #: Bytes of a call that are kept while it waits, for each place it takes in the queue: however large
 #: the requests are, all that wait together take no more than 64 MiB.

@@ -25,7 +25,7 @@ from etcdpy.clock import Clock, Timer
 
 __all__ = ["MOST_TOKENS", "SimpleTokens"]
 
-#: How many are remembered at once; measured, one takes 220 bytes. A login costs a hash of the
+#: How many are remembered at once; measured, one takes 190 bytes. A login costs a hash of the
 #: password, so in five minutes a busy core makes six thousand of them. etcd has no limit.
 MOST_TOKENS = 100_000
 #: Seconds without use, unless it is said. (etcd: ``simpleTokenTTLDefault``)

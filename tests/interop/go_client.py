@@ -49,8 +49,11 @@ def build() -> None:
     modules = _go("mod", "download")
     if modules.returncode:
         pytest.skip(f"the Go modules cannot be had: {modules.stderr.strip()[-500:]}")
-    built = _go("test", "-c", "-o", str(PROGRAM), ".")
+    # Another worker may be building it, or running it, at this moment.
+    fresh = PROGRAM.with_suffix(f".{os.getpid()}")
+    built = _go("test", "-c", "-o", str(fresh), ".")
     assert built.returncode == 0, built.stderr
+    fresh.replace(PROGRAM)
 
 
 def _go(*arguments: str) -> subprocess.CompletedProcess[str]:

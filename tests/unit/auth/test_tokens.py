@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,15 @@ def test_refusal_is_one_of_settings() -> None:
     # So whoever opens a node with them knows what it is.
     with pytest.raises(InvalidConfigError):
         make_provider("simple,", 300, MovableClock())
+
+
+def test_libraries_are_loaded_only_when_they_are_needed() -> None:
+    program = (
+        "import sys; from etcdpy.auth import passwords, tokens;"
+        "from etcdpy.clock import SystemClock;"
+        "tokens.make_provider('simple', 300, SystemClock()).close();"
+        "passwords.Passwords(10).close();"
+        "print(*{'bcrypt', 'cryptography', 'jwt'} & sys.modules.keys())"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.strip()) == (0, "")
