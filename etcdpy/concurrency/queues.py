@@ -175,30 +175,35 @@ class Queues:
 
     # ------------------------------------------------------------------ waiting
 
-    async def wait_for_turn(self, queue: Queue, created: int) -> int:
+    async def wait_for_turn(self, queue: Queue, created: int, caller: Caller) -> int:
         """
         Wait until no key of a queue is older than ``created``; return as of which revision.
 
         A waiter follows its predecessor only, so that one leaving wakes one. That two may
         think it their turn at once cannot be: the order is that of create revisions.
+
+        Raises:
+            EtcdError: If the caller may not read the queue, or not any more: that is asked
+                whenever it is looked at. (etcd: ``client/v3/concurrency/key.go``, waitDeletes)
+
         """
         while True:
-            seen, older = await self._node.predecessor(queue.prefix, queue.end, created)
+            seen, older = await self._node.predecessor(queue.prefix, queue.end, created, caller)
             if older is None:
                 return seen
-            await self._deletion(older, seen)
+            await self._deletion(older, seen, caller)
 
     async def head(self, queue: Queue, caller: Caller) -> Head:
         """Read the head of a queue."""
         return await self._node.head(queue.prefix, queue.end, caller)
 
-    def exists(self, key: bytes, revision: int) -> bool:
+    def exists(self, key: bytes, revision: int, caller: Caller) -> bool:
         """Tell whether there was a key at a revision that has just been the durable one."""
-        return self._node.exists(key, revision)
+        return self._node.exists(key, revision, caller)
 
-    def watch(self, key: bytes, range_end: bytes, revision: int) -> LocalWatch:
+    def watch(self, key: bytes, range_end: bytes, revision: int, caller: Caller) -> LocalWatch:
         """Return a watch, from ``revision`` on."""
-        return self._node.watch_locally(key, range_end, revision)
+        return self._node.watch_locally(key, range_end, revision, caller)
 
     def header(self, revision: int) -> pb.ResponseHeader:
         """Return the header of a reply that names ``revision``."""
@@ -206,10 +211,10 @@ class Queues:
 
     # ------------------------------------------------------------------ helpers
 
-    async def _deletion(self, key: bytes, seen: int) -> None:
+    async def _deletion(self, key: bytes, seen: int, caller: Caller) -> None:
         # What was seen at a revision can be deleted only after it. As a rule that is the
         # newest one, so there is no history to read (etcd's watch begins at ``seen``).
-        with self.watch(key, b"", seen + 1) as watch:
+        with self.watch(key, b"", seen + 1, caller) as watch:
             while not (await watch.next()).is_delete:
                 pass
 

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from etcdpy.errors import EmptyUserError
+from etcdpy.errors import EmptyUserError, OldAuthRevisionError
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node import checks
 from etcdpy.node.alarms import Alarms
@@ -87,7 +87,7 @@ RULES: dict[str, Rule] = {
         alarms=True,
         permission=Guard.delete_range,
     ),
-    "read_txn": Rule(cost=txn_cost, form=checks.check_txn, permission=Guard.txn),
+    "read_txn": Rule(cost=txn_cost, form=checks.check_txn, permission=Guard.read_txn),
     "txn": Rule(
         turn=True,
         cost=txn_cost,
@@ -170,6 +170,25 @@ class Admission:
     def gate(self, method: str) -> Gate:
         """Return what lets a method's requests in, or raises what is wrong first."""
         return self._gates[method]
+
+    @property
+    def auth_revision(self) -> int | None:
+        """The revision of the users and roles who are asked, None while nobody is."""
+        return None if self.guard is None else self.guard.revision
+
+    def check_unchanged(self, asked: int | None) -> None:
+        """
+        Keep back what was read for a caller that may have lost its rights meanwhile.
+
+        Args:
+            asked: The ``auth_revision`` when the caller was asked.
+
+        Raises:
+            OldAuthRevisionError: If users or roles have changed since. (etcd: ``doSerialize``)
+
+        """
+        if asked is not None and self.auth_revision != asked:
+            raise OldAuthRevisionError
 
     def _gate(self, rule: Rule) -> Gate:
         cost_of, size_of, has_alarms = rule.cost, rule.size, rule.alarms

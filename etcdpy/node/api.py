@@ -240,14 +240,16 @@ class LocalApi(Protocol):
         """Return which key of a range was created first."""
 
     def predecessor(
-        self, start: bytes, end: bytes, created: int
+        self, start: bytes, end: bytes, created: int, caller: Caller
     ) -> Reply[tuple[int, bytes | None]]:
         """Return the youngest key of a range that is older than ``created``."""
 
-    def exists(self, key: bytes, revision: int) -> bool:
+    def exists(self, key: bytes, revision: int, caller: Caller) -> bool:
         """Tell whether there was a key at a revision that has just been the durable one."""
 
-    def watch_locally(self, key: bytes, range_end: bytes, revision: int) -> LocalWatch:
+    def watch_locally(
+        self, key: bytes, range_end: bytes, revision: int, caller: Caller
+    ) -> LocalWatch:
         """Return a watch."""
 
     def header(self, revision: int = 0) -> pb.ResponseHeader:

@@ -61,6 +61,11 @@ class Guard:
         self._attachments = attachments
         self._lease_exists = lease_exists
 
+    @property
+    def revision(self) -> int:
+        """The revision of the users and roles, as of now."""
+        return self._users.revision
+
     # ------------------------------------------------------------------ identity
 
     def identify(self, caller: Caller) -> Who:
@@ -134,6 +139,7 @@ class Guard:
     def read(self, request: pb.RangeRequest, who: Who) -> None:
         """Ask whether the keys of a Range may be read."""
         self.read_range(request.key, request.range_end, who)
+        self._be_current(who)
 
     def read_range(self, key: bytes, range_end: bytes, who: Who) -> None:
         """
@@ -152,9 +158,11 @@ class Guard:
     def read_key(self, key: bytes, caller: Caller) -> None:
         """Identify a caller, and ask whether it may read one key."""
         # Fast path (bench: range/100x1): asked before each plain read while authentication is on.
-        rights = self._rights_of(self.identify(caller))
+        who = self.identify(caller)
+        rights = self._rights_of(who)
         if not (rights.is_root or key in rights.reads):
             raise PermissionDeniedError
+        self._be_current(who)
 
     def watch(self, request: pb.WatchCreateRequest, who: Who) -> None:
         """Ask whether the keys of a watch may be read, all of them."""
@@ -178,11 +186,16 @@ class Guard:
         """
         Ask for each compare and each operation, also of the branch that will not be taken.
 
-        A transaction with neither is anybody's.
+        A transaction with neither, nor any in those inside of it, is anybody's.
         """
-        # (etcd: apply/auth.go, checkTxnPermission)
-        if request.compare or request.success or request.failure:
+        # (etcd: txn.go, checkTxnPermission)
+        if _asks_for_keys(request):
             self._txn(request, self._rights_of(who))
+
+    def read_txn(self, request: Txn, who: Who) -> None:
+        """Ask the same for a transaction that only reads."""
+        self.txn(request, who)
+        self._be_current(who)
 
     def _put(self, request: pb.PutRequest, rights: Rights) -> None:
         if rights.is_root:
@@ -231,20 +244,30 @@ class Guard:
         self, request: pb.LeaseRevokeRequest | pb.LeaseKeepAliveRequest, who: Who
     ) -> None:
         """Ask whether all keys of a lease may be written, by others than root."""
-        if self._lease_exists(request.ID) and not self._is_root(who):
-            _covers_all(self._rights_of(who).writes, self._attachments.on(request.ID))
+        if self._lease_exists(request.ID):
+            keys = self._attachments.on(request.ID)
+            if keys and not self._is_root(who):
+                _covers_all(self._rights_of(who).writes, keys)
 
     def read_lease(self, request: pb.LeaseTimeToLiveRequest, who: Who) -> None:
         """Ask whether all keys of a lease may be read, if they are wanted."""
-        if request.keys and not self._is_root(who):
-            _covers_all(self._rights_of(who).reads, self._attachments.on(request.ID))
+        keys = self._attachments.on(request.ID) if request.keys else ()
+        if keys and not self._is_root(who):
+            _covers_all(self._rights_of(who).reads, keys)
 
     def read_leases(self, request: pb.LeaseLeasesRequest, who: Who) -> None:
         """Ask whether all keys of all leases may be read."""
-        if not self._is_root(who):
-            _covers_all(self._rights_of(who).reads, self._attachments.leases)
+        keys = self._attachments.leases
+        if keys and not self._is_root(who):
+            _covers_all(self._rights_of(who).reads, keys)
 
     # ------------------------------------------------------------------- helpers
+
+    def _be_current(self, who: Who) -> None:
+        """Refuse a token of a revision to come, which reads are, and writes are not."""
+        # A restored store is behind the tokens of before. (etcd: v3_server.go, doSerialize)
+        if who is not None and who.revision and who.revision != self._users.revision:
+            raise OldAuthRevisionError
 
     def _is_root(self, who: Who) -> bool:
         try:
@@ -265,6 +288,12 @@ class Guard:
         if rights is None:
             raise PermissionDeniedError
         return rights
+
+
+def _asks_for_keys(request: Txn) -> bool:
+    return bool(request.compare) or any(
+        kind != TXN or _asks_for_keys(inner) for kind, inner in (*request.success, *request.failure)
+    )
 
 
 def _covers_all(allowed: KeySet, keys: Collection[bytes]) -> None:

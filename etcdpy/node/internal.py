@@ -19,7 +19,7 @@ from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.caller import Caller
 from etcdpy.node.parts import Part, Parts
 from etcdpy.pb.kv_pb2 import KeyValue
-from etcdpy.pb.rpc_pb2 import LeaseGrantRequest, RangeRequest
+from etcdpy.pb.rpc_pb2 import LeaseGrantRequest, RangeRequest, WatchCreateRequest
 from etcdpy.watch.local import LocalWatch
 
 __all__ = ["Head", "InternalCalls", "oldest"]
@@ -46,6 +46,7 @@ class InternalCalls(Part):
         super().__init__(parts)
         self._admit_transact = parts.admission.gate("txn")
         self._admit_head = parts.admission.gate("range")
+        self._admit_watch = parts.admission.gate("watch")
         self._admit_grant = parts.admission.gate("lease_grant")
 
     async def transact(self, request: Txn, caller: Caller) -> DeferredReply:
@@ -84,10 +85,12 @@ class InternalCalls(Part):
         request = oldest(start, end)
         self._admit_head(request, caller)
         revision = self._store.durable_revision
-        found = await run(self._pinned(revision, select(self._store, request, revision)))
+        found = await self._read(revision, select(self._store, request, revision))
         return Head(revision, KeyValue.FromString(found.rows[0]) if found.rows else None)
 
-    async def predecessor(self, start: bytes, end: bytes, created: int) -> tuple[int, bytes | None]:
+    async def predecessor(
+        self, start: bytes, end: bytes, created: int, caller: Caller
+    ) -> tuple[int, bytes | None]:
         """
         Return the youngest key of [start, end) older than ``created``, None if there is none.
 
@@ -97,9 +100,9 @@ class InternalCalls(Part):
             The revision as of which that is so, which was the durable one, and the key.
 
         """
+        self._admit_reading(start, end, caller)
         seen = self._store.durable_revision
-        steps = self.predecessor_at(start, end, created, seen)
-        return seen, await run(self._pinned(seen, steps))
+        return seen, await self._read(seen, self.predecessor_at(start, end, created, seen))
 
     def predecessor_at(
         self, start: bytes, end: bytes, created: int, seen: int
@@ -117,17 +120,37 @@ class InternalCalls(Part):
                 yield
         return key
 
+    def _admit_reading(self, key: bytes, range_end: bytes, caller: Caller) -> None:
+        # A request is made where there is somebody to look at it.
+        if self._admission.guard is not None:
+            self._admit_head(RangeRequest(key=key, range_end=range_end), caller)
+
+    async def _read(self, revision: int, steps: Steps[T]) -> T:
+        asked = self._admission.auth_revision
+        found = await run(self._pinned(revision, steps))
+        self._admission.check_unchanged(asked)
+        return found
+
     def _pinned(self, revision: int, steps: Steps[T]) -> Steps[T]:
         """Keep what ``revision`` shows from being compacted away while the steps go on."""
         with self._store.pinned(revision):
             return (yield from steps)
 
-    def exists(self, key: bytes, revision: int) -> bool:
+    def exists(self, key: bytes, revision: int, caller: Caller) -> bool:
         """Tell whether there was a key at a revision that has just been the durable one."""
+        self._admit_reading(key, b"", caller)
         return self._store.index.at(key, revision) is not None
 
-    def watch_locally(self, key: bytes, range_end: bytes, revision: int) -> LocalWatch:
-        """Return a watch, from ``revision`` on, to be used as a context manager."""
+    def watch_locally(
+        self, key: bytes, range_end: bytes, revision: int, caller: Caller
+    ) -> LocalWatch:
+        """
+        Return a watch, from ``revision`` on, to be used as a context manager.
+
+        Who may read the keys now is told of them for as long as it watches.
+        """
+        if self._admission.guard is not None:
+            self._admit_watch(WatchCreateRequest(key=key, range_end=range_end), caller)
         return LocalWatch(self._parts.hub, *bounds(key, range_end), revision)
 
 

@@ -100,6 +100,7 @@ class KeyValues(Part):
         newest = store.durable_revision
         revision = store.read_revision(request.revision, newest)
         header = self._headers.at(newest)
+        asked = self._admission.auth_revision
         if request.count_only or request.limit < 0:
             # There is one chunk of it. (etcd: v3_server.go, rangeStream)
             steps = _answer(store, request, revision, header)
@@ -113,6 +114,8 @@ class KeyValues(Part):
             yield delimited(1, chunk)
             size = _next_size(size, len(chunk), self._parts.settings.max_request_bytes)
             store.read_revision(revision, newest)  # compacted meanwhile?
+            # etcd looks at the end only, and has sent it all by then.
+            self._admission.check_unchanged(asked)
             page = await self._in_slices(pages.read(size), revision)
         yield delimited(1, replies.range_reply(header, page.result))
 
@@ -271,8 +274,10 @@ class KeyValues(Part):
             return result
         # Not timed from the start: most reads end there, and a clock would be a part of them.
         began = began or stopwatch()
+        asked = self._admission.auth_revision
         with self._store.pinned(revision):
             finished = await self._baton.rest(steps)
+        self._admission.check_unchanged(asked)
         if request is not None:
             self._slow.applied(request, finished, stopwatch() - began)
         return finished

@@ -33,7 +33,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         if entry.value is not None and entry.value != request.value:
             await self._change_value(key, entry.created, request.value, lease, context)
         try:
-            await queues.wait_for_turn(queue, entry.created)
+            await queues.wait_for_turn(queue, entry.created, context)
         except asyncio.CancelledError:
             queues.leave(key, entry.created, context)
             raise
@@ -82,7 +82,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
                 response = await self._next_leader(queue, context)
                 yield response
                 key, revision = response.kv.key, response.header.revision
-                with queues.watch(key, b"", revision + 1) as watch:
+                with queues.watch(key, b"", revision + 1, context) as watch:
                     while not (event := await watch.next()).is_delete:
                         header = queues.header(event.main)
                         yield pb.LeaderResponse(header=header, kv=event.kv())
@@ -95,7 +95,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         head = await queues.head(queue, context)
         if head.key_value is not None:
             return pb.LeaderResponse(header=queues.header(head.revision), kv=head.key_value)
-        with queues.watch(queue.prefix, queue.end, head.revision) as watch:
+        with queues.watch(queue.prefix, queue.end, head.revision, context) as watch:
             while (event := await watch.next()).is_delete:
                 pass
         return pb.LeaderResponse(header=queues.header(event.main), kv=event.kv())

@@ -29,12 +29,13 @@ class LockService(v3lock_pb2_grpc.LockServicer):
         if entry.head_created == entry.created:
             return v3lock_pb2.LockResponse(header=queues.header(entry.revision), key=key)
         try:
-            now = await queues.wait_for_turn(queue, entry.created)
+            now = await queues.wait_for_turn(queue, entry.created, context)
+            is_there = queues.exists(key, now, context)
         except BaseException:
             queues.leave(key, entry.created, context)
             raise
         # Its lease may have ended while it waited for others. (etcd: mutex.go, ErrSessionExpired)
-        if not queues.exists(key, now):
+        if not is_there:
             raise SessionExpiredError
         return v3lock_pb2.LockResponse(header=queues.header(now), key=key)
 

@@ -40,7 +40,7 @@ def start_pair(request: pytest.FixtureRequest) -> StartPair:
     def start(args: Sequence[str] = ()) -> Iterator[Pair]:
         with ExitStack() as stack:
             reference = stack.enter_context(servers.reference_etcd([*REFERENCE_ARGS, *args]))
-            subject = stack.enter_context(_subject(request.param, args))
+            subject = stack.enter_context(subject_server(request.param, args))
             pair = Pair(subject, reference, request.param)
             stack.callback(pair.close)
             yield pair
@@ -48,7 +48,8 @@ def start_pair(request: pytest.FixtureRequest) -> StartPair:
     return start
 
 
-def _subject(kind: str, args: Sequence[str]) -> AbstractContextManager[servers.Server]:
+def subject_server(kind: str, args: Sequence[str]) -> AbstractContextManager[servers.Server]:
+    """Run what is under test, one of ``SUBJECTS``, until the block ends."""
     if kind == "etcd":
         return servers.etcd(Path(os.environ[SUBJECT_VARIABLE]), [*REFERENCE_ARGS, *args])
     return servers.etcdpy_server("grpcio" if kind == "grpcio" else "native", args)

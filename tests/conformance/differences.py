@@ -60,8 +60,38 @@ DOWNGRADES = (3, 7)
 # older one may end up a few revisions ahead, so there is nothing to compare with.
 SURVIVES_KILLS = (3, 5, 3)
 
+# The first versions that ask of callers, or answer them, what etcd 3.7.1 does, by the beginnings
+# of calls. Older ones let more through; where the bound is not known it is the later one.
+_RIGHTS_SINCE: dict[str, Version] = {
+    "KV/RangeStream": (3, 7),
+    "KV/Txn success { request_txn": (3, 7),
+    "KV/Txn failure { request_txn": (3, 7),
+    'KV/Txn success { request_put { key: "a" prev_kv: true } }': (3, 7),
+    'KV/Txn success { request_put { key: "a" lease: 102 } }': (3, 7),
+    "KV/Compact": (3, 7),
+    "Watch/": (3, 7),
+    "Lease/": (3, 7),
+    "Cluster/MemberList": (3, 7),
+    "Maintenance/": (3, 7),
+    "Auth/AuthStatus": (3, 7),
+    'Auth/UserAdd name: "new" password: "x*73"': (3, 7),
+    'Auth/UserChangePassword name: "nobody" password: "x*73"': (3, 7),
+    'Auth/RoleGrantPermission name: "reads" perm': (3, 7),
+    'Auth/RoleGrantPermission name: "none" perm { key: "b"': (3, 7),
+    "Health/List": (3, 7),
+}
+
+
+def same_rights_since(call: str) -> Version:
+    """Return the first version that asks callers the same; calls are named by ``auth_calls``."""
+    return max(
+        (since for name, since in _RIGHTS_SINCE.items() if call.startswith(name)), default=()
+    )
+
+
 # The version etcdpy answers as.
-TARGET = "3.7.1"
+TARGET_VERSION = (3, 7, 1)
+TARGET = ".".join(map(str, TARGET_VERSION))
 
 
 @dataclass(frozen=True)

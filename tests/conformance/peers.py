@@ -55,10 +55,11 @@ METHODS: dict[type[Message], Method] = {
 
 @dataclass(frozen=True)
 class Call:
-    """A request, decoded or as bytes that may not decode, and where it goes."""
+    """A request, decoded or as bytes that may not decode, where it goes, and its metadata."""
 
     method: Method
     request: Message | bytes
+    metadata: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, request: Message) -> Call:
@@ -155,7 +156,9 @@ class Peer:
         path = call.method.path
         if path not in self._callables:
             self._callables[path] = self._channel.unary_stream(path)
-        stream = self._callables[path](call.payload, timeout=self._timeout)
+        stream = self._callables[path](
+            call.payload, timeout=self._timeout, metadata=call.metadata or None
+        )
         return lambda: _collect(call.method, stream)
 
     def watch(self, request: pb.WatchCreateRequest, responses: int) -> list[pb.WatchResponse]:

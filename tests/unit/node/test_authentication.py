@@ -11,6 +11,8 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.cooperative import outcome
+from etcdpy.mvcc.slices import SLICE
+from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.api import NodeApi
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.auth_pb2 import Permission, UserAddOptions
@@ -27,6 +29,7 @@ class Site:
     def __init__(self, timed: TimedNode) -> None:
         self.timed = timed
         self.node = timed.node
+        self.users = timed.node.parts.users
 
     async def ask(self, answer: Any) -> Any:
         """Return what a call comes to; the disk has what it writes."""
@@ -313,3 +316,59 @@ class _Anything:
 
 async def _first(answer: Any) -> Any:
     return await anext(answer)
+
+
+# ----------------------------------------------------- reads that take a while
+
+
+@pytest.fixture
+async def full(site: Site) -> Site:
+    """A site with keys of which a Range is not read in one go."""
+    for number in range(3 * SLICE):
+        await site.timed.done(site.node.put(pb.PutRequest(key=b"k%05d" % number), ANYBODY))
+    return site
+
+
+ALL_KEYS = pb.RangeRequest(key=b"k", range_end=b"l")
+
+
+@pytest.mark.parametrize("is_txn", [False, True])
+async def test_what_was_read_is_kept_back_if_rights_change_meanwhile(
+    full: Site, is_txn: bool
+) -> None:
+    await full.enable()
+    root = await full.log_in("root", "r")
+
+    def read() -> asyncio.Future[Any]:
+        if is_txn:
+            ops = [pb.RequestOp(request_range=ALL_KEYS)]
+            answer = full.node.txn(Txn.of(pb.TxnRequest(success=ops)), root)
+        else:
+            answer = full.node.range(ALL_KEYS, root)
+        return asyncio.ensure_future(outcome(answer))
+
+    assert await read()
+    reading = read()
+    await asyncio.sleep(0)
+    assert not reading.done()
+    full.users.add_role("new")
+    with pytest.raises(errors.OldAuthRevisionError):
+        await reading
+
+
+async def test_stream_ends_if_rights_change_meanwhile(full: Site) -> None:
+    await full.enable()
+    stream = full.node.range_stream(ALL_KEYS, await full.log_in("root", "r"))
+    await anext(stream)
+    full.users.add_role("new")
+    with pytest.raises(errors.OldAuthRevisionError):
+        await anext(stream)
+
+
+async def test_read_that_began_while_nobody_was_asked_goes_on(full: Site) -> None:
+    reading = asyncio.ensure_future(outcome(full.node.range(ALL_KEYS, NOBODY)))
+    await asyncio.sleep(0)
+    assert not reading.done()
+    full.users.add_role("new")
+    await full.enable()
+    assert await reading

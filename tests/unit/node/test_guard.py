@@ -297,6 +297,31 @@ async def test_token_of_before_a_change_is_too_old_for_keys_even_roots(house: Ho
     assert outcome(house.guard.read, get(b"a"), current) == "OldAuthRevision"
 
 
+async def test_token_of_a_revision_to_come_may_write_and_not_read(house: House) -> None:
+    ahead = Identity("root", house.users.revision + 1)
+    guard = house.guard
+    assert outcome(guard.put, put(b"a"), ahead) == ""
+    assert outcome(guard.read, get(b"a"), ahead) == "OldAuthRevision"
+    # What it may not read at all is what it hears of first.
+    writer = Identity("writer", house.users.revision + 1)
+    assert outcome(guard.read, get(b"a"), writer) == DENIED
+    assert outcome(guard.read_txn, Txn.of(txn(get(b"a"))), ahead) == "OldAuthRevision"
+    assert outcome(guard.txn, Txn.of(txn(put(b"a"))), ahead) == ""
+    assert outcome(guard.watch, pb.WatchCreateRequest(key=b"a"), ahead) == ""
+
+
+async def test_transaction_about_no_keys_is_anybodys_with_a_token_that_is_not_old(
+    house: House,
+) -> None:
+    old = Identity("root", house.users.revision - 1)
+    for request in (txn(), txn(txn()), txn(txn(), failure=[txn(txn())])):
+        assert outcome(house.guard.txn, Txn.of(request), None) == ""
+        assert outcome(house.guard.txn, Txn.of(request), old) == ""
+        assert outcome(house.guard.read_txn, Txn.of(request), None) == ""
+        assert outcome(house.guard.read_txn, Txn.of(request), old) == "OldAuthRevision"
+    assert outcome(house.guard.txn, Txn.of(txn(txn(txn(get(b"a"))))), None) == NAMELESS
+
+
 async def test_token_of_no_revision_is_nobodys(house: House) -> None:
     assert outcome(house.guard.read, get(b"a"), Identity("reader", 0)) == NAMELESS
 
@@ -331,6 +356,20 @@ async def test_leases_are_listed_for_who_may_read_the_keys_of_all(house: House) 
     assert outcome(house.guard.read_leases, request, house.who("root")) == ""
     house.attachments.detach(b"x")
     assert outcome(house.guard.read_leases, request, house.who("both")) == ""
+
+
+async def test_lease_without_keys_is_anybodys_with_an_old_token_too(house: House) -> None:
+    for who in (Identity("gone", None), Identity("both", house.users.revision - 1)):
+        for lease in (BARE, 999):
+            renewal = pb.LeaseKeepAliveRequest(ID=lease)
+            assert outcome(house.guard.write_lease, renewal, who) == ""
+            question = pb.LeaseTimeToLiveRequest(ID=lease, keys=True)
+            assert outcome(house.guard.read_lease, question, who) == ""
+    gone = Identity("gone", None)
+    assert outcome(house.guard.read_leases, pb.LeaseLeasesRequest(), gone) == DENIED
+    for key in (b"a", b"b", b"c", b"x"):
+        house.attachments.detach(key)
+    assert outcome(house.guard.read_leases, pb.LeaseLeasesRequest(), gone) == ""
 
 
 async def test_lease_whose_keys_are_spread_is_looked_at_key_by_key(house: House) -> None:

@@ -90,20 +90,20 @@ async def test_head_is_the_key_created_first(timed: TimedNode) -> None:
 async def test_predecessor_is_as_of_the_durable_revision(timed: TimedNode) -> None:
     for key in (b"m/1", b"m/2", b"m/3"):
         await timed.put(key)
-    assert await timed.done(timed.node.predecessor(b"m/", b"m0", 4)) == (4, b"m/2")
-    assert await timed.done(timed.node.predecessor(b"m/", b"m0", 2)) == (4, None)
+    assert await timed.done(timed.node.predecessor(b"m/", b"m0", 4, ANYBODY)) == (4, b"m/2")
+    assert await timed.done(timed.node.predecessor(b"m/", b"m0", 2, ANYBODY)) == (4, None)
 
 
 async def test_keys_exist_as_of_a_revision(timed: TimedNode) -> None:
     await timed.put(b"a")
-    assert timed.node.exists(b"a", 2)
-    assert not timed.node.exists(b"a", 1)
-    assert not timed.node.exists(b"b", 2)
+    assert timed.node.exists(b"a", 2, ANYBODY)
+    assert not timed.node.exists(b"a", 1, ANYBODY)
+    assert not timed.node.exists(b"b", 2, ANYBODY)
 
 
 async def test_watch_gives_events_from_a_revision_on(timed: TimedNode) -> None:
     await timed.put(b"a")
-    with timed.node.watch_locally(b"a", b"", 2) as watch:
+    with timed.node.watch_locally(b"a", b"", 2, ANYBODY) as watch:
         assert (await timed.done(watch.next())).main == 2
         waiting = await timed.begin(watch.next())
         await timed.delete(b"a")
