@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         selected = chosen(everything, options.names)
-        programs = _programs(options)
+        programs = [replace(one, is_secure=options.tls) for one in _programs(options)]
     except (ValueError, ServerError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
@@ -94,6 +94,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--dir", type=Path, default=Path(), help="where data goes: a real disk (this directory)"
     )
+    parser.add_argument("--tls", action="store_true", help="have clients connect over TLS")
     parser.add_argument(
         "--flag", action="append", default=[], help="one more flag for etcdpy, as --flag=--x=y"
     )

@@ -29,6 +29,7 @@ from bench.http2 import (
     SETTINGS,
     WINDOW,
     WINDOW_UPDATE,
+    Address,
     frame,
     frame_start,
     pack_stream_id,
@@ -46,7 +47,7 @@ def measure(shape: tuple[int, int], seconds: float) -> Sample:
     with _idle_server() as address:
         authority = f"{address[0]}:{address[1]}"
         requests = cycle(mix.requests(authority))
-        load = Load(address, *shape, mix.prime(authority))
+        load = Load(Address(*address), *shape, mix.prime(authority))
         try:
             load.drive(requests, seconds / 5)
             return load.drive(requests, seconds)

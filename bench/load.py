@@ -19,7 +19,16 @@ from itertools import chain, islice
 from typing import Generic, TypeVar
 
 from bench.clients import Clients
-from bench.http2 import END_STREAM, HEADERS, Connection, LoadError, Method, Request, pack_stream_id
+from bench.http2 import (
+    END_STREAM,
+    HEADERS,
+    Address,
+    Connection,
+    LoadError,
+    Method,
+    Request,
+    pack_stream_id,
+)
 
 #: Replies to small requests come a few hundred bytes each; one read takes many.
 READ_SIZE = 1 << 16
@@ -201,7 +210,7 @@ class Load(ClosedLoop[Request]):
 
     def __init__(
         self,
-        address: tuple[str, int],
+        address: Address,
         connections: int,
         streams: int,
         prime: Sequence[tuple[Method, bytes]],

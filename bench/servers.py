@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.http2 import Connection, LoadError, methods
+from bench.http2 import Address, Connection, LoadError, methods
 from etcdpy.pb import rpc_pb2
 
 #: The environment variable that names another etcd to compare with.
@@ -56,6 +56,8 @@ class Program:
     cpus: frozenset[int] = frozenset()
     #: Whether its callers have to be users.
     has_users: bool = False
+    #: Whether clients connect over TLS.
+    is_secure: bool = False
 
     def version(self) -> str:
         """What the program says of itself: its version, and the commit it was built from."""
@@ -143,7 +145,7 @@ class Server:
         self.program = program
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
-        self.address = ("127.0.0.1", 0)
+        self.address = Address("127.0.0.1", 0)
 
     @classmethod
     @contextmanager
@@ -166,7 +168,7 @@ class Server:
 
         """
         client, peer = _free_ports(2)
-        self.address = ("127.0.0.1", client)
+        self.address = Address("127.0.0.1", client, self.program.is_secure)
         with (self._directory / "log").open("ab") as log:
             start = time.perf_counter()
             self._process = subprocess.Popen(
@@ -186,8 +188,10 @@ class Server:
         return time.perf_counter() - start
 
     def _flags(self, client: int, peer: int) -> list[str]:
-        client_url = f"http://127.0.0.1:{client}"
+        scheme = "https" if self.program.is_secure else "http"
+        client_url = f"{scheme}://127.0.0.1:{client}"
         return [
+            *(["--auto-tls"] if self.program.is_secure else []),
             f"--data-dir={self._directory / 'data'}",
             f"--listen-client-urls={client_url}",
             f"--advertise-client-urls={client_url}",

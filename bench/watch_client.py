@@ -19,6 +19,7 @@ from bench.http2 import (
     HEADERS,
     SETTINGS,
     WINDOW_UPDATE,
+    Address,
     Connection,
     LoadError,
     frame,
@@ -46,7 +47,7 @@ class WatchConnection(Connection):
 
     """
 
-    def __init__(self, address: tuple[str, int], authority: str) -> None:
+    def __init__(self, address: Address, authority: str) -> None:
         super().__init__(address)
         self.responses = 0
         self.of_stream: dict[int, int] = {}
@@ -148,7 +149,7 @@ class Watches(Clients[WatchConnection]):
 
     def __init__(
         self,
-        address: tuple[str, int],
+        address: Address,
         authority: str,
         creates: Iterable[Sequence[rpc_pb2.WatchCreateRequest]],
         connections: int,

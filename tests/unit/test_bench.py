@@ -25,6 +25,7 @@ from bench.http2 import (
     HELLO,
     NO_ERROR,
     RST_STREAM,
+    Address,
     LoadError,
     Statuses,
     frame,
@@ -81,7 +82,7 @@ def status_alone(stream_id: int) -> bytes:
 def drive(address: tuple[str, int], count: int) -> int:
     """Drive one stream for ``count`` requests; return how many were answered."""
     authority = f"{address[0]}:{address[1]}"
-    load = Load(address, 1, 1, READS.prime(authority))
+    load = Load(Address(*address), 1, 1, READS.prime(authority))
     try:
         return load.drive(iter(READS.requests(authority)[:count]), 10.0).operations
     finally:
@@ -166,7 +167,7 @@ def test_a_stretch_of_load_leaves_nothing_under_way() -> None:
     with scripted_server(reply(1), reply(3), reply(5)) as (host, port):
         authority = f"{host}:{port}"
         requests = iter(READS.requests(authority))
-        with Load((host, port), 1, 1, READS.prime(authority)) as load:
+        with Load(Address(host, port), 1, 1, READS.prime(authority)) as load:
             assert load.stretch(requests, 0.0).operations == 1
             assert load.stretch(requests, 0.0).operations == 1
 
