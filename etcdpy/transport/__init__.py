@@ -12,6 +12,7 @@ It knows nothing of what they do. The layers, from the wire up; each imports tho
 """
 
 from etcdpy.transport.aio.grpcio import ReferenceServer
+from etcdpy.transport.aio.handshake import FixedSecurity, PeerRefusedError, Security
 from etcdpy.transport.aio.server import Server, remove_dead_socket
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import JoinedMessages
@@ -25,6 +26,7 @@ __all__ = [
     "LISTEN_BACKLOG",
     "Context",
     "EndedCall",
+    "FixedSecurity",
     "HttpHandler",
     "HttpRequest",
     "HttpResponse",
@@ -32,7 +34,9 @@ __all__ = [
     "Listener",
     "Metadata",
     "Observer",
+    "PeerRefusedError",
     "ReferenceServer",
+    "Security",
     "Server",
     "ServerOptions",
     "StatusError",

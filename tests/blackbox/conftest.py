@@ -26,9 +26,6 @@ DEFAULTS: dict[str, Any] = {
     "stopped_message": "echo: server stopped",
 }
 
-# All of them, but that Python 3.10 takes TLS for open that the other side has closed.
-WARNINGS = ("-W", "always", "-W", "ignore:unclosed transport <asyncio.sslproto:ResourceWarning")
-
 UNEXPECTED = ("Traceback", "ERROR", "CRITICAL", "never retrieved", "never awaited", "Warning")
 
 
@@ -50,7 +47,7 @@ class EchoServer:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in stop)
         paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         self.process = subprocess.Popen(
-            [sys.executable, *WARNINGS, str(SERVER), json.dumps(options)],
+            [sys.executable, "-W", "always", str(SERVER), json.dumps(options)],
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
@@ -82,13 +79,14 @@ class EchoServer:
         return found
 
     @contextlib.contextmanager
-    def unharmed(self, memory: int = 32 << 20, delay: float = 2.0) -> Iterator[None]:
+    def unharmed(self, memory: int = 32 << 20, delay: float = 2.0, **how: Any) -> Iterator[None]:
         """
         Let a bystander make calls during the block, and check what it and the server suffered.
 
         Args:
             memory: Most bytes by which the server may have grown, then or afterwards.
             delay: Most seconds that one call of the bystander may take.
+            how: What the bystander's ``connect`` is told.
 
         """
         before = self.rss()
@@ -99,7 +97,7 @@ class EchoServer:
         def stand_by() -> None:
             nonlocal peak, slowest
             try:
-                with self.connect() as client:
+                with self.connect(**how) as client:
                     while not over.wait(0.01):
                         started = time.monotonic()
                         assert client.call(UNARY, b"hello").messages == [b"hello"]
@@ -117,7 +115,7 @@ class EchoServer:
             thread.join(15)
         assert not failures, failures
         assert slowest < delay, f"a bystander waited {slowest:.2f} s"
-        assert self.latency() < delay
+        assert self.latency(**how) < delay
         assert max(peak, self.rss()) - before < memory, f"grew by {peak - before:,} bytes"
 
     def wait_idle(self, timeout: float = 5) -> dict[str, int]:
@@ -128,10 +126,10 @@ class EchoServer:
             time.sleep(0.02)
         return counts
 
-    def latency(self) -> float:
+    def latency(self, **how: Any) -> float:
         """Return the seconds one fresh client needs to connect and make a call."""
         start = time.monotonic()
-        with self.connect() as client:
+        with self.connect(**how) as client:
             assert client.call(UNARY, b"hello").messages == [b"hello"]
         return time.monotonic() - start
 

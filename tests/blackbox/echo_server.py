@@ -25,6 +25,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from etcdpy.transport import (
     Context,
+    FixedSecurity,
     HttpRequest,
     HttpResponse,
     Server,
@@ -233,7 +234,8 @@ async def serve(options: dict[str, Any]) -> None:
         tls.set_alpn_protocols(["h2", "http/1.1"])
     server = Server(ServerOptions(**options), http=health)
     server.add_generic_rpc_handlers((handlers(),))
-    port = await server.listen_tcp("127.0.0.1", 0, ssl_context=tls)
+    security = None if tls is None else FixedSecurity(tls)
+    port = await server.listen_tcp("127.0.0.1", 0, security=security)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     print(port, flush=True)

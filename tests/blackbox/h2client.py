@@ -170,9 +170,10 @@ class Client:
         quiet: bool = False,
         preface: bool = True,
         tls: ssl.SSLContext | None = None,
+        patience: float = 5.0,
     ) -> None:
         """Connect and, unless ``preface`` is False, send the preface and SETTINGS ``pairs``."""
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket)
@@ -325,7 +326,10 @@ class Client:
     def _is_readable(self, seconds: float) -> bool:
         if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
             return True
-        return bool(select.select([self.socket], [], [], seconds)[0])
+        # Not select(2), which knows a thousand descriptors only.
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(poll.poll(max(0.0, seconds) * 1000))
 
     def _note(self, got: Frame) -> None:
         self.frames.append(got)

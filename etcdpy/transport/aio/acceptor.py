@@ -14,13 +14,13 @@ import contextlib
 import errno
 import logging
 import socket
-import ssl
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from etcdpy.clock import Clock, Timer
+from etcdpy.transport.aio.handshake import Handshake
 from etcdpy.transport.aio.sniffer import Sniffer
-from etcdpy.transport.limits import FIRST_FRAMES_SECONDS, UNSENT
+from etcdpy.transport.limits import UNSENT
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,10 @@ _OVER_ALREADY: Final = frozenset(
 """Errors of a connection that ended in the queue, which accept(2) passes on."""
 
 
+Greet = Callable[[], Sniffer | Handshake]
+"""Makes the first protocol of a connection."""
+
+
 class Acceptor:
     """
     Accepts connections while there are places for them. On the event loop's thread alone.
@@ -58,27 +62,34 @@ class Acceptor:
     Args:
         clock: What pauses are on.
         places: How many connections may be open at a time; None for any number.
-        greet: Makes the first protocol of each connection.
+        greet: Makes the first protocol of connections without TLS.
 
     Attributes:
         taken: How many of the places are taken.
 
     """
 
-    def __init__(self, clock: Clock, places: int | None, greet: Callable[[], Sniffer]) -> None:
+    def __init__(self, clock: Clock, places: int | None, greet: Greet) -> None:
         self.taken = 0
         self._clock = clock
         self._places = places
         self._greet = greet
-        self._listeners: dict[socket.socket, ssl.SSLContext | None] = {}
+        self._listeners: dict[socket.socket, Greet] = {}
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_paused = False
         self._timer: Timer | None = None
         self._quiet_until = float("-inf")
 
-    def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        """Accept from a socket that listens already and does not block; ``close`` closes it."""
-        self._listeners[listener] = tls
+    def listen(self, listener: socket.socket, greet: Greet | None = None) -> None:
+        """
+        Accept from a socket that listens already and does not block; ``close`` closes it.
+
+        Args:
+            listener: The socket.
+            greet: Makes the first protocol of its connections, if they have one of their own.
+
+        """
+        self._listeners[listener] = greet or self._greet
         if not self._is_paused:
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
@@ -115,7 +126,7 @@ class Acceptor:
                 return
             self._take(connection, self._listeners[listener])
 
-    def _take(self, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def _take(self, connection: socket.socket, greet: Greet) -> None:
         self.taken += 1
         connection.setblocking(False)
         if connection.family != socket.AF_UNIX:
@@ -125,21 +136,15 @@ class Acceptor:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if _UNSENT_OPTION is not None:
                     connection.setsockopt(socket.IPPROTO_TCP, _UNSENT_OPTION, UNSENT)
-        task = asyncio.get_running_loop().create_task(self._connect(connection, tls))
+        task = asyncio.get_running_loop().create_task(self._connect(connection, greet))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
-    async def _connect(self, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
-        """Hand a connection to its first protocol, behind the handshake of TLS if there is one."""
-        first = self._greet()
-        options: dict[str, Any] = {}
-        if tls is not None:
-            # A handshake is among the first frames.
-            options = {"ssl": tls, "ssl_handshake_timeout": FIRST_FRAMES_SECONDS}
+    async def _connect(self, connection: socket.socket, greet: Greet) -> None:
+        """Hand a connection to its first protocol."""
+        first = greet()
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: first, connection, **options
-            )
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: first, connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one connection's matter
             logger.debug("failed to begin a connection", {"error": str(error)})
         finally:

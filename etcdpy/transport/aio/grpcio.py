@@ -79,7 +79,9 @@ class ReferenceServer:
         }
         self._methods.append((service_name, adapted))
 
-    async def listen_tcp(self, host: str, port: int) -> int:
+    async def listen_tcp(
+        self, host: str, port: int, *, security: grpc.ServerCredentials | None = None
+    ) -> int:
         """
         Accept connections on a TCP port and return which it is; port 0 picks a free one.
 
@@ -88,9 +90,11 @@ class ReferenceServer:
 
         """
         host = f"[{host}]" if ":" in host else host
-        return await self._listen(f"{host}:{port}")
+        return await self._listen(f"{host}:{port}", security)
 
-    async def listen_unix(self, path: str) -> None:
+    async def listen_unix(
+        self, path: str, *, security: grpc.ServerCredentials | None = None
+    ) -> None:
         """
         Accept connections on a unix socket.
 
@@ -98,7 +102,7 @@ class ReferenceServer:
             RuntimeError: It cannot be made there.
 
         """
-        await self._listen(f"unix:{path}")
+        await self._listen(f"unix:{path}", security)
 
     async def stop(self, grace: float | None = None) -> None:
         """
@@ -114,14 +118,17 @@ class ReferenceServer:
         for stop in stopping:
             await stop
 
-    async def _listen(self, address: str) -> int:
+    async def _listen(self, address: str, security: grpc.ServerCredentials | None) -> int:
         # One server for each address, as a started one takes no more.
         self._adapter.observer.use()
         server: Any = grpc.aio.server(options=_grpcio_options(self.options))
         server.add_generic_rpc_handlers(self._generic)
         for name, methods in self._methods:
             server.add_registered_method_handlers(name, methods)
-        port = int(server.add_insecure_port(address))
+        if security is None:
+            port = int(server.add_insecure_port(address))
+        else:
+            port = int(server.add_secure_port(address, security))
         await server.start()
         self._servers.append(server)
         return port

@@ -69,6 +69,7 @@ class Http2Protocol(asyncio.Protocol):
             self._monotonic(),
             peer=peer_name(transport),
             is_secure=transport.get_extra_info("ssl_object") is not None,
+            certificate_name=transport.get_extra_info("certificate_name"),
             driver=self,
         )
         _set_user_timeout(transport, host.options)
@@ -170,7 +171,6 @@ class Http2Protocol(asyncio.Protocol):
 def close_gently(transport: asyncio.Transport, clock: Clock) -> None:
     """Say that no more will come, and drop what still arrives until the peer closes, too."""
     try:
-        # asyncio's TLS cannot close one direction alone.
         if transport.is_closing() or not transport.can_write_eof():
             transport.close()
             return

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import ssl
 import stat
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -16,6 +15,8 @@ import grpc
 
 from etcdpy.clock import Clock, SystemClock, Timer
 from etcdpy.transport.aio.acceptor import Acceptor
+from etcdpy.transport.aio.handshake import Handshake, Security
+from etcdpy.transport.aio.handshakes import Handshakes
 from etcdpy.transport.aio.protocol import Http2Protocol
 from etcdpy.transport.aio.sniffer import NotFoundOverHttp1, ProtocolFactory, Sniffer
 from etcdpy.transport.grpc.context import Context
@@ -83,6 +84,7 @@ class Server:
         self._translate = translate
         self._call_type = call_type
         self._sniffers: set[Sniffer] = set()
+        self._handshakes = Handshakes()
         self._acceptor = Acceptor(self.clock, self.options.max_connections, self._sniffer)
         self._unix_paths: list[str] = []
         self._emptied = asyncio.Event()
@@ -100,11 +102,11 @@ class Server:
         """Register the methods of a service."""
         self._routes.add_methods(service_name, method_handlers)
 
-    async def listen_tcp(
-        self, host: str, port: int, *, ssl_context: ssl.SSLContext | None = None
-    ) -> int:
+    async def listen_tcp(self, host: str, port: int, *, security: Security | None = None) -> int:
         """
         Accept connections on a TCP port and return which it is; port 0 picks a free one.
+
+        With ``security`` they are over TLS, here and below.
 
         Raises:
             OSError: The address is in use or not ours.
@@ -112,10 +114,10 @@ class Server:
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG)
-        self._listen(listener, ssl_context)
+        self._listen(listener, security)
         return int(listener.getsockname()[1])
 
-    async def listen_unix(self, path: str, *, ssl_context: ssl.SSLContext | None = None) -> None:
+    async def listen_unix(self, path: str, *, security: Security | None = None) -> None:
         """
         Accept connections on a unix socket; one left behind by a dead server is replaced.
 
@@ -130,12 +132,14 @@ class Server:
         except BaseException:
             listener.close()
             raise
-        self._listen(listener, ssl_context)
+        self._listen(listener, security)
         self._unix_paths.append(path)
 
-    async def listen_socket(self, bound: socket.socket) -> None:
+    async def listen_socket(
+        self, bound: socket.socket, *, security: Security | None = None
+    ) -> None:
         """Accept connections on a socket that is bound already; ``stop`` closes it."""
-        self._listen(bound, None)
+        self._listen(bound, security)
 
     async def stop(self, grace: float | None = None) -> None:
         """
@@ -151,6 +155,7 @@ class Server:
             with contextlib.suppress(OSError):
                 os.unlink(path)
         self._unix_paths.clear()
+        self._handshakes.close()
         for sniffer in list(self._sniffers):
             sniffer.close()
         if grace:
@@ -178,11 +183,17 @@ class Server:
             self._acceptor.leave,
         )
 
-    def _listen(self, bound: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def _handshake(self, security: Security) -> Handshake:
+        return Handshake(
+            self.clock, security, self._handshakes, self._sniffer, self._acceptor.leave
+        )
+
+    def _listen(self, bound: socket.socket, security: Security | None) -> None:
         self._start()
         bound.listen(LISTEN_BACKLOG)
         bound.setblocking(False)
-        self._acceptor.listen(bound, tls)
+        greet = None if security is None else partial(self._handshake, security)
+        self._acceptor.listen(bound, greet)
 
     def _start(self) -> None:
         if self._ticker is None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from etcdpy.testing.clock import MovableClock
-from etcdpy.transport import ReferenceServer, Server, ServerOptions
+from etcdpy.transport import FixedSecurity, ReferenceServer, Server, ServerOptions
 from etcdpy.transport.aio.acceptor import Acceptor
 from etcdpy.transport.aio.sniffer import NotFoundOverHttp1, Sniffer
 from etcdpy.transport.http2 import frames
@@ -201,7 +201,8 @@ async def one_place(
     server = kind(ServerOptions(max_connections=1))
     Service().register(server)
     if isinstance(server, Server):
-        yield await server.listen_tcp("127.0.0.1", 0, ssl_context=tls)
+        security = None if tls is None else FixedSecurity(tls)
+        yield await server.listen_tcp("127.0.0.1", 0, security=security)
     else:
         yield await server.listen_tcp("127.0.0.1", 0)
     await server.stop()

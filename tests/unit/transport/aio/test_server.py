@@ -20,6 +20,7 @@ import uvloop
 
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import (
+    FixedSecurity,
     HttpRequest,
     HttpResponse,
     ReferenceServer,
@@ -81,7 +82,7 @@ class TestAddresses:
 
     async def test_tls(self, server: Server, certificate: tuple[Path, ssl.SSLContext]) -> None:
         path, context = certificate
-        port = await server.listen_tcp("127.0.0.1", 0, ssl_context=context)
+        port = await server.listen_tcp("127.0.0.1", 0, security=FixedSecurity(context))
         credentials = grpc.ssl_channel_credentials(path.read_bytes())
         async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
             echo: Any = channel.unary_unary(ECHO)
@@ -91,7 +92,7 @@ class TestAddresses:
         self, server: Server, certificate: tuple[Path, ssl.SSLContext]
     ) -> None:
         path, context = certificate
-        port = await server.listen_tcp("127.0.0.1", 0, ssl_context=context)
+        port = await server.listen_tcp("127.0.0.1", 0, security=FixedSecurity(context))
         trusting = ssl.create_default_context(cafile=str(path))
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", port, ssl=trusting, server_hostname="localhost"
