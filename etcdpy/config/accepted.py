@@ -30,12 +30,10 @@ from etcdpy.config.values import (
     Kind,
     Origins,
     Text,
-    Texts,
     Uint,
     UrlList,
 )
 from etcdpy.gostd.durations import go_duration
-from etcdpy.gostd.quoting import go_quote
 
 __all__ = ["ACCEPTED", "IGNORED_FLAGS", "check_accepted"]
 
@@ -129,10 +127,6 @@ _CLUSTERING_ROWS: _Rows = {
 _SECURITY_ROWS: _Rows = {
     "client-cert-file": (Text(), "", "Path to an explicit client TLS cert file."),
     "client-key-file": (Text(), "", "Path to an explicit client TLS key file."),
-    "client-crl-file": (Text(), "", "Path to the client certificate revocation list file."),
-    "client-cert-allowed-hostname": (Text(), "", "Allowed TLS names for client authentication."),
-    "trusted-ca-file": (Text(), "", "Path to the client server TLS trusted CA cert file."),
-    "auto-tls": (Bool(), "false", "Client TLS using generated certificates."),
     "peer-cert-file": (Text(), "", "Path to the peer server TLS cert file."),
     "peer-key-file": (Text(), "", "Path to the peer server TLS key file."),
     "peer-client-cert-auth": (Bool(), "false", "Enable peer client cert authentication."),
@@ -148,10 +142,6 @@ _SECURITY_ROWS: _Rows = {
     ),
     "peer-auto-tls": (Bool(), "false", "Peer TLS using generated certificates."),
     "peer-crl-file": (Text(), "", "Path to the peer certificate revocation list file."),
-    "self-signed-cert-validity": (Uint(), "1", "Years that generated certificates are valid."),
-    "cipher-suites": (Texts(), "", "List of supported TLS cipher suites."),
-    "tls-min-version": (Text(), "TLS1.2", "Minimum TLS version supported."),
-    "tls-max-version": (Text(), "", "Maximum TLS version supported."),
     "cors": (Origins(), "*", "List of origins that browsers' scripts may come from."),
     "host-whitelist": (Text(), "*", "List of host names that HTTP requests may be for."),
 }
@@ -227,7 +217,6 @@ def check_accepted(values: Mapping[str, Any], given: Collection[str]) -> None:
         raise InvalidConfigError(f"--compact-hash-check-time must be >0 (set to {shown})")
     if values.get("enable-distributed-tracing"):
         raise InvalidConfigError("--enable-distributed-tracing is not supported")
-    _check_tls_versions(values)
 
 
 def _check_discovery(values: Mapping[str, Any], given: Collection[str]) -> None:
@@ -245,19 +234,3 @@ def _check_discovery(values: Mapping[str, Any], given: Collection[str]) -> None:
         raise InvalidConfigError(
             f"--{ways[0]} is not supported: this server is a single node and joins no others"
         )
-
-
-def _check_tls_versions(values: Mapping[str, Any]) -> None:
-    """Refuse TLS versions that there are not. (etcd: ``tlsutil.GetTLSVersion``)"""
-    least, most = values.get("tls-min-version", ""), values.get("tls-max-version", "")
-    for version in (least, most):
-        if version not in ("", "TLS1.2", "TLS1.3"):
-            raise InvalidConfigError(
-                f"unexpected TLS version {go_quote(version)} (must be one of: TLS1.2, TLS1.3)"
-            )
-    # The names sort as the versions do.
-    if most and least > most:
-        raise InvalidConfigError(f"min version ({least}) is greater than max version ({most})")
-    # Go has its own suites for TLS 1.3, which cannot be chosen. (Go: ``crypto/tls``)
-    if least == "TLS1.3" and values.get("cipher-suites"):
-        raise InvalidConfigError("cipher suites cannot be configured when only TLS1.3 is enabled")

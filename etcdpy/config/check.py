@@ -18,7 +18,7 @@ from etcdpy.config.setting import SECURITY
 from etcdpy.config.urls import Url, UrlError, check_bindable, check_has_host
 from etcdpy.gostd.quoting import go_quote, go_quote_all
 
-__all__ = ["Note", "check", "parse_level", "remark_without_effect"]
+__all__ = ["Note", "check", "check_tls_versions", "parse_level", "remark_without_effect"]
 
 #: Receives what the operator should read: level, message, fields.
 Note = Callable[[Literal["info", "warn"], str, Mapping[str, object]], None]
@@ -196,6 +196,28 @@ def _remark(config: Config, note: Note) -> None:
             "recommended-request-bytes": _RECOMMENDED_REQUEST_BYTES,
         }
         note("warn", "exceeded recommended request limit", fields)
+
+
+def check_tls_versions(config: Config) -> None:
+    """
+    Refuse TLS versions that there are not. (etcd: ``tlsutil.GetTLSVersion``)
+
+    Raises:
+        InvalidConfigError: In etcd's words.
+
+    """
+    least, most = config.tls_min_version, config.tls_max_version
+    for version in (least, most):
+        if version not in ("", "TLS1.2", "TLS1.3"):
+            raise InvalidConfigError(
+                f"unexpected TLS version {go_quote(version)} (must be one of: TLS1.2, TLS1.3)"
+            )
+    # The names sort as the versions do.
+    if most and least > most:
+        raise InvalidConfigError(f"min version ({least}) is greater than max version ({most})")
+    # Go has its own suites for TLS 1.3, which cannot be chosen. (Go: ``crypto/tls``)
+    if least == "TLS1.3" and config.cipher_suites:
+        raise InvalidConfigError("cipher suites cannot be configured when only TLS1.3 is enabled")
 
 
 def _remark_tls(config: Config, note: Note) -> None:

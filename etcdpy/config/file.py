@@ -126,7 +126,10 @@ def read_file(path: str) -> dict[str, Any]:
             # reads first.
             first = isinstance(kind, _TEXT_FIRST) or name == "host-whitelist"
             field = f"configYAML.{'configJSON' if first else 'Config'}.{name}"
-            values[name] = _Value(name, field, value).read(kind)
+            read = _Value(name, field, value).read(kind)
+            # Not told from a key that is missing, as a flag is.
+            is_unset = name == "self-signed-cert-validity" and read == 0
+            values[name] = KEEP if is_unset else read
     return {name: value for name, value in values.items() if value is not KEEP}
 
 

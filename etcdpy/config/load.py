@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from etcdpy.config import goflags
 from etcdpy.config.accepted import ACCEPTED, IGNORED_FLAGS, check_accepted
-from etcdpy.config.check import Note, check, remark_without_effect
+from etcdpy.config.check import Note, check, check_tls_versions, remark_without_effect
 from etcdpy.config.errors import InvalidConfigError
 from etcdpy.config.flags import FLAGS
 from etcdpy.config.gates import Gates
@@ -121,6 +121,7 @@ def _checked(given: _Given, note: Note) -> Config:
     config = _complete(given)
     check(config, given.names, note)
     check_accepted(config.accepted, given.names)
+    check_tls_versions(config)
     remark_without_effect(given.names, note)
     return config
 

@@ -109,8 +109,8 @@ class Config:
         MEMBER,
         UrlList(),
         _CLIENT_URL,
-        "List of URLs to listen on for client traffic: http:// with an IP or localhost, and "
-        "unix://. Port 0 takes a free port, which the log names.",
+        "List of URLs to listen on for client traffic: http:// or https:// with an IP or "
+        "localhost, and unix:// or unixs://. Port 0 takes a free port, which the log names.",
     )
     quota_backend_bytes: int = _setting(
         MEMBER,
@@ -273,15 +273,58 @@ class Config:
         SECURITY,
         Text(),
         "",
-        "Path to the client server TLS cert file. There is no TLS yet: https:// is refused, and "
-        "http:// is served in the clear, with a warning.",
-        honoured=False,
+        "Path to the client server TLS cert file. It and the key are read again when they change.",
     )
-    key_file: str = _setting(
-        SECURITY, Text(), "", "Path to the client server TLS key file.", honoured=False
-    )
+    key_file: str = _setting(SECURITY, Text(), "", "Path to the client server TLS key file.")
     client_cert_auth: bool = _setting(
-        SECURITY, Bool(), "false", "Enable client cert authentication.", honoured=False
+        SECURITY,
+        Bool(),
+        "false",
+        "Enable client cert authentication: a certificate is required, and its common name is "
+        "who the client is.",
+    )
+    client_crl_file: str = _setting(
+        SECURITY,
+        Text(),
+        "",
+        "Path to the client certificate revocation list file, in DER. It is read again when it "
+        "changes; while it cannot be read nobody with a certificate is let in.",
+    )
+    client_cert_allowed_hostname: tuple[str, ...] = _setting(
+        SECURITY,
+        Texts(),
+        "",
+        "Comma-separated list of TLS names, one of which a client certificate has to be for.",
+    )
+    trusted_ca_file: str = _setting(
+        SECURITY,
+        Text(),
+        "",
+        "Path to the client server TLS trusted CA cert file. With it a client certificate is "
+        "required; without it those of the system count.",
+    )
+    auto_tls: bool = _setting(
+        SECURITY,
+        Bool(),
+        "false",
+        "Client TLS using generated certificates, which are kept in the data directory. Ignored "
+        "if certificates are given.",
+    )
+    self_signed_cert_validity: int = _setting(
+        SECURITY, Uint(), "1", "Years that generated certificates are valid."
+    )
+    cipher_suites: tuple[str, ...] = _setting(
+        SECURITY,
+        Texts(),
+        "",
+        "Comma-separated list of supported TLS cipher suites for TLS 1.2, in Go's names (empty "
+        "will be auto-populated).",
+    )
+    tls_min_version: str = _setting(
+        SECURITY, Text(), "TLS1.2", "Minimum TLS version supported: TLS1.2 or TLS1.3."
+    )
+    tls_max_version: str = _setting(
+        SECURITY, Text(), "", "Maximum TLS version supported (empty is the best there is)."
     )
     auth_token: str = _setting(
         AUTH,

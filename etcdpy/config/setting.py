@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from etcdpy.config.urls import parse_urls
-from etcdpy.config.values import Kind, UrlList
+from etcdpy.config.values import Kind, Texts, UrlList
 
 __all__ = ["SECTIONS", "Setting", "make_setting"]
 
@@ -75,7 +75,10 @@ def make_setting(
 
     """
     # ``UrlList`` takes an empty text for "keep the default", and this is what makes the default.
-    urls = isinstance(kind, UrlList)
-    value = (parse_urls(default) if default else ()) if urls else kind.parse(default)
+    if isinstance(kind, UrlList):
+        value: object = parse_urls(default) if default else ()
+    else:
+        # An empty text in a list is one text; by default there is none.
+        value = () if isinstance(kind, Texts) and not default else kind.parse(default)
     shown = default if shown is None else shown
     return Setting(section, kind, value, shown, help, honoured, refused)

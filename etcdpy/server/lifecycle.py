@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,14 @@ from etcdpy.server import (
     verification,
 )
 from etcdpy.server.assembly import Served, open_served
+from etcdpy.server.auto_tls import SelfSignError
+from etcdpy.server.cipher_suites import CipherSuitesError
+from etcdpy.server.grpcio_tls import check_grpcio
 from etcdpy.server.listeners import ListenError, address_of, bind_all
-from etcdpy.server.transports import Transport, accept, make_transport
+from etcdpy.server.pem import UnusableFileError
+from etcdpy.server.tls import ServerSecurity, TlsInfo, is_secured
+from etcdpy.server.tls import configure as configure_tls
+from etcdpy.server.transports import Door, Transport, accept, make_transport
 from etcdpy.storage import StorageError
 
 __all__ = ["FatalError", "run"]
@@ -117,6 +123,8 @@ async def serve(config: Config) -> signal.Signals:
         raise FatalError(error.message, {"error": str(error)}) from error
     except descriptors.TooFewDescriptorsError as error:
         raise FatalError(str(error), error.fields) from error
+    except SelfSignError as error:
+        raise FatalError("failed to get client self-signed certs", {"error": str(error)}) from error
     except (ListenError, InvalidConfigError, StorageError) as error:
         # etcd's words for whatever keeps it from starting.
         raise FatalError("discovery failed", {"error": str(error)}) from error
@@ -125,18 +133,49 @@ async def serve(config: Config) -> signal.Signals:
 async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -> signal.Signals:
     tls_checks.check_peer_listeners(config)
     tls_checks.check_client_listeners(config)
+    tls = configure_tls(config, clock)
     reuse_port = config.socket_reuse_port
     with bind_all(config.listen_client_urls, reuse_port=reuse_port) as listeners:
+        security = _security(config, tls)
         connections = descriptors.for_clients()
         settings_log.log_settings(config, initialized)
         slow = SlowRequests(config.warning_apply_duration, config.slow_request_seconds, clock)
-        transport = make_transport(config, clock, slow, connections=connections)
+        transport = make_transport(
+            config, clock, slow, connections=connections, identifies=tls.identifies
+        )
         async with _bootstrap(config, initialized, clock, transport, slow) as served:
             startup_log.log_member(config, served.node, initialized)
             _check_metrics(config)
-            return await _serve_until_signal(
-                config, clock, transport, listeners, served, initialized
+            doors = [
+                Door(listener, security if is_secured(url) else None)
+                for listener, url in zip(listeners, config.listen_client_urls, strict=True)
+            ]
+            tell = partial(
+                startup_log.log_serving,
+                config,
+                served.node,
+                tls=tls,
+                initialized=initialized,
             )
+            return await _serve_until_signal(config, clock, transport, doors, served, tell)
+
+
+def _security(config: Config, tls: TlsInfo) -> ServerSecurity | None:
+    """
+    Return what listeners are secured by, None if none of them is.
+
+    Before anything is made on disk, though etcd finds its mistakes here behind all others.
+    """
+    if not any(map(is_secured, config.listen_client_urls)):
+        return None
+    if config.transport != "native":
+        check_grpcio(tls)
+    try:
+        return ServerSecurity(tls)
+    except (UnusableFileError, CipherSuitesError) as error:
+        fields: dict[str, object] = {"error": str(error)}
+        logger.error("setting up serving from embedded etcd failed.", fields)
+        raise FatalError("listener failed", fields) from error
 
 
 def _check_metrics(config: Config) -> None:
@@ -177,15 +216,15 @@ async def _serve_until_signal(
     config: Config,
     clock: Clock,
     transport: Transport,
-    listeners: list[socket.socket],
+    doors: list[Door],
     served: Served,
-    initialized: bool,
+    log_serving: Callable[[list[tuple[str, bool]]], None],
 ) -> signal.Signals:
     # Before anyone is served, so that from then on every signal drains.
     arrived = signals.first_signal()
-    addresses = [address_of(listener) for listener in listeners]
-    await accept(transport, listeners)
-    startup_log.log_serving(config, served.node, addresses, initialized)
+    addresses = [(address_of(door.listener), door.security is not None) for door in doors]
+    await accept(transport, doors)
+    log_serving(addresses)
     # sd_notify(3): READY=1 tells that starting up is over, so it waits for ``accept``.
     systemd.notify_ready()
     failed = served.node.failed

@@ -51,11 +51,9 @@ def bind(url: Url, *, reuse_port: bool = False) -> socket.socket:
     Return a listening, non-blocking socket for one URL.
 
     Raises:
-        ListenError: The address is in use, not ours, or needs TLS.
+        ListenError: The address is in use, or not ours.
 
     """
-    if url.scheme in ("https", "unixs"):
-        raise ListenError(f"TLS is not supported: cannot listen on client url {url}")
     return _bind_unix(url.socket_path) if url.is_unix else _bind_tcp(url, reuse_port)
 
 

@@ -13,6 +13,7 @@ from etcdpy.config import Config, Url
 from etcdpy.gostd.sizes import human_size
 from etcdpy.node.node import Node
 from etcdpy.node.quota import DEFAULT_QUOTA
+from etcdpy.server.tls import TlsInfo
 from etcdpy.version import ETCD_VERSION
 
 __all__ = [
@@ -92,8 +93,27 @@ def _log_quota(size: int) -> None:
     )
 
 
-def log_serving(config: Config, node: Node, addresses: Sequence[str], initialized: bool) -> None:
-    """Log that clients are served, and at which addresses."""
+def log_serving(
+    config: Config,
+    node: Node,
+    addresses: Sequence[tuple[str, bool]],
+    tls: TlsInfo,
+    initialized: bool,
+) -> None:
+    """
+    Log that clients are served.
+
+    Args:
+        config: The settings.
+        node: What is served.
+        addresses: Where, and whether over TLS.
+        tls: What connections are secured by.
+        initialized: Whether the member was there before.
+
+    """
+    if not tls.is_empty:
+        secured: _Fields = {"tls-info": str(tls), "cipher-suites": list(tls.suites)}
+        logger.info("starting with client TLS", secured)
     member = {"local-member-id": f"{node.identity.member_id:x}"}
     fields: _Fields = {
         **member,
@@ -111,9 +131,12 @@ def log_serving(config: Config, node: Node, addresses: Sequence[str], initialize
         logger.info("set initial cluster version", cluster | member | version)
     logger.info("ready to serve client requests")
     logger.info("grpc service status changed", {"service": "", "status": "SERVING"})
-    for address in addresses:
+    for address, is_secure in addresses:
         served = {"traffic": "grpc+http", "address": address}
-        logger.info("serving client traffic insecurely; this is strongly discouraged!", served)
+        if is_secure:
+            logger.info("serving client traffic securely", served)
+        else:
+            logger.info("serving client traffic insecurely; this is strongly discouraged!", served)
 
 
 def identity(config: Config) -> _Fields:

@@ -1,9 +1,9 @@
 """
 What etcd demands of addresses and certificates as it sets up its listeners, in its order.
 
-Nothing listens with TLS here, nor for peers or metrics. A command line that etcd refuses for the
-want of a certificate is refused all the same: whoever wrote it takes that address for a secure
-one. (etcd: ``embed.configurePeerListeners`` and its neighbours, client/pkg/transport)
+Nothing listens for peers or metrics here. A command line that etcd refuses for the want of a
+certificate is refused all the same: whoever wrote it takes that address for a secure one.
+(etcd: ``embed.configurePeerListeners`` and its neighbours, client/pkg/transport)
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import os
 
 from etcdpy.config import Config, InvalidConfigError, Url, value_of
-from etcdpy.gostd.quoting import go_quote
+from etcdpy.server.cipher_suites import CipherSuitesError, check_names
 
 __all__ = [
     "SelfSignedCertError",
@@ -23,41 +23,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-
-#: Every suite that Go knows, without the ``TLS_`` in front; the last two are older names.
-#: (etcd: ``tlsutil.GetCipherSuite``; Go: ``crypto/tls``)
-_CIPHER_SUITES = frozenset(
-    f"TLS_{name}"
-    for name in (
-        "AES_128_GCM_SHA256",
-        "AES_256_GCM_SHA384",
-        "CHACHA20_POLY1305_SHA256",
-        "ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
-        "ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
-        "ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-        "ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
-        "ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-        "ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-        "ECDHE_ECDSA_WITH_RC4_128_SHA",
-        "ECDHE_RSA_WITH_3DES_EDE_CBC_SHA",
-        "ECDHE_RSA_WITH_AES_128_CBC_SHA",
-        "ECDHE_RSA_WITH_AES_128_CBC_SHA256",
-        "ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-        "ECDHE_RSA_WITH_AES_256_CBC_SHA",
-        "ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-        "ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-        "ECDHE_RSA_WITH_RC4_128_SHA",
-        "RSA_WITH_3DES_EDE_CBC_SHA",
-        "RSA_WITH_AES_128_CBC_SHA",
-        "RSA_WITH_AES_128_CBC_SHA256",
-        "RSA_WITH_AES_128_GCM_SHA256",
-        "RSA_WITH_AES_256_CBC_SHA",
-        "RSA_WITH_AES_256_GCM_SHA384",
-        "RSA_WITH_RC4_128_SHA",
-        "ECDHE_RSA_WITH_CHACHA20_POLY1305",
-        "ECDHE_ECDSA_WITH_CHACHA20_POLY1305",
-    )
-)
 
 
 class SelfSignedCertError(Exception):
@@ -85,9 +50,10 @@ def check_peer_listeners(config: Config) -> None:
     """
     urls = value_of(config, "listen-peer-urls")
     logger.info("configuring peer listeners", {"listen-peer-urls": [str(url) for url in urls]})
-    for suite in config.accepted.get("cipher-suites", ()):
-        if suite not in _CIPHER_SUITES:
-            raise InvalidConfigError(f"unexpected TLS cipher suite {go_quote(suite)}")
+    try:
+        check_names(config.cipher_suites)
+    except CipherSuitesError as error:
+        raise InvalidConfigError(str(error)) from None
     _check_validity(config, "peer-", "failed to get peer self-signed certs")
     try:
         for url in urls:

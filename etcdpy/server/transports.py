@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from etcdpy.clock import Clock
 from etcdpy.config import Config
 from etcdpy.errors import StoppedError
 from etcdpy.node.slow_requests import SlowRequests
+from etcdpy.server.grpcio_tls import grpcio_credentials
 from etcdpy.server.listeners import ListenError
+from etcdpy.server.tls import ServerSecurity
 from etcdpy.services.caller import GrpcCaller, ReferenceCaller
 from etcdpy.services.codes import status_of, text_of
 from etcdpy.transport import EndedCall, Observer, ReferenceServer, Server, ServerOptions
 
-__all__ = ["Transport", "accept", "make_transport", "options_of"]
+__all__ = ["Door", "Transport", "accept", "make_transport", "options_of"]
 
 Transport = Server | ReferenceServer
 
@@ -32,7 +35,12 @@ _UNLIMITED_STREAMS = 2**32 - 1
 
 
 def make_transport(
-    config: Config, clock: Clock, slow: SlowRequests, *, connections: int | None = None
+    config: Config,
+    clock: Clock,
+    slow: SlowRequests,
+    *,
+    connections: int | None = None,
+    identifies: bool = False,
 ) -> Transport:
     """
     Return the transport that the settings name, listening nowhere yet.
@@ -41,6 +49,7 @@ def make_transport(
         clock: What time it is to connections and calls.
         slow: Judges how long calls took.
         connections: How many may be open at a time; None for any number.
+        identifies: Whether the name in a certificate says who a client is.
 
     """
     if connections is not None and config.transport != "native":
@@ -52,8 +61,9 @@ def make_transport(
         return Server(
             options, observer=observer, translate=status_of, clock=clock, call_type=GrpcCaller
         )
+    call_type = partial(ReferenceCaller, has_certificate_name=identifies)
     return ReferenceServer(
-        options, observer=observer, translate=status_of, clock=clock, call_type=ReferenceCaller
+        options, observer=observer, translate=status_of, clock=clock, call_type=call_type
     )
 
 
@@ -85,30 +95,46 @@ def options_of(config: Config, connections: int | None = None) -> ServerOptions:
     )
 
 
-async def accept(transport: Transport, listeners: Sequence[socket.socket]) -> None:
+@dataclass(frozen=True)
+class Door:
     """
-    Have ``transport`` serve the connections that arrive at ``listeners``.
+    Where clients come in.
+
+    Attributes:
+        listener: Bound, and listening.
+        security: What its connections are secured by, None if they are not.
+
+    """
+
+    listener: socket.socket
+    security: ServerSecurity | None = None
+
+
+async def accept(transport: Transport, doors: Sequence[Door]) -> None:
+    """
+    Have ``transport`` serve the connections that arrive at ``doors``.
 
     Raises:
         ListenError: grpcio cannot listen there.
 
     """
-    for listener in listeners:
+    for door in doors:
         if isinstance(transport, Server):
-            await transport.listen_socket(listener)
+            await transport.listen_socket(door.listener, security=door.security)
         else:
-            await _listen_again(transport, listener)
+            await _listen_again(transport, door)
 
 
-async def _listen_again(transport: ReferenceServer, listener: socket.socket) -> None:
-    """Listen where ``listener`` does: grpcio binds addresses, it does not take sockets."""
-    name = listener.getsockname()
+async def _listen_again(transport: ReferenceServer, door: Door) -> None:
+    """Listen where a socket does: grpcio binds addresses, it does not take sockets."""
+    security = None if door.security is None else grpcio_credentials(door.security.info)
+    name = door.listener.getsockname()
     # Before grpcio binds, or it would find the address in use.
-    listener.close()
+    door.listener.close()
     try:
         if isinstance(name, str):
-            await transport.listen_unix(name)
+            await transport.listen_unix(name, security=security)
         else:
-            await transport.listen_tcp(name[0], name[1])
+            await transport.listen_tcp(name[0], name[1], security=security)
     except RuntimeError as error:
         raise ListenError(str(error)) from error

@@ -60,6 +60,9 @@ DOWNGRADES = (3, 7)
 # older one may end up a few revisions ahead, so there is nothing to compare with.
 SURVIVES_KILLS = (3, 5, 3)
 
+# The first version whose Go has the words that etcdpy has for a handshake that fails.
+HANDSHAKE_WORDS = (3, 7)
+
 # The first versions that ask of callers, or answer them, what etcd 3.7.1 does, by the beginnings
 # of calls. Older ones let more through; where the bound is not known it is the later one.
 _RIGHTS_SINCE: dict[str, Version] = {

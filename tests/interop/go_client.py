@@ -6,8 +6,9 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -69,9 +70,18 @@ def _go(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run(name: str, endpoint: str) -> None:
-    """Run one test against ``endpoint``; skips with its reason, fails with its output."""
-    output = _run(name, {"ETCD_ENDPOINT": endpoint}, lambda: None)
+def run(name: str, endpoint: str, certificates: Mapping[str, str] = MappingProxyType({})) -> None:
+    """
+    Run one test against ``endpoint``; skips with its reason, fails with its output.
+
+    Args:
+        name: Which.
+        endpoint: The server.
+        certificates: What it is reached with over TLS: ``ETCD_CACERT``, ``ETCD_CERT`` and
+            ``ETCD_KEY``, all files.
+
+    """
+    output = _run(name, {"ETCD_ENDPOINT": endpoint, **certificates}, lambda: None)
     if f"--- SKIP: {name} " in output:
         pytest.skip(_reason(output))
 

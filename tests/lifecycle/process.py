@@ -28,6 +28,7 @@ PORT_0 = (
 
 READY = "ready to serve client requests"
 SERVING = "serving client traffic insecurely; this is strongly discouraged!"
+SERVING_SECURELY = "serving client traffic securely"
 
 #: No step of a test takes longer, even on a busy machine; the process is killed then.
 TIMEOUT = 60.0
@@ -92,10 +93,10 @@ class Process:
                 return line
         raise AssertionError(f"no line {message!r} among {self.messages()}")
 
-    def wait_ready(self, listeners: int = 1) -> list[str]:
+    def wait_ready(self, listeners: int = 1, serving: str = SERVING) -> list[str]:
         """Read on until it serves, and return the addresses."""
         self.wait_line(READY)
-        return [str(self.wait_line(SERVING)["address"]) for _ in range(listeners)]
+        return [str(self.wait_line(serving)["address"]) for _ in range(listeners)]
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)

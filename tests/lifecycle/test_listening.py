@@ -87,15 +87,6 @@ def test_port_out_of_range(tmp_path: Path) -> None:
     assert end.lines[-1]["error"] == "listen tcp: address 99999: invalid port"
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1:0", "unixs://e.sock"])
-def test_tls_is_refused(tmp_path: Path, url: str) -> None:
-    # Without a certificate it is refused as by etcd, which test_refusals.py is about.
-    options = (f"--listen-client-urls={url}", ADVERTISED, "--cert-file=c.pem", "--key-file=k.pem")
-    end = run("--data-dir", tmp_path / "data", *options, cwd=tmp_path)
-    assert end.status == 1
-    assert end.lines[-1]["error"] == f"TLS is not supported: cannot listen on client url {url}"
-
-
 def test_peer_urls_are_not_bound(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"--listen-peer-urls=http://127.0.0.1:{taken.getsockname()[1]}"

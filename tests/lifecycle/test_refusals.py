@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from etcdpy.config import FLAGS
 from tests.lifecycle.process import TIMEOUT, Process
+from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.servers import reference_binary
 from tests.unit.auth.keys import private, public
+
+AES_128 = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+AES_256 = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
 
 #: A member that could be served, but for what each case adds; no port is ever bound.
 MEMBER = (
@@ -27,6 +33,11 @@ MEMBER = (
     "--listen-client-urls=http://127.0.0.1:0",
     "--advertise-client-urls=http://127.0.0.1:2379",
 )
+
+#: The same over TLS; which files there are is said in ``certificates``.
+HTTPS = "--listen-client-urls=https://127.0.0.1:0"
+PAIR = ("--cert-file=server.pem", "--key-file=server-key.pem")
+SECURED = (HTTPS, *PAIR)
 
 CASES: dict[str, Sequence[str]] = {
     "unknown flag": ["--bogus"],
@@ -129,6 +140,37 @@ CASES: dict[str, Sequence[str]] = {
     ],
     "bad variable": ["ETCD_MAX_TXN_OPS=abc"],
     "shadowed variable": ["ETCD_NAME=other"],
+    "https without a certificate": [HTTPS],
+    "https with authorities alone": [HTTPS, "--trusted-ca-file=authority.pem"],
+    "unixs without a certificate": ["--listen-client-urls=unixs://socket"],
+    "certificate without a key": [HTTPS, PAIR[0]],
+    "key without a certificate": [HTTPS, PAIR[1]],
+    "certificate that is missing": [HTTPS, "--cert-file=none.pem", PAIR[1]],
+    "key of TLS that is missing": [HTTPS, PAIR[0], "--key-file=none.pem"],
+    "certificate that is a directory": [HTTPS, "--cert-file=.", PAIR[1]],
+    "certificate that is none": [HTTPS, "--cert-file=type.yml", PAIR[1]],
+    "key of TLS that is none": [HTTPS, PAIR[0], "--key-file=type.yml"],
+    "certificate that is a key": [HTTPS, "--cert-file=server-key.pem", PAIR[1]],
+    "key that is a certificate": [HTTPS, PAIR[0], "--key-file=server.pem"],
+    "key of another certificate": [HTTPS, PAIR[0], "--key-file=other-key.pem"],
+    "key of another type": [HTTPS, PAIR[0], "--key-file=rsa-key.pem"],
+    "certificate that is damaged": [HTTPS, "--cert-file=damaged.pem", PAIR[1]],
+    "key that is damaged": [HTTPS, PAIR[0], "--key-file=damaged-key.pem"],
+    "authorities that are missing": [*SECURED, "--trusted-ca-file=none.pem"],
+    "authority that is a key": [*SECURED, "--trusted-ca-file=server-key.pem"],
+    "cipher suite over TLS": [*SECURED, "--cipher-suites=NOPE"],
+    "cipher suite in small letters": [*SECURED, f"--cipher-suites={AES_128.lower()}"],
+    "cipher suite without TLS": ["--cipher-suites=NOPE"],
+    "no cipher suite": [*SECURED, "--cipher-suites="],
+    "cipher suites without one of HTTP/2": [*SECURED, f"--cipher-suites={AES_256}"],
+    "cipher suites of TLS 1.3": [*SECURED, "--cipher-suites=TLS_AES_128_GCM_SHA256"],
+    "version of TLS": [*SECURED, "--tls-min-version=TLS1.1"],
+    "greatest version of TLS": [*SECURED, "--tls-max-version=TLS1.4"],
+    "versions the wrong way round": ["--tls-min-version=TLS1.3", "--tls-max-version=TLS1.2"],
+    "cipher suites for TLS 1.3 alone": ["--tls-min-version=TLS1.3", f"--cipher-suites={AES_128}"],
+    "generated certificate of no years": [HTTPS, "--auto-tls", "--self-signed-cert-validity=0"],
+    "half a pair instead of a generated one": [HTTPS, "--auto-tls", PAIR[0]],
+    "wrong type in a section of a file": ["--config-file=section.yml"],
 }
 
 #: Cases in which older releases use other words, or have no such flag.
@@ -151,6 +193,21 @@ SINCE_3_6 = {
     "key that is none",
     "key of another method",
     "keys that do not belong together",
+    # Its Go has other words.
+    "key of another certificate",
+    "certificate that is damaged",
+    "authority that is a key",
+    "generated certificate of no years",
+    "unixs without a certificate",
+    # Its last word is about the listener that it closes.
+    "cipher suites without one of HTTP/2",
+    "cipher suites of TLS 1.3",
+    # It has no such flag.
+    "version of TLS",
+    "greatest version of TLS",
+    "versions the wrong way round",
+    "cipher suites for TLS 1.3 alone",
+    "wrong type in a section of a file",
 }
 
 FILES = {
@@ -158,6 +215,7 @@ FILES = {
     "url.yml": "listen-client-urls: foo\n",
     "one.pem": private("P-256").decode(),
     "other.pem": public("P-256/other").decode(),
+    "section.yml": "client-transport-security: {allowed-hostname: a}\n",
 }
 
 Outcome = tuple[int, str]
@@ -206,6 +264,19 @@ def program() -> Path:
 
 
 @pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with what the cases about TLS name."""
+    authority = Authority.make(tmp_path_factory.mktemp("certificates"))
+    server = authority.server()
+    authority.server("other")
+    authority.server("rsa", key=rsa.generate_private_key(65537, 2048))
+    for path in server:
+        damaged = path.with_name(path.name.replace("server", "damaged"))
+        damaged.write_bytes(path.read_bytes().replace(b"M", b"A", 3))
+    return authority.folder
+
+
+@pytest.fixture(scope="module")
 def is_old(program: Path) -> bool:
     """Whether the etcd to compare with is older than 3.6."""
     text = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
@@ -223,11 +294,15 @@ def test_every_flag_of_its_help_is_known(program: Path, is_old: bool) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_refusal_is_etcds(tmp_path: Path, program: Path, is_old: bool, case: str) -> None:
+def test_refusal_is_etcds(
+    tmp_path: Path, program: Path, is_old: bool, certificates: Path, case: str
+) -> None:
     if is_old and case in SINCE_3_6:
         pytest.skip("an older etcd says it in other words")
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
+    for file in certificates.iterdir():
+        shutil.copy(file, tmp_path)
     port = str(free_port())
     words = [word.replace("PORT", port) for word in CASES[case]]
     assert of_etcdpy(words, tmp_path) == of_etcd(program, words, tmp_path)

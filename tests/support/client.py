@@ -26,10 +26,21 @@ class Client:
 
     Args:
         options: More of grpcio's channel options.
+        credentials: What to connect over TLS with.
     """
 
-    def __init__(self, address: str, *options: tuple[str, Any]) -> None:
-        self.channel = grpc.insecure_channel(address, options=(*CHANNEL_OPTIONS, *options))
+    def __init__(
+        self,
+        address: str,
+        *options: tuple[str, Any],
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address, options=(*CHANNEL_OPTIONS, *options))
+        else:
+            self.channel = grpc.secure_channel(
+                address, credentials, options=(*CHANNEL_OPTIONS, *options)
+            )
         self.kv = _stubs.KVStub(self.channel)
         self.watch = _stubs.WatchStub(self.channel)
         self.lease = _stubs.LeaseStub(self.channel)

@@ -7,6 +7,7 @@ package interop
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"os"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 )
@@ -35,6 +37,7 @@ func connect(t *testing.T, adjust ...func(*clientv3.Config)) *clientv3.Client {
 		Endpoints:   []string{endpoint(t)},
 		DialTimeout: patience,
 		Logger:      zap.NewNop(),
+		TLS:         certificates(t),
 	}
 	for _, change := range adjust {
 		change(&config)
@@ -43,6 +46,22 @@ func connect(t *testing.T, adjust ...func(*clientv3.Config)) *clientv3.Client {
 	must(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 	return client
+}
+
+// certificates is what the server is reached with over TLS: files that the environment names.
+func certificates(t *testing.T) *tls.Config {
+	t.Helper()
+	info := transport.TLSInfo{
+		TrustedCAFile: os.Getenv("ETCD_CACERT"),
+		CertFile:      os.Getenv("ETCD_CERT"),
+		KeyFile:       os.Getenv("ETCD_KEY"),
+	}
+	if info.Empty() {
+		return nil
+	}
+	config, err := info.ClientConfig()
+	must(t, err)
+	return config
 }
 
 // space is a test's own corner of the key space, empty when it begins.

@@ -103,7 +103,7 @@ func TestMirrorReadsAPrefixInPages(t *testing.T) {
 
 func TestKubernetesInterface(t *testing.T) {
 	s := newSpace(t)
-	client, err := kubernetes.New(clientv3.Config{Endpoints: []string{endpoint(t)}, Logger: s.GetLogger()})
+	client, err := kubernetes.New(clientv3.Config{Endpoints: []string{endpoint(t)}, Logger: s.GetLogger(), TLS: certificates(t)})
 	must(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 	k8s, pod := client.Kubernetes, s.key("pod")

@@ -90,22 +90,6 @@ def test_nothing_is_remarked_on_unasked() -> None:
             ["--discovery-endpoints="],
             "both --discovery-token and --discovery-endpoints must be set",
         ),
-        (
-            ["--tls-min-version=TLS1.1"],
-            'unexpected TLS version "TLS1.1" (must be one of: TLS1.2, TLS1.3)',
-        ),
-        (
-            ["--tls-max-version=x"],
-            'unexpected TLS version "x" (must be one of: TLS1.2, TLS1.3)',
-        ),
-        (
-            ["--tls-min-version=TLS1.3", "--tls-max-version=TLS1.2"],
-            "min version (TLS1.3) is greater than max version (TLS1.2)",
-        ),
-        (
-            ["--tls-min-version=TLS1.3", "--cipher-suites=TLS_AES_128_GCM_SHA256"],
-            "cipher suites cannot be configured when only TLS1.3 is enabled",
-        ),
     ],
 )
 def test_what_is_refused(arguments: list[str], text: str) -> None:

@@ -149,7 +149,6 @@ def test_flag_without_effect_is_remarked_on_when_given() -> None:
 @pytest.mark.parametrize(
     ("flag", "level"),
     [
-        ("trusted-ca-file", "warn"),
         ("host-whitelist", "warn"),
         ("peer-trusted-ca-file", "info"),
         ("wal-dir", "info"),
@@ -172,3 +171,34 @@ def test_what_etcd_is_about_to_drop_is_warned_of(argument: str, text: str) -> No
     notes: list[tuple[str, str]] = []
     load([argument], {}, lambda level, message, _: notes.append((level, message)))
     assert [level for level, message in notes if message.startswith(text)] == ["warn"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            ["--tls-min-version=TLS1.1"],
+            'unexpected TLS version "TLS1.1" (must be one of: TLS1.2, TLS1.3)',
+        ),
+        (
+            ["--tls-max-version=x"],
+            'unexpected TLS version "x" (must be one of: TLS1.2, TLS1.3)',
+        ),
+        (
+            ["--tls-min-version=TLS1.3", "--tls-max-version=TLS1.2"],
+            "min version (TLS1.3) is greater than max version (TLS1.2)",
+        ),
+        (
+            ["--tls-min-version=TLS1.3", "--cipher-suites=TLS_AES_128_GCM_SHA256"],
+            "cipher suites cannot be configured when only TLS1.3 is enabled",
+        ),
+    ],
+)
+def test_versions_of_tls_that_cannot_be_are_refused(arguments: list[str], text: str) -> None:
+    with pytest.raises(InvalidConfigError) as error:
+        load(arguments, {}, lambda *_: None)
+    assert str(error.value) == text
+
+
+def test_versions_of_tls_that_leave_one_are_taken() -> None:
+    load(["--tls-min-version=", "--tls-max-version=TLS1.2"], {}, lambda *_: None)

@@ -361,3 +361,14 @@ def test_what_is_refused_for_its_meaning(file: File, text: str, why: str) -> Non
 def test_unknown_log_level(file: File) -> None:
     with pytest.raises(UnknownLogLevelError):
         file.load("log-level: foo")
+
+
+def test_names_that_clients_may_have_are_a_list(file: File) -> None:
+    text = "client-transport-security: {allowed-hostname: [a, b]}"
+    config = file.load(text)
+    assert config.client_cert_allowed_hostname == ("a", "b")
+
+
+def test_validity_of_no_years_is_the_usual_one(file: File) -> None:
+    config = file.load("self-signed-cert-validity: 0")
+    assert config.self_signed_cert_validity == 1

@@ -9,6 +9,7 @@ import pytest
 
 from etcdpy.config import Config
 from etcdpy.server import startup_log
+from etcdpy.server.tls import TlsInfo
 from tests.unit.mvcc.stores import new_store, worked_example
 from tests.unit.node.nodes import make_node
 
@@ -120,7 +121,8 @@ async def test_addresses_are_told_when_clients_are_served(
     async with new_store() as (store, log):
         node = make_node(store, log)
         caplog.clear()
-        startup_log.log_serving(Config(), node, ["127.0.0.1:1", "/e.sock"], initialized)
+        addresses = [("127.0.0.1:1", False), ("/e.sock", False)]
+        startup_log.log_serving(Config(), node, addresses, TlsInfo(), initialized)
     insecurely = "serving client traffic insecurely; this is strongly discouraged!"
     founded = ("set initial cluster version", BOTH | {"cluster-version": "3.7"})
     (_, serving), *rest = logged_with_ready(caplog)
@@ -132,6 +134,26 @@ async def test_addresses_are_told_when_clients_are_served(
         ("grpc service status changed", {"service": "", "status": "SERVING"}),
         (insecurely, {"traffic": "grpc+http", "address": "127.0.0.1:1"}),
         (insecurely, {"traffic": "grpc+http", "address": "/e.sock"}),
+    ]
+
+
+async def test_what_is_secured_is_told_and_by_what(caplog: pytest.LogCaptureFixture) -> None:
+    tls = TlsInfo("c.pem", "k.pem", authorities="a.pem", identifies=True, suites=("S",))
+    async with new_store() as (store, log):
+        node = make_node(store, log)
+        caplog.clear()
+        addresses = [("127.0.0.1:1", True), ("127.0.0.1:2", False)]
+        startup_log.log_serving(Config(), node, addresses, tls, initialized=True)
+    first, _, _, _, *rest = logged_with_ready(caplog)
+    info = (
+        "cert = c.pem, key = k.pem, client-cert=, client-key=, trusted-ca = a.pem, "
+        "client-cert-auth = true, crl-file = "
+    )
+    assert first == ("starting with client TLS", {"tls-info": info, "cipher-suites": ["S"]})
+    insecurely = "serving client traffic insecurely; this is strongly discouraged!"
+    assert rest == [
+        ("serving client traffic securely", {"traffic": "grpc+http", "address": "127.0.0.1:1"}),
+        (insecurely, {"traffic": "grpc+http", "address": "127.0.0.1:2"}),
     ]
 
 
