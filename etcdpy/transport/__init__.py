@@ -8,22 +8,35 @@ It knows nothing of what they do. The layers, from the wire up; each imports tho
 * :mod:`.grpc`: one call (:mod:`.grpc.call`), what goes out (:mod:`.grpc.sender`), what a handler
   sees (:mod:`.grpc.context`), a client's connection (:mod:`.grpc.connection`), and who runs the
   handlers (:mod:`.grpc.dispatcher`). Nothing up to here does I/O or reads a clock by itself.
+* :mod:`.http` and :mod:`.http1`: requests that are not gRPC, and HTTP/1.1's way of writing them.
 * :mod:`.aio`: asyncio's protocols, the server, and grpcio's own server to compare with.
 """
 
 from etcdpy.transport.aio.grpcio import ReferenceServer
 from etcdpy.transport.aio.handshake import FixedSecurity, PeerRefusedError, Security
-from etcdpy.transport.aio.server import Server, remove_dead_socket
+from etcdpy.transport.aio.server import Server, Traffic, remove_dead_socket
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import JoinedMessages
 from etcdpy.transport.grpc.observer import EndedCall, Listener, Observer
 from etcdpy.transport.grpc.routes import endless, inline, is_inline, one_reply_per_request
 from etcdpy.transport.grpc.status import Metadata, StatusError
-from etcdpy.transport.http import HttpHandler, HttpRequest, HttpResponse
+from etcdpy.transport.http import (
+    Body,
+    BodyBrokenError,
+    BodyTooLargeError,
+    HttpHandler,
+    HttpRequest,
+    HttpResponse,
+    Successor,
+    plain_text,
+)
 from etcdpy.transport.limits import LISTEN_BACKLOG, ServerOptions
 
 __all__ = [
     "LISTEN_BACKLOG",
+    "Body",
+    "BodyBrokenError",
+    "BodyTooLargeError",
     "Context",
     "EndedCall",
     "FixedSecurity",
@@ -40,9 +53,12 @@ __all__ = [
     "Server",
     "ServerOptions",
     "StatusError",
+    "Successor",
+    "Traffic",
     "endless",
     "inline",
     "is_inline",
     "one_reply_per_request",
+    "plain_text",
     "remove_dead_socket",
 ]

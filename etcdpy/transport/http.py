@@ -1,26 +1,156 @@
-"""Requests on an HTTP/2 connection that are not gRPC: what the owner of a server may answer."""
+"""HTTP requests that are not gRPC, over either version: what the owner of a server may answer."""
 
 from __future__ import annotations
 
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from etcdpy.transport.http2.hpack import Field, encode_list, encode_status
 
 
+class BodyTooLargeError(Exception):
+    """A body is longer than its reader takes."""
+
+
+class BodyBrokenError(Exception):
+    """A body did not come whole: its client has left, or sends what is no body."""
+
+
+class Body:
+    """
+    The body of a request, which may still be on its way. It has one reader.
+
+    Args:
+        data: All of it, where it is there already.
+
+    """
+
+    __slots__ = ("_error", "_is_complete", "_pieces", "_waiter", "size")
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._pieces: deque[bytes] = deque((data,) if data else ())
+        self._is_complete = True
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.size = len(data)
+
+    async def read(self, limit: int) -> bytes:
+        """
+        Return all of it.
+
+        Raises:
+            BodyTooLargeError: It is longer than ``limit`` bytes; no more of it can be read.
+            BodyBrokenError: It did not come whole.
+
+        """
+        data = bytearray()
+        self.wanted(whole=True)
+        while piece := await self.next_piece():
+            data += piece
+            if len(data) > limit:
+                raise BodyTooLargeError
+        return bytes(data)
+
+    async def next_piece(self) -> bytes:
+        """
+        Return the next piece as soon as there is one, ``b""`` at the end. Safe to cancel.
+
+        Raises:
+            BodyBrokenError: The rest will not come.
+
+        """
+        self.wanted(whole=False)
+        while not self._pieces:
+            if self._error is not None:
+                raise self._error
+            if self._is_complete:
+                return b""
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        piece = self._pieces.popleft()
+        self.size -= len(piece)
+        self.taken()
+        return piece
+
+    def wanted(self, *, whole: bool) -> None:
+        """Note that somebody reads."""
+
+    def taken(self) -> None:
+        """Note that a piece was taken."""
+
+
+class ArrivingBody(Body):
+    """
+    A body that comes in pieces.
+
+    Args:
+        wanted: Told when somebody begins to read, and whether all of it or as it comes.
+        taken: Told when there is room for more.
+
+    Attributes:
+        size: Bytes that are there and not read.
+
+    """
+
+    __slots__ = ("_is_wanted", "_on_taken", "_on_wanted")
+
+    def __init__(self, wanted: Callable[[bool], None], taken: Callable[[], None]) -> None:
+        super().__init__()
+        self._is_complete = False
+        self._is_wanted = False
+        self._on_wanted = wanted
+        self._on_taken = taken
+
+    def feed(self, piece: bytes) -> None:
+        """Add a piece."""
+        self._pieces.append(piece)
+        self.size += len(piece)
+        self._wake()
+
+    def finish(self) -> None:
+        """Note that this was all."""
+        self._is_complete = True
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """Note that no more will come, behind what is there."""
+        if not self._is_complete and self._error is None:
+            self._error = error
+            self._wake()
+
+    def wanted(self, *, whole: bool) -> None:
+        if not self._is_wanted and not self._is_complete:
+            self._is_wanted = True
+            self._on_wanted(whole)
+
+    def taken(self) -> None:
+        self._on_taken()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
 @dataclass(frozen=True)
 class HttpRequest:
     """
-    A complete request.
+    A request; its body may still be on its way.
 
     Attributes:
         method: Such as ``GET``.
-        path: With the query string.
-        authority: The host that was asked for.
+        path: With the query string, as it was sent.
+        authority: The host that was asked for, with its port if one was named.
         headers: Regular fields, names in lower case.
-        body: All of it.
+        body: What to read it from.
         peer: As :meth:`.Context.peer` has it.
+        is_secure: Whether it came over TLS.
+        certificate_name: The common name of the client's certificate, as
+            :class:`.grpc.channel.Channel` has it.
+        upgrade: The protocol that the client offers to go on with, such as ``websocket``.
 
     """
 
@@ -28,8 +158,26 @@ class HttpRequest:
     path: str
     authority: str
     headers: Sequence[Field]
-    body: bytes
+    body: Body
     peer: str
+    is_secure: bool = False
+    certificate_name: str | None = None
+    upgrade: str = ""
+
+    def header(self, name: bytes) -> str | None:
+        """Return the first field of a name, which is in lower case; None without one."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+
+class Successor(ABC, asyncio.Protocol):
+    """What a connection goes on with behind an upgrade."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Say goodbye and close, as the server stops."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +188,25 @@ class HttpResponse:
     Attributes:
         status: Such as 200.
         headers: Names in lower case, no connection-specific ones.
-        body: All at once, or pieces as they come, each sent as soon as there is window.
+        body: All at once, or pieces as they come, each sent as soon as there is room. If the
+            client leaves, what makes the pieces is cancelled where it waits.
+        is_endless: Whether the pieces end only with the server; it does not wait for them.
+        last: What they end with if the server ends them.
+        upgrade: Makes what the connection goes on with, behind the head and without a body. Over
+            HTTP/1.1 alone, and only if the client has asked for it. It gets ``connection_made``
+            and all that follows, from the first byte behind the request on.
 
     """
 
     status: int
     headers: Sequence[Field] = ()
     body: bytes | AsyncIterator[bytes] = b""
+    is_endless: bool = False
+    last: bytes = b""
+    upgrade: Callable[[], Successor] | None = field(default=None, compare=False)
 
     def block(self) -> bytes:
-        """Return the header block."""
+        """Return the header block of HTTP/2."""
         return encode_status(self.status) + encode_list(self.headers)
 
 

@@ -82,6 +82,38 @@ MAX_GZIP_MEMBERS: Final = 16
 REMEMBERED_STREAMS: Final = 1000
 """Streams ended by us for which frames still under way are passed over in silence."""
 
+MAX_HTTP1_HEAD: Final = (1 << 20) + 4096
+"""Bytes of the head of an HTTP/1.1 request, and of the trailers behind its chunks, as in Go."""
+
+MAX_HTTP1_FIELDS: Final = 4096
+"""Fields of a head, or of trailers: each costs far more than the four bytes it may have."""
+
+MAX_LARGE_HEADS: Final = 64
+"""Connections on which the head of a request has more than ``HTTP1_AHEAD`` bytes and no end yet:
+one alone costs little, and ten thousand would be ten gigabytes."""
+
+MAX_CHUNK_LINE: Final = 4096
+"""Bytes of a chunk's size with its extensions, or of a trailer, as in Go."""
+
+HTTP1_AHEAD: Final = 64 << 10
+"""Bytes that wait to be read, of a body or of requests sent ahead, before we stop reading."""
+
+HTTP1_DISCARDED: Final = 256 << 10
+"""Bytes of a body nobody has asked for that are read for the sake of the connection, as in Go."""
+
+HTTP1_EVENTS: Final = 256
+"""Pieces and requests read in one turn of the loop: a chunk of one byte costs six."""
+
+HTTP1_HEAD_SECONDS: Final = 300.0
+"""Time for the head of a request to be completed (etcd: ``ReadHeaderTimeout``)."""
+
+HTTP1_BODY_SECONDS: Final = 300.0
+"""Time for a body that is wanted whole, as it is kept until then."""
+
+HTTP1_LEAVING_SECONDS: Final = 1.0
+"""How long a request may still run when its client has said that it sends no more. One that has
+closed looks the same, and nobody waits for its answer."""
+
 LISTEN_BACKLOG: Final = 4096
 """Connections that may wait to be accepted: a thousand clients may come at once. Go takes the
 system's maximum, to which listen(2) cuts this down."""

@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -17,8 +18,9 @@ from etcdpy.clock import Clock, SystemClock, Timer
 from etcdpy.transport.aio.acceptor import Acceptor
 from etcdpy.transport.aio.handshake import Handshake, Security
 from etcdpy.transport.aio.handshakes import Handshakes
+from etcdpy.transport.aio.http1 import Http1Protocol
 from etcdpy.transport.aio.protocol import Http2Protocol
-from etcdpy.transport.aio.sniffer import NotFoundOverHttp1, ProtocolFactory, Sniffer
+from etcdpy.transport.aio.sniffer import Sniffer
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.dispatcher import Dispatcher, dispatcher_type
 from etcdpy.transport.grpc.observer import Observer
@@ -31,6 +33,26 @@ from etcdpy.transport.limits import LINGER_SECONDS, LISTEN_BACKLOG, ServerOption
 _TICK_SECONDS: Final = 1.0
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """
+    What is spoken at a listener; connections that begin with anything else are closed.
+
+    Attributes:
+        grpc: Whether gRPC is, over HTTP/2.
+        http: Whether HTTP/1.1 is.
+        handler: Answers requests over HTTP/1.1, where it is not the server's own.
+
+    """
+
+    grpc: bool = True
+    http: bool = True
+    handler: HttpHandler | None = None
+
+
+DEFAULT_TRAFFIC: Final = Traffic()
+
+
 class Server:
     """
     Serves registered handlers on any number of addresses.
@@ -41,6 +63,8 @@ class Server:
         clock: As given.
         options: As given.
         connections: Those that are open and speak HTTP/2.
+        http1_connections: Those that began with HTTP/1.1.
+        large_heads: Those of them on which the head of a request has become long.
         head_cache: What their requests have in common.
         dispatcher: Runs their handlers, once the server listens.
 
@@ -53,7 +77,6 @@ class Server:
         options: ServerOptions | None = None,
         *,
         http: HttpHandler = not_found,
-        http1: ProtocolFactory | None = None,
         observer: Observer | None = None,
         translate: Translate = untranslated,
         clock: Clock | None = None,
@@ -64,9 +87,7 @@ class Server:
 
         Args:
             options: Bounds and times.
-            http: Answers requests over HTTP/2 that are not gRPC.
-            http1: Makes the protocol of each HTTP/1.1 connection, on which ``connection_made``
-                and ``data_received``, with the first bytes, are called; None answers with 404.
+            http: Answers requests that are not gRPC; see ``serve_http``.
             observer: Gets unary calls that have ended.
             translate: Says which status an exception of a handler stands for.
             clock: What all times are on; None for the machine's.
@@ -76,16 +97,19 @@ class Server:
         self.options = options or ServerOptions()
         self.clock = clock or SystemClock()
         self.connections: set[Http2Protocol] = set()
+        self.http1_connections: set[Http1Protocol] = set()
+        self.large_heads: set[Http1Protocol] = set()
         self._routes = RouteTable()
         self.head_cache = RequestHeadCache(self._routes)
         self._http = http
-        self._http1 = http1 or partial(NotFoundOverHttp1, self.clock)
         self._observer = observer or Observer()
         self._translate = translate
         self._call_type = call_type
         self._sniffers: set[Sniffer] = set()
         self._handshakes = Handshakes()
-        self._acceptor = Acceptor(self.clock, self.options.max_connections, self._sniffer)
+        self._acceptor = Acceptor(
+            self.clock, self.options.max_connections, partial(self._sniffer, DEFAULT_TRAFFIC)
+        )
         self._unix_paths: list[str] = []
         self._emptied = asyncio.Event()
         self._ticker: Timer | None = None
@@ -102,7 +126,19 @@ class Server:
         """Register the methods of a service."""
         self._routes.add_methods(service_name, method_handlers)
 
-    async def listen_tcp(self, host: str, port: int, *, security: Security | None = None) -> int:
+    def serve_http(self, handler: HttpHandler) -> None:
+        """Have requests that are not gRPC answered by ``handler``; before anything listens."""
+        assert self._ticker is None
+        self._http = handler
+
+    async def listen_tcp(
+        self,
+        host: str,
+        port: int,
+        *,
+        security: Security | None = None,
+        traffic: Traffic = DEFAULT_TRAFFIC,
+    ) -> int:
         """
         Accept connections on a TCP port and return which it is; port 0 picks a free one.
 
@@ -114,7 +150,7 @@ class Server:
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG)
-        self._listen(listener, security)
+        self._listen(listener, security, traffic)
         return int(listener.getsockname()[1])
 
     async def listen_unix(self, path: str, *, security: Security | None = None) -> None:
@@ -132,14 +168,18 @@ class Server:
         except BaseException:
             listener.close()
             raise
-        self._listen(listener, security)
+        self._listen(listener, security, DEFAULT_TRAFFIC)
         self._unix_paths.append(path)
 
     async def listen_socket(
-        self, bound: socket.socket, *, security: Security | None = None
+        self,
+        bound: socket.socket,
+        *,
+        security: Security | None = None,
+        traffic: Traffic = DEFAULT_TRAFFIC,
     ) -> None:
         """Accept connections on a socket that is bound already; ``stop`` closes it."""
-        self._listen(bound, security)
+        self._listen(bound, security, traffic)
 
     async def stop(self, grace: float | None = None) -> None:
         """
@@ -159,41 +199,51 @@ class Server:
         for sniffer in list(self._sniffers):
             sniffer.close()
         if grace:
-            for connection in list(self.connections):
+            for connection in self._all():
                 # RFC 9113 6.8: a GOAWAY, and the end when the last call has ended.
                 connection.shut_down()
             await self._all_closed(grace)
-        for connection in list(self.connections):
+        for connection in self._all():
             connection.stop()
         # Each lingers for one of these after its last GOAWAY.
         await self._all_closed(2 * LINGER_SECONDS)
-        for connection in list(self.connections):
+        for connection in self._all():
             connection.abort()
         if self._ticker is not None:
             self._ticker.cancel()
             self._ticker = None
             await self.dispatcher.close()
 
-    def _sniffer(self) -> Sniffer:
+    def _all(self) -> list[Http1Protocol | Http2Protocol]:
+        return [*self.http1_connections, *self.connections]
+
+    def _sniffer(self, traffic: Traffic) -> Sniffer:
+        http = partial(Http1Protocol, self, traffic.handler or self._http)
         return Sniffer(
             self.clock,
-            partial(Http2Protocol, self),
-            self._http1,
+            partial(Http2Protocol, self) if traffic.grpc else None,
+            http if traffic.http else None,
             self._sniffers,
             self._acceptor.leave,
         )
 
-    def _handshake(self, security: Security) -> Handshake:
+    def _handshake(self, security: Security, traffic: Traffic) -> Handshake:
         return Handshake(
-            self.clock, security, self._handshakes, self._sniffer, self._acceptor.leave
+            self.clock,
+            security,
+            self._handshakes,
+            partial(self._sniffer, traffic),
+            self._acceptor.leave,
         )
 
-    def _listen(self, bound: socket.socket, security: Security | None) -> None:
+    def _listen(self, bound: socket.socket, security: Security | None, traffic: Traffic) -> None:
         self._start()
         bound.listen(LISTEN_BACKLOG)
         bound.setblocking(False)
-        greet = None if security is None else partial(self._handshake, security)
-        self._acceptor.listen(bound, greet)
+        if security is None:
+            self._acceptor.listen(bound, partial(self._sniffer, traffic))
+        else:
+            self._acceptor.listen(bound, partial(self._handshake, security, traffic))
 
     def _start(self) -> None:
         if self._ticker is None:
@@ -216,13 +266,22 @@ class Server:
     def forget(self, connection: Http2Protocol) -> None:
         """Note that a connection is gone."""
         self.connections.discard(connection)
+        self._left()
+
+    def forget_http1(self, connection: Http1Protocol) -> None:
+        """Note that a connection is gone."""
+        self.http1_connections.discard(connection)
+        self.large_heads.discard(connection)
+        self._left()
+
+    def _left(self) -> None:
         self._acceptor.leave()
-        if not self.connections:
+        if not self.connections and not self.http1_connections:
             self._emptied.set()
 
     async def _all_closed(self, seconds: float) -> None:
         """Wait for the connections to be gone, but no longer than that."""
-        if self.connections:
+        if self.connections or self.http1_connections:
             self._emptied.clear()
             await self.clock.wait(self._emptied, seconds)
 

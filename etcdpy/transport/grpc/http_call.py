@@ -7,7 +7,7 @@ from asyncio import CancelledError
 from typing import Final
 
 from etcdpy.transport.grpc.context import Context
-from etcdpy.transport.http import HttpHandler, HttpRequest, HttpResponse, plain_text
+from etcdpy.transport.http import Body, HttpHandler, HttpRequest, HttpResponse, plain_text
 from etcdpy.transport.http2.frames import INTERNAL_ERROR
 
 _logger: Final = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ async def answer_http(call: Context, body: bytes | None, handler: HttpHandler) -
                     head.path,
                     head.authority,
                     head.http_fields,
-                    body,
+                    Body(body),
                     call.channel.peer,
                 )
             )

@@ -12,8 +12,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli", "testing"),
     ("server",),
+<<<<<<< HEAD
     ("http",),
     ("services",),
+=======
+    ("http", "services"),
+>>>>>>> 987a48b (Speak HTTP/1.1: keep-alive, pipelining, chunks both ways, limits)
     ("concurrency",),
     ("node",),
     ("watch", "lease", "auth"),
@@ -21,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("storage",),
     ("transport",),
     ("transport.aio",),
-    ("transport.grpc",),
+    ("transport.grpc", "transport.http1"),
     ("transport.http",),
     ("transport.http2",),
     ("transport.limits",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hpack
 
-from etcdpy.transport import HttpRequest, HttpResponse
+from etcdpy.transport import Body, HttpRequest, HttpResponse
 from etcdpy.transport.http import not_found, plain_text
 
 
@@ -30,5 +30,5 @@ def test_plain_text_has_the_headers_of_gos_http_error() -> None:
 
 
 async def test_nothing_is_found_anywhere() -> None:
-    response = await not_found(HttpRequest("GET", "/", "localhost", (), b"", "unix:"))
+    response = await not_found(HttpRequest("GET", "/", "localhost", (), Body(), "unix:"))
     assert (response.status, response.body) == (404, b"404 page not found\n")

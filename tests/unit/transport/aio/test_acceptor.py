@@ -17,7 +17,7 @@ import pytest
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import FixedSecurity, ReferenceServer, Server, ServerOptions
 from etcdpy.transport.aio.acceptor import Acceptor
-from etcdpy.transport.aio.sniffer import NotFoundOverHttp1, Sniffer
+from etcdpy.transport.aio.sniffer import Sniffer
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.limits import UNSENT
 
@@ -70,7 +70,7 @@ class Greeter:
         return Sniffer(
             self.clock,
             asyncio.Protocol,
-            lambda: NotFoundOverHttp1(self.clock),
+            None,
             self.sniffers,
             self.acceptor.leave,
         )
@@ -230,7 +230,8 @@ async def test_the_place_of_an_http_2_connection_is_free_when_it_is_closed() -> 
 async def test_the_place_of_an_http_1_connection_is_free_when_it_is_closed() -> None:
     async with one_place() as port:
         for _ in range(3):
-            reader, writer = await connect(port, b"GET / HTTP/1.1\r\n\r\n")
+            first = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            reader, writer = await connect(port, first)
             answer = await asyncio.wait_for(reader.read(), PATIENCE)
             assert answer.startswith(b"HTTP/1.1 404")
             writer.close()

@@ -147,7 +147,7 @@ class TestSniffing:
             for start in range(0, len(request), size):
                 writer.write(request[start : start + size])
                 await asyncio.sleep(0)
-            answer = await reader.read()
+            answer = await reader.readuntil(b"found\n")
         assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
         assert answer.endswith(b"\r\n\r\n404 page not found\n")
 
@@ -177,21 +177,6 @@ class TestSniffing:
                 await asyncio.sleep(0)
             first = await reader.readexactly(9)
         assert first[3] == frames.SETTINGS
-
-    async def test_hook_gets_the_first_bytes(self) -> None:
-        class Upper(asyncio.Protocol):
-            def connection_made(self, transport: Any) -> None:
-                self.transport = transport
-
-            def data_received(self, data: bytes) -> None:
-                self.transport.write(data.upper())
-                self.transport.close()
-
-        server = Server(http1=Upper)
-        port = await server.listen_tcp("127.0.0.1", 0)
-        async with opened(port, b"get / HTTP/1.1\r\n") as (reader, _):
-            assert await reader.read() == b"GET / HTTP/1.1\r\n"
-        await server.stop()
 
 
 class Http2Client:
@@ -236,7 +221,12 @@ class TestHttp:
 
     async def test_hook_gets_the_whole_request(self) -> None:
         async def hook(request: HttpRequest) -> HttpResponse:
-            seen = [request.method, request.path, request.authority, len(request.body)]
+            seen = [
+                request.method,
+                request.path,
+                request.authority,
+                len(await request.body.read(5000)),
+            ]
             return HttpResponse(201, [(b"x-a", b"b")], json.dumps(seen).encode())
 
         async with http2(Server(http=hook)) as client:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from etcdpy.testing.clock import MovableClock
-from etcdpy.transport.aio.sniffer import NotFoundOverHttp1, Sniffer
+from etcdpy.transport.aio.sniffer import Sniffer
 from etcdpy.transport.http2.frames import PREFACE
-from etcdpy.transport.limits import FIRST_FRAMES_SECONDS, LINGER_SECONDS
+from etcdpy.transport.limits import FIRST_FRAMES_SECONDS
 
 from .pipe import Pipe
 
@@ -109,35 +109,10 @@ async def test_nobody_waits_for_a_client_that_is_known_or_gone() -> None:
         assert not sniffing.waiting
 
 
-class TestNotFound:
-    def answering(self) -> tuple[MovableClock, Pipe, NotFoundOverHttp1]:
-        clock, pipe = MovableClock(), Pipe()
-        protocol = NotFoundOverHttp1(clock)
-        protocol.connection_made(pipe)
-        return clock, pipe, protocol
-
-    @pytest.mark.parametrize("size", [1, 100])
-    async def test_is_answered_once_the_head_is_complete(self, size: int) -> None:
-        clock, pipe, protocol = self.answering()
-        head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-        for start in range(0, len(head), size):
-            assert not pipe.written
-            protocol.data_received(head[start : start + size])
-        protocol.data_received(b"a body")
-        [answer] = pipe.written
-        assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
-        assert answer.endswith(b"\r\n\r\n404 page not found\n")
-        assert pipe.log == ["write_eof"]
-        await clock.advance(LINGER_SECONDS)
-        assert pipe.log == ["write_eof", "abort"]
-
-    async def test_is_answered_to_a_head_without_end(self) -> None:
-        _, pipe, protocol = self.answering()
-        protocol.data_received(b"GET / HTTP/1.1\r\n" + b"x" * 16384)
-        assert len(pipe.written) == 1
-
-    async def test_is_not_said_to_a_client_that_says_no_more(self) -> None:
-        clock, pipe, protocol = self.answering()
-        protocol.data_received(b"GET / HTTP/1.1\r\n")
-        await clock.advance(FIRST_FRAMES_SECONDS)
-        assert (pipe.log, pipe.written) == (["abort"], [])
+@pytest.mark.parametrize("first", [PREFACE, b"GET / HTTP/1.1\r\n"])
+async def test_what_is_not_spoken_there_is_closed(first: bytes) -> None:
+    pipe, waiting = Pipe(), set[Sniffer]()
+    sniffer = Sniffer(MovableClock(), None, None, waiting, lambda: None)
+    sniffer.connection_made(pipe)
+    sniffer.data_received(first)
+    assert pipe.log == ["close"]

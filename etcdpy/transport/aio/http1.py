@@ -1,0 +1,499 @@
+"""The asyncio shell of an HTTP/1.1 connection: it runs handlers, reads, writes, and closes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from asyncio import CancelledError, Task
+from collections.abc import AsyncIterator, Callable
+from typing import Final, Protocol, cast
+
+from etcdpy.clock import Clock, Timer
+from etcdpy.transport.aio.protocol import peer_name
+from etcdpy.transport.http import (
+    ArrivingBody,
+    BodyBrokenError,
+    HttpHandler,
+    HttpRequest,
+    HttpResponse,
+    Successor,
+)
+from etcdpy.transport.http1 import (
+    CONTINUE,
+    END_OF_CHUNKS,
+    End,
+    Head,
+    Http1Error,
+    Http1Parser,
+    Piece,
+    chunk,
+    encode_head,
+)
+from etcdpy.transport.limits import (
+    FIRST_FRAMES_SECONDS,
+    HTTP1_AHEAD,
+    HTTP1_BODY_SECONDS,
+    HTTP1_DISCARDED,
+    HTTP1_EVENTS,
+    HTTP1_HEAD_SECONDS,
+    HTTP1_LEAVING_SECONDS,
+    LINGER_SECONDS,
+    MAX_LARGE_HEADS,
+    STALLED_WRITE_SECONDS,
+)
+
+_logger: Final = logging.getLogger(__name__)
+
+_WITHOUT_CONTENT: Final = frozenset((101, 204, 304))
+
+
+class Http1Host(Protocol):
+    """The server, as its HTTP/1.1 connections see it."""
+
+    clock: Clock
+    http1_connections: set[Http1Protocol]
+    large_heads: set[Http1Protocol]
+
+    def forget_http1(self, connection: Http1Protocol) -> None:
+        """Note that a connection is gone."""
+
+
+class Http1Protocol(asyncio.Protocol):
+    """
+    One connection, from the first byte of its first request on.
+
+    Requests are answered one after the other; those that were sent ahead wait.
+
+    Args:
+        host: The server.
+        handler: Answers requests.
+
+    """
+
+    __slots__ = (
+        "_ahead",
+        "_body",
+        "_closes",
+        "_discarded",
+        "_handler",
+        "_head",
+        "_host",
+        "_is_closing",
+        "_is_leaving",
+        "_is_paused",
+        "_is_reading",
+        "_is_scheduled",
+        "_is_secure",
+        "_is_stopping",
+        "_parser",
+        "_peer",
+        "_response",
+        "_room",
+        "_stall_timer",
+        "_stalled",
+        "_successor",
+        "_task",
+        "_timer",
+        "_transport",
+    )
+
+    def __init__(self, host: Http1Host, handler: HttpHandler) -> None:
+        self._host = host
+        self._handler = handler
+        self._parser = Http1Parser()
+        self._head: Head | None = None
+        self._body: ArrivingBody | None = None
+        self._task: Task[None] | None = None
+        self._response: HttpResponse | None = None
+        self._successor: Successor | None = None
+        self._timer: Timer | None = None
+        self._stall_timer: Timer | None = None
+        self._stalled = 0
+        self._room: asyncio.Future[None] | None = None
+        self._discarded = 0
+        self._closes = False
+        self._is_closing = False
+        self._is_leaving = False
+        self._is_paused = False
+        self._is_reading = True
+        self._is_scheduled = False
+        self._is_stopping = False
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._peer = peer_name(transport)
+        self._is_secure = transport.get_extra_info("ssl_object") is not None
+        self._host.http1_connections.add(self)
+        self._arm(HTTP1_HEAD_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        if self._successor is not None:
+            self._successor.data_received(data)
+        elif not self._is_closing:
+            if self._parser.is_between and self._head is None:
+                self._arm(HTTP1_HEAD_SECONDS)
+            self._parser.feed(data)
+            if not self._is_scheduled:
+                self._advance()
+            if self._head is None and self._parser.waiting > HTTP1_AHEAD:
+                self._note_large_head()
+
+    def eof_received(self) -> bool:
+        if self._successor is not None:
+            return bool(self._successor.eof_received())
+        self._is_leaving = True
+        if self._body is not None:
+            self._body.fail(BodyBrokenError("unexpected EOF"))
+        if self._task is None:
+            return self._is_scheduled
+        if self._response is not None:
+            # It has begun: there is nobody to go on for.
+            self._task.cancel()
+        else:
+            self._arm(HTTP1_LEAVING_SECONDS, self._task.cancel)
+        # asyncio's TLS has closed by then, whatever is returned.
+        return not self._is_secure
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_closing = True
+        self._disarm()
+        self._end_stall()
+        self._host.forget_http1(self)
+        if self._successor is not None:
+            self._successor.connection_lost(exc)
+        if self._body is not None:
+            self._body.fail(BodyBrokenError("the client has left"))
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        if self._successor is not None:
+            self._successor.pause_writing()
+            return
+        self._is_paused = True
+        self._watch_stall()
+
+    def resume_writing(self) -> None:
+        if self._successor is not None:
+            self._successor.resume_writing()
+            return
+        self._is_paused = False
+        self._end_stall()
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    # What the server calls.
+
+    def shut_down(self) -> None:
+        """Finish what has begun, and close; an answer without end ends now."""
+        self._is_stopping = True
+        if self._successor is not None:
+            self._successor.stop()
+        elif self._task is None:
+            if not self._is_closing:
+                self._close()
+        elif self._response is not None and self._response.is_endless:
+            self._task.cancel()
+
+    def stop(self) -> None:
+        """End what is being answered now, and close."""
+        self.shut_down()
+        if self._task is not None:
+            self._task.cancel()
+
+    def abort(self) -> None:
+        """Close at once; what is not written yet is lost."""
+        self._transport.abort()
+
+    # Reading.
+
+    def _advance(self) -> None:
+        """Go on with what has arrived, for one turn of the loop."""
+        self._is_scheduled = False
+        for _ in range(HTTP1_EVENTS):
+            if self._is_closing or self._successor is not None:
+                return
+            try:
+                event = self._parser.next_event()
+            except Http1Error as error:
+                self._refuse(error)
+                return
+            if event is None:
+                break
+            self._take(event)
+        else:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._advance)
+        if self._is_leaving and self._task is None and not self._is_scheduled:
+            self._close()
+        self._update_reading()
+
+    def _note_large_head(self) -> None:
+        others = self._host.large_heads
+        others.add(self)
+        if len(others) > MAX_LARGE_HEADS and not self._is_closing:
+            self._refuse(Http1Error(431))
+
+    def _take(self, event: Head | Piece | End) -> None:
+        if isinstance(event, Head):
+            self._begin(event)
+        elif isinstance(event, End):
+            if self._body is not None:
+                self._body.finish()
+            if self._task is None:
+                self._next_request()
+            else:
+                self._disarm()
+        elif self._task is None:
+            self._discarded += len(event)
+            if self._discarded > HTTP1_DISCARDED:
+                self._close()
+        else:
+            assert self._body is not None
+            self._body.feed(event)
+
+    def _begin(self, head: Head) -> None:
+        self._disarm()
+        self._host.large_heads.discard(self)
+        self._head = head
+        self._response = None
+        self._discarded = 0
+        self._closes = not head.keeps_alive
+        self._body = ArrivingBody(self._wanted, self._update_reading)
+        if head.length == 0:
+            self._body.finish()
+        request = HttpRequest(
+            head.method,
+            head.target,
+            head.host,
+            head.headers,
+            self._body,
+            self._peer,
+            is_secure=self._is_secure,
+            certificate_name=self._transport.get_extra_info("certificate_name"),
+            upgrade=head.upgrade,
+        )
+        self._task = asyncio.get_running_loop().create_task(self._answer(request, head))
+
+    def _wanted(self, whole: bool) -> None:
+        """Somebody begins to read the body."""
+        assert self._head is not None
+        if self._head.expects_continue and not self._is_closing and self._response is None:
+            self._transport.write(CONTINUE)
+        if whole:
+            self._arm(HTTP1_BODY_SECONDS, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._refuse(Http1Error(408))
+
+    def _update_reading(self) -> None:
+        """Read while there is room for what comes."""
+        waiting = self._parser.waiting
+        if self._body is not None:
+            waiting += self._body.size
+        reads = waiting < HTTP1_AHEAD or self._is_closing
+        # Less than a whole head cannot be read at all.
+        if self._head is None and not self._is_scheduled:
+            reads = True
+        if reads != self._is_reading and not self._transport.is_closing():
+            self._is_reading = reads
+            if reads:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    # Answering.
+
+    async def _answer(self, request: HttpRequest, head: Head) -> None:
+        try:
+            await self._send(await self._handler(request), head)
+        except CancelledError:
+            self._cut(head)
+        except BodyBrokenError:
+            # Its own refusal is on the way already, or nobody is there.
+            self._transport.abort() if self._is_leaving else self._close()
+        except Exception:
+            # Go's server does so, too, when a handler panics.
+            _logger.exception("request %s %s failed", head.method, head.target)
+            self._transport.abort()
+        self._task = None
+        if not self._is_closing and self._successor is None:
+            self._answered()
+
+    async def _send(self, response: HttpResponse, head: Head) -> None:
+        if self._is_closing:
+            return
+        if response.upgrade is not None:
+            self._upgrade(response, response.upgrade(), head)
+            return
+        self._response = response
+        self._closes = self._closes or self._is_stopping or self._leaves_too_much(head)
+        # RFC 9110 9.3.2: the answer to HEAD has no content.
+        is_empty = head.method == "HEAD" or response.status in _WITHOUT_CONTENT
+        body = response.body
+        has_length = is_empty or isinstance(body, bytes)
+        if not has_length and not head.minor:
+            self._closes = True  # the end of the connection is that of the body
+        first = encode_head(
+            response, head, self._host.clock.wall(), closes=self._closes, has_length=has_length
+        )
+        if isinstance(body, bytes):
+            self._transport.write(first if is_empty else first + body)
+            if self._is_paused:
+                await self._room_to_write()
+        elif is_empty:
+            self._transport.write(first)
+        else:
+            self._transport.write(first)
+            await self._stream(body, head)
+
+    async def _stream(self, pieces: AsyncIterator[bytes], head: Head) -> None:
+        async for piece in pieces:
+            if piece:
+                self._transport.write(chunk(piece) if head.minor else piece)
+                if self._is_paused:
+                    await self._room_to_write()
+        if head.minor:
+            self._transport.write(END_OF_CHUNKS)
+
+    def _leaves_too_much(self, head: Head) -> bool:
+        """Whether so much of the body is still to come that it is cheaper to connect anew."""
+        assert self._body is not None
+        if self._parser.is_done or head.length == 0:
+            return False
+        # Nobody has asked for it: it may come, or not.
+        return head.expects_continue or (head.length or 0) > HTTP1_DISCARDED
+
+    def _cut(self, head: Head) -> None:
+        """End an answer that was cancelled."""
+        response = self._response
+        if self._is_closing:
+            return
+        if not self._is_stopping or self._is_leaving:
+            self._transport.abort()
+            return
+        self._closes = True
+        if response is None:
+            self._close()
+        elif not isinstance(response.body, bytes):
+            if response.last:
+                self._transport.write(chunk(response.last) if head.minor else response.last)
+            if head.minor and response.last:
+                self._transport.write(END_OF_CHUNKS)
+
+    def _upgrade(self, response: HttpResponse, successor: Successor, head: Head) -> None:
+        self._disarm()
+        self._successor = successor
+        self._body = None
+        first = encode_head(response, head, self._host.clock.wall(), closes=False, has_length=True)
+        self._transport.write(first)
+        if not self._is_reading:
+            self._is_reading = True
+            self._transport.resume_reading()
+        successor.connection_made(self._transport)
+        if rest := self._parser.take_rest():
+            successor.data_received(rest)
+        if self._is_stopping:
+            successor.stop()
+
+    def _answered(self) -> None:
+        is_last = self._is_leaving and not (self._parser.is_done and self._parser.waiting)
+        if self._closes or is_last or self._is_stopping:
+            self._close()
+        elif self._parser.is_done:
+            self._next_request()
+            if not self._is_scheduled:
+                self._is_scheduled = True
+                asyncio.get_running_loop().call_soon(self._advance)
+        else:
+            # The rest of its body is dropped, for the sake of what comes behind it.
+            assert self._body is not None
+            self._discarded = self._body.size
+            self._body = None
+            self._arm(FIRST_FRAMES_SECONDS)
+            self._update_reading()
+
+    def _next_request(self) -> None:
+        """Get ready for the next request."""
+        self._parser.start_next()
+        self._head = self._body = self._response = None
+        if self._parser.is_between:
+            self._disarm()
+        else:
+            self._arm(HTTP1_HEAD_SECONDS)
+
+    async def _room_to_write(self) -> None:
+        self._room = asyncio.get_running_loop().create_future()
+        try:
+            await self._room
+        finally:
+            self._room = None
+
+    # Ending.
+
+    def _refuse(self, error: Http1Error) -> None:
+        """Answer what is no request, unless an answer has begun, and close."""
+        if self._body is not None:
+            self._body.fail(BodyBrokenError(str(error)))
+        if self._response is None and not self._is_closing:
+            self._transport.write(error.answer)
+            self._close()
+        else:
+            self._transport.abort()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _close(self) -> None:
+        """Close, but read on for a moment: unread input makes TCP drop what was written last."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        self._disarm()
+        self._parser.take_rest()
+        self._body = None
+        self._update_reading()
+        try:
+            # asyncio's TLS cannot close one direction alone.
+            if self._is_leaving or self._is_secure or not self._transport.can_write_eof():
+                self._transport.close()
+            else:
+                self._transport.write_eof()
+        except OSError:  # the client is gone already
+            self._transport.abort()
+            return
+        self._linger(None)
+
+    def _linger(self, before: int | None) -> None:
+        """Wait for the client to take what is written and to close, while it does something."""
+        waiting = self._transport.get_write_buffer_size()
+        if waiting == before:
+            self._transport.abort()
+        else:
+            seconds = STALLED_WRITE_SECONDS if waiting else LINGER_SECONDS
+            self._timer = self._host.clock.wake_after(seconds, self._linger, waiting)
+
+    def _arm(self, seconds: float, callback: Callable[[], object] | None = None) -> None:
+        """Have something called unless the next step comes first; else the connection ends."""
+        self._disarm()
+        self._timer = self._host.clock.wake_after(seconds, callback or self._transport.abort)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _watch_stall(self) -> None:
+        """Give up a client that takes no byte of what is to be written."""
+        waiting = self._transport.get_write_buffer_size()
+        if self._stall_timer is not None and self._stalled == waiting:
+            self._transport.abort()
+            return
+        self._stalled = waiting
+        self._stall_timer = self._host.clock.wake_after(STALLED_WRITE_SECONDS, self._watch_stall)
+
+    def _end_stall(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
