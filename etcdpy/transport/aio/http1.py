@@ -319,7 +319,7 @@ class Http1Protocol(asyncio.Protocol):
             _logger.exception("request %s %s failed", head.method, head.target)
             self._transport.abort()
         self._task = None
-        if not self._is_closing and self._successor is None:
+        if not self._transport.is_closing() and not self._is_closing and self._successor is None:
             self._answered()
 
     async def _send(self, response: HttpResponse, head: Head) -> None:

@@ -12,12 +12,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli", "testing"),
     ("server",),
-<<<<<<< HEAD
     ("http",),
     ("services",),
-=======
-    ("http", "services"),
->>>>>>> 987a48b (Speak HTTP/1.1: keep-alive, pipelining, chunks both ways, limits)
     ("concurrency",),
     ("node",),
     ("watch", "lease", "auth"),
