@@ -33,11 +33,15 @@ def go_quote(value: bytes | str) -> str:
     A text may hold bytes that are no UTF-8 the way Python's file system encoding does.
     """
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
-    return f'"{"".join(map(_escape, text))}"'
+    return f'"{_UNUSUAL.sub(_escape, text)}"'
 
 
-def _escape(char: str) -> str:
-    code = ord(char)
+#: All but what surely stays as it is: a long value is looked at once, not character by character.
+_UNUSUAL = re.compile(r"[^ !#-\[\]-~]")
+
+
+def _escape(match: re.Match[str]) -> str:
+    char, code = match[0], ord(match[0])
     if char in _ESCAPES:
         return _ESCAPES[char]
     if char.isprintable():

@@ -46,36 +46,35 @@ def read_metadata(fields: Iterable[Field]) -> tuple[Metadatum, ...]:
 
     """
     entries: list[Metadatum] = []
-    fault: ProtocolStatus | None = None
+    fault: Field | None = None
     for name, value in fields:
         if name in _RESERVED or name[0] == 0x3A:  # RFC 9113 8.3: a pseudo-header field
             continue
         key = name.decode("ascii")
         if name.endswith(b"-bin"):
             try:
-                entries.append(Metadatum(key, _decode_bin(name, value)))
-            except ProtocolStatus as error:
-                fault = error
+                entries.append(Metadatum(key, _decode_bin(value)))
+            except Base64Error:
+                # A few bytes may stand for many long ones, so one alone is put into words.
+                fault = name, value
         elif not value.translate(None, _PRINTABLE):
             entries.append(Metadatum(key, value.decode("ascii")))
     if fault is not None:
-        raise fault
-    return tuple(entries)
-
-
-def _decode_bin(name: bytes, value: bytes) -> bytes:
-    # Both with padding and without (gRPC over HTTP/2, "Custom-Metadata").
-    missing = -len(value) % 4
-    try:
-        if missing and b"=" in value:
-            raise Base64Error
-        return b64decode(value + b"=" * missing, validate=True)
-    except Base64Error:
+        name, value = fault
         raise ProtocolStatus(
             INTERNAL,
             f"malformed binary metadata {go_quote(value)} in header {go_quote(name)}: "
             f"illegal base64 data at input byte {_first_fault(value)}",
-        ) from None
+        )
+    return tuple(entries)
+
+
+def _decode_bin(value: bytes) -> bytes:
+    # Both with padding and without (gRPC over HTTP/2, "Custom-Metadata").
+    missing = -len(value) % 4
+    if missing and b"=" in value:
+        raise Base64Error
+    return b64decode(value + b"=" * missing, validate=True)
 
 
 _ALPHABET: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")

@@ -43,6 +43,13 @@ def test_text_is_quoted_as_its_bytes_are(text: str, quoted: str) -> None:
     assert go_quote(os.fsencode(text)) == quoted
 
 
+@pytest.mark.parametrize("char", [*map(chr, range(0x180)), "\u2028", "\ud7ff", "\U0001f600"])
+def test_character_is_quoted_alike_wherever_it_stands(char: str) -> None:
+    alone = go_quote(char)[1:-1]
+    assert go_quote(f"a{char}{char}z") == f'"a{alone}{alone}z"'
+    assert (alone == char) is (char.isprintable() and char not in '"\\')
+
+
 def test_slice_is_in_brackets() -> None:
     assert go_quote_all([]) == "[]"
     assert go_quote_all(["a", b"b\n"]) == r'["a" "b\n"]'

@@ -80,4 +80,15 @@ class Heard:
     def __init__(self, slower_than: float = 0.0) -> None:
         self.observer = Observer()
         self.calls: list[EndedCall] = []
-        self.observer.listen(self.calls.append, slower_than=slower_than)
+        self._is_told = asyncio.Event()
+        self.observer.listen(self._hear, slower_than=slower_than)
+
+    def _hear(self, call: EndedCall) -> None:
+        self.calls.append(call)
+        self._is_told.set()
+
+    async def only_call(self) -> EndedCall:
+        """Return the one call that has ended, or is about to: its client may know it before."""
+        await self._is_told.wait()
+        [call] = self.calls
+        return call

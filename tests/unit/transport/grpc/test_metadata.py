@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etcdpy.transport.grpc import metadata
 from etcdpy.transport.grpc.metadata import parse_timeout, read_metadata, write_metadata
 from etcdpy.transport.grpc.status import ProtocolStatus
 
@@ -56,6 +57,21 @@ class TestReading:
     def test_of_several_faults_the_last_is_named(self) -> None:
         with pytest.raises(ProtocolStatus, match='"a-bin"'):
             read_metadata([(b"b-bin", b"!"), (b"a-bin", b"!"), (b"c-bin", b"AQI")])
+
+    def test_of_several_faults_one_costs_the_time_of_words(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Header compression lets a client say a long value again and again for a byte."""
+        quoted: list[bytes] = []
+
+        def quote(value: bytes) -> str:
+            quoted.append(value)
+            return ""
+
+        monkeypatch.setattr(metadata, "go_quote", quote)
+        with pytest.raises(ProtocolStatus):
+            read_metadata([(b"a-bin", b"!"), *[(b"b-bin", b"?")] * 1000])
+        assert quoted == [b"?", b"b-bin"]
 
 
 class TestWriting:

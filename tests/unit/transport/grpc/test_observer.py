@@ -232,25 +232,25 @@ async def test_slow_call_in_a_task_is_heard_of() -> None:
 
 
 @pytest.fixture(params=[Server, ReferenceServer], ids=["asyncio", "grpcio"])
-async def observed(request: Any, service: Service) -> AsyncIterator[tuple[Any, list[EndedCall]]]:
+async def observed(request: Any, service: Service) -> AsyncIterator[tuple[Any, Heard]]:
     """A client of a server of either kind, and what its listener hears."""
     heard = Heard()
     running: Server | ReferenceServer = request.param(OPTIONS, observer=heard.observer)
     service.register(running)
     port = await running.listen_tcp("127.0.0.1", 0)
     async with connect(f"127.0.0.1:{port}") as channel:
-        yield channel, heard.calls
+        yield channel, heard
     await running.stop()
 
 
 class TestBothServers:
     @pytest.mark.parametrize("method", ["Inline", "Task", "Yields"])
     async def test_hear_the_same_of_a_success(
-        self, observed: tuple[Any, list[EndedCall]], method: str
+        self, observed: tuple[Any, Heard], method: str
     ) -> None:
         channel, heard = observed
         await channel.unary_unary(f"/test.Service/{method}")(b"x")
-        [call] = heard
+        call = await heard.only_call()
         assert (call.path, call.request, call.response) == (f"/test.Service/{method}", b"x", b"x")
         assert call.peer.startswith("ipv4:127.0.0.1:")
         assert (call.code, 0 <= call.seconds < 5) == (0, True)
@@ -261,7 +261,7 @@ class TestBothServers:
     )
     async def test_hear_the_same_of_a_failure(
         self,
-        observed: tuple[Any, list[EndedCall]],
+        observed: tuple[Any, Heard],
         method: str,
         code: int,
         caplog: pytest.LogCaptureFixture,
@@ -269,11 +269,11 @@ class TestBothServers:
         channel, heard = observed
         with caplog.at_level(logging.CRITICAL, "grpc"), pytest.raises(grpc.aio.AioRpcError):
             await channel.unary_unary(f"/test.Service/{method}")(b"x")
-        [call] = heard
+        call = await heard.only_call()
         assert (call.path, call.request) == (f"/test.Service/{method}", b"x")
         assert (call.response, call.code) == (None, code)
 
-    async def test_hear_nothing_of_streams(self, observed: tuple[Any, list[EndedCall]]) -> None:
+    async def test_hear_nothing_of_streams(self, observed: tuple[Any, Heard]) -> None:
         channel, heard = observed
         call = channel.unary_stream("/test.Service/Count")(b"3")
         assert len([item async for item in call]) == 3
@@ -281,4 +281,5 @@ class TestBothServers:
         echo = channel.stream_stream("/test.Service/Echo")(requests)
         assert [item async for item in echo] == [b"a", b"b"]
         assert await channel.stream_unary("/test.Service/Join")(iter([b"a"])) == b"a"
-        assert not heard
+        await channel.unary_unary("/test.Service/Task")(b"x")
+        assert (await heard.only_call()).path == "/test.Service/Task"
