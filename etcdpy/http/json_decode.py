@@ -15,7 +15,7 @@ from binascii import Error as Base64Error
 from collections.abc import Callable
 from functools import partial
 from json import JSONDecoder
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -33,21 +33,28 @@ class _NotPlain(Exception):  # noqa: N818
     """To be read again, by the one who knows all the rules."""
 
 
-def decode(data: bytes, kind: type[M]) -> Steps[M]:
+def decode(data: bytes, kind: type[M], *, as_text: bool = False) -> Steps[M]:
     """
     Return the message in a body: that of its first JSON value, an empty one if there is none.
 
     Fields that do not exist are passed over, as are names of enum values that do not; what follows
     the value is not looked at.
 
+    Args:
+        data: The body.
+        kind: The type of the message.
+        as_text: Whether bytes are written as the text that they are, and those that are none as
+            ``{"base64": "/w=="}``; as base64 otherwise.
+
     Raises:
         JsonError: It is no JSON, or none of such a message; the words are Go's.
 
     """
     try:
-        return _decode_plain(data, kind)
+        message: M = (_TEXT if as_text else _BASE64).decode(data, kind)
+        return message
     except (ValueError, RecursionError, _NotPlain):
-        return (yield from read_message(data, kind))
+        return (yield from read_message(data, kind, as_text=as_text))
 
 
 def _not_plain(_: object) -> NoReturn:
@@ -60,88 +67,103 @@ _decoder: Final = JSONDecoder(
 )
 
 
-def _decode_plain(data: bytes, kind: type[M]) -> M:
-    # An escape may stand for half a character, which Python takes and Go does not.
-    if b"\\u" in data:
-        raise _NotPlain
-    text = data.decode("utf-8")
-    start = _SPACE(text)
-    assert start is not None
-    if start.end() == len(text):
-        return kind()
-    value, _ = _decoder.raw_decode(text, start.end())
-    message: M = _message(kind, value)
-    return message
-
-
 #: Makes the value of a field of what was read.
 Read = Callable[[Any], Any]
 
 
-class _Field:
+class _Field(NamedTuple):
     """
     One field.
 
     Attributes:
         name: That of the protocol, which the message knows it by.
-        read: Makes its value.
         oneof: The name of the choice that it belongs to, if it does.
+        read: Makes its value.
 
     """
 
-    __slots__ = ("name", "oneof", "read")
-
-    def __init__(self, field: FieldDescriptor) -> None:
-        self.name = field.name
-        self.oneof = field.containing_oneof.name if field.containing_oneof else None
-        read = _reader_of(field)
-        self.read: Read = partial(_list, read) if field.is_repeated else read
+    name: str
+    oneof: str | None
+    read: Read
 
 
-_plans: dict[type[Message], dict[str, _Field]] = {}
+class _PlainReader:
+    """
+    Makes messages of what Python's parser has read, if nothing about it is odd.
 
+    Args:
+        read_bytes: Makes bytes of it.
 
-def _plan(kind: type[Message]) -> dict[str, _Field]:
-    plan = _plans.get(kind)
-    if plan is None:
-        fields = fields_by_name(kind)
-        plan = _plans[kind] = {name: _Field(field) for name, field in fields.items()}
-    return plan
+    """
 
+    def __init__(self, read_bytes: Read) -> None:
+        self._readers = _READERS | {FieldDescriptor.TYPE_BYTES: read_bytes}
+        self._plans: dict[type[Message], dict[str, _Field]] = {}
 
-def _message(kind: type[Message], pairs: Any) -> Any:
-    if type(pairs) is not tuple:
-        raise _NotPlain
-    plan = _plan(kind)
-    values: dict[str, Any] = {}
-    seen: set[str] = set()
-    chosen: set[str] = set()
-    for name, value in pairs:
-        field = plan.get(name)
-        if field is None:
-            continue
-        # Twice, or two of one choice: an error, but which one is for others to say.
-        if field.name in seen or (value is not None and field.oneof in chosen):
+    def decode(self, data: bytes, kind: type[Message]) -> Any:
+        """
+        Return the message in a body.
+
+        Raises:
+            ValueError, RecursionError, _NotPlain: To be read by others.
+
+        """
+        # An escape may stand for half a character, which Python takes and Go does not.
+        if b"\\u" in data:
             raise _NotPlain
-        seen.add(field.name)
-        if value is None:
-            continue
-        if field.oneof is not None:
-            chosen.add(field.oneof)
-        made = field.read(value)
-        if made is not ABSENT:
-            values[field.name] = made
-    return kind(**values)
+        text = data.decode("utf-8")
+        start = _SPACE(text)
+        assert start is not None
+        if start.end() == len(text):
+            return kind()
+        value, _ = _decoder.raw_decode(text, start.end())
+        return self._message(kind, value)
 
+    def _message(self, kind: type[Message], pairs: Any) -> Any:
+        if type(pairs) is not tuple:
+            raise _NotPlain
+        plan = self._plan(kind)
+        values: dict[str, Any] = {}
+        seen: set[str] = set()
+        chosen: set[str] = set()
+        for key, value in pairs:
+            field = plan.get(key)
+            if field is None:
+                continue
+            name, oneof, read = field
+            # Twice, or two of one choice: an error, but which one is for others to say.
+            if name in seen or (value is not None and oneof in chosen):
+                raise _NotPlain
+            seen.add(name)
+            if value is None:
+                continue
+            if oneof is not None:
+                chosen.add(oneof)
+            made = read(value)
+            if made is not ABSENT:
+                values[name] = made
+        return kind(**values)
 
-def _reader_of(field: FieldDescriptor) -> Read:
-    if (kind := message_type_of(field)) is not None:
-        return partial(_message, kind)
-    if field.enum_type is not None:
-        return partial(_enum, {value.name: value.number for value in field.enum_type.values})
-    if field.type in RANGES:
-        return partial(_integer, *RANGES[field.type])
-    return _READERS[field.type]
+    def _plan(self, kind: type[Message]) -> dict[str, _Field]:
+        plan = self._plans.get(kind)
+        if plan is None:
+            fields = fields_by_name(kind)
+            plan = self._plans[kind] = {name: self._field(field) for name, field in fields.items()}
+        return plan
+
+    def _field(self, field: FieldDescriptor) -> _Field:
+        oneof = field.containing_oneof.name if field.containing_oneof else None
+        read = self._reader_of(field)
+        return _Field(field.name, oneof, partial(_list, read) if field.is_repeated else read)
+
+    def _reader_of(self, field: FieldDescriptor) -> Read:
+        if (kind := message_type_of(field)) is not None:
+            return partial(self._message, kind)
+        if field.enum_type is not None:
+            return partial(_enum, {value.name: value.number for value in field.enum_type.values})
+        if field.type in RANGES:
+            return partial(_integer, *RANGES[field.type])
+        return self._readers[field.type]
 
 
 def _list(read: Read, values: Any) -> list[Any]:
@@ -183,7 +205,7 @@ def _bool(value: Any) -> bool:
     return value if type(value) is bool else _not_plain(value)
 
 
-def _bytes(value: Any) -> bytes:
+def _base64(value: Any) -> bytes:
     if type(value) is not str or len(value) % 4:
         raise _NotPlain
     try:
@@ -194,6 +216,8 @@ def _bytes(value: Any) -> bytes:
 
 _READERS: Final[dict[int, Read]] = {
     FieldDescriptor.TYPE_BOOL: _bool,
-    FieldDescriptor.TYPE_BYTES: _bytes,
     FieldDescriptor.TYPE_STRING: _string,
 }
+
+_BASE64: Final = _PlainReader(_base64)
+_TEXT: Final = _PlainReader(lambda value: _string(value).encode())

@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 
 from etcdpy.http.json_fields import fields_of
 
-__all__ = ["encode", "pieces"]
+__all__ = ["BASE64", "PIECE", "TEXT", "Writer"]
 
 #: Characters of text after which a piece ends.
 PIECE: Final = 64 * 1024
@@ -29,79 +29,84 @@ Format = Callable[[Any], str]
 #: The fields of a type by their numbers: name with quotes and colon, and how a value is written.
 Plan = dict[int, tuple[str, Format]]
 
-_plans: dict[type[Message], Plan] = {}
 
-
-def encode(message: Message) -> bytes:
-    """Return a message as compact JSON."""
-    return _object(message).encode()
-
-
-def pieces(message: Message) -> Iterator[bytes]:
+class Writer:
     """
-    Yield what ``encode`` returns in pieces of about 64 KiB, of which each is made when it is due.
+    Writes messages.
 
-    Lists of the message itself are split; only these grow without bound in etcd's replies.
+    Args:
+        write_bytes: How bytes are written.
+
     """
-    plan = _plan(type(message))
-    out, size = ["{"], 0
-    for index, (field, value) in enumerate(message.ListFields()):
-        key, write = plan[field.number]
-        before = f",{key}" if index else key
-        texts = _items(field, value, before) if field.is_repeated else iter([before + write(value)])
-        for text in texts:
-            out.append(text)
-            size += len(text)
-            if size >= PIECE:
-                yield "".join(out).encode()
-                out, size = [], 0
-    out.append("}")
-    yield "".join(out).encode()
 
+    def __init__(self, write_bytes: Format) -> None:
+        self._formats = _FORMATS | {FieldDescriptor.TYPE_BYTES: write_bytes}
+        self._plans: dict[type[Message], Plan] = {}
 
-def _items(field: FieldDescriptor, values: Any, before: str) -> Iterator[str]:
-    write = _format_of(field)
-    yield f"{before}["
-    separator = ""
-    for value in values:
-        yield separator + write(value)
-        separator = ","
-    yield "]"
+    def encode(self, message: Message) -> bytes:
+        """Return a message as compact JSON."""
+        return self._object(message).encode()
 
+    def pieces(self, message: Message) -> Iterator[bytes]:
+        """
+        Yield what ``encode`` returns in pieces of about 64 KiB, each made when it is due.
 
-def _object(message: Message) -> str:
-    plan = _plans.get(type(message)) or _plan(type(message))
-    texts = []
-    for field, value in message.ListFields():
-        key, write = plan[field.number]
-        texts.append(key + write(value))
-    return f"{{{','.join(texts)}}}"
+        Lists of the message itself are split; only these grow without bound in etcd's replies.
+        """
+        plan = self._plan(type(message))
+        out, size = ["{"], 0
+        for index, (field, value) in enumerate(message.ListFields()):
+            key, write = plan[field.number]
+            before = f",{key}" if index else key
+            texts = (
+                self._items(field, value, before) if field.is_repeated else [before + write(value)]
+            )
+            for text in texts:
+                out.append(text)
+                size += len(text)
+                if size >= PIECE:
+                    yield "".join(out).encode()
+                    out, size = [], 0
+        out.append("}")
+        yield "".join(out).encode()
 
+    def _items(self, field: FieldDescriptor, values: Any, before: str) -> Iterator[str]:
+        write = self._format_of(field)
+        yield f"{before}["
+        separator = ""
+        for value in values:
+            yield separator + write(value)
+            separator = ","
+        yield "]"
 
-def _plan(kind: type[Message]) -> Plan:
-    plan = _plans.get(kind)
-    if plan is None:
-        plan = _plans[kind] = {
-            field.number: (f'"{field.name}":', _format(field)) for field in fields_of(kind)
-        }
-    return plan
+    def _object(self, message: Message) -> str:
+        plan = self._plans.get(type(message)) or self._plan(type(message))
+        texts = []
+        for field, value in message.ListFields():
+            key, write = plan[field.number]
+            texts.append(key + write(value))
+        return f"{{{','.join(texts)}}}"
 
+    def _plan(self, kind: type[Message]) -> Plan:
+        plan = self._plans.get(kind)
+        if plan is None:
+            plan = self._plans[kind] = {
+                field.number: (f'"{field.name}":', self._format(field)) for field in fields_of(kind)
+            }
+        return plan
 
-def _format(field: FieldDescriptor) -> Format:
-    return _list_of(field) if field.is_repeated else _format_of(field)
+    def _format(self, field: FieldDescriptor) -> Format:
+        write = self._format_of(field)
+        if field.is_repeated:
+            return lambda values: f"[{','.join(map(write, values))}]"
+        return write
 
-
-def _list_of(field: FieldDescriptor) -> Format:
-    write = _format_of(field)
-    return lambda values: f"[{','.join(map(write, values))}]"
-
-
-def _format_of(field: FieldDescriptor) -> Format:
-    if field.message_type is not None:
-        return _object
-    if field.enum_type is not None:
-        return _enum_of(field.enum_type)
-    return _FORMATS[field.type]
+    def _format_of(self, field: FieldDescriptor) -> Format:
+        if field.message_type is not None:
+            return self._object
+        if field.enum_type is not None:
+            return _enum_of(field.enum_type)
+        return self._formats[field.type]
 
 
 def _enum_of(enum: EnumDescriptor) -> Format:
@@ -110,8 +115,15 @@ def _enum_of(enum: EnumDescriptor) -> Format:
     return lambda number: names.get(number) or str(number)
 
 
-def _bytes(value: bytes) -> str:
+def _base64(value: bytes) -> str:
     return f'"{b2a_base64(value, newline=False).decode("ascii")}"'
+
+
+def _text(value: bytes) -> str:
+    try:
+        return encode_basestring(value.decode())
+    except UnicodeDecodeError:
+        return f'{{"base64":{_base64(value)}}}'
 
 
 def _quoted(value: int) -> str:
@@ -124,10 +136,14 @@ def _bool(value: bool) -> str:
 
 _FORMATS: Final[dict[int, Format]] = {
     FieldDescriptor.TYPE_BOOL: _bool,
-    FieldDescriptor.TYPE_BYTES: _bytes,
     FieldDescriptor.TYPE_INT32: str,
     FieldDescriptor.TYPE_INT64: _quoted,
     FieldDescriptor.TYPE_STRING: encode_basestring,
     FieldDescriptor.TYPE_UINT32: str,
     FieldDescriptor.TYPE_UINT64: _quoted,
 }
+
+#: As etcd writes them: bytes are base64.
+BASE64: Final = Writer(_base64)
+#: Bytes are the text that they are, and where they are none, ``{"base64": "/w=="}``.
+TEXT: Final = Writer(_text)

@@ -26,9 +26,12 @@ __all__ = ["read_message"]
 M = TypeVar("M", bound=Message)
 
 
-def read_message(data: bytes, kind: type[M]) -> Steps[M]:
+def read_message(data: bytes, kind: type[M], *, as_text: bool = False) -> Steps[M]:
     """
     Return the message in a body; see ``json_decode.decode``.
+
+    Args:
+        as_text: Whether bytes are written as the text that they are.
 
     Raises:
         JsonError: As there.
@@ -37,7 +40,7 @@ def read_message(data: bytes, kind: type[M]) -> Steps[M]:
     value = yield from first_value(data)
     if value is None:
         return kind()
-    message: M = yield from _Reader(value).message(kind)
+    message: M = yield from _Reader(value, as_text).message(kind)
     return message
 
 
@@ -70,11 +73,13 @@ class _Reader:
 
     Args:
         data: The value, nothing before it.
+        as_text: As ``read_message`` has it.
 
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, as_text: bool) -> None:
         self._data = data
+        self._as_text = as_text
         self._at = 0
         self._tokens = 0
 
@@ -242,7 +247,7 @@ class _Reader:
         if kind == FieldDescriptor.TYPE_STRING:
             return self._text(token) if token.kind == '"' else None
         if kind == FieldDescriptor.TYPE_BYTES:
-            return _bytes(self._text(token)) if token.kind == '"' else None
+            return self._bytes_of(token)
         if field.enum_type is not None:
             if token.kind == '"':
                 found = field.enum_type.values_by_name.get(self._text(token))
@@ -250,6 +255,20 @@ class _Reader:
             return _integer(self._raw(token), *RANGES[FieldDescriptor.TYPE_INT32])
         text = self._text(token) if token.kind == '"' else self._raw(token)
         return _integer(text, *RANGES[kind])
+
+    def _bytes_of(self, token: _Token) -> bytes | None:
+        if token.kind == '"':
+            text = self._text(token)
+            return text.encode() if self._as_text else _bytes(text)
+        if token.kind != "{" or not self._as_text:
+            return None
+        # What is no text: an object with one field.
+        name = self._read()
+        if name.kind != '"' or self._text(name) != "base64":
+            return None
+        inner = self._read()
+        value = _bytes(self._text(inner)) if inner.kind == '"' else None
+        return value if self._read().kind == "}" else None
 
 
 _ESCAPED: Final = {ord(a): b for a, b in zip('"\\/bfnrt', '"\\/\b\f\n\r\t', strict=True)}

@@ -18,7 +18,13 @@ from etcdpy.transport.aio.server import Server, Traffic, remove_dead_socket
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import JoinedMessages
 from etcdpy.transport.grpc.observer import EndedCall, Listener, Observer
-from etcdpy.transport.grpc.routes import endless, inline, is_inline, one_reply_per_request
+from etcdpy.transport.grpc.routes import (
+    endless,
+    inline,
+    is_inline,
+    is_one_reply_per_request,
+    one_reply_per_request,
+)
 from etcdpy.transport.grpc.status import Metadata, StatusError
 from etcdpy.transport.http import (
     Body,
@@ -58,6 +64,7 @@ __all__ = [
     "endless",
     "inline",
     "is_inline",
+    "is_one_reply_per_request",
     "one_reply_per_request",
     "plain_text",
     "remove_dead_socket",

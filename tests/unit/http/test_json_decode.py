@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from etcdpy.cooperative import Steps, finish
 from etcdpy.http.json_decode import decode
-from etcdpy.http.json_encode import encode
+from etcdpy.http.json_encode import BASE64, TEXT
 from etcdpy.http.json_reader import read_message
 from etcdpy.http.json_scanner import JsonError
 from etcdpy.pb import rpc_pb2 as pb
@@ -80,7 +80,7 @@ def test_what_is_written_is_read_again() -> None:
         kind = random.choice(MESSAGES)
         message = random_message(random, kind)
         for read in READERS:
-            assert finish(read(encode(message), kind)) == message, seed
+            assert finish(read(BASE64.encode(message), kind)) == message, seed
 
 
 def test_both_readers_read_the_same_of_whatever_comes() -> None:
@@ -111,3 +111,39 @@ def test_large_body_that_is_not_plain_is_read_in_slices() -> None:
     body = b'{"x":[' + b",".join([b"1.5"] * 20_000) + b"]}"
     steps = sum(1 for _ in decode(body, pb.RangeRequest))
     assert steps > 20
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ('{"key":"grüße"}', "grüße".encode()),
+        ('{"key":"a\\u0041\\n"}', b"aA\n"),
+        ('{"key":{"base64":"/w=="}}', b"\xff"),
+        ('{"key":{ "base64" : "_w" } }', b"\xff"),
+        ('{"key":""}', b""),
+    ],
+)
+def test_bytes_are_read_as_text_if_that_is_asked_for(read: Any, body: str, key: bytes) -> None:
+    assert finish(read(body.encode(), pb.RangeRequest, as_text=True)).key == key
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(
+    "value",
+    ["5", "[]", "{}", '{"base64":5}', '{"base64":"!"}', '{"x":"YQ=="}', '{"base64":"YQ==","x":1}'],
+)
+def test_what_is_neither_text_nor_marked_is_refused(read: Any, value: str) -> None:
+    with pytest.raises(JsonError, match="invalid value for bytes field key"):
+        finish(read(b'{"key":%b}' % value.encode(), pb.RangeRequest, as_text=True))
+
+
+def test_what_is_written_as_text_is_read_again() -> None:
+    for seed in range(300):
+        random = Random(seed)
+        kind = random.choice(MESSAGES)
+        message = random_message(random, kind)
+        for read in READERS:
+            body = TEXT.encode(message)
+            again: Any = read
+            assert finish(again(body, kind, as_text=True)) == message, seed

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from etcdpy.http.json_encode import PIECE, encode, pieces
+from etcdpy.http.json_encode import BASE64, PIECE, TEXT
 from etcdpy.http.json_fields import fields_of
 from etcdpy.pb import auth_pb2, kv_pb2, lease_pb2, rpc_pb2, v3election_pb2, v3lock_pb2
 from etcdpy.pb import rpc_pb2 as pb
@@ -48,7 +48,7 @@ FILES = (rpc_pb2, kv_pb2, auth_pb2, lease_pb2, v3lock_pb2, v3election_pb2)
     ],
 )
 def test_message_is_written_as_etcd_writes_it(message: Message, text: str) -> None:
-    assert encode(message) == text.encode()
+    assert BASE64.encode(message) == text.encode()
 
 
 def test_random_messages_mean_what_protobufs_own_writer_makes_of_them() -> None:
@@ -56,8 +56,8 @@ def test_random_messages_mean_what_protobufs_own_writer_makes_of_them() -> None:
         random = Random(seed)
         message = random_message(random, random.choice(MESSAGES))
         expected = json_format.MessageToDict(message, preserving_proto_field_name=True)
-        assert json.loads(encode(message)) == expected, seed
-        assert b"".join(pieces(message)) == encode(message), seed
+        assert json.loads(BASE64.encode(message)) == expected, seed
+        assert b"".join(BASE64.pieces(message)) == BASE64.encode(message), seed
 
 
 def test_large_list_is_made_piece_by_piece() -> None:
@@ -66,8 +66,8 @@ def test_large_list_is_made_piece_by_piece() -> None:
         kvs=[kv_pb2.KeyValue(key=b"%d" % number, value=b"x" * 1000) for number in range(1000)],
         count=1000,
     )
-    made = list(pieces(message))
-    assert b"".join(made) == encode(message)
+    made = list(BASE64.pieces(message))
+    assert b"".join(made) == BASE64.encode(message)
     assert len(made) > 10
     assert max(map(len, made)) < PIECE + 2000
 
@@ -82,4 +82,18 @@ def test_order_of_the_numbers_is_that_of_the_protocol() -> None:
 def test_every_type_that_the_protocol_has_can_be_written() -> None:
     for kind in MESSAGES:
         assert fields_of(kind) is not None
-        assert json.loads(encode(random_message(Random(1), kind))) is not None
+        assert json.loads(BASE64.encode(random_message(Random(1), kind))) is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"foo", '"foo"'),
+        ("grüße".encode(), '"grüße"'),
+        (b'"\\\n\x00', '"\\"\\\\\\n\\u0000"'),
+        (b"\xff", '{"base64":"/w=="}'),
+        (b"\xed\xa0\x80", '{"base64":"7aCA"}'),
+    ],
+)
+def test_bytes_are_written_as_text_if_that_is_asked_for(value: bytes, text: str) -> None:
+    assert TEXT.encode(kv_pb2.KeyValue(key=value)) == f'{{"key":{text}}}'.encode()

@@ -1,0 +1,111 @@
+"""Requests of HTTP as callers of a node."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from grpc import StatusCode
+
+from etcdpy.clock import Clock
+from etcdpy.services.caller import token_in
+from etcdpy.transport import StatusError
+from etcdpy.transport.http import HttpRequest
+
+__all__ = ["HttpCaller"]
+
+#: What the names of headers begin with that are metadata of gRPC. (etcd: ``runtime/context.go``)
+_METADATA: Final = b"grpc-metadata-"
+
+
+class HttpCaller:
+    """
+    Who has sent a request of HTTP.
+
+    A certificate names nobody here, as in etcd: requests come through a door that has none to show.
+
+    Args:
+        request: What was sent.
+        clock: What the deadline is on.
+        seconds: How long an answer is waited for, None for any time.
+
+    Attributes:
+        write: Sends a response of a stream; of callers that are given a stream.
+
+    """
+
+    is_trusted = False
+    certificate_name: str | None = None
+
+    write: Callable[[Any], Awaitable[None]]
+
+    def __init__(self, request: HttpRequest, clock: Clock, seconds: float | None = None) -> None:
+        self._request = request
+        self._clock = clock
+        self._deadline = None if seconds is None else clock.monotonic() + seconds
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return what would be metadata of a call of gRPC, in the order in which it was sent."""
+        found = []
+        for name, value in self._request.headers:
+            if name in (b"authorization", b"user-agent"):
+                found.append((name.decode(), value.decode("latin-1")))
+            elif name.startswith(_METADATA):
+                key = name.removeprefix(_METADATA).decode("latin-1")
+                found.append((key, value.decode("latin-1")))
+        return tuple(found)
+
+    @property
+    def token(self) -> str | None:
+        """See ``Caller``."""
+        return token_in(self.invocation_metadata())
+
+    def peer(self) -> str:
+        """See ``Caller``."""
+        return self._request.peer
+
+    def time_remaining(self) -> float | None:
+        """See ``Caller``."""
+        if self._deadline is None:
+            return None
+        return max(0.0, self._deadline - self._clock.monotonic())
+
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        """
+        Let what is awaited in the block take no longer than there is time.
+
+        Raises:
+            StatusError: There is none, or no more.
+
+        """
+        remaining = self.time_remaining()
+        if remaining is None:
+            yield
+            return
+        if not remaining:
+            raise _out_of_time()
+        task = asyncio.current_task()
+        assert task is not None
+        expired = False
+
+        def expire() -> None:
+            nonlocal expired
+            expired = True
+            task.cancel()
+
+        timer = self._clock.wake_after(remaining, expire)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not expired:
+                raise
+            raise _out_of_time() from None
+        finally:
+            timer.cancel()
+
+
+def _out_of_time() -> StatusError:
+    return StatusError(StatusCode.DEADLINE_EXCEEDED, "context deadline exceeded")

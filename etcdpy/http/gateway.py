@@ -1,0 +1,319 @@
+"""
+The JSON gateway: etcd's services under ``/v3/``, with requests and replies in JSON.
+
+It is one more server that services are registered on: what it has of each method is the handler
+that gRPC has, so nothing of a method is written twice, and both ask the same node. Streams are
+lines of JSON, each sent as soon as there is one. (etcd: ``grpc-gateway/v2/runtime``)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from etcdpy.clock import Clock
+from etcdpy.cooperative import outcome, run, turn
+from etcdpy.http.caller import HttpCaller
+from etcdpy.http.gateway_errors import (
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    error_line,
+    error_response,
+    status_for,
+)
+from etcdpy.http.json_decode import decode
+from etcdpy.http.json_encode import BASE64, PIECE, TEXT
+from etcdpy.http.json_scanner import JsonError
+from etcdpy.http.json_stream import Values
+from etcdpy.http.paths import PATHS
+from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
+from etcdpy.transport import StatusError, is_one_reply_per_request
+from etcdpy.transport.http import Body, BodyTooLargeError, HttpRequest, HttpResponse
+
+__all__ = ["Gateway"]
+
+#: Headers of an answer that went well. (etcd: ``runtime.ForwardResponseMessage``)
+_HEADERS: Final = (
+    (b"content-type", b"application/json"),
+    (b"grpc-metadata-content-type", b"application/grpc"),
+)
+
+#: Bytes of JSON for one byte of a message, at most: a byte of a text may be written ``\\u0041``.
+_LONGEST_WRITING: Final = 6
+
+#: (etcd: ``runtime/context.go``, timeoutDecode)
+_TIMEOUT: Final = re.compile(r"([0-9]{1,19})([HMSmun])", re.ASCII).fullmatch
+_UNITS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+
+#: Responses of a stream that wait for the client to take them.
+_MOST_WAITING: Final = 16
+
+
+@dataclass(frozen=True)
+class _Method:
+    """What there is of one method."""
+
+    handler: Any
+    request: type[Message]
+    reply: type[Message]
+
+
+class Gateway:
+    """
+    Answers requests for paths under ``/v3/``.
+
+    Methods are registered as on a server of gRPC, before the first request.
+
+    Args:
+        clock: What deadlines are on.
+        max_message_bytes: The largest message that is taken, as of gRPC.
+
+    """
+
+    def __init__(self, clock: Clock, max_message_bytes: int) -> None:
+        self._clock = clock
+        self._most = max_message_bytes
+        self._methods: dict[str, _Method] = {}
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: Mapping[str, Any]
+    ) -> None:
+        """Serve these methods of a service, those that have a path."""
+        service = _SERVICES.get(service_name)
+        if service is None:
+            return
+        for path, full_name in PATHS.items():
+            name = full_name.removeprefix(f"/{service_name}/")
+            if name in method_handlers:
+                descriptor = service.methods_by_name[name]
+                self._methods[path] = _Method(
+                    method_handlers[name],
+                    GetMessageClass(descriptor.input_type),
+                    GetMessageClass(descriptor.output_type),
+                )
+
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer a request; what is wrong with it is told in the answer."""
+        path, _, query = request.path.partition("?")
+        method = self._methods.get(path)
+        if method is None:
+            return error_response(NOT_FOUND)
+        if request.method != "POST":
+            return error_response(METHOD_NOT_ALLOWED)
+        try:
+            caller = HttpCaller(request, self._clock, _timeout(request))
+        except StatusError as status:
+            return error_response(status)
+        call = _Call(method, request.body, caller, self._most, as_text=_wants_text(query))
+        streams = method.handler.request_streaming, method.handler.response_streaming
+        try:
+            if streams == (False, False):
+                return await call.answer()
+            if streams == (False, True):
+                replies = call.replies(await call.request())
+            elif is_one_reply_per_request(method.handler.stream_stream):
+                replies = call.each_answered()
+            else:
+                replies = call.written()
+            return await call.answer_lines(replies)
+        except Exception as error:  # noqa: BLE001 (whatever a handler raises)
+            return error_response(status_for(error), in_stream=streams[1])
+
+
+class _Call:
+    """
+    A request on its way to its reply, or to many.
+
+    Args:
+        method: What is called.
+        body: The request, or the requests.
+        caller: Who calls.
+        most: Bytes of the largest message.
+        as_text: Whether bytes are written as the text that they are.
+
+    """
+
+    def __init__(
+        self, method: _Method, body: Body, caller: HttpCaller, most: int, *, as_text: bool
+    ) -> None:
+        self._method = method
+        self._handler = method.handler
+        self._body = body
+        self._caller = caller
+        self._most = most
+        self._most_text = most * _LONGEST_WRITING
+        self._as_text = as_text
+        self._writer = TEXT if as_text else BASE64
+
+    async def answer(self) -> HttpResponse:
+        """Answer the only request with the only reply."""
+        message = await self.request()
+        with self._caller.limited():
+            answer = await outcome(self._handler.unary_unary(message, self._caller))
+        reply = self._reply(answer)
+        if reply.ByteSize() > PIECE:
+            return HttpResponse(200, _HEADERS, self._in_pieces(reply))
+        body = self._writer.encode(reply)
+        return HttpResponse(200, (*_HEADERS, (b"content-length", b"%d" % len(body))), body)
+
+    async def answer_lines(self, replies: AsyncIterator[Message]) -> HttpResponse:
+        """Answer with the lines of a stream, as soon as there is the first one."""
+        first = await anext(replies, None)
+        if first is None:
+            return HttpResponse(200)
+        last = error_line(_STOPPED)
+        body = self._lines(first, replies)
+        return HttpResponse(200, _HEADERS, body, is_endless=True, last=last)
+
+    async def _lines(self, first: Message, rest: AsyncIterator[Message]) -> AsyncIterator[bytes]:
+        yield self._line(first)
+        try:
+            async for reply in rest:
+                yield self._line(reply)
+        except Exception as error:  # noqa: BLE001 (whatever a handler raises)
+            yield error_line(status_for(error))
+
+    def _line(self, reply: Message) -> bytes:
+        return b'{"result":%b}\n' % self._writer.encode(reply)
+
+    async def _in_pieces(self, reply: Message) -> AsyncIterator[bytes]:
+        for piece in self._writer.pieces(reply):
+            yield piece
+            await turn()
+
+    # ------------------------------------------------------------------ requests
+
+    async def request(self) -> Any:
+        """
+        Read the only request.
+
+        Raises:
+            StatusError: It is too large, or cannot be read.
+
+        """
+        try:
+            body = await self._body.read(self._most_text)
+        except BodyTooLargeError:
+            raise _too_large(self._most_text + 1, self._most) from None
+        return await self._decoded(body)
+
+    async def _requests(self) -> AsyncIterator[Any]:
+        """Yield requests as they come; what cannot be read is the end of them."""
+        values = Values()
+        with suppress(StatusError):
+            while piece := await self._body.next_piece():
+                values.feed(piece)
+                while (value := values.next()) is not None:
+                    yield await self._decoded(value)
+                if values.size > self._most_text:
+                    return
+
+    async def _decoded(self, body: bytes) -> Any:
+        try:
+            message = await run(decode(body, self._method.request, as_text=self._as_text))
+        except JsonError as error:
+            raise StatusError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+        data = message.SerializeToString()
+        # It is what gRPC would have been sent, and as large.
+        if len(data) > self._most:
+            raise _too_large(len(data), self._most)
+        return self._handler.request_deserializer(data)
+
+    # ------------------------------------------------------------------- replies
+
+    async def each_answered(self) -> AsyncIterator[Message]:
+        """Yield the reply to each request."""
+        requests = self._requests()
+        while True:
+            with self._caller.limited():
+                request = await anext(requests, None)
+                if request is None:
+                    return
+                answer = await outcome(self._handler.stream_stream(request, self._caller))
+            yield self._reply(answer)
+
+    async def replies(self, message: Any) -> AsyncIterator[Message]:
+        """Yield the replies to the only request."""
+        async with aclosing(self._handler.unary_stream(message, self._caller)) as answers:
+            while True:
+                with self._caller.limited():
+                    answer = await anext(answers, None)
+                if answer is None:
+                    return
+                yield self._reply(answer)
+
+    async def written(self) -> AsyncIterator[Message]:
+        """Yield what a handler writes, which takes all requests."""
+        sink: asyncio.Queue[Any] = asyncio.Queue(_MOST_WAITING)
+        self._caller.write = sink.put
+        handler = self._handler.stream_stream(self._requests(), self._caller)
+        handling = asyncio.ensure_future(handler)
+        try:
+            while True:
+                taking = asyncio.ensure_future(sink.get())
+                try:
+                    with self._caller.limited():
+                        await asyncio.wait([taking, handling], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    is_taken = not taking.cancel()
+                if not is_taken:
+                    handling.result()
+                    return
+                yield self._reply(taking.result())
+        finally:
+            handling.cancel()
+            with suppress(asyncio.CancelledError):
+                await handling
+
+    def _reply(self, answer: Any) -> Message:
+        if isinstance(answer, Message):
+            return answer
+        return self._method.reply.FromString(bytes(answer))
+
+
+#: What a stream ends with as the server stops. (etcd: grpc-go's words for it)
+_STOPPED: Final = StatusError(grpc.StatusCode.UNAVAILABLE, "error reading from server: EOF")
+
+
+def _wants_text(query: str) -> bool:
+    """Return whether bytes are to be text, which is no part of etcd's gateway."""
+    return parse_qs(query).get("utf8", ["false"])[-1] == "true"
+
+
+def _too_large(size: int, most: int) -> StatusError:
+    text = f"grpc: received message larger than max ({size} vs. {most})"
+    return StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+
+
+def _timeout(request: HttpRequest) -> float | None:
+    """
+    Return the seconds that a call may take, None without a limit.
+
+    Raises:
+        StatusError: The header is malformed.
+
+    """
+    text = request.header(b"grpc-timeout")
+    if not text:
+        return None
+    found = _TIMEOUT(text)
+    if found is None:
+        raise StatusError(grpc.StatusCode.INVALID_ARGUMENT, f"invalid grpc-timeout: {text}")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+_SERVICES: Final[dict[str, ServiceDescriptor]] = {
+    service.full_name: service
+    for file in (rpc_pb2, v3lock_pb2, v3election_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+}
