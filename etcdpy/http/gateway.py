@@ -104,6 +104,10 @@ class Gateway:
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer a request; what is wrong with it is told in the answer."""
+        if request.upgrade.lower() == "websocket":
+            from etcdpy.http.websocket import accept
+
+            return accept(request, self.handle)
         path, _, query = request.path.partition("?")
         method = self._methods.get(path)
         if method is None:
