@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,9 +78,12 @@ def outcomes(etcetra_python: Path, pair: Pair) -> tuple[Mapping[str, Any], Mappi
 
 
 def _session(python: Path, server: Server) -> Mapping[str, Any]:
+    # What this Python is told (its path, its warnings) is not for that one; where the machine has
+    # its libraries is.
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith("PYTHON")}
     done = subprocess.run(
         [str(python), str(SESSION), server.address],
-        env={"NO_PROXY": "127.0.0.1"},
+        env=environment | {"NO_PROXY": "127.0.0.1"},
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
