@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from random import Random, SystemRandom
 from typing import Any
@@ -19,14 +18,13 @@ from tests.conformance.generator import LEASES, TTL, generate
 from tests.conformance.messages import EVERYTHING, delete, get, put
 from tests.conformance.pair import MismatchError, Pair, shown
 from tests.conformance.peers import Call
+from tests.conformance.shrinking import shrink
 
 SEED = int(os.environ.get("ETCDPY_CONFORMANCE_SEED") or SystemRandom().randrange(2**32))
 COUNT = int(os.environ.get("ETCDPY_CONFORMANCE_COUNT") or 5100)
 
 # The store is emptied after so many requests: long histories, yet short enough to cut down.
 EPOCH = 300
-
-SHRINK_SECONDS = 20.0
 
 
 def test_random_requests(start_pair: StartPair) -> None:
@@ -75,30 +73,13 @@ def _revision(reply: Any) -> int:
 
 
 def _report(pair: Pair, steps: Sequence[int], error: MismatchError) -> str:
-    few, error = _shrink(pair, list(steps), error)
+    def again(fewer: Sequence[int]) -> None:
+        pair.settle()
+        _run(pair, fewer)
+
+    few, error = shrink(again, list(steps), error)
     requests = "\n".join(map(shown, error.calls))
     return (
         f"seed {SEED}, step {steps[0] + len(error.calls) - 1} or a later one; "
         f"it takes the steps {few}, on an empty store:\n{requests}\n{error}"
     )
-
-
-def _shrink(pair: Pair, steps: list[int], error: MismatchError) -> tuple[list[int], MismatchError]:
-    """Leave out whatever can be left out with the servers still in disagreement."""
-    steps = steps[: len(error.calls)]
-    deadline = time.monotonic() + SHRINK_SECONDS
-    size = max(1, len(steps) // 2)
-    while time.monotonic() < deadline:
-        for start in range(0, len(steps), size):
-            fewer = steps[:start] + steps[start + size :]
-            pair.settle()
-            try:
-                _run(pair, fewer)
-            except MismatchError as smaller:
-                steps, error = fewer[: len(smaller.calls)], smaller
-                break
-        else:
-            if size == 1:
-                break
-            size = max(1, size // 2)
-    return steps, error
