@@ -54,7 +54,7 @@ class Pending:
 
     def __init__(self, peer: Peer, call: Call, timeout: float | None = None) -> None:
         self._method = call.method
-        self._call = peer.stream(call.method, iter([call.payload]), timeout)
+        self._call = peer.stream(call.method, iter([call.payload]), timeout, call.metadata or None)
         self._replies: list[bytes] = []
         self._changed = threading.Condition()
         self._outcome: Outcome | None = None
