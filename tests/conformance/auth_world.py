@@ -6,7 +6,7 @@ Rights end at ``d``: a, b and c are the readers' and writers', x is nobody's but
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,30 @@ def login(peer: Peer, user: str) -> Metadata:
 
 def enable(peer: Peer) -> None:
     do(peer, "Auth/AuthEnable", pb.AuthEnableRequest())
+
+
+def switch_off(peer: Peer, passwords: Sequence[str]) -> None:
+    """Have nobody asked any more; one of the passwords is root's."""
+    request = pb.AuthDisableRequest()
+    if ask(peer, "Auth/AuthDisable", request).error is None:
+        return
+    for password in passwords:
+        tried = ask(
+            peer, "Auth/Authenticate", pb.AuthenticateRequest(name="root", password=password)
+        )
+        if tried.error is None:
+            do(peer, "Auth/AuthDisable", request, token(tried.reply.token))
+            return
+    raise AssertionError("nobody can log in as root")
+
+
+def clear(peer: Peer, passwords: Sequence[str]) -> None:
+    """Have nobody asked any more, and delete users and roles."""
+    switch_off(peer, passwords)
+    for user in do(peer, "Auth/UserList", pb.AuthUserListRequest()).users:
+        do(peer, "Auth/UserDelete", pb.AuthUserDeleteRequest(name=user))
+    for role in do(peer, "Auth/RoleList", pb.AuthRoleListRequest()).roles:
+        do(peer, "Auth/RoleDelete", pb.AuthRoleDeleteRequest(role=role))
 
 
 def settle_in(peer: Peer) -> None:

@@ -144,7 +144,9 @@ class Epoch:
 
     def _begin(self) -> None:
         for peer in self._pair.peers:
-            _empty(peer)
+            world.clear(peer, PASSWORDS)
+            for lease in LEASES:
+                world.ask(peer, "Lease/LeaseRevoke", pb.LeaseRevokeRequest(ID=lease))
         self._pair.settle()
         for peer in self._pair.peers:
             world.do(peer, "KV/Put", put(b"gone"))
@@ -169,7 +171,7 @@ class Epoch:
 
     def _compare_all(self) -> None:
         for peer in self._pair.peers:
-            _switch_off(peer)
+            world.switch_off(peer, PASSWORDS)
         self._is_on = False
         roles = ROLES if self._pair.version >= JUDGES_ALL else ROLES[1:]
         for method, request in (
@@ -194,31 +196,6 @@ def _outcome(peer: Peer, step: Step, who: Metadata) -> Outcome:
         call.cancel()
         return Outcome(method, grpc.StatusCode.OK, "", tuple(replies))
     return Outcome(method, call.code(), call.details(), tuple(replies))
-
-
-def _switch_off(peer: Peer) -> None:
-    """Have nobody asked any more, whatever the password of root is."""
-    request = pb.AuthDisableRequest()
-    if world.ask(peer, "Auth/AuthDisable", request).error is None:
-        return
-    for password in PASSWORDS:
-        login = pb.AuthenticateRequest(name="root", password=password)
-        outcome = world.ask(peer, "Auth/Authenticate", login)
-        if outcome.error is None:
-            world.do(peer, "Auth/AuthDisable", request, world.token(outcome.reply.token))
-            return
-    raise AssertionError("nobody can log in as root")
-
-
-def _empty(peer: Peer) -> None:
-    """Delete users, roles and leases."""
-    _switch_off(peer)
-    for user in world.do(peer, "Auth/UserList", pb.AuthUserListRequest()).users:
-        world.do(peer, "Auth/UserDelete", pb.AuthUserDeleteRequest(name=user))
-    for role in world.do(peer, "Auth/RoleList", pb.AuthRoleListRequest()).roles:
-        world.do(peer, "Auth/RoleDelete", pb.AuthRoleDeleteRequest(role=role))
-    for lease in LEASES:
-        world.ask(peer, "Lease/LeaseRevoke", pb.LeaseRevokeRequest(ID=lease))
 
 
 def _auth_revision(peer: Peer) -> int:
