@@ -122,12 +122,27 @@ def _check_logging(config: Config) -> None:
             f"({go_quote_all(outputs)}) are configured with 'default'; override 'default' value "
             "with something else"
         )
+    _check_audit_log(config, outputs)
     parse_level(config.log_level)
     # No format at all is JSON. (etcd: ``logutil.ConvertToZapFormat``)
     if config.log_format not in ("json", "console", ""):
         raise InvalidConfigError(
             f"unknown log format: {config.log_format}, supported values json, console"
         )
+
+
+def _check_audit_log(config: Config, outputs: Collection[str]) -> None:
+    """Refuse an audit log that cannot be, or that would be none."""
+    if not config.audit_log:
+        if config.audit_log_sync:
+            raise InvalidConfigError("--audit-log-sync requires --audit-log")
+        return
+    if config.audit_log in outputs:
+        raise InvalidConfigError("--audit-log and --log-outputs must not be the same file")
+    try:
+        parse_rotation(config.audit_log_rotation_config_json)
+    except InvalidConfigError as error:
+        raise InvalidConfigError(f"--audit-log-rotation-config-json: {error}") from None
 
 
 def _demand(

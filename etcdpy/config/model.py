@@ -372,6 +372,28 @@ class Config:
         "How that file is rotated: maxsize (in MB), maxage (in days, 0 is no limit), maxbackups "
         "(0 is no limit), localtime (in their names), compress (with gzip).",
     )
+    audit_log: str = _setting(
+        LOGGING,
+        Text(),
+        "",
+        "Path to a file that gets a line of JSON for each change, and each request that is "
+        "refused: who, what, when, and no values. Its directory has to exist. This is no flag of "
+        "etcd's.",
+    )
+    audit_log_sync: bool = _setting(
+        LOGGING,
+        Bool(),
+        "false",
+        "Have the line of a change on the disk before the change is acknowledged. This is no flag "
+        "of etcd's.",
+    )
+    audit_log_rotation_config_json: str = _setting(
+        LOGGING,
+        Text(),
+        DEFAULT_ROTATION,
+        "How the audit log is rotated, in the words of --log-rotation-config-json. This is no flag "
+        "of etcd's.",
+    )
     feature_gates: Gates = _setting(  # noqa: RUF009 - it makes a field
         FEATURES,
         FeatureGates(),
@@ -422,6 +444,11 @@ class Config:
     def log_rotation(self) -> Rotation | None:
         """How a log file is rotated, None if it is not."""
         return parse_rotation(self.log_rotation_config_json) if self.enable_log_rotation else None
+
+    @property
+    def audit_log_rotation(self) -> Rotation:
+        """How the audit log is rotated, which it always is."""
+        return parse_rotation(self.audit_log_rotation_config_json)
 
     @property
     def progress_interval(self) -> float:

@@ -18,7 +18,7 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from etcdpy.clock import SystemClock
 from etcdpy.config.rotation import Rotation
 from etcdpy.logs.lines import Line
 
-__all__ = ["RotatedFile"]
+__all__ = ["RotatedFile", "full_files"]
 
 _COMPRESSED = ".gz"
 #: lumberjack's mode for the first file; later ones have that of the one before.
@@ -43,6 +43,8 @@ class RotatedFile:
         path: The file. Its directory is made if need be.
         rotation: When to rotate.
         wall: Returns the seconds since 1970.
+        keeps_all: Whether a power cut may take no line that was synced: full files and names are
+            synced as well.
 
     Raises:
         OSError: It cannot be opened.
@@ -52,15 +54,26 @@ class RotatedFile:
     is_sampled = True
 
     def __init__(
-        self, path: str, rotation: Rotation, wall: Callable[[], float] = SystemClock.wall
+        self,
+        path: str,
+        rotation: Rotation,
+        wall: Callable[[], float] = SystemClock.wall,
+        *,
+        keeps_all: bool = False,
     ) -> None:
         self._path = Path(path)
         self._rotation = rotation
         self._wall = wall
+        self._keeps_all = keeps_all
+        #: How many lines the last ``append`` has written.
+        self.appended = 0
         self._tidying = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._path.parent.mkdir(0o755, parents=True, exist_ok=True)
         self._descriptor, self._size = self._open(_PRIVATE)
+        # A run before this one may have been killed in the middle of a line.
+        self._is_torn = self._size > 0 and not _ends_in_newline(self._path)
+        self._sync_names()
         # A run before this one may have been cut short, or told to keep more.
         self._tidy_in_background()
 
@@ -75,6 +88,53 @@ class RotatedFile:
             while data:
                 data = data[os.write(self._descriptor, data) :]
 
+    def append(self, lines: Sequence[bytes]) -> None:
+        """
+        Append lines, which have their ends; unlike ``write``, say so if that fails.
+
+        Raises:
+            OSError: It failed; ``appended`` of them are there.
+
+        """
+        self.appended = 0
+        while self.appended < len(lines):
+            if self._size and self._size + len(lines[self.appended]) > self._rotation.max_bytes:
+                with contextlib.suppress(OSError):
+                    self._rotate()
+            self._append_run(lines[self.appended : self._end_of_run(lines)])
+
+    def _end_of_run(self, lines: Sequence[bytes]) -> int:
+        """Return up to which line the file has room for them, which is one more at least."""
+        size, end = self._size, self.appended
+        while True:
+            size += len(lines[end])
+            end += 1
+            if end == len(lines) or size + len(lines[end]) > self._rotation.max_bytes:
+                return end
+
+    def _append_run(self, run: Sequence[bytes]) -> None:
+        # What is left of a line that was cut short is no part of the next.
+        data = b"\n" * self._is_torn + b"".join(run)
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:] if written else data)
+        finally:
+            self._size += written
+            whole = data[:written].count(b"\n") - self._is_torn if written else 0
+            self.appended += max(whole, 0)
+            self._is_torn = not data[:written].endswith(b"\n") if written else self._is_torn
+
+    def sync(self) -> None:
+        """
+        Have the disk keep what was appended.
+
+        Raises:
+            OSError: If it cannot.
+
+        """
+        os.fdatasync(self._descriptor)
+
     def close(self) -> None:
         """Close the file, and wait for what is done to the full ones."""
         os.close(self._descriptor)
@@ -88,14 +148,33 @@ class RotatedFile:
 
     def _rotate(self) -> None:
         full = os.fstat(self._descriptor)
-        self._path.rename(self._backup(self._now()))
+        if self._keeps_all:
+            os.fdatasync(self._descriptor)
+        self._path.rename(self._free_backup())
         before = self._descriptor
         # Opened before the full one is closed: if that fails lines go on into the latter.
         self._descriptor, self._size = self._open(stat.S_IMODE(full.st_mode))
         os.close(before)
+        self._sync_names()
         with contextlib.suppress(OSError):
             os.fchown(self._descriptor, full.st_uid, full.st_gid)
         self._tidy_in_background()
+
+    def _sync_names(self) -> None:
+        if self._keeps_all:
+            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+    def _free_backup(self) -> Path:
+        """Return the name that a file gets which is full now."""
+        moment = self._now()
+        # Two may be full within the same millisecond, and none may take the place of another.
+        while (found := self._backup(moment)).exists() or _compressed(found).exists():
+            moment += timedelta(milliseconds=1)
+        return found
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._wall(), timezone.utc)
@@ -126,26 +205,15 @@ class RotatedFile:
                     _compress(path)
 
     def _backups(self) -> list[tuple[datetime, Path]]:
-        """Return the full files, the newest first; others in the directory are none of ours."""
-        found = []
-        for path in self._path.parent.iterdir():
-            moment = self._moment(path.name.removesuffix(_COMPRESSED))
-            if moment is not None:
-                found.append((moment, path))
-        return sorted(found, reverse=True)
-
-    def _moment(self, name: str) -> datetime | None:
-        start, end = f"{self._path.stem}-", self._path.suffix
-        if not (name.startswith(start) and name.endswith(end)):
-            return None
-        text = name[len(start) : len(name) - len(end)]
-        try:
-            moment = datetime.strptime(text, "%Y-%m-%dT%H-%M-%S.%f")
-        except ValueError:
-            return None
+        """Return the full files, the newest first."""
         if self._rotation.local_time:
-            return moment.astimezone()
-        return moment.replace(tzinfo=timezone.utc)
+            found = [(moment.astimezone(), path) for moment, path in full_files(self._path)]
+        else:
+            found = [
+                (moment.replace(tzinfo=timezone.utc), path)
+                for moment, path in full_files(self._path)
+            ]
+        return sorted(found, reverse=True)
 
     def _drop(self, backups: Iterable[tuple[datetime, Path]]) -> list[Path]:
         """Remove what is not to be kept, and return the rest."""
@@ -164,9 +232,52 @@ class RotatedFile:
         return kept
 
 
+def full_files(path: Path) -> list[tuple[datetime, Path]]:
+    """
+    Return the files that were set aside of the one at ``path``, the oldest first.
+
+    Others in the directory are none of them. Moments are as the names have them, in whatever
+    zone; of one there may be two files, the latter being what the former was compressed to.
+
+    Raises:
+        OSError: The directory cannot be read.
+
+    """
+    found = []
+    for other in path.parent.iterdir():
+        moment = _moment(path, other.name.removesuffix(_COMPRESSED))
+        if moment is not None:
+            found.append((moment, other))
+    return sorted(found)
+
+
+def _moment(path: Path, name: str) -> datetime | None:
+    start, end = f"{path.stem}-", path.suffix
+    if not (name.startswith(start) and name.endswith(end)):
+        return None
+    text = name[len(start) : len(name) - len(end)]
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H-%M-%S.%f")
+    except ValueError:
+        return None
+
+
+def _ends_in_newline(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() == b"\n"
+    except OSError:  # who may write to a file may not be let read it
+        return True
+
+
+def _compressed(path: Path) -> Path:
+    return path.with_name(path.name + _COMPRESSED)
+
+
 def _compress(path: Path) -> None:
     """Replace a file by its compressed self; until that is whole, both are there."""
-    target = path.with_name(path.name + _COMPRESSED)
+    target = _compressed(path)
     full = path.stat()
     opener = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, stat.S_IMODE(full.st_mode))
     with path.open("rb") as source, os.fdopen(opener, "wb") as file:

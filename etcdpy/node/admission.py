@@ -24,10 +24,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from etcdpy.errors import EmptyUserError, OldAuthRevisionError
+from etcdpy.errors import EmptyUserError, EtcdError, OldAuthRevisionError
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node import checks
 from etcdpy.node.alarms import Alarms
+from etcdpy.node.audit import Auditor
 from etcdpy.node.caller import Caller
 from etcdpy.node.guard import Guard, Who
 from etcdpy.node.quota import Quota, RequestLimit, lease_cost, put_cost, txn_cost
@@ -35,8 +36,8 @@ from etcdpy.pb import rpc_pb2 as pb
 
 __all__ = ["RULES", "Admission", "Gate", "Rule"]
 
-#: Raises what keeps a request out.
-Gate = Callable[[Any, Caller], None]
+#: Raises what keeps a request out, or returns who asks: None if that was not to be found out.
+Gate = Callable[[Any, Caller], Who]
 
 
 class Rule(NamedTuple):
@@ -146,6 +147,7 @@ class Admission:
         request_limit: Bounds requests.
         alarms: Keep writes out.
         max_txn_ops: ``--max-txn-ops``.
+        audit: Is told of all that is kept out.
 
     Attributes:
         guard: Says who may do what; None while authentication is off. Gates look at it anew for
@@ -159,13 +161,18 @@ class Admission:
         request_limit: RequestLimit,
         alarms: Alarms,
         max_txn_ops: int,
+        audit: Auditor | None = None,
     ) -> None:
         self._quota = quota
         self._request_limit = request_limit
         self._alarms = alarms
         self._max_txn_ops = max_txn_ops
         self.guard: Guard | None = None
+        self._audit = audit
         self._gates = {method: self._gate(rule) for method, rule in RULES.items()}
+        if audit is not None:
+            for method, gate in self._gates.items():
+                self._gates[method] = self._audited(method, gate, audit)
 
     def gate(self, method: str) -> Gate:
         """Return what lets a method's requests in, or raises what is wrong first."""
@@ -190,6 +197,30 @@ class Admission:
         if asked is not None and self.auth_revision != asked:
             raise OldAuthRevisionError
 
+    def refused(self, error: EtcdError, method: str, request: Any, caller: Caller) -> None:
+        """Have the audit log tell of what was refused, of which no gate knows."""
+        if self._audit is not None:
+            self._audit.refused(error, method, request, caller, self._who(caller))
+
+    def _who(self, caller: Caller) -> Who:
+        """Return who asks, as far as that can be told."""
+        if self.guard is None or caller.is_trusted:
+            return None
+        try:
+            return self.guard.identify(caller)
+        except EtcdError:
+            return None
+
+    def _audited(self, method: str, gate: Gate, audit: Auditor) -> Gate:
+        def admit(request: Any, caller: Caller) -> Who:
+            try:
+                return gate(request, caller)
+            except EtcdError as error:
+                audit.refused(error, method, request, caller, self._who(caller))
+                raise
+
+        return admit
+
     def _gate(self, rule: Rule) -> Gate:
         cost_of, size_of, has_alarms = rule.cost, rule.size, rule.alarms
         check_form = rule.form
@@ -199,7 +230,7 @@ class Admission:
         check_alarms = self._alarms.check_write
         needs_name, permit = rule.needs_name, rule.permission
 
-        def admit(request: Any, caller: Caller) -> None:
+        def admit(request: Any, caller: Caller) -> Who:
             cost = 0
             if cost_of is not None:
                 cost = cost_of(request)
@@ -219,5 +250,6 @@ class Admission:
                 check_alarms(cost > 0)
             if guard is not None and permit is not None:
                 permit(guard, request, who)
+            return who
 
         return admit

@@ -46,6 +46,10 @@ class Alarms:
         if grows and NOSPACE in self._types:
             raise NoSpaceError
 
+    def __contains__(self, alarm: tuple[int, int]) -> bool:
+        """Tell whether the alarm of a member and a type is on."""
+        return alarm in self._active
+
     def matching(self, kind: AlarmType.ValueType) -> list[AlarmMember]:
         """Return the alarms of a type; NONE stands for all types."""
         return [alarm for (_, t), alarm in sorted(self._active.items()) if kind in (NONE, t)]

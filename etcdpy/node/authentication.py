@@ -16,6 +16,7 @@ from etcdpy.auth.permissions import ROOT
 from etcdpy.errors import (
     AuthFailedError,
     AuthNotEnabledError,
+    EtcdError,
     PasswordGivenError,
     PermissionNotGivenError,
     UserNotFoundError,
@@ -75,20 +76,21 @@ class Authentication(Part):
             EtcdError: As ``AuthStore.enable`` has it.
 
         """
-        self._admit("auth_enable", request, caller)
-        self._users.enable()
-        self._obey()
+        with self._changing("auth_enable", request, caller):
+            self._users.enable()
+            self._obey()
         return await self._applied(pb.AuthEnableResponse())
 
     async def auth_disable(
         self, request: pb.AuthDisableRequest, caller: Caller
     ) -> pb.AuthDisableResponse:
         """Switch authentication off; who has logged in has to do so again afterwards."""
-        self._admit("auth_disable", request, caller)
-        if self._users.is_enabled:
-            self._users.disable()
-            self._parts.tokens.drop_all()
-            self._obey()
+        with self._changing("auth_disable", request, caller) as change:
+            change.is_one = self._users.is_enabled
+            if change.is_one:
+                self._users.disable()
+                self._parts.tokens.drop_all()
+                self._obey()
         return await self._applied(pb.AuthDisableResponse())
 
     async def auth_status(
@@ -115,16 +117,16 @@ class Authentication(Part):
             VerifyOnlyError: If tokens cannot be signed here.
 
         """
-        self._admit("authenticate", request, caller)
-        checked = -1
-        # Whether the password is the user's is found out as of one revision. (etcd: v3_server.go,
-        # Authenticate)
-        while checked != self._users.revision:
-            checked = self._users.revision
-            await self._check_password(request)
-        if not self._users.is_enabled:
-            raise AuthNotEnabledError
-        token = self._parts.tokens.assign(request.name, self._users.revision)
+        with self._changing("authenticate", request, caller):
+            checked = -1
+            # Whether the password is the user's is found out as of one revision. (etcd:
+            # v3_server.go, Authenticate)
+            while checked != self._users.revision:
+                checked = self._users.revision
+                await self._check_password(request)
+            if not self._users.is_enabled:
+                raise AuthNotEnabledError
+            token = self._parts.tokens.assign(request.name, self._users.revision)
         header = self.header(self._store.revision)
         await self._settled()
         return pb.AuthenticateResponse(header=header, token=token)
@@ -160,8 +162,8 @@ class Authentication(Part):
         hashed, has_password = b"", not request.options.no_password
         if has_password:
             hashed = await self._hash("user_add", request, caller)
-        self._admit("user_add", request, caller)
-        self._users.add_user(request.name, hashed, has_password=has_password)
+        with self._changing("user_add", request, caller):
+            self._users.add_user(request.name, hashed, has_password=has_password)
         return await self._applied(pb.AuthUserAddResponse())
 
     async def user_get(
@@ -196,9 +198,9 @@ class Authentication(Part):
             EtcdError: As ``AuthStore.delete_user`` has it.
 
         """
-        self._admit("user_delete", request, caller)
-        self._users.delete_user(request.name)
-        self._parts.tokens.drop_user(request.name)
+        with self._changing("user_delete", request, caller):
+            self._users.delete_user(request.name)
+            self._parts.tokens.drop_user(request.name)
         return await self._applied(pb.AuthUserDeleteResponse())
 
     async def user_change_password(
@@ -218,12 +220,12 @@ class Authentication(Part):
         hashed: bytes | None = None
         if request.password:
             hashed = await self._hash("user_change_password", request, caller)
-        self._admit("user_change_password", request, caller)
-        has_password = not self._users.user(request.name).options.no_password
-        if hashed is None and has_password:
-            hashed = _given_hash(request.hashedPassword)
-        self._users.change_password(request.name, hashed or b"")
-        self._parts.tokens.drop_user(request.name)
+        with self._changing("user_change_password", request, caller):
+            has_password = not self._users.user(request.name).options.no_password
+            if hashed is None and has_password:
+                hashed = _given_hash(request.hashedPassword)
+            self._users.change_password(request.name, hashed or b"")
+            self._parts.tokens.drop_user(request.name)
         return await self._applied(pb.AuthUserChangePasswordResponse())
 
     async def user_grant_role(
@@ -236,8 +238,8 @@ class Authentication(Part):
             EtcdError: As ``AuthStore.grant_role`` has it.
 
         """
-        self._admit("user_grant_role", request, caller)
-        self._users.grant_role(request.user, request.role)
+        with self._changing("user_grant_role", request, caller):
+            self._users.grant_role(request.user, request.role)
         return await self._applied(pb.AuthUserGrantRoleResponse())
 
     async def user_revoke_role(
@@ -250,8 +252,8 @@ class Authentication(Part):
             EtcdError: As ``AuthStore.revoke_role`` has it.
 
         """
-        self._admit("user_revoke_role", request, caller)
-        self._users.revoke_role(request.name, request.role)
+        with self._changing("user_revoke_role", request, caller):
+            self._users.revoke_role(request.name, request.role)
         return await self._applied(pb.AuthUserRevokeRoleResponse())
 
     # --------------------------------------------------------------------- roles
@@ -266,8 +268,8 @@ class Authentication(Part):
             EtcdError: As ``AuthStore.add_role`` has it.
 
         """
-        self._admit("role_add", request, caller)
-        self._users.add_role(request.name)
+        with self._changing("role_add", request, caller):
+            self._users.add_role(request.name)
         return await self._applied(pb.AuthRoleAddResponse())
 
     async def role_get(
@@ -303,8 +305,8 @@ class Authentication(Part):
             EtcdError: As ``AuthStore.delete_role`` has it.
 
         """
-        self._admit("role_delete", request, caller)
-        self._users.delete_role(request.role)
+        with self._changing("role_delete", request, caller):
+            self._users.delete_role(request.role)
         return await self._applied(pb.AuthRoleDeleteResponse())
 
     async def role_grant_permission(
@@ -318,10 +320,10 @@ class Authentication(Part):
             EtcdError: As ``AuthStore.grant_permission`` has it.
 
         """
-        self._admit("role_grant_permission", request, caller)
-        if not request.HasField("perm"):
-            raise PermissionNotGivenError
-        self._users.grant_permission(request.name, request.perm)
+        with self._changing("role_grant_permission", request, caller):
+            if not request.HasField("perm"):
+                raise PermissionNotGivenError
+            self._users.grant_permission(request.name, request.perm)
         return await self._applied(pb.AuthRoleGrantPermissionResponse())
 
     async def role_revoke_permission(
@@ -334,8 +336,8 @@ class Authentication(Part):
             EtcdError: As ``AuthStore.revoke_permission`` has it.
 
         """
-        self._admit("role_revoke_permission", request, caller)
-        self._users.revoke_permission(request.role, request.key, request.range_end)
+        with self._changing("role_revoke_permission", request, caller):
+            self._users.revoke_permission(request.role, request.key, request.range_end)
         return await self._applied(pb.AuthRoleRevokePermissionResponse())
 
     # ------------------------------------------------------------------- helpers
@@ -347,7 +349,11 @@ class Authentication(Part):
         caller: Caller,
     ) -> bytes:
         """Hash the password in a request, but not for those who are refused anyway."""
-        check_length(request.password)
+        try:
+            check_length(request.password)
+        except EtcdError as error:
+            self._admission.refused(error, method, request, caller)
+            raise
         self._admit(method, request, caller)
         return await self._parts.passwords.hash(request.password)
 

@@ -31,6 +31,14 @@ class Caller(Protocol):
         None without a certificate, and where certificates do not say who a client is.
         """
 
+    @property
+    def method(self) -> str | None:
+        """What it has called, such as ``/etcdserverpb.KV/Put``; None if it is no call."""
+
+    @property
+    def user_agent(self) -> str | None:
+        """What it says of its software, None if it says nothing."""
+
     def peer(self) -> str:
         """Return its address as gRPC writes it, such as ``ipv4:10.0.0.1:5000``."""
 
@@ -52,6 +60,8 @@ class Internal:
     is_trusted: bool = True
     token: str | None = None
     certificate_name: str | None = None
+    method: str | None = None
+    user_agent: str | None = None
 
     def peer(self) -> str:
         """Return its name in place of an address."""

@@ -57,23 +57,24 @@ class Cluster(Part):
             TooFewStartedMembersError: If it is none.
 
         """
-        self._admit("member_add", request, caller)
-        wanted = peer_urls(request)
-        members = self._parts.membership
-        learner = members.new_learner(wanted, self._parts.clock.wall())
-        # The order is that of membership/cluster.go, ValidateConfigurationChange.
-        if members.was_removed(learner.member_id):
-            raise MemberNotFoundError
-        if members.knows(learner.member_id):
-            raise MemberExistsError
-        if not wanted.isdisjoint(members.urls_of_others(learner.member_id)):
-            raise PeerUrlExistsError
-        if not request.isLearner:
-            # (etcd: server.go, mayAddMember: strict reconfiguration checks)
-            raise TooFewStartedMembersError
-        if len(members.learners) >= self._parts.settings.max_learners:
-            raise TooManyLearnersError
-        members.take(learner)
+        with self._changing("member_add", request, caller) as change:
+            wanted = peer_urls(request)
+            members = self._parts.membership
+            learner = members.new_learner(wanted, self._parts.clock.wall())
+            # The order is that of membership/cluster.go, ValidateConfigurationChange.
+            if members.was_removed(learner.member_id):
+                raise MemberNotFoundError
+            if members.knows(learner.member_id):
+                raise MemberExistsError
+            if not wanted.isdisjoint(members.urls_of_others(learner.member_id)):
+                raise PeerUrlExistsError
+            if not request.isLearner:
+                # (etcd: server.go, mayAddMember: strict reconfiguration checks)
+                raise TooFewStartedMembersError
+            if len(members.learners) >= self._parts.settings.max_learners:
+                raise TooManyLearnersError
+            members.take(learner)
+            change.result = f'"member":"{learner.member_id:x}"'
         reply = pb.MemberAddResponse(member=_shown(learner))
         return await self._changed(reply)
 
@@ -88,12 +89,12 @@ class Cluster(Part):
             TooFewStartedMembersError: If it is this one.
 
         """
-        self._admit("member_remove", request, caller)
-        self._check_known(request.ID)
-        if self.identity.member_id == request.ID:
-            # (etcd: server.go, mayRemoveMember)
-            raise TooFewStartedMembersError
-        self._parts.membership.remove(request.ID)
+        with self._changing("member_remove", request, caller):
+            self._check_known(request.ID)
+            if self.identity.member_id == request.ID:
+                # (etcd: server.go, mayRemoveMember)
+                raise TooFewStartedMembersError
+            self._parts.membership.remove(request.ID)
         return await self._changed(pb.MemberRemoveResponse())
 
     async def member_update(
@@ -107,16 +108,16 @@ class Cluster(Part):
             PeerUrlExistsError: If another member has one of them.
 
         """
-        self._admit("member_update", request, caller)
-        self._check_known(request.ID)
-        members = self._parts.membership
-        if not members.urls_of_others(request.ID).isdisjoint(request.peerURLs):
-            raise PeerUrlExistsError
-        if self.identity.member_id == request.ID:
-            members.update(request.peerURLs)
-        else:
-            learner = members.learners[request.ID]
-            members.take(replace(learner, peer_urls=tuple(request.peerURLs)))
+        with self._changing("member_update", request, caller):
+            self._check_known(request.ID)
+            members = self._parts.membership
+            if not members.urls_of_others(request.ID).isdisjoint(request.peerURLs):
+                raise PeerUrlExistsError
+            if self.identity.member_id == request.ID:
+                members.update(request.peerURLs)
+            else:
+                learner = members.learners[request.ID]
+                members.take(replace(learner, peer_urls=tuple(request.peerURLs)))
         return await self._changed(pb.MemberUpdateResponse())
 
     async def member_promote(
@@ -131,13 +132,13 @@ class Cluster(Part):
             LearnerNotReadyError: If it is a learner.
 
         """
-        self._admit("member_promote", request, caller)
-        self._check_known(request.ID)
-        if self.identity.member_id != request.ID:
-            # (etcd: server.go, isLearnerReady)
-            raise LearnerNotReadyError
-        # (etcd: membership/cluster.go, IsReadyToPromoteMember comes after this check)
-        raise NotLearnerError
+        with self._changing("member_promote", request, caller):
+            self._check_known(request.ID)
+            if self.identity.member_id != request.ID:
+                # (etcd: server.go, isLearnerReady)
+                raise LearnerNotReadyError
+            # (etcd: membership/cluster.go, IsReadyToPromoteMember comes after this check)
+            raise NotLearnerError
 
     def _check_known(self, member_id: int) -> None:
         if not self._parts.membership.knows(member_id):

@@ -17,6 +17,7 @@ from etcdpy.mvcc.slices import SLICE
 from etcdpy.mvcc.txn import TxnResult
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.caller import Caller
+from etcdpy.node.guard import Who
 from etcdpy.node.parts import Part, Parts
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import LeaseGrantRequest, RangeRequest, WatchCreateRequest
@@ -59,24 +60,30 @@ class InternalCalls(Part):
         """
         # What follows is one step of the loop: nobody else can begin a write in between.
         await self._writer.idle()
-        self._admit_transact(request, caller)
+        who = self._admit_transact(request, caller)
         try:
-            return await self._writer.write(self._transact(request))
-        except EtcdError:
+            return await self._writer.write(self._transact(request, caller, who))
+        except EtcdError as error:
+            if self._audit is not None:
+                self._audit.refused(error, "txn", request, caller, who)
             await self._settled()  # see KeyValues._refuse
             raise
 
-    def _transact(self, request: Txn) -> Steps[DeferredReply]:
+    def _transact(self, request: Txn, caller: Caller, who: Who) -> Steps[DeferredReply]:
         exists = self._parts.leases.lessor.__contains__
         write = self._store.begin()
         result: TxnResult = yield from txn.apply_txn(self._store, write, request, exists)
+        if self._audit is not None and write.sub:
+            self._audit.txn(request, caller, who, result)
         return DeferredReply(result, self._log.until(write.commit()))
 
     async def grant(self, ttl: int, caller: Caller) -> int:
         """Grant a lease, wait until it is durable, and return its id."""
-        self._admit_grant(LeaseGrantRequest(TTL=ttl), caller)
+        who = self._admit_grant(LeaseGrantRequest(TTL=ttl), caller)
         parts = self._parts
         lease, sequence = parts.leases.grant(0, ttl, parts.clock.monotonic())
+        if self._audit is not None:
+            self._audit.lease_granted(caller, who, lease.lease_id, lease.ttl)
         await outcome(DeferredReply(None, self._log.until(sequence)))
         return lease.lease_id
 

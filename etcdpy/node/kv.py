@@ -18,6 +18,7 @@ from etcdpy.mvcc.ranges import names_newest_of_one, select
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.caller import Caller
+from etcdpy.node.guard import Who
 from etcdpy.node.parts import Part, Parts
 from etcdpy.node.range_stream import Page, Pages, open_pages
 from etcdpy.node.writer import Unfinished
@@ -68,7 +69,11 @@ class KeyValues(Part):
         # only the guard is left to be asked.
         if not self._times_all and names_newest_of_one(request):
             if (guard := self._admission.guard) is not None:
-                guard.read_key(request.key, caller)
+                try:
+                    guard.read_key(request.key, caller)
+                except EtcdError as error:
+                    self._admission.refused(error, "range", request, caller)
+                    raise
             newest = self._store.durable_revision
             row = self._store.get(request.key, newest)
             return replies.one_key_reply(self._headers.at(newest), row)
@@ -129,17 +134,21 @@ class KeyValues(Part):
         """
         if self._writer.busy is not None:
             return self._in_turn(self.put, request, caller)
-        self._admit_put(request, caller)
+        who = self._admit_put(request, caller)
         store = self._store
         try:
             txn.check_put(store, request, self._lease_exists)
         except EtcdError as error:
+            if self._audit is not None:
+                self._audit.refused(error, "put", request, caller, who)
             # Judged from a state that may not be durable yet (D2).
             return self._refuse(error)
         began = stopwatch() if self._times_all else 0.0
         write = store.begin()
         previous = txn.put(store, write, request)
         sequence = write.commit()
+        if self._audit is not None:
+            self._audit.put(request, caller, who, write.revision)
         reply = replies.put_reply(self._headers.at(write.revision), previous)
         if began:
             self._slow.applied(request, reply, stopwatch() - began)
@@ -155,12 +164,16 @@ class KeyValues(Part):
         """
         if self._writer.busy is not None:
             return self._in_turn(self.delete_range, request, caller)
-        self._admit_delete_range(request, caller)
-        return self._write(request, self._delete_range(request))
+        who = self._admit_delete_range(request, caller)
+        return self._write(request, self._delete_range(request, caller, who))
 
-    def _delete_range(self, request: pb.DeleteRangeRequest) -> Steps[DeferredReply]:
+    def _delete_range(
+        self, request: pb.DeleteRangeRequest, caller: Caller, who: Who
+    ) -> Steps[DeferredReply]:
         write = self._store.begin()
         deleted = yield from txn.delete_range(self._store, write, request)
+        if self._audit is not None:
+            self._audit.delete_range(request, caller, who, write.shown, deleted.number)
         header = self._headers.at(write.shown)
         reply = yield from replies.delete_reply(header, deleted.number, deleted.rows)
         return DeferredReply(reply, self._log.until(write.commit()))
@@ -184,12 +197,19 @@ class KeyValues(Part):
             return self._in_slices(steps, oldest, request)
         if self._writer.busy is not None:
             return self._in_turn(self.txn, request, caller)
-        self._admit_txn(request, caller)
-        return self._write(request, self._txn(request))
+        who = self._admit_txn(request, caller)
+        return self._write(request, self._txn(request, caller, who))
 
-    def _txn(self, request: Txn) -> Steps[DeferredReply]:
+    def _txn(self, request: Txn, caller: Caller, who: Who) -> Steps[DeferredReply]:
         write = self._store.begin()
-        result = yield from txn.apply_txn(self._store, write, request, self._lease_exists)
+        try:
+            result = yield from txn.apply_txn(self._store, write, request, self._lease_exists)
+        except EtcdError as error:
+            if self._audit is not None:
+                self._audit.refused(error, "txn", request, caller, who)
+            raise
+        if self._audit is not None and write.sub:
+            self._audit.txn(request, caller, who, result)
         header = self._headers.at(result.revision)
         reply = yield from txn.encode_result(header, result)
         return DeferredReply(reply, self._log.until(write.commit()))
@@ -203,15 +223,20 @@ class KeyValues(Part):
 
         """
         await self._writer.idle()
-        self._admit_compact(request, caller)
+        who = self._admit_compact(request, caller)
         # Of before the compaction, as etcd has it, whose compactions have no revision.
-        header = self._headers.at(self._store.revision)
+        revision = self._store.revision
+        header = self._headers.at(revision)
         try:
             decision, done = self._parts.compactor.schedule(request.revision)
-        except EtcdError:
+        except EtcdError as error:
+            if self._audit is not None:
+                self._audit.refused(error, "compact", request, caller, who)
             # It may have been refused for a compaction that a crash could still take back.
             await self._settled()
             raise
+        if self._audit is not None:
+            self._audit.changed("compact", request, caller, who, revision)
         if durable := self._log.until(decision):
             await durable
         if request.physical:

@@ -19,16 +19,25 @@ import asyncio
 import logging
 from asyncio import Future, Task
 from collections.abc import Callable
+from itertools import islice
+from typing import Final
 
 from etcdpy.clock import Clock, Timer
 from etcdpy.cooperative import Steps, turn
 from etcdpy.errors import EtcdError, LeaseNotFoundError
 from etcdpy.lease.keeper import EXPIRED_PER_SLICE, LeaseKeeper
 from etcdpy.lease.lease import Lease, LeaseState
+from etcdpy.node.audit import Auditor
+from etcdpy.node.caller import Caller, Internal
+from etcdpy.node.guard import Who
 from etcdpy.node.writer import Writer
 
 logger = logging.getLogger(__name__)
 
+_SELF: Final = Internal("lease expiry")
+
+#: Keys of one lease that the audit log is given: more than it has room for.
+MOST_KEYS: Final = 2000
 #: Seconds between two looks for leases that have run out (etcd: revokes every 500 ms).
 SCAN_INTERVAL = 0.5
 
@@ -51,7 +60,9 @@ class LeaseExpiry:
         writer: Writer,
         clock: Clock,
         check_revoke: Callable[[], None],
+        audit: Auditor | None = None,
     ) -> None:
+        self._audit = audit
         self._keeper = keeper
         self._writer = writer
         self._clock = clock
@@ -98,9 +109,16 @@ class LeaseExpiry:
 
     # ------------------------------------------------------------------ revoking
 
-    async def revoke(self, lease_id: int) -> tuple[int, int]:
+    async def revoke(
+        self, lease_id: int, caller: Caller = _SELF, who: Who = None
+    ) -> tuple[int, int]:
         """
         End a lease and delete its keys. Cancelling it once it has begun does not stop it.
+
+        Args:
+            lease_id: Which.
+            caller: Who wants that.
+            who: Who that is, if it was asked.
 
         Returns:
             The store's revision then, and the sequence of the batch with which it is durable.
@@ -113,7 +131,7 @@ class LeaseExpiry:
         lease = self._keeper.lessor.get(lease_id)
         if lease is None:
             raise LeaseNotFoundError
-        return await self._writer.write(self._revoke(lease))
+        return await self._writer.write(self._revoke(lease, caller, who))
 
     async def ended(self, lease: Lease) -> None:
         """Wait until a lease that has run out is revoked, however long that fails."""
@@ -151,10 +169,17 @@ class LeaseExpiry:
         await self._writer.idle()
         # A client may have revoked it meanwhile, and may even have granted its id again.
         if lease.state is not LeaseState.REVOKED:
-            await self._writer.write(self._revoke(lease))
+            await self._writer.write(self._revoke(lease, _SELF, None))
 
-    def _revoke(self, lease: Lease) -> Steps[tuple[int, int]]:
+    def _revoke(self, lease: Lease, caller: Caller, who: Who) -> Steps[tuple[int, int]]:
+        audit, lease_id = self._audit, lease.lease_id
+        if audit is not None:
+            keys = self._keeper.store.attachments.on(lease_id)
+            # More than that are not told of, and there may be millions.
+            some, number = sorted(islice(keys, MOST_KEYS)), len(keys)
         revoked = yield from self._keeper.revoke(lease)
+        if audit is not None:
+            audit.lease_ended(lease_id, caller, who, revoked[0], some, number)
         ended = self._ended.pop(lease.lease_id, None)
         if ended is not None and not ended.done():
             ended.set_result(None)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from etcdpy.cooperative import DeferredReply, Steps, T, run
+from etcdpy.errors import EtcdError
 from etcdpy.lease import Lease
 from etcdpy.mvcc import slices
 from etcdpy.node.caller import Caller
@@ -35,8 +36,15 @@ class Leases(Part):
             An encoded LeaseGrantResponse, to be held back until the lease is durable.
 
         """
-        self._admit_lease_grant(request, caller)
-        lease, sequence = self._keeper.grant(request.ID, request.TTL, self._now())
+        who = self._admit_lease_grant(request, caller)
+        try:
+            lease, sequence = self._keeper.grant(request.ID, request.TTL, self._now())
+        except EtcdError as error:
+            if self._audit is not None:
+                self._audit.refused(error, "lease_grant", request, caller, who)
+            raise
+        if self._audit is not None:
+            self._audit.lease_granted(caller, who, lease.lease_id, lease.ttl)
         # A lease has no revision of its own. (etcd: apply.go, LeaseGrant)
         reply = self._headers.at(self._store.revision) + lease.fields
         return DeferredReply(reply, self._log.until(sequence))
@@ -52,8 +60,13 @@ class Leases(Part):
             LeaseNotFoundError: If there is no such lease.
 
         """
-        self._admit_lease_revoke(request, caller)
-        revision, sequence = await self._expiry.revoke(request.ID)
+        who = self._admit_lease_revoke(request, caller)
+        try:
+            revision, sequence = await self._expiry.revoke(request.ID, caller, who)
+        except EtcdError as error:
+            if self._audit is not None:
+                self._audit.refused(error, "lease_revoke", request, caller, who)
+            raise
         return DeferredReply(self._headers.at(revision), self._log.until(sequence))
 
     def lease_keep_alive(

@@ -57,14 +57,15 @@ class Maintenance(Part):
             InvalidAlarmActionError: If the action does not exist.
 
         """
-        self._admit("alarm", request, caller)
-        alarms = self._parts.alarms
-        if request.action == pb.AlarmRequest.GET:
-            found = alarms.matching(request.alarm)
-        elif request.action == pb.AlarmRequest.ACTIVATE:
-            found = alarms.activate(request.memberID, request.alarm)
-        else:  # the gate lets no other action in
-            found = alarms.deactivate(request.memberID, request.alarm)
+        with self._changing("alarm", request, caller) as change:
+            alarms = self._parts.alarms
+            change.is_one = request.action != pb.AlarmRequest.GET
+            if request.action == pb.AlarmRequest.GET:
+                found = alarms.matching(request.alarm)
+            elif request.action == pb.AlarmRequest.ACTIVATE:
+                found = alarms.activate(request.memberID, request.alarm)
+            else:  # the gate lets no other action in
+                found = alarms.deactivate(request.memberID, request.alarm)
         revision = self._store.revision
         await self._settled()
         return pb.AlarmResponse(header=self.header(revision), alarms=found)
@@ -104,8 +105,8 @@ class Maintenance(Part):
             StoppedError: If the server ends.
 
         """
-        self._admit("defragment", request, caller)
-        await self._parts.database.defragment()
+        with self._changing("defragment", request, caller):
+            await self._parts.database.defragment()
         return pb.DefragmentResponse()
 
     async def move_leader(
@@ -133,15 +134,16 @@ class Maintenance(Part):
             EtcdError: As ``Versions.validate`` has it.
 
         """
-        self._admit("downgrade", request, caller)
-        checks.check_downgrade(request)
-        versions = self._parts.versions
-        if request.action == pb.DowngradeRequest.VALIDATE:
-            versions.validate(request.version)
-        elif request.action == pb.DowngradeRequest.ENABLE:
-            versions.enable(request.version)
-        else:
-            versions.cancel()
+        with self._changing("downgrade", request, caller) as change:
+            checks.check_downgrade(request)
+            versions = self._parts.versions
+            change.is_one = request.action != pb.DowngradeRequest.VALIDATE
+            if request.action == pb.DowngradeRequest.VALIDATE:
+                versions.validate(request.version)
+            elif request.action == pb.DowngradeRequest.ENABLE:
+                versions.enable(request.version)
+            else:
+                versions.cancel()
         # Without its patch, as cluster versions are shown. (etcd: v3_server.go, Downgrade)
         revision, cluster = self._store.revision, versions.cluster.rpartition(".")[0]
         await self._settled()
@@ -163,13 +165,16 @@ class Maintenance(Part):
             StorageError: If the store cannot give one.
 
         """
-        self._admit("snapshot", request, caller)
+        who = self._admit("snapshot", request, caller)
         now, version = self._parts.clock.monotonic, self._parts.versions.storage
         began = now()
         try:
             snapshot = await self._parts.database.take_snapshot()
         except TooManyPinsError as error:
             raise TooManySnapshotsError from error
+        if self._audit is not None:
+            # It changes nothing, but takes everything away.
+            self._audit.changed("snapshot", request, caller, who, self._store.durable_revision)
         try:
             fields: dict[str, object] = {
                 "total-bytes": snapshot.size,

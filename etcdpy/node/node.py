@@ -31,6 +31,7 @@ from etcdpy.mvcc.store import Store
 from etcdpy.node import autocompact, membership
 from etcdpy.node.admission import Admission
 from etcdpy.node.alarms import Alarms
+from etcdpy.node.audit import Auditor
 from etcdpy.node.authentication import Authentication
 from etcdpy.node.autocompactor import AutoCompactor
 from etcdpy.node.cluster import Cluster
@@ -77,7 +78,11 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, config: Config, clock: Clock, slow: SlowRequests | None = None
+        cls,
+        config: Config,
+        clock: Clock,
+        slow: SlowRequests | None = None,
+        audit: Auditor | None = None,
     ) -> AsyncIterator[Node]:
         """
         Open the data directory that ``config`` names; at the end of the block close it.
@@ -89,6 +94,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
             config: The settings.
             clock: What time it is to the node.
             slow: Is told how long KV requests took.
+            audit: Is told who has changed what.
 
         Raises:
             StorageError: If the data directory cannot be used.
@@ -102,6 +108,8 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
             backend = _open_backend(config, clock)
             closing.callback(backend.close)
             log = GroupCommit(backend, asyncio.get_running_loop(), clock)
+            if audit is not None:
+                log.before_write = audit.settle
             closing.push_async_callback(log.close)
             store = Store(log)
             unfinished = restore(store, log)
@@ -149,13 +157,17 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
             keeper = LeaseKeeper(store, _lease_rules(config))
             keeper.restore((row for _, row in log.items(Bucket.LEASE)), clock.monotonic())
             check_revoke = partial(alarms.check_write, grows=False)
-            expiry = LeaseExpiry(keeper, writer, clock, check_revoke)
+            expiry = LeaseExpiry(keeper, writer, clock, check_revoke, audit)
             closing.push_async_callback(expiry.close)
             versions = Versions(log, clock)
             closing.callback(versions.close)
             quota = Quota(
                 config.quota_backend_bytes or DEFAULT_QUOTA, log.size, alarms, identity.member_id
             )
+            if audit is not None:
+                quota.on_raised = audit.alarm_raised
+                audit.happened("internal:start", store.revision)
+                closing.callback(lambda: audit.happened("internal:stop", store.revision))
             node = cls(
                 Parts(
                     settings=_settings(config),
@@ -173,11 +185,12 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
                     hub=hub,
                     alarms=alarms,
                     quota=quota,
-                    admission=_admission(config, quota, alarms, identity),
+                    admission=_admission(config, quota, alarms, identity, audit),
                     membership=members,
                     versions=versions,
                     headers=headers,
                     slow=slow or SlowRequests(),
+                    audit=audit,
                 )
             )
             log.on_failure = node._fail
@@ -255,6 +268,8 @@ def _settings(config: Config) -> Settings:
     )
 
 
-def _admission(config: Config, quota: Quota, alarms: Alarms, identity: Identity) -> Admission:
+def _admission(
+    config: Config, quota: Quota, alarms: Alarms, identity: Identity, audit: Auditor | None
+) -> Admission:
     limit = RequestLimit(config.max_request_bytes, identity.member_id)
-    return Admission(quota, limit, alarms, config.max_txn_ops)
+    return Admission(quota, limit, alarms, config.max_txn_ops, audit)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from etcdpy.auth.passwords import Passwords
@@ -10,14 +11,17 @@ from etcdpy.auth.store import AuthStore
 from etcdpy.auth.tokens import TokenProvider
 from etcdpy.clock import Clock
 from etcdpy.cooperative import Baton
+from etcdpy.errors import EtcdError
 from etcdpy.lease import LeaseKeeper
 from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.node.admission import Admission
 from etcdpy.node.alarms import Alarms
+from etcdpy.node.audit import Auditor
 from etcdpy.node.caller import Caller
 from etcdpy.node.compactor import Compactor
+from etcdpy.node.guard import Who
 from etcdpy.node.lease_expiry import LeaseExpiry
 from etcdpy.node.membership import Identity, Membership
 from etcdpy.node.quota import Quota
@@ -28,7 +32,7 @@ from etcdpy.pb.rpc_pb2 import ResponseHeader
 from etcdpy.storage.snapshot import Snapshot
 from etcdpy.watch import Hub
 
-__all__ = ["Database", "Part", "Parts", "Settings"]
+__all__ = ["Change", "Database", "Part", "Parts", "Settings"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Parts:
         writer: Gives writes their turn.
         slow: Is told how long KV requests took.
         baton: Taken by reads that are long, so that they do not all have a step in every turn.
+        audit: Is told who has changed what, if anybody wants to know.
 
     """
 
@@ -104,6 +109,22 @@ class Parts:
     headers: Headers
     slow: SlowRequests = field(default_factory=SlowRequests)
     baton: Baton = field(default_factory=Baton)
+    audit: Auditor | None = None
+
+
+@dataclass
+class Change:
+    """
+    What came of a request.
+
+    Attributes:
+        result: More than the request says, as members of an object of JSON.
+        is_one: False if it has changed nothing.
+
+    """
+
+    result: str = ""
+    is_one: bool = True
 
 
 class Part:
@@ -117,6 +138,7 @@ class Part:
         self._writer = parts.writer
         self._admission = parts.admission
         self._headers = parts.headers
+        self._audit = parts.audit
 
     @property
     def identity(self) -> Identity:
@@ -133,9 +155,28 @@ class Part:
             revision=revision,
         )
 
-    def _admit(self, method: str, request: object, caller: Caller) -> None:
-        """Let a request of a method in, or raise what keeps it out."""
-        self._parts.admission.gate(method)(request, caller)
+    def _admit(self, method: str, request: object, caller: Caller) -> Who:
+        """Let a request of a method in and return who asks, or raise what keeps it out."""
+        return self._parts.admission.gate(method)(request, caller)
+
+    @contextmanager
+    def _changing(self, method: str, request: object, caller: Caller) -> Iterator[Change]:
+        """
+        Let a request in, have the block make the change that it asks for, and audit that.
+
+        The block says what came of it, and whether it was a change after all. Where it does not
+        wait, the change and the line about it are one step.
+        """
+        who, change = self._admit(method, request, caller), Change()
+        try:
+            yield change
+        except EtcdError as error:
+            if self._audit is not None:
+                self._audit.refused(error, method, request, caller, who)
+            raise
+        if self._audit is not None and change.is_one:
+            at = self._store.revision
+            self._audit.changed(method, request, caller, who, at, result=change.result)
 
     async def _settled(self) -> None:
         """Wait until the newest state, from which a request was judged, is durable."""

@@ -44,6 +44,8 @@ class Quota:
         self._size = size
         self._alarms = alarms
         self._member_id = member_id
+        #: Called with the alarm's name and member when it is raised, if it was not on.
+        self.on_raised: Callable[[str, int], None] | None = None
 
     def check(self, cost: int) -> None:
         """
@@ -57,14 +59,20 @@ class Quota:
 
         """
         if cost and 0 < self.limit <= self._size() + cost:
-            self._alarms.activate(self._member_id, NOSPACE)
+            self._raise_alarm()
             raise NoSpaceError
 
     def disk_is_full(self) -> None:
         """Refuse what needs room from now on, until an operator has made some."""
         if not self._alarms.matching(NOSPACE):
             logger.error("the disk is full: raising the NOSPACE alarm, and waiting for room")
+        self._raise_alarm()
+
+    def _raise_alarm(self) -> None:
+        is_new = (self._member_id, NOSPACE) not in self._alarms
         self._alarms.activate(self._member_id, NOSPACE)
+        if is_new and self.on_raised is not None:
+            self.on_raised("NOSPACE", self._member_id)
 
 
 class RequestLimit:

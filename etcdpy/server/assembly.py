@@ -12,6 +12,7 @@ from etcdpy.concurrency.queues import Queues
 from etcdpy.config import Config
 from etcdpy.node.node import Node
 from etcdpy.node.slow_requests import SlowRequests
+from etcdpy.server.auditing import open_audit_log
 from etcdpy.services.registration import Registry, register_all
 
 __all__ = ["Served", "open_served"]
@@ -52,7 +53,8 @@ async def open_served(
     """
     async with AsyncExitStack() as closing:
         with _garbage_left_alone():
-            node = await closing.enter_async_context(Node.open(config, clock, slow))
+            audit = closing.enter_context(open_audit_log(config, clock))
+            node = await closing.enter_async_context(Node.open(config, clock, slow, audit))
         queues = Queues(node)
         # Pushed behind the node, and so closed before it.
         closing.push_async_callback(queues.close)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from etcdpy.transport import Context
 
@@ -14,7 +14,7 @@ class GrpcCaller(Context):
     """
     A call of the native transport, which is its own caller: no object is made for it.
 
-    Its token is looked for once for all calls that send the same headers.
+    What is looked for in its headers is so once for all calls that send the same.
     """
 
     __slots__ = ()
@@ -26,9 +26,23 @@ class GrpcCaller(Context):
         """See ``Caller``."""
         head = self.head
         if head.memo is None:
-            head.memo = (token_in(head.metadata),)
-        token: str | None = head.memo[0]
-        return token
+            head.memo = _Said.of(head.metadata)
+        said: _Said = head.memo
+        return said.token
+
+    @property
+    def method(self) -> str | None:
+        """See ``Caller``."""
+        return self.head.path
+
+    @property
+    def user_agent(self) -> str | None:
+        """See ``Caller``."""
+        head = self.head
+        if head.memo is None:
+            head.memo = _Said.of(head.metadata)
+        said: _Said = head.memo
+        return said.user_agent
 
     @property
     def certificate_name(self) -> str | None:
@@ -42,20 +56,29 @@ class ReferenceCaller:
 
     Args:
         context: What grpcio gives its handlers; everything else it has is had from here, too.
+        method: What was called, which grpcio does not tell.
         has_certificate_name: Whether certificates say who a client is.
 
     """
 
     is_trusted = False
 
-    def __init__(self, context: Any, has_certificate_name: bool = False) -> None:
+    def __init__(
+        self, context: Any, method: str | None = None, *, has_certificate_name: bool = False
+    ) -> None:
         self._context = context
+        self.method = method
         self._has_certificate_name = has_certificate_name
 
     @property
     def token(self) -> str | None:
         """See ``Caller``."""
         return token_in(self._context.invocation_metadata())
+
+    @property
+    def user_agent(self) -> str | None:
+        """See ``Caller``."""
+        return _user_agent_in(self._context.invocation_metadata())
 
     @property
     def certificate_name(self) -> str | None:
@@ -70,6 +93,21 @@ class ReferenceCaller:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
+
+
+class _Said(NamedTuple):
+    """What a call's headers say of who makes it."""
+
+    token: str | None
+    user_agent: str | None
+
+    @classmethod
+    def of(cls, metadata: Iterable[tuple[str, str | bytes]]) -> _Said:
+        return cls(token_in(metadata), _user_agent_in(metadata))
+
+
+def _user_agent_in(metadata: Iterable[tuple[str, str | bytes]]) -> str | None:
+    return next((str(value) for key, value in metadata if key == "user-agent"), None)
 
 
 def token_in(metadata: Iterable[tuple[str, str | bytes]]) -> str | None:

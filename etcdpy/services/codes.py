@@ -17,7 +17,7 @@ from etcdpy import errors
 from etcdpy.errors import EmbeddedClientError, EtcdError, WatchRefusedError
 from etcdpy.transport import StatusError
 
-__all__ = ["CODES", "Words", "embedded", "status_of", "text_of"]
+__all__ = ["CODES", "Words", "embedded", "status_of", "text_of", "words_of"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -120,6 +120,11 @@ def status_of(error: BaseException) -> StatusError | None:
     if isinstance(error, EtcdError):
         return StatusError(_words(error).code, text_of(error))
     return None
+
+
+def words_of(error: EtcdError) -> tuple[str, str]:
+    """Return the name of an error's code and the words that a client gets of it."""
+    return _words(error).code.name, text_of(error)
 
 
 def text_of(error: EtcdError) -> str:

@@ -75,6 +75,9 @@ class GroupCommit(NewestView):
         on_full: Called on the loop each time the disk is found full, while what was handed over
             waits for room; set by who can do something about it.
         failed: Why writing stopped, once it did.
+        before_write: Called on the committer thread before each group is written, for what has to
+            be on the disk when its batches are; set before the first. What it raises is a
+            failure to write. The loop then writes none by itself: it would wait for that.
 
     """
 
@@ -85,6 +88,7 @@ class GroupCommit(NewestView):
         self.on_durable: list[Callable[[Batch], None]] = []
         self.on_failure: Callable[[StorageError], None] | None = None
         self.on_full: Callable[[], None] | None = None
+        self.before_write: Callable[[], None] | None = None
         self._seal: Callable[[Batch], None] | None = None
         self._flushing = False
         self._held = False
@@ -267,7 +271,8 @@ class GroupCommit(NewestView):
         # Fast path (bench: put/1x1): waking the committer and being woken take longer than a
         # quick disk.
         if (
-            len(self._waiting) > 1  # one before it is with the committer, and order counts
+            self.before_write is not None
+            or len(self._waiting) > 1  # one before it is with the committer, and order counts
             or len(payload.data) > AT_ONCE_BYTES
             or self._journal.pace > AT_ONCE_PACE  # the loop would stand still for as long
             or not self._writing.acquire(blocking=False)  # it prepares a segment
@@ -355,6 +360,8 @@ class GroupCommit(NewestView):
 
     def _write(self, group: list[Payload]) -> None:
         if group:
+            if self.before_write is not None:
+                self.before_write()
             if self._journal.full:
                 self._call_on_loop(self._checkpointer.hurry)
             self._call_on_loop(self._finish, self._journal.append(group), len(group))

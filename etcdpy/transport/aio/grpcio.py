@@ -42,7 +42,8 @@ class ReferenceServer:
         observer: Gets unary calls that have ended.
         translate: Says which status an exception of a handler stands for.
         clock: What calls are timed by; grpcio's own timers know the machine's alone.
-        call_type: Makes of grpcio's context what handlers are given; None gives them the context.
+        call_type: Makes of grpcio's context, and the path of the method, what handlers are given;
+            None gives them the context.
 
     """
 
@@ -53,7 +54,7 @@ class ReferenceServer:
         observer: Observer | None = None,
         translate: Translate = untranslated,
         clock: Clock | None = None,
-        call_type: Callable[[Any], Any] | None = None,
+        call_type: Callable[[Any, str], Any] | None = None,
     ) -> None:
         self.options = options or ServerOptions()
         self._adapter = Adapter(
@@ -189,7 +190,8 @@ class Adapter:
     Makes handlers for grpcio's server that do what ours does with the same.
 
     Args:
-        call_type: Makes of grpcio's context what handlers are given; None gives them the context.
+        call_type: Makes of grpcio's context, and the path of the method, what handlers are given;
+            None gives them the context.
 
     Attributes:
         observer: Gets unary calls that have ended.
@@ -201,7 +203,7 @@ class Adapter:
         observer: Observer,
         translate: Translate,
         clock: Clock,
-        call_type: Callable[[Any], Any] | None = None,
+        call_type: Callable[[Any, str], Any] | None = None,
     ) -> None:
         self.observer = observer
         self._call_of = call_type or _itself
@@ -228,16 +230,16 @@ class Adapter:
             handler.request_deserializer,
             _exactly_bytes(handler.response_serializer),
             None if unary is None else self._observed(path, unary),
-            self._stream(handler.unary_stream),
-            self._single(handler.stream_unary),
-            self._stream(handler.stream_stream),
+            self._stream(path, handler.unary_stream),
+            self._single(path, handler.stream_unary),
+            self._stream(path, handler.stream_stream),
         )
 
     def _observed(self, path: str, behavior: Behavior) -> Behavior:
         monotonic, observer = self._monotonic, self.observer
 
         async def unary(request: Any, context: Any) -> Any:
-            context = self._call_of(context)
+            context = self._call_of(context, path)
             began = monotonic()
             response, code = None, None
             try:
@@ -258,12 +260,12 @@ class Adapter:
 
         return unary
 
-    def _single(self, behavior: Behavior | None) -> Behavior | None:
+    def _single(self, path: str, behavior: Behavior | None) -> Behavior | None:
         if behavior is None:
             return None
 
         async def single(requests: Any, context: Any) -> Any:
-            context = self._call_of(context)
+            context = self._call_of(context, path)
             try:
                 return await outcome(behavior(requests, context))
             except Exception as error:  # noqa: BLE001 (a handler may raise anything)
@@ -271,13 +273,13 @@ class Adapter:
 
         return single
 
-    def _stream(self, behavior: Behavior | None) -> Behavior | None:
+    def _stream(self, path: str, behavior: Behavior | None) -> Behavior | None:
         if behavior is None:
             return None
         answer = partial(_answer_each, behavior) if is_one_reply_per_request(behavior) else behavior
 
         async def stream(request: Any, context: Any) -> None:
-            context = self._call_of(context)
+            context = self._call_of(context, path)
             try:
                 result = answer(request, context)
                 if hasattr(result, "__aiter__"):
@@ -330,7 +332,7 @@ class Adapter:
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
 
 
-def _itself(context: Any) -> Any:
+def _itself(context: Any, path: str) -> Any:
     return context
 
 

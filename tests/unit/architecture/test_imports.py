@@ -50,6 +50,7 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("cli.snapshot", "server.verification"): "needed by this command alone",
     ("http.gateway", "http.websocket"): "few want it, and its library takes a tenth of a start",
     ("config.load", "config.file"): "YAML takes half as long as the server",
+    ("server.auditing", "logs.audit_file"): "gzip, and what knows dates, for few",
     ("server.verification", "mvcc.check"): "few servers check what they leave behind",
     ("logs.outputs", "logs.rotation"): "gzip, and what knows dates, for few",
 }

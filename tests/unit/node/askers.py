@@ -12,6 +12,8 @@ class Asker:
     token: str | None = None
     certificate_name: str | None = None
     is_trusted: bool = False
+    method: str | None = None
+    user_agent: str | None = None
 
     def peer(self) -> str:
         return "ipv4:10.0.0.1:5000"
