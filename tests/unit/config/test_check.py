@@ -202,3 +202,29 @@ def test_versions_of_tls_that_cannot_be_are_refused(arguments: list[str], text: 
 
 def test_versions_of_tls_that_leave_one_are_taken() -> None:
     load(["--tls-min-version=", "--tls-max-version=TLS1.2"], {}, lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--audit-log-sync"], "--audit-log-sync requires --audit-log"),
+        (
+            ["--audit-log=x.log", "--log-outputs=stderr,x.log"],
+            "--audit-log and --log-outputs must not be the same file",
+        ),
+        (
+            ["--audit-log=x.log", "--audit-log-rotation-config-json={"],
+            "--audit-log-rotation-config-json: improperly formatted log rotation config: "
+            "unexpected end of JSON input",
+        ),
+    ],
+)
+def test_audit_log_that_cannot_be_is_refused(flags: list[str], reason: str) -> None:
+    assert refusal(*flags) == reason
+
+
+def test_audit_log_is_off_unless_it_has_a_name_and_is_always_rotated() -> None:
+    assert loaded("--audit-log-rotation-config-json={").audit_log == ""
+    config = loaded("--audit-log=a.log", '--audit-log-rotation-config-json={"maxbackups": 3}')
+    assert config.audit_log_rotation.max_backups == 3
+    assert loaded().audit_log_rotation.max_size == 100

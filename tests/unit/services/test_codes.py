@@ -6,7 +6,7 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.errors import CausedError, EmbeddedClientError, EtcdError, WatchRefusedError
-from etcdpy.services.codes import CODES, status_of, text_of
+from etcdpy.services.codes import CODES, status_of, text_of, words_of
 from etcdpy.storage.errors import DiskFullError
 
 #: As etcd 3.7.1 answers them. (etcd: api/v3rpc/rpctypes/error.go)
@@ -140,3 +140,10 @@ def test_reason_why_a_watch_is_refused_is_a_status_as_go_prints_it() -> None:
         (errors.EmptyUserError(), "InvalidArgument desc = etcdserver: user name is empty"),
     ):
         assert text_of(WatchRefusedError(error)) == f"rpc error: code = {words}"
+
+
+def test_words_of_an_error_are_those_of_its_status() -> None:
+    assert words_of(errors.PermissionDeniedError()) == (
+        "PERMISSION_DENIED",
+        "etcdserver: permission denied",
+    )

@@ -406,3 +406,32 @@ async def test_a_key_too_long_for_the_database_never_reaches_the_journal(
     again = Backend.open(tmp_path)
     assert list(again.items(Bucket.AUTH_USERS)) == [(b"u" * 511, b"longest")]
     again.close()
+
+
+async def test_what_has_to_come_first_is_done_once_for_a_group_and_not_by_the_loop(
+    backend: Backend,
+) -> None:
+    done: list[tuple[str, int]] = []
+    log = started(backend, lambda batch: done.append(("durable", batch.revision)))
+    log.before_write = lambda: done.append((threading.current_thread().name, 0))
+    for revision in (2, 3):
+        await soon(put(log, revision))
+    assert done == [("committer", 0), ("durable", 2), ("committer", 0), ("durable", 3)]
+    await soon(log.close())
+
+
+async def test_nothing_is_written_if_what_has_to_come_first_fails(
+    backend: Backend, tmp_path: Path
+) -> None:
+    failures: list[StorageError] = []
+    log = started(backend, on_failure=failures.append)
+
+    def fail() -> None:
+        raise StorageError("there is no room for it")
+
+    log.before_write = fail
+    with pytest.raises(StorageError, match="no room for it"):
+        await soon(put(log, 2))
+    assert [str(failure) for failure in failures] == ["there is no room for it"]
+    await soon(log.close())
+    assert revisions_in(backend) == []
