@@ -49,6 +49,10 @@ def _main(arguments: Sequence[str]) -> int:
         from etcdpy.cli import snapshot as snapshot_cli
 
         return snapshot_cli.main(arguments[1:])
+    if arguments and arguments[0] == "audit":
+        from etcdpy.cli import audit as audit_cli
+
+        return audit_cli.main(arguments[1:])
     if arguments and arguments[0] in ("gateway", "grpc-proxy"):
         return _refuse(f"etcdpy has no {arguments[0]}; etcd's own works in front of it")
     try:

@@ -41,6 +41,7 @@ LAZY: Mapping[tuple[str, str], str] = {
         "auth.tokens",
         "auth.jwt_tokens",
     ): "signing is for few, and takes a tenth of a second to import",
+    ("cli.main", "cli.audit"): "a server asks no audit log",
     ("cli.main", "cli.snapshot"): "a server needs no snapshot commands",
     ("cli.main", "server.lifecycle"): "--help and a mistyped flag answer at once",
     ("cli.main", "config.usage"): "only --help and a mistyped flag show it",
