@@ -115,3 +115,21 @@ def test_first_token_counts_and_the_gateways_header_only_without_one(
     metadata: list[tuple[str, str]], token: str | None
 ) -> None:
     assert token_in(metadata) == token
+
+
+def test_call_of_either_transport_says_what_is_called_and_by_which_software() -> None:
+    native = GrpcCaller.__new__(GrpcCaller)
+    native.head = RequestHead()
+    native.head.path = "/a.B/C"
+    native.head.metadata = (Metadatum("token", "t"), Metadatum("user-agent", "u/1"))
+    assert (native.method, native.user_agent, native.token) == ("/a.B/C", "u/1", "t")
+    silent = GrpcCaller.__new__(GrpcCaller)
+    silent.head = RequestHead()
+    assert silent.user_agent is None
+
+    class Context(GrpcioContext):
+        def invocation_metadata(self) -> Sequence[tuple[str, str]]:
+            return [("user-agent", "u/2")]
+
+    reference: Caller = ReferenceCaller(Context(), "/a.B/C")
+    assert (reference.method, reference.user_agent) == ("/a.B/C", "u/2")

@@ -82,9 +82,10 @@ async def test_handler_gets_the_call_type() -> None:
     seen: list[Any] = []
 
     class Caller(GrpcioContext):
-        def __init__(self, context: Any) -> None:
+        def __init__(self, context: Any, method: str) -> None:
             super().__init__()
             self.context = context
+            self.method = method
 
     def plain(request: bytes, context: Any) -> bytes:
         seen.append(context)
@@ -92,6 +93,7 @@ async def test_handler_gets_the_call_type() -> None:
 
     await unary(plain, call_type=Caller)(b"x", GrpcioContext())
     assert type(seen[0]) is Caller
+    assert seen[0].method.startswith("/")
 
 
 async def test_each_request_of_a_stream_is_answered() -> None:
