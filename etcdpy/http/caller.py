@@ -10,6 +10,7 @@ from typing import Any, Final
 from grpc import StatusCode
 
 from etcdpy.clock import Clock
+from etcdpy.http.paths import PATHS
 from etcdpy.services.caller import token_in
 from etcdpy.transport import StatusError
 from etcdpy.transport.http import HttpRequest
@@ -61,6 +62,17 @@ class HttpCaller:
     def token(self) -> str | None:
         """See ``Caller``."""
         return token_in(self.invocation_metadata())
+
+    @property
+    def method(self) -> str | None:
+        """See ``Caller``: the one of gRPC that it stands for."""
+        return PATHS.get(self._request.path.partition("?")[0])
+
+    @property
+    def user_agent(self) -> str | None:
+        """See ``Caller``."""
+        said = (value for name, value in self._request.headers if name == b"user-agent")
+        return next((value.decode("latin-1") for value in said), None)
 
     def peer(self) -> str:
         """See ``Caller``."""

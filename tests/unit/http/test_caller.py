@@ -45,6 +45,15 @@ def test_certificate_names_nobody_here() -> None:
     assert caller.peer() == "ipv4:10.0.0.1:5"
 
 
+def test_method_is_that_of_grpc_and_the_software_is_what_it_says() -> None:
+    headers = ((b"user-agent", b"curl/8"),)
+    asked = HttpRequest("POST", "/v3/kv/put?x=y", "", headers, Body(), "p")
+    caller: Caller = HttpCaller(asked, MovableClock())
+    assert (caller.method, caller.user_agent) == ("/etcdserverpb.KV/Put", "curl/8")
+    silent = HttpCaller(request(), MovableClock())
+    assert (silent.method, silent.user_agent) == (None, None)
+
+
 def test_headers_become_metadata_in_order() -> None:
     headers = [(b"user-agent", b"u"), (b"x", b"y"), (b"grpc-metadata-a", b"1")]
     caller = HttpCaller(request(*headers), MovableClock())
