@@ -8,7 +8,17 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from .conftest import EchoServer
-from .h2client import DATA, END_STREAM, PADDED, Client, Reply, data, frame, message
+from .h2client import (
+    DATA,
+    END_STREAM,
+    PADDED,
+    Client,
+    Reply,
+    data,
+    frame,
+    message,
+    request_fields,
+)
 
 UNARY = "/echo.Echo/Unary"
 CHAT = "/echo.Echo/Chat"
@@ -89,13 +99,7 @@ def test_message_cut_short_by_the_half_close(client: Client, body: bytes, text: 
 
 def test_half_close_in_the_headers(client: Client) -> None:
     stream = client.next_stream
-    fields = [
-        (b":method", b"POST"),
-        (b":scheme", b"http"),
-        (b":path", UNARY.encode()),
-        (b"content-type", b"application/grpc"),
-    ]
-    client.send(client.headers(stream, fields, end=True))
+    client.send(client.headers(stream, request_fields(UNARY), end=True))
     assert client.finish(stream).status == (2, "EOF")
 
 
