@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -33,6 +34,8 @@ PAGE = ROOT / "docs" / "outgrowing.md"
 
 #: The section whose commands set the variables of all others.
 SETTING = "Outgrowing one node"
+#: The section about stores where one has to log in.
+WITH_USERS = "With users and roles"
 
 NODES = ("one", "two", "three")
 #: The prompt of commands for each of them, and the machines that it means.
@@ -214,8 +217,10 @@ class Play:
         with closing(Client(self.address(address))) as client:
             try:
                 client.kv.Range(pb.RangeRequest(key=b"k"), timeout=5)
-            except grpc.RpcError:
-                return False
+            except grpc.RpcError as error:
+                # Where one has to log in, who does not is answered by a server that serves.
+                refused: Any = error
+                return bool(refused.code() is grpc.StatusCode.INVALID_ARGUMENT)
             return True
 
     def _run(self, command: Command) -> None:

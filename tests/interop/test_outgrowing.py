@@ -15,7 +15,16 @@ import pytest
 from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance.locking import wait_for
 from tests.interop.etcdctl import Etcdctl
-from tests.interop.outgrowing import CLUSTER, OLD, SECOND_DOOR, SETTING, Play, hashes, sections
+from tests.interop.outgrowing import (
+    CLUSTER,
+    OLD,
+    SECOND_DOOR,
+    SETTING,
+    WITH_USERS,
+    Play,
+    hashes,
+    sections,
+)
 from tests.snapshot.stores import Content, content_at, run
 from tests.support.client import Client
 from tests.support.servers import reference_binary
@@ -426,4 +435,4 @@ def shut_the_first_door(play: Play) -> None:
 
 def test_every_command_of_the_page_is_one_that_a_test_runs() -> None:
     with_commands = {title for title, blocks in sections().items() if blocks}
-    assert with_commands == {*PLAYED, SETTING}
+    assert with_commands == {*PLAYED, SETTING, WITH_USERS}
