@@ -8,7 +8,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etcdpy.pb import rpc_pb2
@@ -35,9 +35,16 @@ class Printed:
 
 @dataclass(frozen=True)
 class Etcdctl:
-    """The program that is run, for one server after another."""
+    """
+    The program that is run, for one server after another.
+
+    Attributes:
+        flags: What every command line has, such as certificates.
+
+    """
 
     program: Path
+    flags: tuple[str, ...] = ()
 
     @classmethod
     def found(cls) -> Etcdctl:
@@ -45,11 +52,20 @@ class Etcdctl:
         chosen = os.environ.get(PROGRAM_VARIABLE)
         return cls(Path(chosen) if chosen else reference_binary("etcdctl"))
 
+    def with_flags(self, *flags: str) -> Etcdctl:
+        """Return it with more flags."""
+        return replace(self, flags=(*self.flags, *flags))
+
     def run(self, server: Server, command: str, timeout: float = TIMEOUT) -> Printed:
         """Run one command line, ``command <<< line | line``, to its end."""
         words, _, lines = command.partition(" <<< ")
         done = subprocess.run(
-            [str(self.program), f"--endpoints={server.address}", *shlex.split(words)],
+            [
+                str(self.program),
+                f"--endpoints={server.address}",
+                *self.flags,
+                *shlex.split(words),
+            ],
             input="\n".join(line.strip() for line in lines.split("|")).encode(),
             capture_output=True,
             env=environment(),
