@@ -25,17 +25,34 @@ RECONNECTIONS = ("TestReconnection", "TestWatchReconnection")
 STOPS = ("TestLeaseAndWatchOutliveAStop",)
 
 _KUBERNETES = "kubernetes_*_test.go"
+_AUTH = "auth_*_test.go"
 _TEST = re.compile(r"^func (Test\w+)\(t \*testing\.T\)", re.MULTILINE)
 
 
 def names() -> list[str]:
-    """Return the tests there are, but for those that want a restart and those of Kubernetes."""
-    return sorted(_tests("*_test.go") - _tests(_KUBERNETES) - {*RECONNECTIONS, *STOPS})
+    """Return the tests there are, but for those that want a server of their own kind."""
+    others = _tests(_KUBERNETES) | _tests(_AUTH) | {*RECONNECTIONS, *STOPS}
+    return sorted(_tests("*_test.go") - others)
 
 
 def kubernetes_names() -> list[str]:
     """Return the tests that use a server as Kubernetes does."""
     return sorted(_tests(_KUBERNETES))
+
+
+def session_names() -> list[str]:
+    """Return the tests that log in: they want ``ETCD_TOKENS``, which is ``simple`` or ``jwt``."""
+    return sorted(_tests("auth_session_test.go"))
+
+
+def expiry_names() -> list[str]:
+    """Return the tests that outlive their tokens: they want ``ETCD_TOKEN_TTL``, in seconds."""
+    return sorted(_tests("auth_expiry_test.go"))
+
+
+def certificate_names() -> list[str]:
+    """Return the tests that show certificates: they want ``ETCD_OTHER_CERT`` and its key, too."""
+    return sorted(_tests("auth_certificate_test.go"))
 
 
 def _tests(files: str) -> set[str]:
@@ -70,18 +87,18 @@ def _go(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run(name: str, endpoint: str, certificates: Mapping[str, str] = MappingProxyType({})) -> None:
+def run(name: str, endpoint: str, variables: Mapping[str, str] = MappingProxyType({})) -> None:
     """
     Run one test against ``endpoint``; skips with its reason, fails with its output.
 
     Args:
         name: Which.
         endpoint: The server.
-        certificates: What it is reached with over TLS: ``ETCD_CACERT``, ``ETCD_CERT`` and
-            ``ETCD_KEY``, all files.
+        variables: What else the test is told, such as what the server is reached with over TLS:
+            ``ETCD_CACERT``, ``ETCD_CERT`` and ``ETCD_KEY``, all files.
 
     """
-    output = _run(name, {"ETCD_ENDPOINT": endpoint, **certificates}, lambda: None)
+    output = _run(name, {"ETCD_ENDPOINT": endpoint, **variables}, lambda: None)
     if f"--- SKIP: {name} " in output:
         pytest.skip(_reason(output))
 
