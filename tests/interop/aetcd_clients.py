@@ -48,10 +48,11 @@ def _seen(result: Any) -> Any:
     return {name: _seen(getattr(result, name)) for name in names if not name.startswith("_")}
 
 
-def connect(address: str) -> aetcd.Client:
+def connect(address: str, user: str | None = None, password: str | None = None) -> aetcd.Client:
     """Return a client of the server at ``host:port``, which connects when it is entered."""
     host, port = address.split(":")
-    return aetcd.Client(host, int(port), options={"grpc.enable_http_proxy": 0})
+    options = {"grpc.enable_http_proxy": 0}
+    return aetcd.Client(host, int(port), username=user, password=password, options=options)
 
 
 def keys(found: Any) -> list[bytes]:

@@ -1,4 +1,6 @@
-"""What a program using etcetra does, step by step: ``python etcetra_session.py host:port``.
+"""What a program using etcetra does, step by step.
+
+    python etcetra_session.py host:port [user password]
 
 Runs in an environment of its own, where etcetra is installed, against a new server. Prints a
 JSON object that maps each step's name to its result, or to its error's type and text.
@@ -15,6 +17,7 @@ from typing import Any
 from etcetra import (  # type: ignore[import-not-found]  # installed where this runs
     CompareKey,
     EtcdClient,
+    EtcdCredential,
     HostPortPair,
     RangeRequestSortOrder,
     RangeRequestSortTarget,
@@ -201,7 +204,9 @@ async def _lock_twice() -> Any:
 
 
 def _client() -> Any:
-    return EtcdClient(HostPortPair.parse(sys.argv[1]))
+    address, *login = sys.argv[1:]
+    credentials = EtcdCredential(*login) if login else None
+    return EtcdClient(HostPortPair.parse(address), credentials=credentials)
 
 
 async def _outcome(step: Step, etcd: Any) -> Any:

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.interop.conftest import Pair
+from tests.interop.auth_house import BCRYPT, settle_in
+from tests.interop.conftest import Pair, reachable, start
+from tests.interop.etcdctl import Etcdctl
 from tests.support.servers import Server
 
 SESSION = Path(__file__).with_name("etcetra_session.py")
@@ -77,20 +79,24 @@ def outcomes(etcetra_python: Path, pair: Pair) -> tuple[Mapping[str, Any], Mappi
     return _session(etcetra_python, pair.etcdpy), _session(etcetra_python, pair.etcd)
 
 
-def _session(python: Path, server: Server) -> Mapping[str, Any]:
+def _session(python: Path, server: Server, *login: str) -> Mapping[str, Any]:
+    done = _connected(python, server, *login)
+    assert done.returncode == 0, done.stderr
+    outcomes: Mapping[str, Any] = json.loads(done.stdout)
+    return outcomes
+
+
+def _connected(python: Path, server: Server, *login: str) -> subprocess.CompletedProcess[str]:
     # What this Python is told (its path, its warnings) is not for that one; where the machine has
     # its libraries is.
     environment = {name: os.environ[name] for name in os.environ if not name.startswith("PYTHON")}
-    done = subprocess.run(
-        [str(python), str(SESSION), server.address],
+    return subprocess.run(
+        [str(python), str(SESSION), server.address, *login],
         env=environment | {"NO_PROXY": "127.0.0.1"},
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
     )
-    assert done.returncode == 0, done.stderr
-    outcomes: Mapping[str, Any] = json.loads(done.stdout)
-    return outcomes
 
 
 @pytest.mark.parametrize("step", EXPECTED)
@@ -107,3 +113,20 @@ def _in_order(outcome: Any) -> Any:
 def test_no_step_is_forgotten(outcomes: tuple[Mapping[str, Any], Mapping[str, Any]]) -> None:
     etcdpy, etcd = outcomes
     assert etcdpy.keys() == etcd.keys() == EXPECTED.keys()
+
+
+@pytest.mark.parametrize("kind", ["etcdpy", "etcd"])
+def test_etcetra_does_the_same_as_a_user(etcetra_python: Path, etcdctl: Etcdctl, kind: str) -> None:
+    with start(kind, *reachable(), BCRYPT) as server:
+        settle_in(
+            etcdctl,
+            server,
+            "user add alice:password",
+            "role add everything",
+            "role grant-permission everything readwrite '' --from-key=true",
+            "user grant-role alice everything",
+        )
+        outcomes = _session(etcetra_python, server, "alice", "password")
+        assert outcomes == EXPECTED
+        refused = _connected(etcetra_python, server, "alice", "wrong")
+        assert "authentication failed, invalid user ID or password" in refused.stderr
