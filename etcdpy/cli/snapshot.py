@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import logging
 import signal
@@ -74,13 +75,24 @@ def _save(options: argparse.Namespace) -> None:
     progress = Progress("saving snapshot", sys.stderr, SystemClock.monotonic)
     certificates = (options.cacert, options.cert, options.key)
     version = save(
-        Endpoint(endpoints[0], certificates, options.user),
+        Endpoint(endpoints[0], certificates, _user(options.user, options.password)),
         options.filename,
         lambda done, left: progress.show(done, done + left),
     )
     print(f"Snapshot saved at {options.filename}")
     if version:
         print(f"Server version {version}")
+
+
+def _user(user: str, password: str | None) -> str:
+    """Return ``name:password``, or ``""`` for nobody; asks for a password that is not given."""
+    if password is not None:
+        if not user:
+            raise _Refused("--user is required with --password", EXIT_BAD_ARGUMENTS)
+        return f"{user}:{password}"
+    if not user or ":" in user:
+        return user
+    return f"{user}:{getpass.getpass()}"
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -183,7 +195,10 @@ def _add_save(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     save.add_argument("--cacert", default="", help="file of the CA's certificate")
     save.add_argument("--cert", default="", help="file of the client's certificate")
     save.add_argument("--key", default="", help="file of the client's key")
-    save.add_argument("--user", default="", help="name:password")
+    save.add_argument(
+        "--user", default="", help="name:password; without a password it is asked for"
+    )
+    save.add_argument("--password", help="of the user; then --user is the name alone")
     return save
 
 

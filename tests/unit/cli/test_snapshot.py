@@ -40,6 +40,7 @@ def file(tmp_path: Path) -> Path:
         pytest.param(["status", "x", "-w", "xml"], 1, "invalid choice", id="no such format"),
         pytest.param(["restore", "x", "--nonsense"], 1, "--nonsense", id="no such flag"),
         pytest.param(["save", "x", "--endpoints", "a:1,b:2"], 128, "one selected", id="endpoints"),
+        pytest.param(["save", "x", "--password", "p"], 128, "--user is required", id="password"),
         pytest.param(["restore", "x", "--bump-revision", "1"], 1, "--mark-compacted", id="bump"),
         pytest.param(["restore", "x", "--mark-compacted"], 1, "--mark-compacted", id="mark"),
         pytest.param(["restore", "x", "--bump-revision=-1"], 1, "bump-revision", id="minus"),

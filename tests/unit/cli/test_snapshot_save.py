@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import grpc
 import pytest
@@ -43,9 +43,16 @@ class Maintenance(_services.MaintenanceServicer):  # type: ignore[misc]
 
 
 class Auth(_services.AuthServicer):  # type: ignore[misc]
-    """Lets everybody in."""
+    """Lets everybody in, but for those who are named after a reason not to."""
 
-    def Authenticate(self, request: Any, _: object) -> pb.AuthenticateResponse:
+    REASONS: ClassVar = {
+        "not enabled": "etcdserver: authentication is not enabled",
+        "unknown": "etcdserver: authentication failed, invalid user ID or password",
+    }
+
+    def Authenticate(self, request: Any, context: Any) -> pb.AuthenticateResponse:
+        if request.name in self.REASONS:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, self.REASONS[request.name])
         return pb.AuthenticateResponse(token=f"{request.name}, {request.password}")
 
 
@@ -95,6 +102,19 @@ def test_name_is_durable_when_the_file_is_said_to_be_saved(
 def test_user_logs_in_first(tmp_path: Path, address: str, maintenance: Maintenance) -> None:
     save(Endpoint(address, user="root:a:b"), tmp_path / "db", lambda *_: None)
     assert maintenance.tokens == ["root, a:b"]
+
+
+def test_user_of_a_server_where_nobody_logs_in_goes_on_without_a_token(
+    tmp_path: Path, address: str, maintenance: Maintenance
+) -> None:
+    save(Endpoint(address, user="not enabled:x"), tmp_path / "db", lambda *_: None)
+    assert maintenance.tokens == []
+
+
+def test_user_who_is_not_let_in_gets_no_file(tmp_path: Path, address: str) -> None:
+    with pytest.raises(SaveError, match="authentication failed, invalid user ID or password"):
+        save(Endpoint(address, user="unknown:x"), tmp_path / "db", lambda *_: None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def refused(path: Path, address: str) -> str:
