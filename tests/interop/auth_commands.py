@@ -226,3 +226,15 @@ RIGHTS: list[tuple[str, tuple[str, ...]]] = [
     ("role grant-permission part read b c", (ROOT,)),
     ("role add team ; role delete team", (ROOT,)),
 ]
+
+#: Command lines that go on for whoever may, and end for those who may not.
+ENDING: list[tuple[str, tuple[str, ...]]] = [
+    ("watch a/1", (NOBODY, BARE)),
+    ("watch a/ --prefix", (NOBODY, BARE)),
+    ("watch w/1", (NOBODY, BARE, ALICE)),
+    ("watch a/1 a/5", (NOBODY, BARE)),
+    ("watch a b --rev 1", (NOBODY, BARE, ALICE)),
+    ("lock r/lock", (NOBODY, BARE, ALICE)),
+    ("elect r/post x", (NOBODY, BARE, ALICE)),
+    ("elect -l w/post", (NOBODY, BARE, ALICE)),
+]

@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,6 +76,21 @@ class Etcdctl:
             _without_noise(_text(done.stderr), server),
             done.returncode,
         )
+
+    @contextmanager
+    def running(self, server: Server, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Let a command run that does not end by itself; it is killed when the block ends."""
+        with subprocess.Popen(
+            [str(self.program), f"--endpoints={server.address}", *self.flags, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(),
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def has(self, *words: str) -> bool:
         """Tell whether this version has a command."""

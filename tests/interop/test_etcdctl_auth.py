@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +18,7 @@ from tests.interop.auth_commands import (
     ALICE,
     BARE,
     ENABLED,
+    ENDING,
     MANAGING,
     MISTAKEN,
     NOBODY,
@@ -132,3 +137,60 @@ def test_who_may_do_what(
             assert (got.status == 0) == (who in answered), (who, got)
             if who not in answered and answered:
                 assert WORDS[who] in got.stderr + got.stdout, (who, got)
+
+
+@pytest.mark.parametrize(("script", "refused"), ENDING, ids=[script for script, _ in ENDING])
+def test_who_may_not_is_told_at_once(
+    etcdctl: Etcdctl, settled: House, script: str, refused: tuple[str, ...]
+) -> None:
+    (names,) = {tuple(root.reset().items()) for root in settled.roots}
+    (command,) = commands(script, dict(names))
+    for who in refused:
+        got = settled.same(etcdctl.with_flags(*FLAGS[who]), command)
+        assert got.status != 0, (who, got)
+        assert WORDS[who].removeprefix("etcdserver: ") in got.stderr + got.stdout, (who, got)
+
+
+@pytest.mark.parametrize("who", [NOBODY, BARE, ALICE, ROOT])
+def test_root_alone_saves_a_snapshot(
+    etcdctl: Etcdctl, settled: House, tmp_path: Path, who: str
+) -> None:
+    as_who = etcdctl.with_flags(*FLAGS[who])
+    for server in filter(None, (settled.etcdpy, settled.etcd)):
+        path = tmp_path / f"{server.address}.db"
+        done = as_who.run(server, f"snapshot save {path}")
+        assert (done.status == 0) == path.exists() == (who == ROOT), done
+        if who != ROOT:
+            assert WORDS[who] in done.stderr
+
+
+def test_a_user_watches_and_stands_for_election(etcdctl: Etcdctl, settled: House) -> None:
+    for root in settled.roots:
+        root.reset()
+    flags = FLAGS[ALICE]
+    with (
+        etcdctl.running(settled.etcdpy, *flags, "elect", "a/post", "alice") as leader,
+        etcdctl.running(settled.etcdpy, *flags, "watch", "a/told") as watch,
+        etcdctl.running(settled.etcdpy, *flags, "elect", "-l", "a/post") as observer,
+    ):
+        assert [_line(leader).partition("/")[0], _line(leader)] == ["a", "alice"]
+        assert [_line(observer).partition("/")[0], _line(observer)] == ["a", "alice"]
+        # It may not have begun yet: whatever is put once it has is told.
+        ended = threading.Event()
+
+        def put() -> None:
+            while not ended.wait(0.05):
+                etcdctl.with_flags(*flags).run(settled.etcdpy, "put a/told v")
+
+        with ThreadPoolExecutor(1) as pool:
+            putting = pool.submit(put)
+            try:
+                assert [_line(watch), _line(watch), _line(watch)] == ["PUT", "a/told", "v"]
+            finally:
+                ended.set()
+            putting.result()
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().rstrip("\n")
