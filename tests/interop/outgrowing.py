@@ -77,10 +77,10 @@ class Command:
         return is_server or "make-mirror" in words
 
 
-def sections() -> dict[str, list[list[Command]]]:
-    """Return the page's blocks of commands by the heading that they are under."""
+def sections(page: Path = PAGE) -> dict[str, list[list[Command]]]:
+    """Return a page's blocks of commands by the heading that they are under."""
     found: dict[str, list[list[Command]]] = {}
-    for part in re.split(r"^##? ", PAGE.read_text(), flags=re.MULTILINE)[1:]:
+    for part in re.split(r"^##? ", page.read_text(), flags=re.MULTILINE)[1:]:
         title, _, text = part.partition("\n")
         blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
         found[title] = [[_command(line) for line in block.splitlines()] for block in blocks]
@@ -138,17 +138,17 @@ class Running:
 
 class Play:
     """
-    Sections of the page, block after block; the test looks at what it left in between.
+    Sections of a page, block after block; the test looks at what it left in between.
 
     Attributes:
         printed: What the last block's commands that ended have printed, in order.
 
     """
 
-    def __init__(self, titles: Sequence[str], directory: Path) -> None:
-        page = sections()
-        (self._setting,) = page[SETTING]
-        self._blocks = iter([block for title in titles for block in page[title]])
+    def __init__(self, titles: Sequence[str], directory: Path, page: Path = PAGE) -> None:
+        found = sections(page)
+        (self._setting,) = found.get(SETTING, [[]])
+        self._blocks = iter([block for title in titles for block in found[title]])
         self._directory = directory
         self._machines: dict[str, _Machine] = {}
         self._ports: dict[str, int] = {}
@@ -172,9 +172,9 @@ class Play:
             self._run(command)
         return self.printed
 
-    def begin(self, line: str) -> None:
+    def begin(self, line: str, machine: str = "old") -> None:
         """Start what the page takes for granted, on the machine of etcdpy."""
-        self._run(Command("old", line))
+        self._run(Command(machine, line))
 
     def end(self) -> None:
         """Check that nothing of the section is left."""
@@ -208,6 +208,16 @@ class Play:
         """Wait until each can be asked, and all servers are still there."""
         for address in addresses:
             wait_for(partial(self._serves, address), f"{address} serves")
+
+    def wait_until_ready(self, machine: str = "old") -> None:
+        """Wait until the etcdpy of a machine says that it is ready, however it is reached."""
+        etcdpy = self._machines[machine].running["etcdpy"]
+
+        def is_ready() -> bool:
+            etcdpy.check()
+            return "ready to serve client requests" in etcdpy.said
+
+        wait_for(is_ready, "etcdpy to be ready")
 
     def _serves(self, address: str) -> bool:
         for machine in self._machines.values():
