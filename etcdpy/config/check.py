@@ -7,6 +7,7 @@ The order is etcd's: of several mistakes the operator is told of the same one fi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal
 
@@ -137,7 +138,7 @@ def _check_audit_log(config: Config, outputs: Collection[str]) -> None:
         if config.audit_log_sync:
             raise InvalidConfigError("--audit-log-sync requires --audit-log")
         return
-    if config.audit_log in outputs:
+    if os.path.realpath(config.audit_log) in map(os.path.realpath, outputs):
         raise InvalidConfigError("--audit-log and --log-outputs must not be the same file")
     try:
         parse_rotation(config.audit_log_rotation_config_json)

@@ -117,7 +117,10 @@ class Ops:
             self._add_op(kind, op, found)
 
     def _add_op(self, kind: str | None, op: Any, found: OpResult) -> None:
-        if kind == PUT:
+        if self._room < 0 and kind != TXN:
+            # Not even put into words: a request may have a hundred thousand of them.
+            self._cut += kind != RANGE
+        elif kind == PUT:
             self.add("put", put_fields(op))
         elif kind == DELETE:
             self.add("delete", f'{range_fields(op)},"deleted":{found[2].number}')
@@ -127,12 +130,17 @@ class Ops:
     def add_wanted(self, request: Txn) -> None:
         """Add all that a transaction names: what it compares, and what both branches do."""
         for compare in request.compare:
-            self.add("compare", range_fields(compare))
+            if self._room < 0:
+                self._cut += 1
+            else:
+                self.add("compare", range_fields(compare))
         for kind, op in (*request.success, *request.failure):
             self._add_wanted(kind, op)
 
     def _add_wanted(self, kind: str | None, op: Any) -> None:
-        if kind == PUT:
+        if self._room < 0 and kind != TXN:
+            self._cut += kind is not None
+        elif kind == PUT:
             self.add("put", put_fields(op))
         elif kind == DELETE:
             self.add("delete", range_fields(op))

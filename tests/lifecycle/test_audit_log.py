@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -89,6 +91,20 @@ def test_locks_and_elections_have_their_own_methods(audited: Server, path: Path)
         ("Lock",),
         ("Lock", ("put", own.key.decode())),
     ]
+
+
+def test_command_answers_who_has_written_a_key(audited: Server, path: Path) -> None:
+    with closing(Client(audited.address, ("grpc.primary_user_agent", "mine/7"))) as client:
+        for key in (b"a/1", b"b"):
+            client.kv.Put(pb.PutRequest(key=key, value=b"v"))
+        client.kv.DeleteRange(pb.DeleteRangeRequest(key=b"a/", range_end=b"a0"))
+    audited.stop()
+    command = [sys.executable, "-m", "etcdpy", "audit", str(path), "--key=a/1", "--json"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=True)
+    methods = [json.loads(line)["method"].rpartition("/")[2] for line in asked.stdout.splitlines()]
+    assert methods == ["Put", "DeleteRange"]
+    nothing = subprocess.run([*command[:-2], "--key=c"], capture_output=True, check=False)
+    assert nothing.returncode == 1
 
 
 def test_watch_that_is_refused_is_told_of_with_the_user(audited: Server, path: Path) -> None:

@@ -213,6 +213,10 @@ def test_versions_of_tls_that_leave_one_are_taken() -> None:
             "--audit-log and --log-outputs must not be the same file",
         ),
         (
+            ["--audit-log=x.log", "--log-outputs=./y/../x.log"],
+            "--audit-log and --log-outputs must not be the same file",
+        ),
+        (
             ["--audit-log=x.log", "--audit-log-rotation-config-json={"],
             "--audit-log-rotation-config-json: improperly formatted log rotation config: "
             "unexpected end of JSON input",

@@ -95,6 +95,20 @@ def test_operations_beyond_the_room_for_them_are_counted() -> None:
     assert [op["key"][:2] for op in line["ops"]] == [f"{n:02}" for n in range(len(line["ops"]))]
 
 
+def test_all_that_there_is_no_room_for_is_counted_whatever_it_is() -> None:
+    get = pb.RequestOp(request_range=pb.RangeRequest(key=b"r" * 100))
+    put = pb.RequestOp(request_put=pb.PutRequest(key=b"p" * 100))
+    delete = pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=b"d" * 100))
+    inner = pb.RequestOp(
+        request_txn=pb.TxnRequest(compare=[pb.Compare(key=b"c")] * 3, failure=[delete] * 500)
+    )
+    request = pb.TxnRequest(
+        compare=[pb.Compare(key=b"c")] * 2, success=[get] * 500, failure=[put] * 500 + [inner]
+    )
+    line = told(describe(Txn.of(request)))
+    assert len(line["ops"]) + line["ops_cut"] == 2 + 500 + 500 + 3 + 500
+
+
 def test_keys_are_looked_at_only_as_long_as_there_is_room() -> None:
     ops = Ops()
     looked_at = 0
