@@ -160,6 +160,10 @@ class Reply:
         return [len(f.payload) for f in self.frames if f.type == DATA]
 
 
+PATIENCE = 60.0
+"""Seconds for what comes at once, if it comes, on a machine that has nothing else to do."""
+
+
 class Client:
     """One connection; ids are handed out 1, 3, 5 … unless a test names its own."""
 
@@ -170,7 +174,7 @@ class Client:
         quiet: bool = False,
         preface: bool = True,
         tls: ssl.SSLContext | None = None,
-        patience: float = 5.0,
+        patience: float = PATIENCE,
     ) -> None:
         """Connect and, unless ``preface`` is False, send the preface and SETTINGS ``pairs``."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
@@ -240,20 +244,20 @@ class Client:
         assert reply.status == (0, ""), reply
         return json.loads(reply.messages[0])
 
-    def finish(self, stream: int, timeout: float = 5) -> Reply:
+    def finish(self, stream: int, timeout: float = PATIENCE) -> Reply:
         """Return the reply on ``stream`` once it has ended or was reset."""
         reply = self.stream(stream)
         self.wait(lambda: reply.finished, timeout)
         return reply
 
-    def wait(self, until: Callable[[], bool], timeout: float = 5) -> None:
+    def wait(self, until: Callable[[], bool], timeout: float = PATIENCE) -> None:
         """Read until the condition holds; fail if it does not in time or before the close."""
         deadline = time.monotonic() + timeout
         while not until():
             assert not self.closed, f"closed by the server; {self.goaways} {self.frames[-3:]}"
             assert self._read(deadline), f"no sign in {timeout} s; {self.frames[-5:]}"
 
-    def wait_closed(self, timeout: float = 5) -> Goaway | None:
+    def wait_closed(self, timeout: float = PATIENCE) -> Goaway | None:
         """Read to the end of the connection and return its last GOAWAY, if it had any."""
         deadline = time.monotonic() + timeout
         while not self.closed:

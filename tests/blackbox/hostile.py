@@ -1,6 +1,6 @@
 """What hostile peers have in common."""
 
-from .h2client import Client, request_fields, reset
+from .h2client import PATIENCE, Client, request_fields, reset
 
 
 def flood(client: Client, chunk: bytes, count: int) -> None:
@@ -13,7 +13,7 @@ def flood(client: Client, chunk: bytes, count: int) -> None:
     except OSError:
         return
     finally:
-        client.socket.settimeout(5)
+        client.socket.settimeout(PATIENCE)
 
 
 def steady_block(client: Client, path: str) -> bytes:

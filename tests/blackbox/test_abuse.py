@@ -189,7 +189,7 @@ class TestFloods:
         with server.unharmed(), server.connect(quiet=True) as client:
             client.open(WATCH)
             flood(client, chunk, 100_000)
-            goaway = client.wait_closed(timeout=5)
+            goaway = client.wait_closed()
             assert goaway is None or goaway.code == ENHANCE_YOUR_CALM
 
     def test_empty_data_on_an_ended_stream(self, server: EchoServer) -> None:
@@ -197,7 +197,7 @@ class TestFloods:
             stream = client.open("/echo.Echo/Nope")
             client.finish(stream)
             flood(client, frame(DATA, 0, stream), 100_000)
-            goaway = client.wait_closed(timeout=5)
+            goaway = client.wait_closed()
             assert goaway is None or goaway.code == ENHANCE_YOUR_CALM
 
     def test_trailers_on_an_ended_stream(self, server: EchoServer) -> None:
@@ -205,7 +205,7 @@ class TestFloods:
             stream = client.open("/echo.Echo/Nope")
             client.finish(stream)
             flood(client, frame(HEADERS, END_HEADERS | END_STREAM, stream), 100_000)
-            goaway = client.wait_closed(timeout=5)
+            goaway = client.wait_closed()
             assert goaway is None or goaway.code == ENHANCE_YOUR_CALM
 
     def test_pings_by_a_peer_that_reads_nothing(self, server: EchoServer) -> None:
@@ -213,7 +213,7 @@ class TestFloods:
         with server.unharmed(), server.connect(quiet=True) as client:
             client.open(WATCH)
             flood(client, frame(SETTINGS), 200_000)
-            client.wait_closed(timeout=5)
+            client.wait_closed()
 
     def test_honest_window_updates_are_fine(self, server: EchoServer) -> None:
         """Old Mint sends a pair of them for each DATA frame it gets."""

@@ -23,7 +23,7 @@ def acks(client: Client) -> list[int]:
 
 
 def assert_too_many_pings(client: Client) -> None:
-    goaway = client.wait_closed(timeout=2)
+    goaway = client.wait_closed()
     assert goaway is not None
     assert (goaway.code, goaway.debug) == (ENHANCE_YOUR_CALM, b"too_many_pings")
 

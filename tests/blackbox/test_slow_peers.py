@@ -80,7 +80,7 @@ class TestManyStreams:
             refused = {s: r.reset for s, r in client.streams.items() if r.reset is not None}
             assert set(refused.values()) == {REFUSED_STREAM}
             assert min(refused) >= 20_001
-        server.wait_idle(timeout=10)
+        server.wait_idle()
 
     def test_incomplete_requests_hold_bounded_memory(self, server: EchoServer) -> None:
         """300 messages of 2 MiB whose last byte never comes: 600 MiB if all were kept."""
