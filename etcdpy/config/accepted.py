@@ -28,10 +28,8 @@ from etcdpy.config.values import (
     Duration,
     Int,
     Kind,
-    Origins,
     Text,
     Uint,
-    UrlList,
 )
 from etcdpy.gostd.durations import go_duration
 
@@ -62,11 +60,6 @@ _MEMBER_ROWS: _Rows = {
     "wal-dir": (Text(), "", "Path to the dedicated wal directory."),
     "snapshot-count": (Uint("uint64"), "10000", "Number of transactions between snapshots."),
     "initial-election-tick-advance": (Bool(), "true", "Whether to elect fast on boot."),
-    "listen-client-http-urls": (
-        UrlList(),
-        "",
-        "List of URLs to listen on for HTTP alone. There is no HTTP API yet.",
-    ),
     "max-snapshots": (Uint(), "5", "Maximum number of snapshot files to retain."),
     "max-wals": (Uint(), "5", "Maximum number of wal files to retain."),
     "memory-mlock": (Bool(), "false", "Enable to enforce etcd pages to stay in RAM."),
@@ -83,7 +76,6 @@ _MEMBER_ROWS: _Rows = {
         "false",
         "Enable to set SO_REUSEADDR on listeners, which is always set here.",
     ),
-    "enable-grpc-gateway": (Bool(), "true", "Enable the gRPC gateway. There is none yet."),
     "raft-read-timeout": (Duration(), "5s", "Read timeout on each raft connection."),
     "raft-write-timeout": (Duration(), "5s", "Write timeout on each raft connection."),
     "corrupt-check-time": (Duration(), "0s", "Time between checks of the members' data."),
@@ -142,18 +134,11 @@ _SECURITY_ROWS: _Rows = {
     ),
     "peer-auto-tls": (Bool(), "false", "Peer TLS using generated certificates."),
     "peer-crl-file": (Text(), "", "Path to the peer certificate revocation list file."),
-    "cors": (Origins(), "*", "List of origins that browsers' scripts may come from."),
-    "host-whitelist": (Text(), "*", "List of host names that HTTP requests may be for."),
 }
 
 _MONITORING_ROWS: _Rows = {
     "enable-pprof": (Bool(), "false", "Enable runtime profiling data via HTTP server."),
     "metrics": (Text(), "basic", "Level of detail of exported metrics, 'basic' or 'extensive'."),
-    "listen-metrics-urls": (
-        UrlList(),
-        "",
-        "List of URLs to listen on for metrics and health. There are none yet.",
-    ),
     "enable-distributed-tracing": (Bool(), "false", "Distributed tracing."),
     "distributed-tracing-address": (Text(), "localhost:4317", "Where traces are sent."),
     "distributed-tracing-service-name": (Text(), "etcd", "Name of this service in traces."),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal
 
 from etcdpy.config.errors import InvalidConfigError, UnknownLogLevelError
-from etcdpy.config.flags import FLAGS, value_of
+from etcdpy.config.flags import FLAGS
 from etcdpy.config.model import Config
 from etcdpy.config.rotation import check_rotated, parse_rotation
 from etcdpy.config.setting import SECURITY
@@ -75,13 +75,13 @@ def check(config: Config, given: Collection[str], note: Note) -> None:
     _check_logging(config)
     _demand(check_bindable, config.listen_peer_urls)
     _demand(check_bindable, config.listen_client_urls)
-    _demand(check_bindable, value_of(config, "listen-client-http-urls"))
-    # Not conditional as in etcd: --listen-client-http-urls, which would make it two, has no effect.
-    single_port = (
-        "Running http and grpc server on single port. This is not recommended for production."
-    )
-    note("warn", single_port, {})
-    _demand(check_bindable, value_of(config, "listen-metrics-urls"))
+    _demand(check_bindable, config.listen_client_http_urls)
+    if not config.listen_client_http_urls:
+        single_port = (
+            "Running http and grpc server on single port. This is not recommended for production."
+        )
+        note("warn", single_port, {})
+    _demand(check_bindable, config.listen_metrics_urls)
     form = '--initial-advertise-peer-urls {} must be "host:port" ({})'
     _demand(check_has_host, config.initial_advertise_peer_urls, form)
     form = (

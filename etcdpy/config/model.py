@@ -23,18 +23,20 @@ from etcdpy.config.setting import (
     FEATURES,
     LOGGING,
     MEMBER,
+    MONITORING,
     SECURITY,
     UNSAFE,
     Setting,
     make_setting,
 )
-from etcdpy.config.urls import Url
+from etcdpy.config.urls import Url, parse_urls
 from etcdpy.config.values import (
     Bool,
     Choice,
     Duration,
     Int,
     Int64,
+    Origins,
     Text,
     Texts,
     Uint,
@@ -111,6 +113,12 @@ class Config:
         _CLIENT_URL,
         "List of URLs to listen on for client traffic: http:// or https:// with an IP or "
         "localhost, and unix:// or unixs://. Port 0 takes a free port, which the log names.",
+    )
+    listen_client_http_urls: tuple[Url, ...] = _setting(
+        MEMBER,
+        UrlList(),
+        "",
+        "List of URLs to listen on for HTTP alone; then --listen-client-urls serve gRPC alone.",
     )
     quota_backend_bytes: int = _setting(
         MEMBER,
@@ -213,6 +221,9 @@ class Config:
         Int(),
         "1",
         "Maximum number of learners in the cluster. They are listed, and do not start here.",
+    )
+    enable_grpc_gateway: bool = _setting(
+        MEMBER, Bool(), "true", "Enable the gateway that serves JSON under /v3/."
     )
     transport: str = _setting(
         MEMBER,
@@ -326,6 +337,18 @@ class Config:
     tls_max_version: str = _setting(
         SECURITY, Text(), "", "Maximum TLS version supported (empty is the best there is)."
     )
+    cors: str = _setting(
+        SECURITY,
+        Origins(),
+        "*",
+        "List of origins that browsers' scripts may come from, as scheme://host:port; '*' is any.",
+    )
+    host_whitelist: str = _setting(
+        SECURITY,
+        Text(),
+        "*",
+        "List of host names that HTTP requests without TLS may be for; '*' is any.",
+    )
     auth_token: str = _setting(
         AUTH,
         Text(),
@@ -344,6 +367,12 @@ class Config:
         Uint(),
         "300",
         "Seconds that a token of type 'simple' lives without being used. 0 means 300.",
+    )
+    listen_metrics_urls: tuple[Url, ...] = _setting(
+        MONITORING,
+        UrlList(),
+        "",
+        "List of URLs to listen on for metrics and health alone, which anybody may ask there.",
     )
     logger: str = _setting(
         LOGGING, Text(), "zap", "Kind of logger, of which etcd has one: 'zap' names its format."
@@ -411,6 +440,17 @@ class Config:
     def max_message_bytes(self) -> int:
         """The largest message gRPC takes: the largest request and what may be around it."""
         return self.max_request_bytes + GRPC_OVERHEAD_BYTES
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins of ``--cors``."""
+        # The one that is no URL; others were parsed when the flag was read.
+        return frozenset(("*",) if self.cors == "*" else map(str, parse_urls(self.cors)))
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """The hosts of ``--host-whitelist``; nothing is a host as well."""
+        return frozenset(self.host_whitelist.split(","))
 
     @property
     def election_seconds(self) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -35,13 +35,16 @@ from etcdpy.server import (
 from etcdpy.server.assembly import Served, open_served
 from etcdpy.server.auto_tls import SelfSignError
 from etcdpy.server.cipher_suites import CipherSuitesError
+from etcdpy.server.doors import Door, Use, addresses
 from etcdpy.server.grpcio_tls import check_grpcio
+from etcdpy.server.http_doors import open_http
 from etcdpy.server.listeners import ListenError, address_of, bind_all
 from etcdpy.server.pem import UnusableFileError
 from etcdpy.server.tls import ServerSecurity, TlsInfo, is_secured
 from etcdpy.server.tls import configure as configure_tls
-from etcdpy.server.transports import Door, Transport, accept, make_transport
+from etcdpy.server.transports import Transport, accept, http_server, make_transport
 from etcdpy.storage import StorageError
+from etcdpy.transport import Server
 
 __all__ = ["FatalError", "run"]
 
@@ -135,8 +138,9 @@ async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -
     tls_checks.check_client_listeners(config)
     tls = configure_tls(config, clock)
     reuse_port = config.socket_reuse_port
-    with bind_all(config.listen_client_urls, reuse_port=reuse_port) as listeners:
-        security = _security(config, tls)
+    urls = addresses(config)
+    with bind_all([url for url, _ in urls], reuse_port=reuse_port) as listeners:
+        security = _security(config, tls, {use for use in Use if use is not Use.METRICS})
         connections = descriptors.for_clients()
         settings_log.log_settings(config, initialized)
         slow = SlowRequests(config.warning_apply_duration, config.slow_request_seconds, clock)
@@ -146,9 +150,11 @@ async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -
         async with _bootstrap(config, initialized, clock, transport, slow) as served:
             startup_log.log_member(config, served.node, initialized)
             _check_metrics(config)
+            # Where etcd, too, looks at their certificate.
+            security.update(_security(config, tls, {Use.METRICS}))
             doors = [
-                Door(listener, security if is_secured(url) else None)
-                for listener, url in zip(listeners, config.listen_client_urls, strict=True)
+                Door(listener, security.get(use) if is_secured(url) else None, use)
+                for listener, (url, use) in zip(listeners, urls, strict=True)
             ]
             tell = partial(
                 startup_log.log_serving,
@@ -160,18 +166,17 @@ async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -
             return await _serve_until_signal(config, clock, transport, doors, served, tell)
 
 
-def _security(config: Config, tls: TlsInfo) -> ServerSecurity | None:
+def _security(config: Config, tls: TlsInfo, among: set[Use]) -> dict[Use, ServerSecurity]:
     """
-    Return what listeners are secured by, None if none of them is.
+    Return what connections are secured by, for each of these uses that has such an address.
 
     Before anything is made on disk, though etcd finds its mistakes here behind all others.
     """
-    if not any(map(is_secured, config.listen_client_urls)):
-        return None
-    if config.transport != "native":
+    uses = {use for url, use in addresses(config) if is_secured(url)} & among
+    if config.transport != "native" and any(use.has_grpc for use in uses):
         check_grpcio(tls)
     try:
-        return ServerSecurity(tls)
+        return {use: ServerSecurity(tls, use.protocols) for use in uses}
     except (UnusableFileError, CipherSuitesError) as error:
         fields: dict[str, object] = {"error": str(error)}
         logger.error("setting up serving from embedded etcd failed.", fields)
@@ -218,13 +223,20 @@ async def _serve_until_signal(
     transport: Transport,
     doors: list[Door],
     served: Served,
-    log_serving: Callable[[list[tuple[str, bool]]], None],
+    log_serving: Callable[[list[startup_log.Address]], None],
 ) -> signal.Signals:
     # Before anyone is served, so that from then on every signal drains.
     arrived = signals.first_signal()
-    addresses = [(address_of(door.listener), door.security is not None) for door in doors]
-    await accept(transport, doors)
-    log_serving(addresses)
+    told = [
+        startup_log.Address(address_of(door.listener), door.security is not None, door.use.value)
+        for door in doors
+        if door.use is not Use.METRICS
+    ]
+    handlers = open_http(config, served.node)
+    http = http_server(transport)
+    http.serve_http(handlers.clients)
+    await accept(transport, http, doors, handlers.metrics)
+    log_serving(told)
     # sd_notify(3): READY=1 tells that starting up is over, so it waits for ``accept``.
     systemd.notify_ready()
     failed = served.node.failed
@@ -233,15 +245,23 @@ async def _serve_until_signal(
     if failed.done():
         # Nobody may be told that a write is safe any more, so there is no draining either.
         served.queues.abandon()
-        await transport.stop(0)
+        await _stop(transport, http, 0)
         raise FatalError("cannot write to the store", {"error": str(failed.exception())})
     number = arrived.result()
-    await _drain(config, clock, transport, served, number)
+    await _drain(config, clock, partial(_stop, transport, http), served, number)
     return number
 
 
+async def _stop(transport: Transport, http: Server, grace: float) -> None:
+    await asyncio.gather(*(server.stop(grace) for server in {transport, http}))
+
+
 async def _drain(
-    config: Config, clock: Clock, transport: Transport, served: Served, number: signal.Signals
+    config: Config,
+    clock: Clock,
+    stop: Callable[[float], Awaitable[None]],
+    served: Served,
+    number: signal.Signals,
 ) -> None:
     logger.info("received signal; shutting down", {"signal": signals.NAMES[number]})
     logger.info("closing etcd server", startup_log.identity(config))
@@ -250,4 +270,4 @@ async def _drain(
     # Running calls may take that long to finish; what waits even then is cut off.
     clock.wake_after(config.request_timeout, served.queues.abandon)
     # (etcd: ``embed.Etcd.Close`` takes ``ReqTimeout`` as well)
-    await transport.stop(config.request_timeout)
+    await stop(config.request_timeout)

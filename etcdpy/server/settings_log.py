@@ -12,7 +12,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 
-from etcdpy.config import SETTINGS, Config, Url, UrlError, cluster_text, parse_urls, value_of
+from etcdpy.config import SETTINGS, Config, Url, UrlError, cluster_text, value_of
 from etcdpy.config.gates import Gates
 from etcdpy.config.retention import parse_retention
 from etcdpy.gostd.durations import go_duration
@@ -85,16 +85,6 @@ def _retention(config: Config) -> str:
     return go_duration(nanoseconds / 1e9)
 
 
-def _origins(config: Config) -> list[str]:
-    text = value_of(config, "cors")
-    # The one that is no URL; others were parsed when the flag was read.
-    return [text] if text == "*" else [str(url) for url in parse_urls(text)]
-
-
-def _hosts(config: Config) -> list[str]:
-    return sorted(set(value_of(config, "host-whitelist").split(",")))
-
-
 def _local_address(config: Config) -> str:
     """The address that peers would be called from. (etcd: ``embed.Config.InferLocalAddr``)"""
     if "SetMemberLocalAddr" not in config.feature_gates:
@@ -132,8 +122,8 @@ _SHOWN: Mapping[str, _Show] = {
     "listen-client-urls": _plain("listen-client-urls"),
     "listen-metrics-urls": _plain("listen-metrics-urls"),
     "local-address": _local_address,
-    "cors": _origins,
-    "host-whitelist": _hosts,
+    "cors": lambda config: sorted(config.allowed_origins),
+    "host-whitelist": lambda config: sorted(config.allowed_hosts),
     "initial-cluster": _plain("initial-cluster"),
     "initial-cluster-state": _plain("initial-cluster-state"),
     "initial-cluster-token": _plain("initial-cluster-token"),

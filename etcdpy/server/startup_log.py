@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from etcdpy.config import Config, Url
 from etcdpy.gostd.sizes import human_size
@@ -17,6 +18,7 @@ from etcdpy.server.tls import TlsInfo
 from etcdpy.version import ETCD_VERSION
 
 __all__ = [
+    "Address",
     "identity",
     "log_member",
     "log_serving",
@@ -26,6 +28,23 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _Fields = dict[str, object]
+
+
+class Address(NamedTuple):
+    """
+    Where clients are served.
+
+    Attributes:
+        text: Such as ``127.0.0.1:2379``, or a path.
+        is_secure: Whether over TLS.
+        traffic: ``grpc+http``, or one of them.
+
+    """
+
+    text: str
+    is_secure: bool
+    traffic: str = "grpc+http"
+
 
 #: Beyond it etcd warns, and serves. (etcd: ``MaxQuotaBytes``)
 _LARGEST_QUOTA = 8 * 1024 * 1024 * 1024
@@ -96,7 +115,7 @@ def _log_quota(size: int) -> None:
 def log_serving(
     config: Config,
     node: Node,
-    addresses: Sequence[tuple[str, bool]],
+    addresses: Sequence[Address],
     tls: TlsInfo,
     initialized: bool,
 ) -> None:
@@ -106,7 +125,7 @@ def log_serving(
     Args:
         config: The settings.
         node: What is served.
-        addresses: Where, and whether over TLS.
+        addresses: Where.
         tls: What connections are secured by.
         initialized: Whether the member was there before.
 
@@ -118,21 +137,23 @@ def log_serving(
     fields: _Fields = {
         **member,
         "initial-advertise-peer-urls": texts(config.initial_advertise_peer_urls),
-        # Both are none, whatever the settings: it is about what is served.
+        # None, whatever the settings: it is about what is served.
         "listen-peer-urls": [],
         "advertise-client-urls": texts(config.advertise_client_urls),
         "listen-client-urls": texts(config.listen_client_urls),
-        "listen-metrics-urls": [],
+        "listen-metrics-urls": texts(config.listen_metrics_urls),
     }
     logger.info("now serving peer/client/metrics", fields)
+    for url in config.listen_metrics_urls:
+        logger.info("serving metrics", {"address": str(url)})
     if not initialized:
         cluster = {"cluster-id": f"{node.identity.cluster_id:x}"}
         version = {"cluster-version": _cluster_version(node)}
         logger.info("set initial cluster version", cluster | member | version)
     logger.info("ready to serve client requests")
     logger.info("grpc service status changed", {"service": "", "status": "SERVING"})
-    for address, is_secure in addresses:
-        served = {"traffic": "grpc+http", "address": address}
+    for address, is_secure, traffic in addresses:
+        served = {"traffic": traffic, "address": address}
         if is_secure:
             logger.info("serving client traffic securely", served)
         else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,6 +141,7 @@ class ServerSecurity:
 
     Args:
         info: Which.
+        protocols: What is spoken, the one to prefer first.
 
     Attributes:
         info: As given.
@@ -151,8 +152,9 @@ class ServerSecurity:
 
     """
 
-    def __init__(self, info: TlsInfo) -> None:
+    def __init__(self, info: TlsInfo, protocols: Sequence[str] = ("h2", "http/1.1")) -> None:
         self.info = info
+        self._protocols = list(protocols)
         if not info.certificate or not info.key:
             raise UnusableFileError(
                 "KeyFile and CertFile must both be present"
@@ -226,7 +228,7 @@ class ServerSecurity:
         context.minimum_version = _VERSIONS.get(info.least, ssl.TLSVersion.TLSv1_2)
         if info.most:
             context.maximum_version = _VERSIONS[info.most]
-        context.set_alpn_protocols(["h2", "http/1.1"])
+        context.set_alpn_protocols(self._protocols)
         # A client that renegotiates has work done for nothing.
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
         # Nor are there tickets: gRPC's clients use none, and each would cost a write, and who

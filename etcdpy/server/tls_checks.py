@@ -74,7 +74,7 @@ def check_client_listeners(config: Config) -> None:
         SelfSignedCertError: A generated certificate would never be valid.
 
     """
-    shared, http_only = config.listen_client_urls, value_of(config, "listen-client-http-urls")
+    shared, http_only = config.listen_client_urls, config.listen_client_http_urls
     logger.info(
         "configuring client listeners", {"listen-client-urls": [str(url) for url in shared]}
     )
@@ -114,7 +114,7 @@ def check_metrics_listeners(config: Config) -> None:
         InvalidConfigError: With etcd's text.
 
     """
-    for url in value_of(config, "listen-metrics-urls"):
+    for url in config.listen_metrics_urls:
         if url.scheme not in ("https", "unixs"):
             continue
         if not _has_tls(config, ""):

@@ -8,23 +8,28 @@ native one is checked against.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from etcdpy.clock import Clock
 from etcdpy.config import Config
 from etcdpy.errors import StoppedError
 from etcdpy.node.slow_requests import SlowRequests
+from etcdpy.server.doors import Door
 from etcdpy.server.grpcio_tls import grpcio_credentials
 from etcdpy.server.listeners import ListenError
-from etcdpy.server.tls import ServerSecurity
 from etcdpy.services.caller import GrpcCaller, ReferenceCaller
 from etcdpy.services.codes import status_of, text_of
-from etcdpy.transport import EndedCall, Observer, ReferenceServer, Server, ServerOptions
+from etcdpy.transport import (
+    EndedCall,
+    HttpHandler,
+    Observer,
+    ReferenceServer,
+    Server,
+    ServerOptions,
+)
 
-__all__ = ["Door", "Transport", "accept", "make_transport", "options_of"]
+__all__ = ["Transport", "accept", "http_server", "make_transport", "options_of"]
 
 Transport = Server | ReferenceServer
 
@@ -95,34 +100,39 @@ def options_of(config: Config, connections: int | None = None) -> ServerOptions:
     )
 
 
-@dataclass(frozen=True)
-class Door:
+def http_server(transport: Transport) -> Server:
     """
-    Where clients come in.
+    Return the server that speaks HTTP, which is ``transport`` itself if that can.
 
-    Attributes:
-        listener: Bound, and listening.
-        security: What its connections are secured by, None if they are not.
-
+    grpcio cannot. Then it is one beside it, for the addresses at which no gRPC is spoken.
     """
+    if isinstance(transport, Server):
+        return transport
+    return Server(transport.options, clock=transport.clock)
 
-    listener: socket.socket
-    security: ServerSecurity | None = None
 
-
-async def accept(transport: Transport, doors: Sequence[Door]) -> None:
+async def accept(
+    transport: Transport, http: Server, doors: Sequence[Door], metrics: HttpHandler
+) -> None:
     """
-    Have ``transport`` serve the connections that arrive at ``doors``.
+    Have the connections that arrive at ``doors`` served.
+
+    Args:
+        transport: Speaks gRPC.
+        http: Speaks HTTP where no gRPC is spoken, see ``http_server``.
+        doors: Where.
+        metrics: Answers requests of HTTP at the addresses for metrics.
 
     Raises:
         ListenError: grpcio cannot listen there.
 
     """
     for door in doors:
-        if isinstance(transport, Server):
-            await transport.listen_socket(door.listener, security=door.security)
-        else:
+        if door.use.has_grpc and not isinstance(transport, Server):
             await _listen_again(transport, door)
+        else:
+            traffic = door.use.traffic(metrics)
+            await http.listen_socket(door.listener, security=door.security, traffic=traffic)
 
 
 async def _listen_again(transport: ReferenceServer, door: Door) -> None:

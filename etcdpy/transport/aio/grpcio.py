@@ -57,9 +57,8 @@ class ReferenceServer:
         call_type: Callable[[Any, str], Any] | None = None,
     ) -> None:
         self.options = options or ServerOptions()
-        self._adapter = Adapter(
-            observer or Observer(), translate, clock or SystemClock(), call_type
-        )
+        self.clock = clock or SystemClock()
+        self._adapter = Adapter(observer or Observer(), translate, self.clock, call_type)
         self._generic: list[grpc.GenericRpcHandler] = []
         self._methods: list[tuple[str, Mapping[str, grpc.RpcMethodHandler[Any, Any]]]] = []
         self._servers: list[Any] = []

@@ -28,6 +28,10 @@ class Channel(Protocol):
     now: float
 
     @property
+    def is_secure(self) -> bool:
+        """Whether the connection is over TLS."""
+
+    @property
     def clock(self) -> Clock:
         """What deadlines are on."""
 

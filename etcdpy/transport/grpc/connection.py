@@ -324,6 +324,10 @@ class Connection:
     # What calls in progress need; see Channel.
 
     @property
+    def is_secure(self) -> bool:
+        return self._is_secure
+
+    @property
     def clock(self) -> Clock:
         """What deadlines are on."""
         return self.call_handler.clock

@@ -37,6 +37,8 @@ async def answer_http(call: Context, body: bytes | None, handler: HttpHandler) -
                     head.http_fields,
                     Body(body),
                     call.channel.peer,
+                    is_secure=call.channel.is_secure,
+                    certificate_name=call.channel.certificate_name,
                 )
             )
         await _send(call, response)

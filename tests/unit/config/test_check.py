@@ -139,6 +139,16 @@ def test_certificates_without_effect_are_warned_of(argument: str, start: str) ->
     assert told == [("warn", {"client-url": "http://localhost:2379"})]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_warned"),
+    [((), True), (("--listen-client-http-urls=http://127.0.0.1:1",), False)],
+)
+def test_one_port_for_all_is_warned_of(arguments: tuple[str, ...], is_warned: bool) -> None:
+    _, notes = loaded_with_notes(*arguments)
+    told = [text for _, text, _ in notes if text.startswith("Running http and grpc server")]
+    assert bool(told) is is_warned
+
+
 def test_flag_without_effect_is_remarked_on_when_given() -> None:
     remark = "flag is accepted for compatibility and has no effect"
     _, notes = loaded_with_notes("--listen-peer-urls=http://127.0.0.1:0", *URLS)
@@ -149,7 +159,7 @@ def test_flag_without_effect_is_remarked_on_when_given() -> None:
 @pytest.mark.parametrize(
     ("flag", "level"),
     [
-        ("host-whitelist", "warn"),
+        ("client-cert-file", "warn"),
         ("peer-trusted-ca-file", "info"),
         ("wal-dir", "info"),
     ],

@@ -121,7 +121,10 @@ async def test_addresses_are_told_when_clients_are_served(
     async with new_store() as (store, log):
         node = make_node(store, log)
         caplog.clear()
-        addresses = [("127.0.0.1:1", False), ("/e.sock", False)]
+        addresses = [
+            startup_log.Address("127.0.0.1:1", is_secure=False),
+            startup_log.Address("/e.sock", is_secure=False, traffic="http"),
+        ]
         startup_log.log_serving(Config(), node, addresses, TlsInfo(), initialized)
     insecurely = "serving client traffic insecurely; this is strongly discouraged!"
     founded = ("set initial cluster version", BOTH | {"cluster-version": "3.7"})
@@ -133,7 +136,7 @@ async def test_addresses_are_told_when_clients_are_served(
         ("ready to serve client requests", {}),
         ("grpc service status changed", {"service": "", "status": "SERVING"}),
         (insecurely, {"traffic": "grpc+http", "address": "127.0.0.1:1"}),
-        (insecurely, {"traffic": "grpc+http", "address": "/e.sock"}),
+        (insecurely, {"traffic": "http", "address": "/e.sock"}),
     ]
 
 
@@ -142,7 +145,10 @@ async def test_what_is_secured_is_told_and_by_what(caplog: pytest.LogCaptureFixt
     async with new_store() as (store, log):
         node = make_node(store, log)
         caplog.clear()
-        addresses = [("127.0.0.1:1", True), ("127.0.0.1:2", False)]
+        addresses = [
+            startup_log.Address("127.0.0.1:1", is_secure=True),
+            startup_log.Address("127.0.0.1:2", is_secure=False),
+        ]
         startup_log.log_serving(Config(), node, addresses, tls, initialized=True)
     first, _, _, _, *rest = logged_with_ready(caplog)
     info = (

@@ -24,6 +24,7 @@ class Wire:
         self.sender = Sender({}, PingPolicy(5.0))
         self.peer = "unix:"
         self.certificate_name: str | None = None
+        self.is_secure = False
         self.now = 100.0
         self.clock: Clock = MovableClock(103.0)
         self.asked: list[str] = []

@@ -1,0 +1,166 @@
+"""
+Which handler answers a request, and what is asked of it before: etcd's order.
+
+(etcd: embed/serve.go, ``accessController``; Go: net/http, ``ServeMux``)
+"""
+
+from __future__ import annotations
+
+import html
+import posixpath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from etcdpy.gostd.quoting import go_quote
+from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse, plain_text
+
+__all__ = ["Access", "Mux"]
+
+_GATEWAY: Final = "/v3/"
+#: A path of etcd 3.3, which is served as what it became.
+_BETA: Final = "/v3beta/"
+
+_MISDIRECTED: Final = """
+etcd received your request, but the Host header was unrecognized.
+
+To fix this, choose one of the following options:
+- Enable TLS, then any HTTPS request will be allowed.
+- Add the hostname you want to use to the whitelist in settings.
+  - e.g. etcd --host-whitelist %s
+
+This requirement has been added to help prevent "DNS Rebinding" attacks (CVE-2018-5702).
+
+"""
+
+_NAME_IGNORED: Final = (
+    b"CommonName of client sending a request against gateway will be ignored "
+    b"and not used as expected\n"
+)
+
+_ALLOWED: Final = (
+    (b"access-control-allow-headers", b"accept, content-type, authorization"),
+    (b"access-control-allow-methods", b"POST, GET, OPTIONS, PUT, DELETE"),
+)
+
+
+class Mux:
+    """
+    Finds the handler of a path.
+
+    Args:
+        table: Handlers by path, which has to match in full.
+        gateway: Answers what is under ``/v3/``, if anybody does. The paths that it gets are
+            without escapes.
+
+    """
+
+    def __init__(
+        self, table: Mapping[str, HttpHandler], gateway: HttpHandler | None = None
+    ) -> None:
+        self._table = table
+        self._gateway = gateway
+
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer a request."""
+        raw, mark, query = request.path.partition("?")
+        if not raw.startswith("/"):
+            # (Go: ``ServeMux.Handler``)
+            return HttpResponse(400)
+        gateway = self._gateway
+        if gateway is not None and raw == _GATEWAY[:-1]:
+            return _redirect(request, _GATEWAY, mark + query)
+        # Before escapes are read: a slash that is written as one parts nothing.
+        clean = _clean(raw)
+        if clean != raw and request.method != "CONNECT":
+            return _redirect(request, clean, mark + query)
+        path = _unescaped(raw)
+        if gateway is not None and path.startswith(_GATEWAY):
+            return await gateway(replace(request, path=path + mark + query))
+        handler = self._table.get(path) if path.count("/") == raw.count("/") else None
+        if handler is None:
+            return plain_text(404, b"404 page not found\n")
+        return await handler(request)
+
+
+@dataclass(frozen=True)
+class Access:
+    """
+    Who may ask at all, and which scripts may read the answers.
+
+    Attributes:
+        inner: Answers those who may.
+        hosts: What a request without TLS has to be for; any host if it is empty or has ``*``.
+        origins: Where scripts may come from; anywhere if it is empty or has ``*``.
+        asks_who: Tells whether callers are asked who they are.
+
+    """
+
+    inner: HttpHandler
+    hosts: frozenset[str] = frozenset(("*",))
+    origins: frozenset[str] = frozenset(("*",))
+    asks_who: Callable[[], bool] = lambda: False
+
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer a request."""
+        if request.path == "*" and request.method == "OPTIONS":
+            return HttpResponse(200)  # it is about the server (RFC 9110 9.3.7)
+        if request.path.startswith(_BETA):
+            request = replace(request, path=_GATEWAY + request.path[len(_BETA) :])
+        if refusal := self._refusal(request):
+            return refusal
+        allowed = self._allowed(request)
+        if request.method == "OPTIONS":
+            return HttpResponse(200, allowed)
+        response = await self.inner(request)
+        return replace(response, headers=(*allowed, *response.headers)) if allowed else response
+
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        if request.is_secure:
+            if request.certificate_name and request.path.startswith(_GATEWAY) and self.asks_who():
+                return plain_text(400, _NAME_IGNORED)
+            return None
+        host = _without_port(request.authority)
+        if not self.hosts or "*" in self.hosts or host in self.hosts:
+            return None
+        return plain_text(421, (_MISDIRECTED % go_quote(host)).encode())
+
+    def _allowed(self, request: HttpRequest) -> tuple[tuple[bytes, bytes], ...]:
+        """Return what tells a browser that a script may read the answer."""
+        if not self.origins or "*" in self.origins:
+            return (*_ALLOWED, (b"access-control-allow-origin", b"*"))
+        origin = request.header(b"origin")
+        if origin is None or origin not in self.origins:
+            return ()
+        return (*_ALLOWED, (b"access-control-allow-origin", origin.encode("latin-1")))
+
+
+def _without_port(authority: str) -> str:
+    """Return the host alone. (Go: net/http, ``stripHostPort`` as etcd has it)"""
+    host, colon, _ = authority.rpartition(":")
+    if not colon or authority.endswith("]"):
+        host = authority
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def _unescaped(raw: str) -> str:
+    return unquote_to_bytes(raw).decode("utf-8", "surrogateescape")
+
+
+def _clean(path: str) -> str:
+    """Return a path without empty parts and dots. (Go: net/http, ``cleanPath``)"""
+    # Two slashes at the front would stay, as POSIX has it.
+    clean = posixpath.normpath("/" + path.lstrip("/"))
+    return clean + "/" if path.endswith("/") and clean != "/" else clean
+
+
+def _redirect(request: HttpRequest, path: str, query: str) -> HttpResponse:
+    """Return an answer that sends a client to another path. (Go: ``http.Redirect``)"""
+    where = path + query
+    headers = [(b"location", where.encode("latin-1"))]
+    body = b""
+    if request.method in ("GET", "HEAD"):
+        headers.insert(0, (b"content-type", b"text/html; charset=utf-8"))
+        body = f'<a href="{html.escape(where)}">Temporary Redirect</a>.\n\n'.encode("latin-1")
+    return HttpResponse(307, tuple(headers), body)

@@ -1,0 +1,59 @@
+"""Putting HTTP together: what answers at clients' listeners, and at those for metrics."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from etcdpy.config import Config
+from etcdpy.http.endpoints import health_endpoints, process_endpoints, version_endpoint
+from etcdpy.http.router import Access, Mux
+from etcdpy.node.node import Node
+from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse
+
+__all__ = ["HttpDoors", "open_http"]
+
+
+@dataclass(frozen=True)
+class HttpDoors:
+    """
+    Who answers requests of HTTP.
+
+    Attributes:
+        clients: At the addresses of clients.
+        metrics: At those of ``--listen-metrics-urls``, which anybody may ask.
+
+    """
+
+    clients: HttpHandler
+    metrics: HttpHandler
+
+
+def open_http(config: Config, node: Node, gateway: HttpHandler | None = None) -> HttpDoors:
+    """
+    Return what answers requests of HTTP about a node.
+
+    Args:
+        config: The settings.
+        node: What is asked.
+        gateway: Answers requests for paths under ``/v3/``.
+
+    """
+    # Whatever is told to Prometheus belongs into this table.
+    watched = health_endpoints(node)
+    served = {**watched, **version_endpoint(node), **process_endpoints(sys.orig_argv)}
+    under_v3 = (gateway or _nothing_there) if config.enable_grpc_gateway else None
+    users = node.parts.users
+    access = Access(
+        Mux(served, under_v3).handle,
+        hosts=config.allowed_hosts,
+        origins=config.allowed_origins,
+        asks_who=lambda: users.is_enabled,
+    )
+    return HttpDoors(access.handle, Mux(watched).handle)
+
+
+async def _nothing_there(request: HttpRequest) -> HttpResponse:
+    """Answer as the gateway does for a path that it does not know."""
+    headers = ((b"content-type", b"application/json"),)
+    return HttpResponse(404, headers, b'{"code":5,"message":"Not Found"}')

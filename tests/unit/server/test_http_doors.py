@@ -1,0 +1,62 @@
+"""What is served over HTTP, as the settings have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etcdpy.config import Config
+from etcdpy.mvcc.store import Store
+from etcdpy.server.http_doors import HttpDoors, open_http
+from etcdpy.transport import Body, HttpHandler, HttpRequest, HttpResponse
+from tests.unit.mvcc.fake_log import FakeLog
+from tests.unit.node.nodes import make_node
+
+
+def doors(gateway: HttpHandler | None = None, **settings: Any) -> HttpDoors:
+    log = FakeLog()
+    return open_http(Config(**settings), make_node(Store(log), log), gateway)
+
+
+async def ask(handler: HttpHandler, path: str, **fields: str) -> HttpResponse:
+    headers = [(name.encode(), value.encode()) for name, value in fields.items()]
+    request = HttpRequest("GET", path, "here:1", headers, Body(), "ipv4:1.1.1.1:1")
+    return await handler(request)
+
+
+async def statuses(handler: HttpHandler, *paths: str) -> list[int]:
+    return [(await ask(handler, path)).status for path in paths]
+
+
+async def test_clients_are_told_all_there_is() -> None:
+    paths = ("/version", "/health", "/livez", "/readyz", "/debug/vars")
+    assert await statuses(doors().clients, *paths) == [200] * 5
+    assert await statuses(doors().clients, "/", "/metrics") == [404] * 2
+
+
+async def test_at_the_addresses_for_metrics_nothing_is_asked_and_little_told() -> None:
+    metrics = doors(host_whitelist="good").metrics
+    assert await statuses(metrics, "/health", "/livez", "/readyz/non_learner") == [200] * 3
+    assert await statuses(metrics, "/version", "/debug/vars", "/v3/kv/put") == [404] * 3
+    assert b"access-control-allow-origin" not in dict((await ask(metrics, "/health")).headers)
+
+
+async def test_hosts_and_origins_are_those_of_the_settings() -> None:
+    clients = doors(host_whitelist="good,here", cors="http://a:1").clients
+    answer = await ask(clients, "/version", origin="http://a:1")
+    assert dict(answer.headers)[b"access-control-allow-origin"] == b"http://a:1"
+    assert await statuses(doors(host_whitelist="good").clients, "/version") == [421]
+    assert await statuses(doors(host_whitelist="").clients, "/version") == [421]
+
+
+@pytest.mark.parametrize("path", ["/v3/kv/put", "/v3/nope"])
+async def test_gateway_is_there_unless_it_is_switched_off(path: str) -> None:
+    async def gateway(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(299)
+
+    assert await statuses(doors(gateway).clients, path) == [299]
+    without = await ask(doors().clients, path)
+    assert (without.status, without.body) == (404, b'{"code":5,"message":"Not Found"}')
+    off = await ask(doors(gateway, enable_grpc_gateway=False).clients, path)
+    assert (off.status, off.body) == (404, b"404 page not found\n")
