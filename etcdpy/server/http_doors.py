@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from etcdpy.clock import Clock
+from etcdpy.concurrency.queues import Queues
 from etcdpy.config import Config
+from etcdpy.http import websocket
 from etcdpy.http.endpoints import health_endpoints, process_endpoints, version_endpoint
+from etcdpy.http.gateway import Gateway
 from etcdpy.http.router import Access, Mux
 from etcdpy.node.node import Node
+from etcdpy.services.registration import register_all
 from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse
 
-__all__ = ["HttpDoors", "open_http"]
+__all__ = ["HttpDoors", "open_gateway", "open_http"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,19 @@ def open_http(config: Config, node: Node, gateway: HttpHandler | None = None) ->
         asks_who=lambda: users.is_enabled,
     )
     return HttpDoors(access.handle, Mux(watched).handle)
+
+
+def open_gateway(config: Config, clock: Clock, node: Node, queues: Queues) -> HttpHandler:
+    """Return what serves everything that there is of a node in JSON, over WebSocket as well."""
+    gateway = Gateway(clock, config.max_message_bytes)
+    register_all(gateway, node, queues)
+
+    async def handle(request: HttpRequest) -> HttpResponse:
+        if request.upgrade == "websocket":
+            return websocket.accept(request, gateway.handle)
+        return await gateway.handle(request)
+
+    return handle
 
 
 async def _nothing_there(request: HttpRequest) -> HttpResponse:

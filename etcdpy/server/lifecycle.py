@@ -37,7 +37,7 @@ from etcdpy.server.auto_tls import SelfSignError
 from etcdpy.server.cipher_suites import CipherSuitesError
 from etcdpy.server.doors import Door, Use, addresses
 from etcdpy.server.grpcio_tls import check_grpcio
-from etcdpy.server.http_doors import open_http
+from etcdpy.server.http_doors import open_gateway, open_http
 from etcdpy.server.listeners import ListenError, address_of, bind_all
 from etcdpy.server.pem import UnusableFileError
 from etcdpy.server.tls import ServerSecurity, TlsInfo, is_secured
@@ -232,7 +232,8 @@ async def _serve_until_signal(
         for door in doors
         if door.use is not Use.METRICS
     ]
-    handlers = open_http(config, served.node)
+    gateway = open_gateway(config, clock, served.node, served.queues)
+    handlers = open_http(config, served.node, gateway)
     http = http_server(transport)
     http.serve_http(handlers.clients)
     await accept(transport, http, doors, handlers.metrics)

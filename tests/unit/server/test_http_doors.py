@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from etcdpy.concurrency.queues import Queues
 from etcdpy.config import Config
 from etcdpy.mvcc.store import Store
-from etcdpy.server.http_doors import HttpDoors, open_http
+from etcdpy.server.http_doors import HttpDoors, open_gateway, open_http
+from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import Body, HttpHandler, HttpRequest, HttpResponse
 from tests.unit.mvcc.fake_log import FakeLog
 from tests.unit.node.nodes import make_node
@@ -60,3 +62,30 @@ async def test_gateway_is_there_unless_it_is_switched_off(path: str) -> None:
     assert (without.status, without.body) == (404, b'{"code":5,"message":"Not Found"}')
     off = await ask(doors(gateway, enable_grpc_gateway=False).clients, path)
     assert (off.status, off.body) == (404, b"404 page not found\n")
+
+
+async def test_gateway_serves_what_there_is_of_a_node() -> None:
+    log = FakeLog()
+    node = make_node(Store(log), log)
+    queues = Queues(node)
+    gateway = open_gateway(Config(), MovableClock(), node, queues)
+    body = Body(b'{"key":"YQ=="}')
+    posted = HttpRequest("POST", "/v3/kv/range", "x", (), body, "ipv4:1.1.1.1:1")
+    answer = await gateway(posted)
+    assert answer.status == 200
+    assert isinstance(answer.body, bytes)
+    assert answer.body.startswith(b'{"header":{"cluster_id":')
+    await queues.close()
+
+
+async def test_gateway_takes_an_offer_of_websocket() -> None:
+    log = FakeLog()
+    node = make_node(Store(log), log)
+    queues = Queues(node)
+    gateway = open_gateway(Config(), MovableClock(), node, queues)
+    fields = ((b"sec-websocket-key", b"a"), (b"sec-websocket-version", b"13"))
+    offer = HttpRequest("GET", "/v3/watch", "x", fields, Body(), "", upgrade="websocket")
+    answer = await gateway(offer)
+    assert answer.status == 101
+    assert answer.upgrade is not None
+    await queues.close()
