@@ -10,6 +10,7 @@ import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance.locking import wait_for
+from tests.interop.auth_house import settle_in
 from tests.interop.conftest import reachable, start
 from tests.interop.etcdctl import Etcdctl, environment
 from tests.support.client import Client
@@ -43,7 +44,8 @@ def clients(sides: tuple[Server, Server]) -> Iterator[tuple[Client, Client]]:
 def _mirroring(etcdctl: Etcdctl, sides: tuple[Server, Server], *flags: str) -> Iterator[None]:
     """Let the mirror run, which it does until it is ended."""
     source, copy = sides
-    command = [str(etcdctl.program), f"--endpoints={source.address}", "make-mirror"]
+    program = [str(etcdctl.program), f"--endpoints={source.address}", *etcdctl.flags]
+    command = [*program, "make-mirror"]
     process = subprocess.Popen(
         [*command, *flags, copy.address],
         stdout=subprocess.DEVNULL,
@@ -151,3 +153,17 @@ def test_a_mirror_without_a_prefix_at_its_end(
         _wait_until_alike(copy, expected())
         _change(source, list(keys))
         _wait_until_alike(copy, expected())
+
+
+def test_root_copies_where_one_has_to_log_in(
+    etcdctl: Etcdctl, sides: tuple[Server, Server]
+) -> None:
+    source, copy = sides
+    for server in sides:
+        settle_in(etcdctl, server)
+    root = etcdctl.with_flags("--user=root:r")
+    assert root.run(source, "put before 1").status == 0
+    with _mirroring(root, sides, "--dest-user=root:r"):
+        wait_for(lambda: "1" in root.run(copy, "get before").stdout, "what was there")
+        assert root.run(source, "put meanwhile 2").status == 0
+        wait_for(lambda: "2" in root.run(copy, "get meanwhile").stdout, "what came")

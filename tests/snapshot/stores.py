@@ -117,11 +117,11 @@ def restore(to: Kind, path: Path, data_dir: Path, *flags: str) -> None:
 
 
 @contextmanager
-def started(kind: Kind, data_dir: Path) -> Iterator[Server]:
+def started(kind: Kind, data_dir: Path, *flags: str) -> Iterator[Server]:
     """Run a server on ``data_dir`` until the block ends."""
     etcd = [str(reference_binary())]
     command = [sys.executable, "-m", "etcdpy"] if kind == "etcdpy" else etcd
-    server = Server([*command, *IDENTITY], data_dir)
+    server = Server([*command, *IDENTITY, *flags], data_dir)
     server.start()
     try:
         yield server
