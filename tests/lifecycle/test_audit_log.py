@@ -18,6 +18,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import v3election_pb2, v3election_pb2_grpc, v3lock_pb2, v3lock_pb2_grpc
 from etcdpy.pb.auth_pb2 import Permission
 from tests.lifecycle.process import PORT_0, Process, run
+from tests.support.certificates import Authority
 from tests.support.client import Client
 from tests.support.servers import Server, Transport, etcdpy_server
 from tests.support.small_disk import mounted
@@ -91,6 +92,28 @@ def test_locks_and_elections_have_their_own_methods(audited: Server, path: Path)
         ("Lock",),
         ("Lock", ("put", own.key.decode())),
     ]
+
+
+def test_certificate_of_a_client_is_told_of(
+    transport: Transport, path: Path, tmp_path: Path
+) -> None:
+    authority = Authority.make(tmp_path)
+    pair, alice = authority.server(), authority.client("alice")
+    args = [
+        f"--audit-log={path}",
+        "--listen-client-urls=https://127.0.0.1:0",
+        f"--cert-file={pair.certificate}",
+        f"--key-file={pair.key}",
+        f"--trusted-ca-file={authority.path}",
+        "--client-cert-auth",
+    ]
+    with etcdpy_server(transport, args) as server:
+        with closing(Client(server.address, credentials=authority.credentials(alice))) as client:
+            client.kv.Put(pb.PutRequest(key=b"a"))
+        server.stop()
+    (line,) = lines(path)
+    assert line["certificate"] == "alice"
+    assert "user" not in line, "nobody is asked who he is"
 
 
 def test_command_answers_who_has_written_a_key(audited: Server, path: Path) -> None:
