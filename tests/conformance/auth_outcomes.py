@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance import auth_world as world
 from tests.conformance import differences, errors
 from tests.conformance.auth_calls import ENDLESS, LAST, calls, name_of
-from tests.conformance.auth_world import METHODS, Metadata, Signed, Simple
+from tests.conformance.auth_world import METHODS, Certified, Kind, Metadata, Signed, Simple
 from tests.conformance.peers import Peer
 from tests.support import servers
 
@@ -123,14 +123,34 @@ def _word_for_watch(reply: pb.WatchResponse) -> str:
     return str(reply)
 
 
-def column(
-    peer: Peer, version: differences.Version, root: Metadata, who: Metadata, *, is_last: bool
-) -> Iterator[tuple[str, str]]:
-    """Make the calls as one caller; iterate over their names and what came of each.
+class House:
+    """A server with the users of ``auth_world``, and what each caller of a kind sends to it."""
 
-    Not made are those that an etcd of this version answers differently.
-    """
-    world.reset(peer, root)
+    def __init__(self, server: servers.Server, kind: Kind) -> None:
+        self._address = server.address
+        self._kind = kind
+        self._root = kind.connect(server.address, "root")
+        self.version = differences.version_of(self._root)
+        world.settle_in(self._root)
+        self._tokens = kind.tokens(self._root)
+
+    def column(self, who: str) -> Iterator[tuple[str, str]]:
+        """Make the calls as one caller; iterate over their names and what came of each.
+
+        Not made are those that an etcd of this version answers differently.
+        """
+        world.reset(self._root, self._tokens["root"])
+        with closing(self._kind.connect(self._address, who)) as peer:
+            is_last = who == self._kind.callers[-1]
+            yield from _column(peer, self.version, self._tokens[who], is_last=is_last)
+
+    def close(self) -> None:
+        self._root.close()
+
+
+def _column(
+    peer: Peer, version: differences.Version, who: Metadata, *, is_last: bool
+) -> Iterator[tuple[str, str]]:
     for method, request in calls():
         name, word = name_of(method, request), LEFT_OUT
         if is_last or method not in LAST or not _is_admin(peer, who):
@@ -170,32 +190,22 @@ def write(name: str, table: Table) -> None:
     (_FOLDER / f"{name}.txt").write_text(text + "\n")
 
 
-@contextmanager
-def _asked(kind: Simple | Signed) -> Iterator[tuple[Peer, Mapping[str, Metadata]]]:
-    with (
-        servers.reference_etcd(["--unsafe-no-fsync", *kind.args]) as server,
-        closing(Peer(server.address)) as peer,
-    ):
-        assert differences.version_of(peer) >= differences.TARGET_VERSION
-        world.settle_in(peer)
-        yield peer, kind.tokens(peer)
-
-
-def record(kind: Simple | Signed) -> None:
+def record(kind: Kind) -> None:
     """Ask the reference for all outcomes, and write them down."""
     table: Table = {}
-    with _asked(kind) as (peer, tokens):
+    with (
+        servers.reference_etcd(["--unsafe-no-fsync", *kind.args]) as server,
+        closing(House(server, kind)) as house,
+    ):
+        assert house.version >= differences.TARGET_VERSION
         for who in kind.callers:
-            is_last = who == kind.callers[-1]
-            for call, word in column(
-                peer, differences.TARGET_VERSION, tokens["root"], tokens[who], is_last=is_last
-            ):
+            for call, word in house.column(who):
                 assert ": " not in word, (call, word)
                 table.setdefault(call, {})[who] = word
     write(kind.name, table)
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as directory, suppress(KeyboardInterrupt):
-        record(Simple())
-        record(Signed(Path(directory)))
+    with tempfile.TemporaryDirectory() as directory:
+        for kind in (Simple(), Signed(Path(directory)), Certified(Path(directory))):
+            record(kind)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jwt
 from google.protobuf.message import Message
@@ -19,6 +19,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.auth_pb2 import Permission
 from tests.conformance.messages import EVERYTHING, delete, put
 from tests.conformance.peers import Call, Method, Outcome, Peer
+from tests.support.certificates import Authority
 
 READ, WRITE, READWRITE = Permission.READ, Permission.WRITE, Permission.READWRITE
 
@@ -170,18 +171,32 @@ def reset(peer: Peer, root: Metadata) -> None:
     do(peer, "KV/Put", put(b"a/67", b"leader"), root)
 
 
-class Simple:
+class Kind:
+    """A way to say who one is, and the callers that there are of it."""
+
+    name: ClassVar[str]
+    callers: ClassVar[tuple[str, ...]]
+    args: Sequence[str] = (BCRYPT,)
+
+    def connect(self, address: str, who: str) -> Peer:
+        """Connect as a caller; ``root`` may set up everything."""
+        return Peer(address)
+
+    def tokens(self, peer: Peer) -> Mapping[str, Metadata]:
+        """Switch authentication on; return what each caller sends."""
+        raise NotImplementedError
+
+
+class Simple(Kind):
     """Tokens that the server makes and remembers."""
 
     name = "simple"
-    args = (BCRYPT,)
     callers = (
         *("anonymous", "unknown", "malformed", "empty", "dead"),
         *("bare", "part", "reader", "writer", "admin", "root"),
     )
 
     def tokens(self, peer: Peer) -> Mapping[str, Metadata]:
-        """Switch authentication on; return what each caller sends."""
         enable(peer)
         found = {
             "anonymous": NOBODY,
@@ -196,7 +211,7 @@ class Simple:
         return found
 
 
-class Signed:
+class Signed(Kind):
     """Tokens that say themselves whose they are, and of which revision of users and roles."""
 
     name = "signed"
@@ -212,7 +227,6 @@ class Signed:
         self.args = (BCRYPT, f"--auth-token=jwt,sign-method=HS256,priv-key={path},ttl=1h")
 
     def tokens(self, peer: Peer) -> Mapping[str, Metadata]:
-        """Switch authentication on; return what each caller sends."""
         enable(peer)
         root = login(peer, "root")
         do(peer, "Auth/UserDelete", pb.AuthUserDeleteRequest(name="gone"), root)
@@ -233,3 +247,40 @@ class Signed:
     def _sign(self, user: str, revision: int, *, ttl: int = 3600, key: bytes = b"") -> Metadata:
         claims = {"username": user, "revision": revision, "exp": int(time.time()) + ttl}
         return token(jwt.encode(claims, key or self._key, "HS256"))
+
+
+class Certified(Kind):
+    """Certificates, whose common name is a user's."""
+
+    name = "certified"
+    callers = (
+        *("nameless", "stranger", "reader", "reader, bad token", "reader, root's token"),
+        *("bare, empty token", "root"),
+    )
+
+    def __init__(self, directory: Path) -> None:
+        self._authority = Authority.make(directory)
+        pair = self._authority.server()
+        self.args = (
+            BCRYPT,
+            f"--cert-file={pair.certificate}",
+            f"--key-file={pair.key}",
+            f"--trusted-ca-file={self._authority.path}",
+            "--client-cert-auth",
+            "--listen-client-urls=https://127.0.0.1:0",
+            "--advertise-client-urls=https://127.0.0.1:2379",
+        )
+
+    def connect(self, address: str, who: str) -> Peer:
+        user, _, _ = who.partition(",")
+        pair = self._authority.client(None if user == "nameless" else user, file=user)
+        return Peer(address, credentials=self._authority.credentials(pair))
+
+    def tokens(self, peer: Peer) -> Mapping[str, Metadata]:
+        enable(peer)
+        return {
+            **dict.fromkeys(self.callers, NOBODY),
+            "reader, bad token": token("bad"),
+            "reader, root's token": login(peer, "root"),
+            "bare, empty token": (("token", ""),),
+        }

@@ -141,10 +141,19 @@ Ask = Callable[[Call], Outcome]
 class Peer:
     """A connection to one of the two servers."""
 
-    def __init__(self, address: str, timeout: float = CALL_TIMEOUT) -> None:
+    def __init__(
+        self,
+        address: str,
+        timeout: float = CALL_TIMEOUT,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
         self._timeout = timeout
         # Any: the types of grpcio ask for serializers, which raw bytes do without.
-        self._channel: Any = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._channel: Any = (
+            grpc.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+            if credentials
+            else grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+        )
         self._callables: dict[str, Any] = {}
 
     def send(self, call: Call) -> Outcome:

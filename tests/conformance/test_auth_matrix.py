@@ -7,41 +7,22 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import pytest
 
 import etcdpy.pb
-from tests.conformance import auth_outcomes, differences
-from tests.conformance import auth_world as world
+from tests.conformance import auth_outcomes
 from tests.conformance.auth_calls import calls, name_of
-from tests.conformance.auth_world import METHODS, Metadata, Signed, Simple
+from tests.conformance.auth_outcomes import House
+from tests.conformance.auth_world import METHODS, Certified, Kind, Signed, Simple
 from tests.conformance.conftest import REFERENCE_ARGS, SUBJECTS, subject_server
-from tests.conformance.peers import Peer
 from tests.support import servers
 
-CASES = [(kind.name, who) for kind in (Simple, Signed) for who in kind.callers]
-
-
-class House:
-    """A server with the users of ``auth_world``, and what each caller sends to it."""
-
-    def __init__(self, server: servers.Server, kind: Simple | Signed) -> None:
-        self.peer = Peer(server.address)
-        self.version = differences.version_of(self.peer)
-        world.settle_in(self.peer)
-        self._tokens: Mapping[str, Metadata] = kind.tokens(self.peer)
-        self._last = kind.callers[-1]
-
-    def column(self, who: str) -> dict[str, str]:
-        """Return by call what came of it for one caller."""
-        is_last = who == self._last
-        root = self._tokens["root"]
-        sent = self._tokens[who]
-        return dict(auth_outcomes.column(self.peer, self.version, root, sent, is_last=is_last))
+KINDS = (Simple, Signed, Certified)
+CASES = [(kind.name, who) for kind in KINDS for who in kind.callers]
 
 
 Open: TypeAlias = Callable[[str, str], House]
@@ -50,9 +31,10 @@ Open: TypeAlias = Callable[[str, str], House]
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     """Return the server of a kind, ``reference`` or one of ``SUBJECTS``, started when needed."""
-    kinds: dict[str, Simple | Signed] = {
+    kinds: dict[str, Kind] = {
         Simple.name: Simple(),
-        Signed.name: Signed(Path(tmp_path_factory.mktemp("keys"))),
+        Signed.name: Signed(tmp_path_factory.mktemp("keys")),
+        Certified.name: Certified(tmp_path_factory.mktemp("certificates")),
     }
     houses: dict[tuple[str, str], House] = {}
     with ExitStack() as stack:
@@ -66,7 +48,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
                     else subject_server(server, args)
                 )
                 houses[server, kind] = House(running, kinds[kind])
-                stack.callback(houses[server, kind].peer.close)
+                stack.callback(houses[server, kind].close)
             return houses[server, kind]
 
         yield opened
@@ -95,7 +77,7 @@ def _wrong(house: House, kind: str, who: str) -> list[Wrong]:
     expected = {call: words[who] for call, words in auth_outcomes.read(kind).items()}
     return [
         Wrong(call, expected[call], got)
-        for call, got in house.column(who).items()
+        for call, got in house.column(who)
         if got != expected[call] and house.version >= auth_outcomes.since(expected[call])
     ]
 
@@ -119,8 +101,8 @@ def _served_paths() -> set[str]:
     }
 
 
-@pytest.mark.parametrize("kind", [Simple, Signed])
-def test_every_call_has_a_row_and_every_caller_a_word_in_it(kind: type[Simple | Signed]) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_call_has_a_row_and_every_caller_a_word_in_it(kind: type[Kind]) -> None:
     table = auth_outcomes.read(kind.name)
     assert list(table) == [name_of(*call) for call in calls()]
     assert {tuple(words) for words in table.values()} == {kind.callers}
