@@ -98,13 +98,20 @@ def done(finished: subprocess.CompletedProcess[str]) -> str:
     return finished.stdout
 
 
-def save(by: Kind, server: Server, path: Path) -> None:
-    """Save a snapshot, by etcdctl or by etcdpy's own command."""
+def save(by: Kind, server: Server, path: Path, user: str = "") -> None:
+    """Save a snapshot, by etcdctl or by etcdpy's own command, as ``NAME:PASSWORD`` or nobody."""
+    done(saving(by, server, path, user))
+
+
+def saving(
+    by: Kind, server: Server, path: Path, user: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Try to."""
+    who = [f"--user={user}"] if user else []
     if by == "etcdpy":
-        done(etcdpy("save", path, "--endpoints", server.address))
-    else:
-        ctl = reference_binary("etcdctl")
-        done(run(ctl, "--endpoints", server.address, "snapshot", "save", path))
+        return etcdpy("save", path, "--endpoints", server.address, *who)
+    ctl = reference_binary("etcdctl")
+    return run(ctl, "--endpoints", server.address, *who, "snapshot", "save", path)
 
 
 def restore(to: Kind, path: Path, data_dir: Path, *flags: str) -> None:
