@@ -61,8 +61,8 @@ OWN_VALUES = {
     },
     "restarting local member": {"commit-index"},
     MEMBER: {"local-server-version"},
-    # Nobody is listened to but clients, so nobody else is said to be served.
-    NOW_SERVING: {"listen-peer-urls", "listen-metrics-urls"},
+    # There are no peers, so none are said to be served.
+    NOW_SERVING: {"listen-peer-urls"},
     SERVING: {"address"},
 }
 
