@@ -52,8 +52,18 @@ _HEADERS: Final = (
 _LONGEST_WRITING: Final = 6
 
 #: (etcd: ``runtime/context.go``, timeoutDecode)
-_TIMEOUT: Final = re.compile(r"([0-9]{1,19})([HMSmun])", re.ASCII).fullmatch
-_UNITS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_TIMEOUT: Final = re.compile(r"([+-]?[0-9]{1,30})([HMSmun])", re.ASCII).fullmatch
+#: In nanoseconds.
+_UNITS: Final = {
+    "H": 3600 * 10**9,
+    "M": 60 * 10**9,
+    "S": 10**9,
+    "m": 10**6,
+    "u": 10**3,
+    "n": 1,
+}
+
+_INT64: Final = 2**63
 
 #: Responses of a stream that wait for the client to take them.
 _MOST_WAITING: Final = 16
@@ -311,9 +321,13 @@ def _timeout(request: HttpRequest) -> float | None:
     if not text:
         return None
     found = _TIMEOUT(text)
-    if found is None:
+    amount = int(found[1]) if found else _INT64
+    if found is None or not -_INT64 <= amount < _INT64:
         raise StatusError(grpc.StatusCode.INVALID_ARGUMENT, f"invalid grpc-timeout: {text}")
-    return int(found[1]) * _UNITS[found[2]]
+    # Go's durations are whole nanoseconds, and begin again at the other end. None is no limit.
+    # (etcd: ``runtime/context.go``, annotateContext)
+    nanoseconds = (amount * _UNITS[found[2]] + _INT64) % (2 * _INT64) - _INT64
+    return max(0, nanoseconds) / 10**9 if nanoseconds else None
 
 
 _SERVICES: Final[dict[str, ServiceDescriptor]] = {

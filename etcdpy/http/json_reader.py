@@ -253,7 +253,15 @@ class _Reader:
                 found = field.enum_type.values_by_name.get(self._text(token))
                 return ABSENT if found is None else found.number
             return _integer(self._raw(token), *RANGES[FieldDescriptor.TYPE_INT32])
-        text = self._text(token) if token.kind == '"' else self._raw(token)
+        text = self._raw(token)
+        if token.kind == '"':
+            # Of a text the first token is read, and no space before or behind it. (Go:
+            # ``protojson/decode.go``, unmarshalInt)
+            text = self._text(token)
+            number = _FIRST_NUMBER(text)
+            if number is None or text != text.strip():
+                return None
+            text = number[0]
         return _integer(text, *RANGES[kind])
 
     def _bytes_of(self, token: _Token) -> bytes | None:
@@ -276,6 +284,10 @@ _ESCAPED: Final = {ord(a): b for a, b in zip('"\\/bfnrt', '"\\/\b\f\n\r\t', stri
 _IS_NUMBER: Final = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII
 ).fullmatch
+#: The same, up to what ends a number. (Go: ``internal/encoding/json``, isNotDelim)
+_FIRST_NUMBER: Final = re.compile(
+    r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![-+._a-zA-Z0-9])", re.ASCII
+).match
 #: Digits of the largest number that has any effect, with room.
 _MOST_DIGITS: Final = 400
 

@@ -370,6 +370,6 @@ def _given_hash(text: str) -> bytes:
     """Return the hash that a client has sent. (etcd: auth/store.go, selectPassword)"""
     try:
         # Go's decoder passes over line breaks, and nothing else.
-        return b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
+        return b64decode(text.replace("\r", "").replace("\n", "").encode(), validate=True)
     except binascii.Error:
         raise PasswordGivenError from None

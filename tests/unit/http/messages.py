@@ -63,6 +63,6 @@ def _value(random: Random, field: FieldDescriptor, inner: type[Message] | None, 
     if field.type == FieldDescriptor.TYPE_BOOL:
         return random.random() < 0.5
     if field.type == FieldDescriptor.TYPE_BYTES:
-        return random.randbytes(random.randrange(6))
+        return random.choice([b"a", b"b", b"c", random.randbytes(random.randrange(6))])
     letters = 'ab"\\/\n\t\x00\x1f\x7fé\u2028\U0001f600'
     return "".join(random.choices(letters, k=random.randrange(6)))

@@ -189,12 +189,15 @@ async def test_transaction_is_read_and_answered_whole(door: Door) -> None:
 
 
 async def test_call_that_has_no_time_is_told_so(door: Door) -> None:
-    answer = await door.ask("/v3/kv/range", {"key": A}, grpc_timeout="0n")
-    assert answer == (504, {"code": 4, "message": "context deadline exceeded"})
-    answer = await door.ask("/v3/kv/range", {"key": A}, grpc_timeout="abc")
-    assert answer == (400, {"code": 3, "message": "invalid grpc-timeout: abc"})
-    status, _ = await door.ask("/v3/kv/range", {"key": A}, grpc_timeout="5S")
-    assert status == 200
+    for timeout in ("-1S", "9223372036854775807S"):
+        answer = await door.ask("/v3/kv/range", {"key": A}, grpc_timeout=timeout)
+        assert answer == (504, {"code": 4, "message": "context deadline exceeded"}), timeout
+    for timeout in ("abc", "S", "5s", "9223372036854775808n", "1.5S"):
+        answer = await door.ask("/v3/kv/range", {"key": A}, grpc_timeout=timeout)
+        assert answer == (400, {"code": 3, "message": f"invalid grpc-timeout: {timeout}"})
+    for timeout in ("5S", "0n", "+5m"):
+        status, _ = await door.ask("/v3/kv/range", {"key": A}, grpc_timeout=timeout)
+        assert status == 200, timeout
 
 
 async def test_caller_is_known_by_its_header(door: Door) -> None:

@@ -47,6 +47,8 @@ Read = Callable[[bytes, type[Message]], Steps[Any]]
         (b'{"limit":5.0}', pb.RangeRequest(limit=5)),
         (b'{"limit":1e2}', pb.RangeRequest(limit=100)),
         (b'{"limit":"1e2"}', pb.RangeRequest(limit=100)),
+        (b'{"limit":"12 34"}', pb.RangeRequest(limit=12)),
+        (b'{"limit":"12,x"}', pb.RangeRequest(limit=12)),
         (b'{"limit":-0}', pb.RangeRequest()),
         (b'{"limit":-9223372036854775808}', pb.RangeRequest(limit=-(2**63))),
         # Enums: a name, a number, even one that has none; a name that is none is passed over.

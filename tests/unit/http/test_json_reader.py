@@ -35,6 +35,16 @@ from etcdpy.pb import rpc_pb2 as pb
         ),
         (
             pb.RangeRequest,
+            '{"limit":"12x"}',
+            '(line 1:10): invalid value for int64 field limit: "12x"',
+        ),
+        (
+            pb.RangeRequest,
+            '{"limit":"1.5.5"}',
+            '(line 1:10): invalid value for int64 field limit: "1.5.5"',
+        ),
+        (
+            pb.RangeRequest,
             '{"limit":1e400}',
             "(line 1:10): invalid value for int64 field limit: 1e400",
         ),

@@ -171,7 +171,7 @@ async def test_hash_may_be_given_in_place_of_a_password(site: Site) -> None:
         request = pb.AuthUserChangePasswordRequest(name="bob", hashedPassword=text)
         await site.ask(site.node.user_change_password(request, ANYBODY))
         assert site.node.parts.users.user("bob").password == hashed
-    for text in ("!!", given[:-1], given + " "):
+    for text in ("!!", given[:-1], given + " ", "é"):
         request = pb.AuthUserChangePasswordRequest(name="bob", hashedPassword=text)
         with pytest.raises(errors.PasswordGivenError):
             await site.ask(site.node.user_change_password(request, ANYBODY))
