@@ -126,7 +126,7 @@ class Running:
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         self._process.send_signal(number)
         try:
-            self._process.wait(20)
+            self._process.wait(TIMEOUT)
         finally:
             self._process.kill()
             self._process.wait()
