@@ -58,8 +58,9 @@ def make_transport(
 
     """
     if connections is not None and config.transport != "native":
-        # grpcio counts for each address by itself.
-        connections = max(1, connections // len(config.listen_client_urls))
+        # grpcio counts for each address by itself, and there may be a server of HTTP beside it.
+        http = bool(config.listen_client_http_urls or config.listen_metrics_urls)
+        connections = max(1, connections // (len(config.listen_client_urls) + http))
     options, observer = options_of(config, connections), Observer()
     observer.listen(partial(_judge, slow), slower_than=slow.slower_than)
     if config.transport == "native":

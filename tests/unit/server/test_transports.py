@@ -8,7 +8,7 @@ from etcdpy.clock import SystemClock
 from etcdpy.config import Config
 from etcdpy.config.urls import parse_urls
 from etcdpy.node.slow_requests import SlowRequests
-from etcdpy.server.transports import make_transport, options_of
+from etcdpy.server.transports import http_server, make_transport, options_of
 from etcdpy.transport import ReferenceServer, Server, ServerOptions
 
 
@@ -45,6 +45,20 @@ def test_places_for_connections_are_shared_by_all_addresses(
     config = Config(transport=transport, listen_client_urls=listening)
     made = make_transport(config, SystemClock(), SlowRequests(), connections=9)
     assert made.options.max_connections == share
+
+
+def test_server_of_http_beside_grpcio_has_a_share_of_them() -> None:
+    metrics = tuple(parse_urls("http://127.0.0.1:1"))
+    config = Config(transport="grpcio", listen_metrics_urls=metrics)
+    made = make_transport(config, SystemClock(), SlowRequests(), connections=9)
+    http = http_server(made)
+    assert (made.options.max_connections, http.options.max_connections) == (4, 4)
+    assert http is not made
+
+
+def test_native_transport_speaks_http_itself() -> None:
+    made = make_transport(Config(), SystemClock(), SlowRequests())
+    assert http_server(made) is made
 
 
 def test_largest_message_leaves_room_around_the_largest_request() -> None:
