@@ -282,7 +282,7 @@ async def test_closing_cancels_those_that_wait(gate: Gate) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process has one priority")
-async def test_thread_yields_to_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_thread_yields_to_the_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     priorities = []
 
     def hashpw(password: bytes, salt: bytes) -> bytes:
@@ -293,6 +293,6 @@ async def test_thread_yields_to_everything_else(monkeypatch: pytest.MonkeyPatch)
     ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     passwords = Passwords(COST)
     await passwords.check("q", HASHED)
-    assert priorities == [19]
+    assert priorities == [min(ours + 10, 19)]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == ours
     passwords.close()
