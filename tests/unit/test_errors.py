@@ -7,12 +7,18 @@ import inspect
 import pytest
 
 from etcdpy import errors
-from etcdpy.errors import EmbeddedClientError, EtcdError, LeaseNotFoundError
+from etcdpy.errors import (
+    CausedError,
+    EmbeddedClientError,
+    EtcdError,
+    LeaseNotFoundError,
+    WatchRefusedError,
+)
 
 KINDS = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, EtcdError) and kind not in (EtcdError, EmbeddedClientError)
+    if kind is not EtcdError and issubclass(kind, EtcdError) and not issubclass(kind, CausedError)
 ]
 
 
@@ -26,8 +32,9 @@ def test_no_two_errors_have_the_same_message() -> None:
     assert len({kind.MESSAGE for kind in KINDS}) == len(KINDS)
 
 
-def test_embedded_client_passes_on_the_words_of_its_call() -> None:
+@pytest.mark.parametrize("kind", [EmbeddedClientError, WatchRefusedError])
+def test_caused_error_passes_on_the_words_of_its_cause(kind: type[CausedError]) -> None:
     cause = LeaseNotFoundError()
-    error = EmbeddedClientError(cause)
+    error = kind(cause)
     assert error.cause is cause
     assert str(error) == str(cause)
