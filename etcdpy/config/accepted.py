@@ -138,7 +138,6 @@ _SECURITY_ROWS: _Rows = {
 
 _MONITORING_ROWS: _Rows = {
     "enable-pprof": (Bool(), "false", "Enable runtime profiling data via HTTP server."),
-    "metrics": (Text(), "basic", "Level of detail of exported metrics, 'basic' or 'extensive'."),
     "enable-distributed-tracing": (Bool(), "false", "Distributed tracing."),
     "distributed-tracing-address": (Text(), "localhost:4317", "Where traces are sent."),
     "distributed-tracing-service-name": (Text(), "etcd", "Name of this service in traces."),

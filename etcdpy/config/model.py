@@ -391,6 +391,13 @@ class Config:
         "info",
         "Least severe level that is logged: debug, info, warn, error, panic, or fatal.",
     )
+    metrics: str = _setting(
+        MONITORING,
+        Text(),
+        "basic",
+        "Level of detail of exported metrics, 'basic' or 'extensive'. With 'extensive' the time "
+        "of every call is measured.",
+    )
     enable_log_rotation: bool = _setting(
         LOGGING, Bool(), "false", "Enable rotation of a single file among the log outputs."
     )

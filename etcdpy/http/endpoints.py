@@ -112,10 +112,10 @@ def health_endpoints(node: Node) -> Table:
     }
     table: dict[str, HttpHandler] = {"/health": _get_only(partial(_health, node))}
     for root, checks in (("/livez", live), ("/readyz", ready)):
-        table[root] = _get_only(partial(_checked, root, checks))
+        table[root] = _get_only(partial(_checked, node, root, checks))
         for name, check in checks.items():
             path = f"{root}/{name}"
-            table[path] = _get_only(partial(_checked, path, {name: check}))
+            table[path] = _get_only(partial(_checked, node, path, {name: check}))
     return table
 
 
@@ -126,6 +126,7 @@ async def _health(node: Node, request: HttpRequest) -> HttpResponse:
     reason = _alarm(node, excluded)
     if not reason and (error := await _read(node, serializable=serializable)):
         reason = f"RANGE ERROR:{error}"
+    node.parts.measures.health.note_health(is_good=not reason)
     if not reason:
         headers = ((b"content-type", b"text/plain; charset=utf-8"),)
         return HttpResponse(200, headers, _compact({"health": "true", "reason": ""}))
@@ -145,7 +146,9 @@ def _alarm(node: Node, excluded: set[str]) -> str:
     return ""
 
 
-async def _checked(path: str, checks: Mapping[str, Check], request: HttpRequest) -> HttpResponse:
+async def _checked(
+    node: Node, path: str, checks: Mapping[str, Check], request: HttpRequest
+) -> HttpResponse:
     query = _query(request)
     # What is asked of one check alone is asked in spite of it.
     excluded = set(query.get("exclude", ())) - {""} if path.count("/") == 1 else set()
@@ -154,6 +157,8 @@ async def _checked(path: str, checks: Mapping[str, Check], request: HttpRequest)
         if name in excluded:
             continue
         problem = await check()
+        health = node.parts.measures.health
+        health.note_check(path.split("/")[1], name, is_good=not problem)
         failed = failed or bool(problem)
         lines.append(f"[-]{name} failed: {problem}\n" if problem else f"[+]{name} ok\n")
     if unknown := excluded - checks.keys():

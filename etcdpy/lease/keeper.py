@@ -140,6 +140,9 @@ class LeaseKeeper:
         changes = store.begin()
         keys = [*store.attachments.keys_of(lease_id)]
         keys = yield from slices.sort(keys, key=bytes, descending=False, limit=None)
+        # A deletion for each. (etcd: lessor.go, Revoke)
+        store.operations.deletes += len(keys)
+        store.operations.txns += len(keys) > 1
         yield from changes.delete_all(keys)
         changes.commit()
         self.lessor.remove(lease)

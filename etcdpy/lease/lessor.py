@@ -22,6 +22,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator
 
+from etcdpy.counters import Histogram, doubling
 from etcdpy.errors import LeaseExistsError, LeaseTTLTooLargeError
 from etcdpy.lease.lease import Lease, LeaseInput
 from etcdpy.lease.spreading import spread
@@ -41,6 +42,12 @@ class Lessor:
             still there, is handed out again.
         on_sooner: Called when a renewal lets a lease end earlier than it would have.
 
+    Attributes:
+        granted: How many leases were, since the start, as in those that follow.
+        renewed: How often any was.
+        revoked: How many were, also because they had run out.
+        ttls: Seconds that leases were granted for.
+
     """
 
     def __init__(
@@ -51,6 +58,8 @@ class Lessor:
         self._on_sooner = on_sooner
         self._leases: dict[int, Lease] = {}
         self._due: list[tuple[float, int]] = []
+        self.granted = self.renewed = self.revoked = 0
+        self.ttls = Histogram(doubling(1, 24))
 
     def __len__(self) -> int:
         """Return the number of leases."""
@@ -84,6 +93,8 @@ class Lessor:
         ttl = max(ttl, self._min_ttl)
         lease = self._leases[lease_id] = Lease(lease_id, ttl, now + ttl)
         self._push(lease)
+        self.granted += 1
+        self.ttls.observe(ttl)
         return lease
 
     def restore(self, stored: Iterable[bytes], now: float, extra: float) -> None:
@@ -106,6 +117,7 @@ class Lessor:
     def renew(self, lease: Lease, now: float) -> None:
         """Let a lease that has not run out start again with the time it was granted."""
         lease.move(LeaseInput.RENEW)
+        self.renewed += 1
         lease.deadline = deadline = now + lease.ttl
         lease.checkpoint = 0
         if deadline < lease.due:
@@ -122,6 +134,7 @@ class Lessor:
         lease = self._leases.get(lease_id)
         if lease is None or lease.deadline <= now or lease.checkpoint:
             return None
+        self.renewed += 1
         lease.deadline = deadline = now + lease.ttl
         if deadline < lease.due:
             self._bring_forward(lease)
@@ -142,6 +155,7 @@ class Lessor:
     def remove(self, lease: Lease) -> None:
         """Forget a lease, which has just been revoked."""
         lease.move(LeaseInput.REVOKE)
+        self.revoked += 1
         del self._leases[lease.lease_id]
 
     def next_due(self) -> float | None:

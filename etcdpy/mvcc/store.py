@@ -32,6 +32,31 @@ from etcdpy.storage.commit_log import CommitLog
 
 CONSISTENT_INDEX = b"consistent_index"
 
+
+class Operations:
+    """
+    How many operations there were, those of transactions included.
+
+    Attributes:
+        ranges: Reads, also those that compare, or ask what was there before.
+        puts: Puts.
+        put_bytes: Bytes of their keys and values.
+        deletes: Deletions, whatever number of keys each was of.
+        txns: Transactions of more than one operation. (etcd: metrics_txn.go)
+
+    """
+
+    __slots__ = ("deletes", "put_bytes", "puts", "ranges", "txns")
+
+    def __init__(self) -> None:
+        self.ranges = self.puts = self.put_bytes = self.deletes = self.txns = 0
+
+    def count_reads(self, number: int) -> None:
+        """Count the reads of a transaction that only reads."""
+        self.ranges += number
+        self.txns += number > 1
+
+
 #: Entries of etcd's raft log after the first start: the member, the term, the member's
 #: attributes, and the version of the cluster (etcd: server/etcdserver/bootstrap.go and server.go).
 FIRST_ENTRIES = 4
@@ -49,6 +74,7 @@ class Store:
         self.log = log
         self.index = Index()
         self.attachments = Attachments()
+        self.operations = Operations()
         #: The newest revision, which the next write builds on; 1 in an empty store (etcd:
         #: kvstore.go, NewStore).
         self.revision = 1
@@ -187,6 +213,9 @@ class WriteTxn:
         batch.rows[row_key(main, sub)] = encoded
         batch.put_bytes += len(encoded)
         self.sub = sub + 1
+        operations = self._store.operations
+        operations.puts += 1
+        operations.put_bytes += len(key) + len(value)
         attachments = self._store.attachments
         # Fast path (bench: put/100x1): a dictionary is asked, as most stores have no leases.
         if lease or attachments.leases:

@@ -68,11 +68,19 @@ class TxnResult(NamedTuple):
 
 
 class _Path(NamedTuple):
-    """The branch a transaction takes; ``nested`` holds the paths of its Txn operations."""
+    """
+    The branch a transaction takes.
+
+    Attributes:
+        nested: The paths of its Txn operations.
+        compared: How many compares led here, those of nested transactions included.
+
+    """
 
     succeeded: bool
     ops: list[Op]
     nested: dict[int, _Path]
+    compared: int
 
 
 class _Deleted:
@@ -106,9 +114,10 @@ def check_put(store: Store, request: PutRequest, lease_exists: LeaseExists) -> N
     """
     if request.lease and not lease_exists(request.lease):
         raise LeaseNotFoundError
-    keeps = request.ignore_value or request.ignore_lease
-    if keeps and store.index.newest(request.key) is None:
-        raise KeyNotFoundError
+    if request.ignore_value or request.ignore_lease:
+        store.operations.ranges += 1
+        if store.index.newest(request.key) is None:
+            raise KeyNotFoundError
 
 
 def put(store: Store, write: WriteTxn, request: PutRequest) -> bytes | None:
@@ -117,11 +126,13 @@ def put(store: Store, write: WriteTxn, request: PutRequest) -> bytes | None:
     previous = None
     if request.prev_kv or request.ignore_value:
         previous = store.get(key, write.revision)
+        store.operations.ranges += 1
     value, lease = request.value, request.lease
     if request.ignore_value:
         assert previous is not None, "checked before"
         value = KeyValue.FromString(previous).value
     if request.ignore_lease:
+        store.operations.ranges += previous is None
         lease = store.attachments.lease_of(key)
     write.put(key, value, lease)
     return previous if request.prev_kv else None
@@ -130,6 +141,7 @@ def put(store: Store, write: WriteTxn, request: PutRequest) -> bytes | None:
 def delete_range(store: Store, write: WriteTxn, request: DeleteRangeRequest) -> Steps[Deleted]:
     """Apply a deletion."""
     revision = write.revision
+    store.operations.deletes += 1
     if request.range_end:
         start, stop = bounds(request.key, request.range_end)
         keys = yield from keys_at(store, start, stop, revision, None)
@@ -137,6 +149,7 @@ def delete_range(store: Store, write: WriteTxn, request: DeleteRangeRequest) -> 
         keys = [request.key] if store.index.newest(request.key) else []
     rows: list[bytes] = []
     if request.prev_kv:
+        store.operations.ranges += 1
         rows = yield from rows_at(store, keys.copy(), revision)
     number = len(keys)
     yield from write.delete_all(keys)
@@ -160,6 +173,7 @@ def read_txn(store: Store, request: Txn, revision: int, header: bytes) -> Steps[
     """Answer a transaction that only reads from the state at ``revision``, in slices."""
     compacted = store.compact_revision
     path = yield from _decide(store, request, revision)
+    store.operations.count_reads(path.compared + len(path.ops))
     _check(store, path, revision, compacted, _no_leases)
     responses: list[bytes | Pieces] = []
     for number, (_, asked) in enumerate(path.ops):
@@ -184,11 +198,26 @@ def apply_txn(
     ops = request.success
     if not request.compare and len(ops) == 1 and ops[0][0] != TXN:
         # Fast path (bench: txn-put/100x1): there is nothing to decide.
-        path = _Path(True, ops, _NOTHING_NESTED)
+        path = _Path(True, ops, _NOTHING_NESTED, 0)
     else:
         path = yield from _decide(store, request, found)
-    _check(store, path, found, store.compact_revision, lease_exists)
-    results = yield from _run(store, write, path)
+    operations = store.operations
+    before = operations.ranges
+    operations.ranges += path.compared
+    try:
+        _check(store, path, found, store.compact_revision, lease_exists)
+    finally:
+        # What was compared and checked is a transaction of its own. (etcd: apply.go, Txn)
+        operations.txns += operations.ranges - before > 1
+    # Fast path (bench: txn-put/100x1): one put is of two operations if it has read, too.
+    if len(path.ops) == 1 and path.ops[0][0] == PUT:
+        before = operations.ranges
+        results = yield from _run(store, write, path)
+        if operations.ranges != before:
+            operations.txns += 1
+    else:
+        operations.txns += _is_many(path)
+        results = yield from _run(store, write, path)
     return TxnResult(write.shown, path.succeeded, results)
 
 
@@ -228,8 +257,9 @@ def _no_leases(_: int) -> bool:
 
 
 def _decide(store: Store, request: Txn, revision: int) -> Steps[_Path]:
-    succeeded = True
+    succeeded, compared = True, 0
     for compare in request.compare:
+        compared += 1
         if not (yield from holds(store, compare, revision)):
             succeeded = False
             break
@@ -238,7 +268,8 @@ def _decide(store: Store, request: Txn, revision: int) -> Steps[_Path]:
     for i, (kind, op) in enumerate(ops):
         if kind == TXN:
             nested[i] = yield from _decide(store, op, revision)
-    return _Path(succeeded, ops, nested)
+            compared += nested[i].compared
+    return _Path(succeeded, ops, nested, compared)
 
 
 def _check(
@@ -285,6 +316,25 @@ def _check_put_after(
         raise KeyNotFoundError
 
 
+def _is_many(path: _Path) -> bool:
+    """Tell whether a path is of more than one operation, with what its operations read."""
+    number = 0
+    for kind, op in _flattened(path) if path.nested else path.ops:
+        if kind == RANGE:
+            number += 1
+        elif kind == PUT:
+            number += 2 if _reads(op) else 1
+        elif kind == DELETE:
+            number += 2 if op.prev_kv else 1
+        if number > 1:
+            return True
+    return False
+
+
+def _reads(request: PutRequest) -> bool:
+    return request.prev_kv or request.ignore_value or request.ignore_lease
+
+
 def _run(store: Store, write: WriteTxn, path: _Path) -> Steps[list[OpResult]]:
     results: list[OpResult] = []
     for i, (kind, op) in enumerate(path.ops):
@@ -304,6 +354,7 @@ def _run_op(
     store: Store, write: WriteTxn, kind: str | None, request: Any, nested: _Path | None
 ) -> Steps[OpResult]:
     if kind == RANGE:
+        store.operations.ranges += 1
         newest = write.revision
         revision = request.revision if 0 < request.revision < newest else newest
         found = yield from select(store, request, revision)

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from etcdpy.clock import Clock
+from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import run, turn
 from etcdpy.mvcc import compaction
 from etcdpy.mvcc.hashing import Hasher, KeyHash
 from etcdpy.mvcc.store import Store
+from etcdpy.node.measures import Measures
 
 #: Rows dropped in one batch (etcd: kvstore.go, defaultCompactBatchLimit).
 ROWS_PER_BATCH = 1000
@@ -52,6 +53,7 @@ class Compactor:
         sleep: Seconds between two batches.
         began: Called with the revision as each compaction sets to work; returns what is called
             at its end.
+        measures: Where it is noted how long compactions took.
 
     """
 
@@ -64,6 +66,7 @@ class Compactor:
         batch_limit: int = 0,
         sleep: float = 0,
         began: Callable[[int], Ended] = _unheard,
+        measures: Measures | None = None,
     ) -> None:
         self._store = store
         self._hasher = hasher
@@ -72,6 +75,7 @@ class Compactor:
         self._batch_limit = min(limit, MOST_ROWS_PER_BATCH)
         self._sleep = max(sleep, 0)
         self._began = began
+        self._measures = measures or Measures()
         self._running: asyncio.Task[None] | None = None
         self._scheduled: list[_Scheduled] = []
 
@@ -138,11 +142,15 @@ class Compactor:
         # can nobody look for what is about to go.
         await self._durable(self._store.log.written())
         await self._older_reads_end(revision)
-        ended = self._began(revision)
+        ended, started = self._began(revision), self._clock.monotonic()
         found = None
         if self._hasher is not None and previous is not None:
             found = await run(self._hasher.before_compaction(revision, previous))
         dropped = await self._drop_rows(revision)
+        measures = self._measures
+        measures.compaction.observe(1000 * (self._clock.monotonic() - started))
+        measures.compacted_rows += dropped
+        measures.compacted_at = self._clock.wall()
         ended(dropped, found)
         if self._hasher is not None and found is not None:
             self._hasher.remember(found)
@@ -157,9 +165,12 @@ class Compactor:
     async def _drop_rows(self, revision: int) -> int:
         steps = compaction.drop_rows(self._store, revision, self._batch_limit)
         while True:
+            began = stopwatch()
             try:
                 to_wait_for = next(steps)
+                self._measures.note_compaction_slice(stopwatch() - began)
             except StopIteration as end:
+                self._measures.note_compaction_slice(stopwatch() - began)
                 dropped, last = end.value
                 await self._durable(last)
                 return int(dropped)

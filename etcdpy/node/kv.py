@@ -53,6 +53,7 @@ class KeyValues(Part):
         self._admit_compact = gate("compact")
         self._lease_exists = parts.leases.lessor.__contains__
         self._baton = parts.baton
+        self._operations = parts.store.operations
         self._slow = parts.slow
         self._times_all = parts.slow.is_close
 
@@ -74,6 +75,7 @@ class KeyValues(Part):
                 except EtcdError as error:
                     self._admission.refused(error, "range", request, caller)
                     raise
+            self._operations.ranges += 1
             newest = self._store.durable_revision
             row = self._store.get(request.key, newest)
             return replies.one_key_reply(self._headers.at(newest), row)
@@ -82,6 +84,7 @@ class KeyValues(Part):
     async def range_in_slices(self, request: pb.RangeRequest, caller: Caller) -> Reply:
         """Do what ``range`` does, however long it takes."""
         self._admit_range(request, caller)
+        self._operations.ranges += 1
         store = self._store
         # Where etcd asks its peers whether it may answer, one node knows. (etcd: v3_server.go,
         # linearizableReadNotify)
@@ -101,6 +104,7 @@ class KeyValues(Part):
 
         """
         self._admit_range_stream(request, caller)
+        self._operations.ranges += 1
         store = self._store
         newest = store.durable_revision
         revision = store.read_revision(request.revision, newest)
@@ -117,6 +121,7 @@ class KeyValues(Part):
             # Only the last chunk has a header. (etcd: v3_server.go, rangeStream)
             chunk = replies.range_reply(b"", page.result._replace(more=False, total=0))
             yield delimited(1, chunk)
+            self._operations.ranges += 1
             size = _next_size(size, len(chunk), self._parts.settings.max_request_bytes)
             store.read_revision(revision, newest)  # compacted meanwhile?
             # etcd looks at the end only, and has sent it all by then.
@@ -135,7 +140,8 @@ class KeyValues(Part):
         if self._writer.busy is not None:
             return self._in_turn(self.put, request, caller)
         who = self._admit_put(request, caller)
-        store = self._store
+        store, operations = self._store, self._operations
+        ranges = operations.ranges
         try:
             txn.check_put(store, request, self._lease_exists)
         except EtcdError as error:
@@ -146,6 +152,10 @@ class KeyValues(Part):
         began = stopwatch() if self._times_all else 0.0
         write = store.begin()
         previous = txn.put(store, write, request)
+        if operations.ranges != ranges:
+            # What was there before is read once, for all that is asked about it.
+            operations.ranges = ranges + 1
+            operations.txns += 1
         sequence = write.commit()
         if self._audit is not None:
             self._audit.put(request, caller, who, write.revision)
@@ -171,6 +181,7 @@ class KeyValues(Part):
         self, request: pb.DeleteRangeRequest, caller: Caller, who: Who
     ) -> Steps[DeferredReply]:
         write = self._store.begin()
+        self._operations.txns += request.prev_kv
         deleted = yield from txn.delete_range(self._store, write, request)
         if self._audit is not None:
             self._audit.delete_range(request, caller, who, write.shown, deleted.number)
@@ -229,6 +240,8 @@ class KeyValues(Part):
         header = self._headers.at(revision)
         try:
             decision, done = self._parts.compactor.schedule(request.revision)
+            # For the revision of the reply. (etcd: apply/backend.go, Compaction)
+            self._operations.ranges += 1
         except EtcdError as error:
             if self._audit is not None:
                 self._audit.refused(error, "compact", request, caller, who)

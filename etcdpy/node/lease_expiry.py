@@ -69,6 +69,8 @@ class LeaseExpiry:
         self._check_revoke = check_revoke
         # Of those who wait for a lease to end, by its id.
         self._ended: dict[int, Future[None]] = {}
+        #: How many leases were revoked because they had run out.
+        self.expired = 0
         self._is_started = False
         self._timer: Timer | None = None
         self._looking: Task[None] | None = None
@@ -170,6 +172,7 @@ class LeaseExpiry:
         # A client may have revoked it meanwhile, and may even have granted its id again.
         if lease.state is not LeaseState.REVOKED:
             await self._writer.write(self._revoke(lease, _SELF, None))
+            self.expired += 1
 
     def _revoke(self, lease: Lease, caller: Caller, who: Who) -> Steps[tuple[int, int]]:
         audit, lease_id = self._audit, lease.lease_id

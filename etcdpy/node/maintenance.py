@@ -80,7 +80,9 @@ class Maintenance(Part):
 
         """
         self._admit("hash_kv", request, caller)
-        found = await run(self._parts.hasher.hash_keys(request.revision))
+        parts = self._parts
+        with parts.measures.timed(parts.measures.hash_keys, parts.clock):
+            found = await run(parts.hasher.hash_keys(request.revision))
         return pb.HashKVResponse(
             header=self.header(self._store.durable_revision),
             hash=found.hash,
@@ -91,7 +93,9 @@ class Maintenance(Part):
     async def hash(self, request: pb.HashRequest, caller: Caller) -> pb.HashResponse:
         """Hash all that is stored, but for what differs between the members of a cluster."""
         self._admit("hash", request, caller)
-        found = await run(self._parts.hasher.hash_all())
+        parts = self._parts
+        with parts.measures.timed(parts.measures.hash_all, parts.clock):
+            found = await run(parts.hasher.hash_all())
         return pb.HashResponse(header=self.header(self._store.durable_revision), hash=found)
 
     async def defragment(
@@ -105,8 +109,12 @@ class Maintenance(Part):
             StoppedError: If the server ends.
 
         """
-        with self._changing("defragment", request, caller):
-            await self._parts.database.defragment()
+        parts = self._parts
+        with (
+            self._changing("defragment", request, caller),
+            parts.measures.defragmentation(parts.clock),
+        ):
+            await parts.database.defragment()
         return pb.DefragmentResponse()
 
     async def move_leader(
@@ -189,5 +197,7 @@ class Maintenance(Part):
                 yield pb.SnapshotResponse(remaining_bytes=remaining, blob=blob, version=version)
         finally:
             snapshot.close()
-        fields["took"] = go_duration(now() - began)
+        took = now() - began
+        self._parts.measures.snapshot.observe(took)
+        fields["took"] = go_duration(took)
         logger.info("successfully sent database snapshot to client", fields)

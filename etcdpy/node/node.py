@@ -42,6 +42,7 @@ from etcdpy.node.kv import KeyValues
 from etcdpy.node.lease_expiry import LeaseExpiry
 from etcdpy.node.leases import Leases
 from etcdpy.node.maintenance import Maintenance
+from etcdpy.node.measures import Measures
 from etcdpy.node.membership import Identity, Membership
 from etcdpy.node.parts import Database, Parts, Settings
 from etcdpy.node.periodic import Periodic
@@ -135,7 +136,11 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
                 backend.size_in_use,
                 defragmenter.defragment,
                 partial(take_snapshot, log, backend),
+                log.writes,
             )
+            measures = Measures()
+            slow = slow or SlowRequests()
+            slow.on_applied, slow.on_ended = measures.note_applied, measures.note_request
             compactor = Compactor(
                 store,
                 hasher,
@@ -143,6 +148,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
                 batch_limit=config.compaction_batch_limit,
                 sleep=config.compaction_sleep_interval,
                 began=compaction_logger(database, clock),
+                measures=measures,
             )
             closing.push_async_callback(compactor.close)
             defragmenter.settle = compactor.idle
@@ -189,7 +195,8 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
                     membership=members,
                     versions=versions,
                     headers=headers,
-                    slow=slow or SlowRequests(),
+                    slow=slow,
+                    measures=measures,
                     audit=audit,
                 )
             )

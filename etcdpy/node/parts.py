@@ -23,12 +23,14 @@ from etcdpy.node.caller import Caller
 from etcdpy.node.compactor import Compactor
 from etcdpy.node.guard import Who
 from etcdpy.node.lease_expiry import LeaseExpiry
+from etcdpy.node.measures import Measures
 from etcdpy.node.membership import Identity, Membership
 from etcdpy.node.quota import Quota
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.node.versions import Versions
 from etcdpy.node.writer import Writer
 from etcdpy.pb.rpc_pb2 import ResponseHeader
+from etcdpy.storage.commit import DiskWrites
 from etcdpy.storage.snapshot import Snapshot
 from etcdpy.watch import Hub
 
@@ -65,6 +67,7 @@ class Database:
         size_in_use: Returns the same without what waits for reuse.
         defragment: Gives what waits for reuse back to the disk.
         take_snapshot: Holds the store as it is, for whoever closes what it returns.
+        writes: How long it took to write to the disk, where that is known.
 
     """
 
@@ -72,6 +75,7 @@ class Database:
     size_in_use: Callable[[], int]
     defragment: Callable[[], Awaitable[None]]
     take_snapshot: Callable[[], Awaitable[Snapshot]]
+    writes: DiskWrites | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class Parts:
         store: The keys. Its commit log is that of all else that is written.
         writer: Gives writes their turn.
         slow: Is told how long KV requests took.
+        measures: Where it is noted how long work took.
         baton: Taken by reads that are long, so that they do not all have a step in every turn.
         audit: Is told who has changed what, if anybody wants to know.
 
@@ -109,6 +114,7 @@ class Parts:
     headers: Headers
     slow: SlowRequests = field(default_factory=SlowRequests)
     baton: Baton = field(default_factory=Baton)
+    measures: Measures = field(default_factory=Measures)
     audit: Auditor | None = None
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,8 +38,19 @@ logger = logging.getLogger(__name__)
 #: Below this many seconds a limit needs every request to be timed: ten slices.
 CLOSE = 0.005
 
+#: Work that takes no longer goes into no figures, unless every request is timed for them.
+SLICE_SECONDS = 0.0005
+
 #: A reply up to this size is decoded to be described; a larger one would hold up the loop.
 DECODED_BYTES = 1 << 20
+
+
+#: What writes are called where it is told how long they took.
+_APPLIED: dict[type, str] = {
+    pb.PutRequest: "Put",
+    pb.DeleteRangeRequest: "DeleteRange",
+    Txn: "Txn",
+}
 
 
 class SlowRequests:
@@ -50,9 +61,15 @@ class SlowRequests:
         apply_limit: Seconds that the work of a KV request may take.
         request_limit: Seconds that a unary request may take.
         clock: Says when a request began.
+        times_all: Have every request timed, whatever the limits.
 
     Attributes:
         is_close: Whether every request has to be timed.
+        slow: How many requests on keys were slow.
+        on_applied: Called with what a request on keys was, and the seconds of its work, if that
+            was timed and took more than a slice, or everything is timed.
+        on_ended: Called with what a unary request was, whether it went well, and how long it
+            took, if every request is timed for that.
 
     """
 
@@ -61,12 +78,18 @@ class SlowRequests:
         apply_limit: float = math.inf,
         request_limit: float = math.inf,
         clock: Clock | None = None,
+        *,
+        times_all: bool = False,
     ) -> None:
         self._clock = clock or SystemClock()
         self._apply_limit = apply_limit
         self._request_limit = request_limit
         self._is_verbose = logger.isEnabledFor(logging.DEBUG)
-        self.is_close = self._is_verbose or min(apply_limit, request_limit) < CLOSE
+        self.slow = 0
+        self.on_applied: Callable[[str, float], None] = lambda kind, took: None
+        self.on_ended: Callable[[str, bool, float], None] = lambda kind, is_good, took: None
+        self._times_all = times_all
+        self.is_close = times_all or self._is_verbose or min(apply_limit, request_limit) < CLOSE
 
     @property
     def slower_than(self) -> float:
@@ -83,8 +106,11 @@ class SlowRequests:
             took: Seconds, without the time it waited for its turn or for the disk.
 
         """
+        if took > SLICE_SECONDS or self._times_all:
+            self.on_applied(_APPLIED.get(type(request), "Range"), took)
         if took <= self._apply_limit or not isinstance(reply, (bytes, Pieces)):
             return
+        self.slow += 1
         with _harmless():
             prefix, form = _kind(request)
             fields = {
@@ -108,6 +134,10 @@ class SlowRequests:
             took: Seconds from its arrival.
 
         """
+        if self._times_all:
+            kind = method.rpartition("/")[2]
+            is_read = isinstance(request, Txn) and is_read_only(request)
+            self.on_ended("ReadonlyTxn" if is_read else kind, response is not None, took)
         is_slow = took > self._request_limit
         if not (is_slow or self._is_verbose):
             return

@@ -61,6 +61,7 @@ class WatchSession:
         "_clock",
         "_hub",
         "_interval",
+        "_is_open",
         "_opened",
         "_ticking",
         "_writing",
@@ -87,6 +88,8 @@ class WatchSession:
         self._ticking: Timer | None = None
         self._opened = clock.monotonic()
         # (etcd: v3rpc/watch.go, GetProgressReportInterval)
+        hub.streams += 1
+        self._is_open = True
         jitter = random.random() * PROGRESS_JITTER  # noqa: S311
         self._interval = settings.progress_interval * (1 + jitter)
 
@@ -140,6 +143,8 @@ class WatchSession:
 
     def close(self) -> None:
         """End the watchers, and writing."""
+        self._hub.streams -= self._is_open
+        self._is_open = False
         self.stream.close()
         if self._writing is not None:
             self._writing.cancel()

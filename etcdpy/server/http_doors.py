@@ -11,10 +11,11 @@ from etcdpy.config import Config
 from etcdpy.http import websocket
 from etcdpy.http.endpoints import health_endpoints, process_endpoints, version_endpoint
 from etcdpy.http.gateway import Gateway
+from etcdpy.http.metrics import MetricsPage
 from etcdpy.http.router import Access, Mux
 from etcdpy.node.node import Node
 from etcdpy.services.registration import register_all
-from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse
+from etcdpy.transport import CallCounts, HttpHandler, HttpRequest, HttpResponse
 
 __all__ = ["HttpDoors", "open_gateway", "open_http"]
 
@@ -34,7 +35,12 @@ class HttpDoors:
     metrics: HttpHandler
 
 
-def open_http(config: Config, node: Node, gateway: HttpHandler | None = None) -> HttpDoors:
+def open_http(
+    config: Config,
+    node: Node,
+    gateway: HttpHandler | None = None,
+    counts: CallCounts | None = None,
+) -> HttpDoors:
     """
     Return what answers requests of HTTP about a node.
 
@@ -42,10 +48,11 @@ def open_http(config: Config, node: Node, gateway: HttpHandler | None = None) ->
         config: The settings.
         node: What is asked.
         gateway: Answers requests for paths under ``/v3/``.
+        counts: How many calls there were.
 
     """
-    # Whatever is told to Prometheus belongs into this table.
-    watched = health_endpoints(node)
+    figures = MetricsPage(node.parts, counts or CallCounts(), config.feature_gates)
+    watched = {**health_endpoints(node), "/metrics": figures}
     served = {**watched, **version_endpoint(node), **process_endpoints(sys.orig_argv)}
     under_v3 = (gateway or _nothing_there) if config.enable_grpc_gateway else None
     users = node.parts.users

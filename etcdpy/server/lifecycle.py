@@ -42,7 +42,7 @@ from etcdpy.server.listeners import ListenError, address_of, bind_all
 from etcdpy.server.pem import UnusableFileError
 from etcdpy.server.tls import ServerSecurity, TlsInfo, is_secured
 from etcdpy.server.tls import configure as configure_tls
-from etcdpy.server.transports import Transport, accept, http_server, make_transport
+from etcdpy.server.transports import EXTENSIVE, Transport, accept, http_server, make_transport
 from etcdpy.storage import StorageError
 from etcdpy.transport import Server
 
@@ -143,7 +143,12 @@ async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -
         security = _security(config, tls, {use for use in Use if use is not Use.METRICS})
         connections = descriptors.for_clients()
         settings_log.log_settings(config, initialized)
-        slow = SlowRequests(config.warning_apply_duration, config.slow_request_seconds, clock)
+        slow = SlowRequests(
+            config.warning_apply_duration,
+            config.slow_request_seconds,
+            clock,
+            times_all=config.metrics == EXTENSIVE,
+        )
         transport = make_transport(
             config, clock, slow, connections=connections, identifies=tls.identifies
         )
@@ -233,7 +238,7 @@ async def _serve_until_signal(
         if door.use is not Use.METRICS
     ]
     gateway = open_gateway(config, clock, served.node, served.queues)
-    handlers = open_http(config, served.node, gateway)
+    handlers = open_http(config, served.node, gateway, transport.counts)
     http = http_server(transport)
     http.serve_http(handlers.clients)
     await accept(transport, http, doors, handlers.metrics)

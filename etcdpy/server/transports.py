@@ -21,6 +21,7 @@ from etcdpy.server.listeners import ListenError
 from etcdpy.services.caller import GrpcCaller, ReferenceCaller
 from etcdpy.services.codes import status_of, text_of
 from etcdpy.transport import (
+    CallCounts,
     EndedCall,
     HttpHandler,
     Observer,
@@ -29,12 +30,15 @@ from etcdpy.transport import (
     ServerOptions,
 )
 
-__all__ = ["Transport", "accept", "http_server", "make_transport", "options_of"]
+__all__ = ["EXTENSIVE", "Transport", "accept", "http_server", "make_transport", "options_of"]
 
 Transport = Server | ReferenceServer
 
 #: The pause between a client's pings that grpc-go enforces by itself, where etcd sets none.
 GRPC_GO_MIN_TIME = 300.0
+
+#: The level of ``--metrics`` at which it is measured how long each call takes.
+EXTENSIVE = "extensive"
 
 _UNLIMITED_STREAMS = 2**32 - 1
 
@@ -63,18 +67,35 @@ def make_transport(
         connections = max(1, connections // (len(config.listen_client_urls) + http))
     options, observer = options_of(config, connections), Observer()
     observer.listen(partial(_judge, slow), slower_than=slow.slower_than)
+    counts = CallCounts(is_timed=config.metrics == EXTENSIVE)
+    if counts.is_timed:
+        observer.listen(partial(_count_time, counts))
     if config.transport == "native":
         return Server(
-            options, observer=observer, translate=status_of, clock=clock, call_type=GrpcCaller
+            options,
+            observer=observer,
+            translate=status_of,
+            clock=clock,
+            call_type=GrpcCaller,
+            counts=counts,
         )
     call_type = partial(ReferenceCaller, has_certificate_name=identifies)
     return ReferenceServer(
-        options, observer=observer, translate=status_of, clock=clock, call_type=call_type
+        options,
+        observer=observer,
+        translate=status_of,
+        clock=clock,
+        call_type=call_type,
+        counts=counts,
     )
 
 
 def _judge(slow: SlowRequests, call: EndedCall) -> None:
     slow.ended(call.path, call.peer, call.request, call.response, call.seconds)
+
+
+def _count_time(counts: CallCounts, call: EndedCall) -> None:
+    counts.count_time(call.path, call.seconds)
 
 
 def options_of(config: Config, connections: int | None = None) -> ServerOptions:

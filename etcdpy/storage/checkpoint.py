@@ -16,8 +16,9 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from etcdpy.clock import Clock
+from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import Steps, run
+from etcdpy.counters import Histogram, doubling
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.errors import DiskFullError, MapFullError, StorageError
@@ -85,6 +86,9 @@ class Checkpointer:
         # Who waits for a frame to be in LMDB: all up to it then are.
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._one_at_a_time = asyncio.Lock()
+        #: Seconds that checkpoints took, and their commits alone.
+        self.checkpoints = Histogram(doubling(0.001, 14))
+        self.commits = Histogram(doubling(0.001, 14))
         # One thread, always the same: LMDB wants begin and end of a transaction on one.
         self._thread = ThreadPoolExecutor(1, "checkpoint")
 
@@ -211,14 +215,19 @@ class Checkpointer:
 
     async def _write(self, batches: list[Batch], sequence: int) -> None:
         on_thread = self._loop.run_in_executor
+        began = stopwatch()
         txn = await on_thread(self._thread, self._backend.begin)
         try:
             await run(txn.fill(batches, sequence))
+            filled = stopwatch()
             await on_thread(self._thread, txn.commit)
         except BaseException:
             # Cancelled as well: LMDB has one writer at a time, and this one has to let go.
             await on_thread(self._thread, txn.abort)
             raise
+        ended = stopwatch()
+        self.commits.observe(ended - filled)
+        self.checkpoints.observe(ended - began)
 
     def _fail(self, error: StorageError) -> None:
         self._failed = error

@@ -26,11 +26,12 @@ from typing import NamedTuple, Protocol
 
 from etcdpy.clock import Clock
 from etcdpy.cooperative import Steps
+from etcdpy.counters import Histogram
 from etcdpy.storage.backend import SMALL, Backend
 from etcdpy.storage.batch import Batch, Durable
 from etcdpy.storage.checkpoint import DROP_BYTES, Checkpointer, Group
 from etcdpy.storage.errors import DiskFullError, StorageError
-from etcdpy.storage.journal import Payload
+from etcdpy.storage.journal import Journal, Payload
 from etcdpy.storage.record import RowColumns, encode
 from etcdpy.storage.transaction import LARGEST_KEY
 from etcdpy.storage.view import NewestView
@@ -46,6 +47,33 @@ class _Waiting(NamedTuple):
 
     batch: Batch
     size: int
+
+
+class DiskWrites:
+    """
+    How long it took to write.
+
+    Args:
+        journal: What batches become durable in.
+        checkpoints: Seconds that those took.
+        commits: Seconds of the last step of each, which is the disk's.
+
+    """
+
+    def __init__(self, journal: Journal, checkpoints: Histogram, commits: Histogram) -> None:
+        self._journal = journal
+        self.checkpoints = checkpoints
+        self.commits = commits
+
+    @property
+    def frames(self) -> Histogram:
+        """Seconds of each write to the journal, which is durable then."""
+        return self._journal.writes
+
+    @property
+    def frame_bytes(self) -> int:
+        """The bytes of them."""
+        return self._journal.written
 
 
 class Served(Protocol):
@@ -78,6 +106,7 @@ class GroupCommit(NewestView):
         before_write: Called on the committer thread before each group is written, for what has to
             be on the disk when its batches are; set before the first. What it raises is a
             failure to write. The loop then writes none by itself: it would wait for that.
+        writes: How long they took.
 
     """
 
@@ -105,6 +134,9 @@ class GroupCommit(NewestView):
         self._journal.on_full = lambda: self._call_on_loop(self._full)
         self._checkpointer = Checkpointer(
             backend, loop, clock, self._note_applied, self._fail, self._full
+        )
+        self.writes = DiskWrites(
+            self._journal, self._checkpointer.checkpoints, self._checkpointer.commits
         )
         self._queue: SimpleQueue[Payload | None] = SimpleQueue()
         self._ended: asyncio.Future[None] = loop.create_future()

@@ -44,6 +44,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from etcdpy.clock import stopwatch
+from etcdpy.counters import Histogram, doubling
 from etcdpy.storage.datadir import PRIVATE_FILE, sync_directory
 from etcdpy.storage.errors import DataDirError, DiskFullError, StorageError
 
@@ -127,6 +128,9 @@ class Journal:
         self._ending = False
         #: Seconds that small writes lately took, infinite until there was one.
         self.pace = math.inf
+        #: Seconds that writes took, each of one frame, and the bytes of them.
+        self.writes = Histogram(doubling(0.001, 14))
+        self.written = 0
         #: Called by ``append``, on its thread, each time it finds no room on the disk.
         self.on_full: Callable[[], None] = lambda: None
 
@@ -208,8 +212,11 @@ class Journal:
         # Not before it is written: what a full disk refused is written again under the same number.
         self._sequence += 1
         segment.last = self._sequence
+        took = stopwatch() - start
+        self.writes.observe(took)
+        self.written += len(frame)
         if len(frame) <= SMALL_WRITE:
-            self._note_pace(stopwatch() - start)
+            self._note_pace(took)
 
     def _note_pace(self, seconds: float) -> None:
         seconds = min(seconds, LONGEST_PACE)

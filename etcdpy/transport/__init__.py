@@ -26,6 +26,7 @@ from etcdpy.transport.grpc.routes import (
     one_reply_per_request,
 )
 from etcdpy.transport.grpc.status import Metadata, StatusError
+from etcdpy.transport.grpc.tally import CallCounts, MethodCounts
 from etcdpy.transport.http import (
     Body,
     BodyBrokenError,
@@ -43,6 +44,7 @@ __all__ = [
     "Body",
     "BodyBrokenError",
     "BodyTooLargeError",
+    "CallCounts",
     "Context",
     "EndedCall",
     "FixedSecurity",
@@ -52,6 +54,7 @@ __all__ = [
     "JoinedMessages",
     "Listener",
     "Metadata",
+    "MethodCounts",
     "Observer",
     "PeerRefusedError",
     "ReferenceServer",

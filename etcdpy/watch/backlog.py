@@ -24,13 +24,14 @@ class Backlog:
 
     Attributes:
         size: In bytes, each response with something for keeping it.
+        responses: How many there are.
 
     """
 
-    __slots__ = ("size",)
+    __slots__ = ("responses", "size")
 
     def __init__(self) -> None:
-        self.size = 0
+        self.size = self.responses = 0
 
     @property
     def is_strained(self) -> bool:

@@ -45,6 +45,9 @@ class Hub:
         self.headers = headers
         self.backlog = Backlog()
         self._loop = loop
+        #: Watches' streams that are open.
+        self.streams = 0
+        self._added = 0
         self._leaving: list[Watcher] = []
         self._synced: Matcher[Watcher] = Matcher()
         self._notifier = Notifier(self._synced, store, headers, loop, self._unsync)
@@ -79,10 +82,26 @@ class Hub:
         if not self.is_unwatched:
             self._notifier.notify(batch)
 
+    @property
+    def watchers(self) -> int:
+        """How many watchers are fed."""
+        return self._added - self._syncer.compacted
+
+    @property
+    def slow_watchers(self) -> int:
+        """How many of them have not been sent all there is, and are not synced."""
+        return self.watchers - len(self._synced)
+
+    @property
+    def events(self) -> int:
+        """How many events were sent to watchers."""
+        return self._notifier.events + self._syncer.events
+
     # ---------------------------------------------------------------- watchers
 
     def add(self, watcher: Watcher) -> None:
         """Begin to feed a new watcher."""
+        self._added += 1
         current = self.store.durable_revision
         # (etcd: watchable_store.go, watch)
         if watcher.start_revision == 0:
@@ -94,10 +113,13 @@ class Hub:
 
     def remove(self, watcher: Watcher) -> None:
         """Feed a watcher no more."""
+        self._added -= 1
         if watcher.state is WatcherState.SYNCED:
             self._synced.remove(watcher.start, watcher.stop, watcher)
         elif watcher.state is WatcherState.UNSYNCED:
             self._syncer.remove(watcher)
+        elif watcher.state is WatcherState.COMPACTED:
+            self._syncer.compacted -= 1
         watcher.move(WatcherInput.CANCEL)
 
     def remove_all(self, watchers: Iterable[Watcher]) -> None:

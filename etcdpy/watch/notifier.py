@@ -98,6 +98,8 @@ class Notifier:
         # Of the jobs behind the first.
         self._waiting: float = 0
         self._notified = 0
+        #: How many events were sent, each as often as it had watchers.
+        self.events = 0
 
     @property
     def revision(self) -> int:
@@ -191,6 +193,7 @@ class Notifier:
                     notified.append(watcher)
                 else:
                     self._on_refused(watcher, revision)
+        self.events += len(notified)
         for watcher in notified:
             watcher.stream.flush()
 
@@ -224,7 +227,7 @@ class Notifier:
             # A watcher that joins the group from now on has no need of these.
             members = list(group)
             coalescer = Coalescer(header, everything, len(members))
-            sent = 0
+            sent, number = 0, len(events)
             for watcher in members:
                 body: Body | None = everything
                 if not (watcher.wants_puts and watcher.wants_deletes):
@@ -237,7 +240,10 @@ class Notifier:
                 # already.
                 if watcher.state is not synced or watcher.next_revision > revision:
                     continue
-                if body is not everything or not coalescer.add(watcher):
+                if body is not everything:
+                    self.events += len(body.events) - number
+                    self._send(watcher, header, body)
+                elif not coalescer.add(watcher):
                     self._send(watcher, header, body)
                 sent += 1
                 if sent % WORK_PER_STEP == 0:
@@ -246,12 +252,14 @@ class Notifier:
                     yield WORK_PER_STEP
             for left in coalescer.send():
                 self._send(left, header, everything)
+            self.events += sent * number
             for body in (everything, *filtered.values()):
                 if body is not None:
                     yield from body.dissolve()
 
     def _send(self, watcher: Watcher, header: bytes, body: Body) -> None:
         if not watcher.stream.try_send(watcher, header, body):
+            self.events -= len(body.events)
             self._on_refused(watcher, body.events[0].main)
 
     def _filtered(

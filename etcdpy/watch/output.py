@@ -118,7 +118,7 @@ class Output:
             queue = self._queue = deque()
             self._wake()
         queue.append((start, body))
-        self._count(len(start) + len(body) + RESPONSE_OVERHEAD)
+        self._count(len(start) + len(body) + RESPONSE_OVERHEAD, 1)
 
     async def drain(self) -> None:
         """Write what waits, until nothing does. One at a time."""
@@ -131,7 +131,7 @@ class Output:
             if self._queue is None:  # closed meanwhile
                 return
             self._queue.popleft()
-            self._count(-len(start) - len(body) - RESPONSE_OVERHEAD)
+            self._count(-len(start) - len(body) - RESPONSE_OVERHEAD, -1)
             # Not at the first byte: each time it is full its watchers have to read history.
             if self.size < QUEUE_BYTES // 2:
                 self._has_room()
@@ -148,14 +148,15 @@ class Output:
         """Forget everything that waits, and drop all that is sent from now on."""
         self._is_closed = True
         self._try_write = _forget
-        self._queue = None
-        self._count(-self.size)
+        waiting, self._queue = len(self._queue or ()), None
+        self._count(-self.size, -waiting)
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
 
-    def _count(self, size: int) -> None:
+    def _count(self, size: int, responses: int) -> None:
         self.size += size
         self._backlog.size += size
+        self._backlog.responses += responses
 
     def _has_room(self) -> None:
         if self._room is not None:

@@ -70,6 +70,8 @@ class Syncer:
         self._backlog = backlog
         self._loop = loop
         self._on_synced = on_synced
+        #: How many events were sent, and to how many watchers that their history is gone.
+        self.events = self.compacted = 0
         self._ready: dict[Watcher, None] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -114,6 +116,7 @@ class Syncer:
             # chooseAll)
             if watcher.next_revision < self._store.compact_revision:
                 watcher.move(WatcherInput.COMPACT)
+                self.compacted += 1
                 watcher.stream.send_compacted(watcher, self._store.compact_revision)
             elif watcher.stream.is_full:
                 watcher.stream.note_unsynced(watcher)
@@ -244,6 +247,7 @@ class _Pass:
             self._pace.work += 1
             is_sent = stream.try_send(watcher, owner._headers.at(newest), body)
             assert is_sent, "a stream with room refused"
+            owner.events += len(body.events)
         if following is not None:
             watcher.next_revision = following
         else:

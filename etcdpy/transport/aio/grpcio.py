@@ -27,6 +27,7 @@ from etcdpy.transport.grpc.status import (
     Translate,
     untranslated,
 )
+from etcdpy.transport.grpc.tally import UNARY, CallCounts, MethodCounts, Tally
 from etcdpy.transport.limits import MAX_LARGE_HEADER_LIST, ServerOptions
 
 Behavior = Callable[[Any, Any], Any]
@@ -44,6 +45,7 @@ class ReferenceServer:
         clock: What calls are timed by; grpcio's own timers know the machine's alone.
         call_type: Makes of grpcio's context, and the path of the method, what handlers are given;
             None gives them the context.
+        counts: Where calls are counted.
 
     """
 
@@ -55,10 +57,14 @@ class ReferenceServer:
         translate: Translate = untranslated,
         clock: Clock | None = None,
         call_type: Callable[[Any, str], Any] | None = None,
+        counts: CallCounts | None = None,
     ) -> None:
         self.options = options or ServerOptions()
         self.clock = clock or SystemClock()
-        self._adapter = Adapter(observer or Observer(), translate, self.clock, call_type)
+        self.counts = counts or CallCounts()
+        self._adapter = Adapter(
+            observer or Observer(), translate, self.clock, call_type, self.counts
+        )
         self._generic: list[grpc.GenericRpcHandler] = []
         self._methods: list[tuple[str, Mapping[str, grpc.RpcMethodHandler[Any, Any]]]] = []
         self._servers: list[Any] = []
@@ -191,6 +197,7 @@ class Adapter:
     Args:
         call_type: Makes of grpcio's context, and the path of the method, what handlers are given;
             None gives them the context.
+        counts: Where calls of registered methods are counted.
 
     Attributes:
         observer: Gets unary calls that have ended.
@@ -203,8 +210,10 @@ class Adapter:
         translate: Translate,
         clock: Clock,
         call_type: Callable[[Any, str], Any] | None = None,
+        counts: CallCounts | None = None,
     ) -> None:
         self.observer = observer
+        self._counts = counts or CallCounts()
         self._call_of = call_type or _itself
         self._translate = translate
         self._monotonic = clock.monotonic
@@ -223,21 +232,28 @@ class Adapter:
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """Return what serves a method on grpcio's server as ``handler`` does on ours."""
         unary = handler.unary_unary
+        counts = self._counts.of(
+            path,
+            request_streaming=bool(handler.request_streaming),
+            response_streaming=bool(handler.response_streaming),
+        )
         return _MethodHandler(
             handler.request_streaming,
             handler.response_streaming,
-            handler.request_deserializer,
-            _exactly_bytes(handler.response_serializer),
-            None if unary is None else self._observed(path, unary),
-            self._stream(path, handler.unary_stream),
+            _read_by(handler.request_deserializer, counts),
+            _written_by(handler.response_serializer, counts),
+            None if unary is None else self._observed(path, unary, counts),
+            self._stream(path, handler.unary_stream, counts),
             self._single(path, handler.stream_unary),
-            self._stream(path, handler.stream_stream),
+            self._stream(path, handler.stream_stream, counts),
         )
 
-    def _observed(self, path: str, behavior: Behavior) -> Behavior:
+    def _observed(self, path: str, behavior: Behavior, counts: MethodCounts) -> Behavior:
         monotonic, observer = self._monotonic, self.observer
 
         async def unary(request: Any, context: Any) -> Any:
+            tally = _tally(counts, context)
+            tally.started += 1
             context = self._call_of(context, path)
             began = monotonic()
             response, code = None, None
@@ -255,6 +271,10 @@ class Adapter:
                 code = NUMBER_OF.get(context.code(), OK) if code is None else code
                 reply = response if code == OK else None
                 seconds = monotonic() - began
+                if code == OK:
+                    tally.written += 1
+                else:
+                    counts.ended[code] += 1
                 observer.ended(EndedCall(path, context.peer(), request, reply, seconds, code))
 
         return unary
@@ -272,7 +292,9 @@ class Adapter:
 
         return single
 
-    def _stream(self, path: str, behavior: Behavior | None) -> Behavior | None:
+    def _stream(
+        self, path: str, behavior: Behavior | None, counts: MethodCounts
+    ) -> Behavior | None:
         if behavior is None:
             return None
         answer = partial(_answer_each, behavior) if is_one_reply_per_request(behavior) else behavior
@@ -289,7 +311,25 @@ class Adapter:
             except Exception as error:  # noqa: BLE001 (a handler may raise anything)
                 await self._abort(context, error)
 
-        return self._until_stopped(stream) if is_endless(behavior) else stream
+        whole = self._until_stopped(stream) if is_endless(behavior) else stream
+
+        async def counted(request: Any, context: Any) -> None:
+            _tally(counts, context).started += 1
+            began, code = self._monotonic(), OK
+            try:
+                await whole(request, context)
+                # Its iterator of requests ends with the call, too.
+                code = CANCELLED if context.cancelled() else NUMBER_OF.get(context.code(), OK)
+            except Exception:
+                code = NUMBER_OF.get(context.code(), UNKNOWN)
+                raise
+            except CancelledError:
+                code = CANCELLED
+                raise
+            finally:
+                counts.count_end(code, self._monotonic() - began)
+
+        return counted
 
     def _until_stopped(self, stream: Behavior) -> Behavior:
         async def until_stopped(request: Any, context: Any) -> None:
@@ -340,8 +380,34 @@ async def _answer_each(answer: Behavior, requests: AsyncIterable[Any], context: 
         await context.write(await outcome(answer(request, context)))
 
 
-def _exactly_bytes(serializer: Callable[[Any], Any] | None) -> Callable[[Any], bytes]:
-    """Return a serializer for grpcio, which takes bytes where ours takes a bytearray too."""
-    if serializer is None:
-        return bytes
-    return lambda response: bytes(serializer(response))
+def _tally(counts: MethodCounts, context: Any) -> Tally:
+    """Return what a call counts on."""
+    return counts.of(context.invocation_metadata() or ())
+
+
+def _read_by(deserializer: Callable[[bytes], Any] | None, counts: MethodCounts) -> Any:
+    """Return a deserializer that counts what it reads, of no version: grpcio names none there."""
+
+    def read(message: bytes) -> Any:
+        request = message if deserializer is None else deserializer(message)
+        tally = counts.of(())
+        tally.received += len(message)
+        tally.read += counts.kind != UNARY
+        return request
+
+    return read
+
+
+def _written_by(
+    serializer: Callable[[Any], Any] | None, counts: MethodCounts
+) -> Callable[[Any], bytes]:
+    """Return a serializer that counts, and gives grpcio bytes where ours takes a bytearray too."""
+
+    def written(response: Any) -> bytes:
+        message = bytes(response if serializer is None else serializer(response))
+        tally = counts.of(())
+        tally.sent += len(message)
+        tally.written += counts.kind != UNARY
+        return message
+
+    return written

@@ -27,6 +27,7 @@ from etcdpy.transport.grpc.observer import Observer
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.grpc.status import Translate, untranslated
+from etcdpy.transport.grpc.tally import CallCounts
 from etcdpy.transport.http import HttpHandler, not_found
 from etcdpy.transport.limits import LINGER_SECONDS, LISTEN_BACKLOG, ServerOptions
 
@@ -67,6 +68,7 @@ class Server:
         large_heads: Those of them on which the head of a request has become long.
         head_cache: What their requests have in common.
         dispatcher: Runs their handlers, once the server listens.
+        counts: How many calls there were.
 
     """
 
@@ -81,6 +83,7 @@ class Server:
         translate: Translate = untranslated,
         clock: Clock | None = None,
         call_type: type[Context] = Context,
+        counts: CallCounts | None = None,
     ) -> None:
         """
         Make a server that listens nowhere yet.
@@ -92,6 +95,7 @@ class Server:
             translate: Says which status an exception of a handler stands for.
             clock: What all times are on; None for the machine's.
             call_type: What calls, and so the contexts of handlers, are made of.
+            counts: Where calls are counted.
 
         """
         self.options = options or ServerOptions()
@@ -99,7 +103,8 @@ class Server:
         self.connections: set[Http2Protocol] = set()
         self.http1_connections: set[Http1Protocol] = set()
         self.large_heads: set[Http1Protocol] = set()
-        self._routes = RouteTable()
+        self.counts = counts or CallCounts()
+        self._routes = RouteTable(self.counts)
         self.head_cache = RequestHeadCache(self._routes)
         self._http = http
         self._observer = observer or Observer()

@@ -134,15 +134,18 @@ class Call:
         response_options: What the handler set besides its answer.
         request: What its handler was given, of those that wait without a task.
         started: When the request had arrived, in monotonic seconds.
+        arrived: The same of a call with streams, and of one with a task.
 
     """
 
     held: Any
     request: Any
     started: float
+    arrived: float
 
     __slots__ = (
         "__weakref__",
+        "arrived",
         "bypassed",
         "coroutine",
         "credit",

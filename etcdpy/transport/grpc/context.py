@@ -95,7 +95,7 @@ class Context(Call):
             self.channel.touch()
             await waiter
         self.channel.touch()
-        return self.deserialize(message)
+        return self.deserialize_next(message)
 
     def take_message(self) -> bytes | None:
         """
@@ -123,6 +123,13 @@ class Context(Call):
             return self.head.route.deserialize(message)
         except Exception:  # noqa: BLE001 (whatever a deserializer raises)
             raise unreadable() from None
+
+    def deserialize_next(self, message: bytes) -> Any:
+        """Return the next request of a stream, as ``deserialize`` does, and count it."""
+        tally = self.head.tally
+        tally.read += 1
+        tally.received += len(message)
+        return self.deserialize(message)
 
     # About the response.
 

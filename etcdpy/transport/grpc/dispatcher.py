@@ -119,8 +119,12 @@ class Dispatcher:
         try:
             request = route.deserialize(message)
         except Exception:  # noqa: BLE001 (whatever a deserializer raises)
+            call.head.tally.received += len(message)
             self._fail(call, unreadable())
             return
+        tally = call.head.tally
+        tally.started += 1
+        tally.received += len(message)
         try:
             response = route.behavior(request, call)
             if type(response) is CoroutineType:
@@ -131,7 +135,7 @@ class Dispatcher:
         except StopIteration as stop:
             coroutine, response = None, stop.value
         except (Exception, CancelledError) as error:  # noqa: BLE001 (a handler may do anything)
-            self._fail(call, error)
+            _count_failed(call, self._fail(call, error))
             self._ended(call)
             return
         if type(response) is DeferredReply:
@@ -147,16 +151,18 @@ class Dispatcher:
             try:
                 body = route.serialize(response)
             except Exception as error:  # noqa: BLE001
-                self._fail(call, error)
+                _count_failed(call, self._fail(call, error))
                 return
             call.channel.sender.reply(call, body)
         else:
-            self._answer(call, response)
+            _count_failed(call, self._answer(call, response))
             self._ended(call)
 
     def start_stream(self, call: Context) -> None:
         """Run the handler of a method that takes a stream of requests."""
         assert call.head.route is not None
+        call.head.tally.started += 1
+        call.arrived = call.channel.now
         if call.head.route.one_reply_per_request:
             call.handler_state = move_handler(call.handler_state, HandlerInput.WAIT)
             call.started = math.inf  # streams are not reported
@@ -189,12 +195,15 @@ class Dispatcher:
             self._unpark(call)
             call.held = None
             self._ended(call)
+            code = self._lost_code(call)
+            _count_failed(call, code)
             if call.started < self._reported_before:
-                self._report(call, None, self._lost_code(call))
+                self._report(call, None, code)
         else:
             # A stream all of whose requests so far have their responses.
             call.channel.expect_no_more(call)
             self._ended(call)
+            self._count_end(call, self._lost_code(call))
 
     async def close(self) -> None:
         """Cancel what still runs and wait for it, but not for ever."""
@@ -221,6 +230,9 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 (whatever a deserializer raises)
             self._break(call, unreadable())
             return
+        tally = call.head.tally
+        tally.read += 1
+        tally.received += len(message)
         try:
             response = route.behavior(request, call)
             if type(response) is not CoroutineType:
@@ -251,7 +263,9 @@ class Dispatcher:
         assert call.head.route is not None
         answered = 0
         while (message := call.take_message()) is not None:
-            await self._respond(call, call.head.route.behavior(call.deserialize(message), call))
+            await self._respond(
+                call, call.head.route.behavior(call.deserialize_next(message), call)
+            )
             answered += 1
             if answered % _ANSWERS_PER_TURN == 0:
                 await cooperative.turn()
@@ -264,7 +278,7 @@ class Dispatcher:
         """Wait for the next request of such a stream, or end it with success."""
         if is_over:
             self._ended(call)
-            self._finish(call)
+            self._count_end(call, self._finish(call))
         else:
             call.channel.expect(call)
 
@@ -272,7 +286,7 @@ class Dispatcher:
         """End a stream whose requests are answered one by one with an error."""
         call.channel.expect_no_more(call)
         self._ended(call)
-        self._fail(call, error)
+        self._count_end(call, self._fail(call, error))
 
     # Handlers without a task.
 
@@ -393,6 +407,8 @@ class Dispatcher:
                 return
         self._ended(call)
         code = self._answer(call, response, message)
+        if code:
+            _count_failed(call, code)
         if call.started < self._reported_before:
             self._report(call, response, code)
 
@@ -400,8 +416,18 @@ class Dispatcher:
         """End a call whose handler has raised."""
         self._ended(call)
         code = self._fail(call, error)
+        self._count_end(call, code)
         if call.started < self._reported_before:
             self._report(call, None, code)
+
+    def _count_end(self, call: Context, code: int) -> None:
+        """Count the end of a call of any kind, once it was counted that it had started."""
+        route = call.head.route
+        assert route is not None
+        if route.request_streaming or route.response_streaming:
+            route.counts.count_end(code, self._monotonic() - call.arrived)
+        else:
+            _count_failed(call, code)
 
     def _report(self, call: Context, response: Any, code: int) -> None:
         """Hand a unary call that has ended to the observer."""
@@ -429,7 +455,7 @@ class Dispatcher:
 
     def _spawn_unary(self, call: Context, message: bytes) -> None:
         call.request = None
-        call.started = call.channel.now
+        call.started = call.arrived = call.channel.now
         self._spawn(call, self._run_unary(call, message))
 
     def _spawn(self, call: Context, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -444,6 +470,8 @@ class Dispatcher:
         if call.handler_state is _RUNNING or call.handler_state is _ORPHANED:
             # It was cancelled before its first step, and so no line of it ran.
             self._ended(call)
+            if call.head.route is not None and call.head.route.request_streaming:
+                self._count_end(call, self._lost_code(call))
             self._report_task(call, None, self._lost_code(call))
 
     async def _run_unary(self, call: Context, message: bytes) -> None:
@@ -454,6 +482,9 @@ class Dispatcher:
             response, code = None, self._fail(call, error)
             call.channel.touch()
         else:
+            tally = call.head.tally
+            tally.started += 1
+            tally.received += len(message)
             response, code = await self._run(call, request)
         self._report_task(call, response, code)
 
@@ -480,6 +511,7 @@ class Dispatcher:
         else:
             self._ended(call)
             code = self._finish(call) if route.response_streaming else self._answer(call, response)
+        self._count_end(call, code)
         call.channel.touch()
         return response, code
 
@@ -616,6 +648,13 @@ class ObservedDispatcher(Dispatcher):
         coroutine = None
         try:
             request = call.request = call.deserialize(message)
+        except ProtocolStatus as error:
+            self._report(call, None, self._fail(call, error))
+            return
+        tally = call.head.tally
+        tally.started += 1
+        tally.received += len(message)
+        try:
             response = route.behavior(request, call)
             if type(response) is CoroutineType:
                 waiting = response.send(None)
@@ -636,6 +675,12 @@ class ObservedDispatcher(Dispatcher):
                 self._hold(call, response, future)
                 return
         self._end(call, response)
+
+
+def _count_failed(call: Context, code: int) -> None:
+    """Count the end of a unary call; that of one with success was when its response went."""
+    if code != OK:
+        call.head.tally.method.ended[code] += 1
 
 
 def dispatcher_type(observer: Observer) -> type[Dispatcher]:

@@ -20,6 +20,7 @@ from etcdpy.transport.grpc.status import (
     ProtocolStatus,
     StatusError,
 )
+from etcdpy.transport.grpc.tally import UNCOUNTED, Tally
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.header_room import Reservation
 from etcdpy.transport.http2.hpack import Field
@@ -69,6 +70,7 @@ class RequestHead:
         path: ``:path``, in text.
         reservation: What keeps the place of a large one, for as long as it lives.
         http_fields: The regular fields of a request that is not gRPC, else None.
+        tally: What its calls count on.
         memo: What the services have made of the metadata; theirs to set once, and None before.
 
     """
@@ -87,6 +89,7 @@ class RequestHead:
         "reservation",
         "response",
         "route",
+        "tally",
     )
 
     def __init__(self) -> None:
@@ -103,6 +106,7 @@ class RequestHead:
         self.http_fields: list[Field] | None = None
         self.memo: Any = None
         self.reservation: Reservation | None = None
+        self.tally: Tally = UNCOUNTED
 
 
 class MalformedRequest(Exception):  # noqa: N818
@@ -195,6 +199,7 @@ def _check_grpc(
         head.route = routes.find(pseudo[b":path"])
     except ProtocolStatus as error:
         return Refusal(PATH, 200, error)
+    head.tally = head.route.counts.of(head.metadata)
     encodings = [value for name, value in regular if name == b"grpc-encoding"]
     encoding = encodings[-1] if encodings else b"identity"
     if encoding not in (b"identity", b"gzip", b""):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import grpc
 
 from etcdpy.gostd.quoting import go_quote, go_text
 from etcdpy.transport.grpc.status import UNIMPLEMENTED, ProtocolStatus
+from etcdpy.transport.grpc.tally import CallCounts, MethodCounts
 
 _INLINE = "_transport_inline"
 _ONE_REPLY_PER_REQUEST = "_transport_one_reply_per_request"
@@ -77,6 +78,11 @@ def _identity(message: Any) -> Any:
     return message
 
 
+def _nobodys() -> MethodCounts:
+    """Return the counts of a method that nobody asks for."""
+    return MethodCounts("/none/none")
+
+
 @dataclass(frozen=True)
 class Route:
     """
@@ -91,6 +97,7 @@ class Route:
         inline: Whether ``behavior`` was marked with :func:`inline`.
         one_reply_per_request: Whether it was marked with :func:`one_reply_per_request`.
         endless: Whether it was marked with :func:`endless`.
+        counts: How many calls there were of it.
 
     """
 
@@ -102,9 +109,12 @@ class Route:
     inline: bool
     one_reply_per_request: bool = False
     endless: bool = False
+    counts: MethodCounts = field(default_factory=_nobodys, compare=False)
 
     @classmethod
-    def of(cls, handler: grpc.RpcMethodHandler[Any, Any]) -> Route:
+    def of(
+        cls, handler: grpc.RpcMethodHandler[Any, Any], counts: MethodCounts | None = None
+    ) -> Route:
         """Return the route to what generated code registers."""
         streaming = bool(handler.request_streaming), bool(handler.response_streaming)
         behavior: Callable[..., Any] | None = {
@@ -123,6 +133,7 @@ class Route:
             streaming == (False, False) and is_inline(behavior),
             streaming == (True, True) and is_one_reply_per_request(behavior),
             is_endless(behavior),
+            counts or _nobodys(),
         )
 
 
@@ -138,13 +149,17 @@ class RouteTable:
     """
     Every route of a server, with the registration surface of ``grpc.aio.Server``.
 
+    Args:
+        counts: Where the calls of registered methods are counted.
+
     Attributes:
         version: Rises with each registration, so that results may be kept meanwhile.
 
     """
 
-    def __init__(self) -> None:
+    def __init__(self, counts: CallCounts | None = None) -> None:
         self.version = 0
+        self._counts = counts or CallCounts()
         self._routes: dict[str, Route] = {}
         self._services: set[str] = set()
         self._generic: list[grpc.GenericRpcHandler] = []
@@ -163,7 +178,13 @@ class RouteTable:
         """Add the methods of a service by name."""
         self._services.add(service)
         for method, handler in handlers.items():
-            self._routes[f"/{service}/{method}"] = Route.of(handler)
+            path = f"/{service}/{method}"
+            counts = self._counts.of(
+                path,
+                request_streaming=bool(handler.request_streaming),
+                response_streaming=bool(handler.response_streaming),
+            )
+            self._routes[path] = Route.of(handler, counts)
         self.version += 1
 
     def find(self, path: bytes) -> Route:

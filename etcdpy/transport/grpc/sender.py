@@ -147,6 +147,9 @@ class Sender:
         ):
             self.window -= size
             self._policy.sent = True
+            tally = call.head.tally
+            tally.written += 1
+            tally.sent += length
             # HALF_CLOSED, then SEND_HEADERS and SEND_END.
             call.stream_state = _CLOSED
             stream_id = call.stream_id
@@ -202,6 +205,9 @@ class Sender:
             return
         if call.stream_state < _RESPONDING:
             self.open(call, call.initial_metadata())
+        tally = call.head.tally
+        tally.written += 1
+        tally.sent += len(prefix) + len(body) - PREFIX_SIZE
         self.data(call, prefix, body)
 
     def try_message(self, call: Call, start: bytes, body: bytes) -> bool:
@@ -224,6 +230,9 @@ class Sender:
             call.credit -= size
             self._policy.sent = True
             self.data_frames += 1
+            tally = call.head.tally
+            tally.written += 1
+            tally.sent += length
             self.out += (_MESSAGE_HEAD.pack(size << 8, 0, call.stream_id, 0, length), start, body)
             return True
         if call.stream_state >= _ENDING or not self.has_room(call):
@@ -247,6 +256,9 @@ class Sender:
         call.credit -= size
         self._policy.sent = True
         self.data_frames += len(joined.messages)
+        tally = call.head.tally
+        tally.written += len(joined.messages)
+        tally.sent += size - PREFIX_SIZE * len(joined.messages)
         self.out.append(joined.framed(call.stream_id))
         return True
 

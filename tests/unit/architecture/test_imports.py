@@ -13,6 +13,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "testing"),
     ("server",),
     ("http",),
+    ("metrics",),
     ("services",),
     ("concurrency",),
     ("node",),
@@ -27,13 +28,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("transport.limits",),
     ("logs",),
     ("config",),
-    ("gostd", "pb", "errors", "cooperative"),
+    ("gostd", "pb", "errors", "cooperative", "counters"),
     ("clock",),
     ("version",),
 )
 
 #: What may be at the top of the package besides folders.
-TOP = {"", "__main__", "clock", "cooperative", "errors", "version"}
+TOP = {"", "__main__", "clock", "cooperative", "counters", "errors", "version"}
 
 #: What is imported only when it is needed, and why; all else stands at the top of its module.
 LAZY: Mapping[tuple[str, str], str] = {

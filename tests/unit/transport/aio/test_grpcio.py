@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import grpc
@@ -9,7 +10,7 @@ import pytest
 
 from etcdpy.clock import SystemClock
 from etcdpy.cooperative import DeferredReply
-from etcdpy.transport import EndedCall, Observer, StatusError, one_reply_per_request
+from etcdpy.transport import CallCounts, EndedCall, Observer, StatusError, one_reply_per_request
 from etcdpy.transport.aio.grpcio import Adapter
 
 PATH = "/test.Service/Method"
@@ -24,6 +25,12 @@ class GrpcioContext:
 
     def peer(self) -> str:
         return "ipv4:10.0.0.1:5000"
+
+    def invocation_metadata(self) -> Any:
+        return ()
+
+    def cancelled(self) -> bool:
+        return False
 
     def code(self) -> Any:
         return self.aborted[0] if self.aborted else None
@@ -129,3 +136,37 @@ def test_serializers_give_bytes_though_ours_takes_a_bytearray() -> None:
     )
     assert type(made.response_serializer(b"x")) is bytes
     assert made.unary_stream is made.stream_unary is made.stream_stream is None
+
+
+async def test_calls_are_counted_as_the_native_server_does() -> None:
+    async def echo(request: bytes, context: Any) -> bytes:
+        if request == b"unknown":
+            raise KeyError
+        return request
+
+    counts = CallCounts()
+    method = adapted(grpc.unary_unary_rpc_method_handler(echo), counts=counts)
+    for request in (b"abc", b"unknown"):
+        read = method.request_deserializer(request)
+        with contextlib.suppress(grpc.aio.AbortError):
+            method.response_serializer(await method.unary_unary(read, GrpcioContext()))
+    found = counts.methods[PATH]
+    assert (found.started, found.read, found.written) == (2, 2, 2)
+    assert (found.handled[0], found.handled[5], sum(found.handled)) == (1, 1, 2)
+    assert (found.of(()).received, found.of(()).sent) == (10, 3)
+
+
+async def test_streams_are_counted_by_their_messages() -> None:
+    async def count(request: bytes, context: Any) -> Any:
+        for number in range(3):
+            yield b"%d" % number
+
+    counts = CallCounts()
+    method = adapted(grpc.unary_stream_rpc_method_handler(count), counts=counts)
+    context = GrpcioContext()
+    await method.unary_stream(method.request_deserializer(b""), context)
+    for response in context.written:
+        method.response_serializer(response)
+    found = counts.methods[PATH]
+    assert (found.started, found.read, found.written) == (1, 1, 3)
+    assert (found.handled[0], sum(found.handled)) == (1, 1)
