@@ -52,7 +52,7 @@ def open_http(
 
     """
     figures = MetricsPage(node.parts, counts or CallCounts(), config.feature_gates)
-    watched = {**health_endpoints(node), "/metrics": figures}
+    watched: dict[str, HttpHandler] = {**health_endpoints(node), "/metrics": figures}
     served = {**watched, **version_endpoint(node), **process_endpoints(sys.orig_argv)}
     under_v3 = (gateway or _nothing_there) if config.enable_grpc_gateway else None
     users = node.parts.users
