@@ -371,3 +371,6 @@ DIFFERENCES = (
         expected=_newer_hash,
     ),
 )
+
+# The first version whose figures have all the names that etcdpy's have.
+METRICS_SINCE: Version = (3, 7)

@@ -32,14 +32,15 @@ async def statuses(handler: HttpHandler, *paths: str) -> list[int]:
 
 
 async def test_clients_are_told_all_there_is() -> None:
-    paths = ("/version", "/health", "/livez", "/readyz", "/debug/vars")
-    assert await statuses(doors().clients, *paths) == [200] * 5
-    assert await statuses(doors().clients, "/", "/metrics") == [404] * 2
+    paths = ("/version", "/health", "/livez", "/readyz", "/metrics", "/debug/vars")
+    assert await statuses(doors().clients, *paths) == [200] * 6
+    assert await statuses(doors().clients, "/", "/metrics/") == [404] * 2
 
 
 async def test_at_the_addresses_for_metrics_nothing_is_asked_and_little_told() -> None:
     metrics = doors(host_whitelist="good").metrics
-    assert await statuses(metrics, "/health", "/livez", "/readyz/non_learner") == [200] * 3
+    paths = ("/health", "/livez", "/readyz/non_learner", "/metrics")
+    assert await statuses(metrics, *paths) == [200] * 4
     assert await statuses(metrics, "/version", "/debug/vars", "/v3/kv/put") == [404] * 3
     assert b"access-control-allow-origin" not in dict((await ask(metrics, "/health")).headers)
 
