@@ -226,7 +226,10 @@ def last_word(status: int, err: str) -> Outcome:
     lines = [line for line in err.splitlines() if line]
     if not lines[-1].startswith("{"):
         return status, lines[0]  # the usage, or a trace, follows
-    ending = json.loads(lines[-1])
+    entries = [json.loads(line) for line in lines if line.startswith("{")]
+    # What else is under way in etcd may have something to say behind it.
+    fatal = [entry for entry in entries if entry["level"] in ("fatal", "panic")]
+    ending = (fatal or entries)[-1]
     return status, ending.get("error") or ending["msg"]
 
 
