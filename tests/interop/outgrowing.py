@@ -265,7 +265,12 @@ class Play:
 
     def _environment(self, name: str) -> dict[str, str]:
         return {
-            **{key: text for key, text in os.environ.items() if key.startswith("ETCDPY_")},
+            # The machine's own, without which its Python may not run, and none of an etcd's.
+            **{
+                key: text
+                for key, text in os.environ.items()
+                if not key.startswith(("ETCD_", "ETCDCTL_"))
+            },
             **(_PATIENT if name in NODES else {}),
             "PATH": f"{self._programs}:{os.environ['PATH']}",
             "NO_PROXY": "127.0.0.1",
