@@ -114,7 +114,7 @@ class Gateway:
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer a request; what is wrong with it is told in the answer."""
-        if request.upgrade.lower() == "websocket":
+        if request.upgrade == "websocket":
             from etcdpy.http.websocket import accept
 
             return accept(request, self.handle)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from etcdpy.clock import Clock
 from etcdpy.concurrency.queues import Queues
 from etcdpy.config import Config
-from etcdpy.http import websocket
 from etcdpy.http.endpoints import health_endpoints, process_endpoints, version_endpoint
 from etcdpy.http.gateway import Gateway
+from etcdpy.http.gateway_errors import NOT_FOUND, error_response
 from etcdpy.http.metrics import MetricsPage
 from etcdpy.http.router import Access, Mux
 from etcdpy.node.node import Node
@@ -69,16 +69,9 @@ def open_gateway(config: Config, clock: Clock, node: Node, queues: Queues) -> Ht
     """Return what serves everything that there is of a node in JSON, over WebSocket as well."""
     gateway = Gateway(clock, config.max_message_bytes)
     register_all(gateway, node, queues)
-
-    async def handle(request: HttpRequest) -> HttpResponse:
-        if request.upgrade == "websocket":
-            return websocket.accept(request, gateway.handle)
-        return await gateway.handle(request)
-
-    return handle
+    return gateway.handle
 
 
 async def _nothing_there(request: HttpRequest) -> HttpResponse:
     """Answer as the gateway does for a path that it does not know."""
-    headers = ((b"content-type", b"application/json"),)
-    return HttpResponse(404, headers, b'{"code":5,"message":"Not Found"}')
+    return error_response(NOT_FOUND)
