@@ -6,6 +6,7 @@ is cut down to the few steps that show it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
@@ -37,6 +38,11 @@ from tests.conformance.shrinking import shrink
 from tests.conformance.test_random import COUNT, EPOCH, SEED
 
 GARBAGE = world.token("garbage")
+# etcd keeps the permissions of one key in the order in which they were granted only while a role
+# has this few: it sorts them, and more of them not stably. Go before 1.19 does so sooner.
+# (Go: sort/zsortinterface.go, sort.go)
+MOST_PERMISSIONS = 12
+MOST_PERMISSIONS_BEFORE = 6
 
 
 def test_random_users_and_requests(start_pair: StartPair) -> None:
@@ -76,6 +82,9 @@ class Epoch:
         self._tokens: dict[Who, tuple[Metadata, Metadata]] = {}
         self._is_on = False
         self._revisions = (0, 0)
+        self._permissions = Counter[str]()
+        judges_all = pair.version >= JUDGES_ALL
+        self._most_permissions = MOST_PERMISSIONS if judges_all else MOST_PERMISSIONS_BEFORE
 
     def run(self, steps: Sequence[int]) -> None:
         """Make the steps, and compare what there is then.
@@ -89,7 +98,8 @@ class Epoch:
             for number in steps:
                 step = generate(_source(number), self._pair.version)
                 made.append(world.call(step.method, step.request))
-                self._make(step)
+                if not self._is_one_permission_too_many(step):
+                    self._make(step)
             self._compare_all()
         except MismatchError as error:
             error.calls = made
@@ -114,6 +124,24 @@ class Epoch:
         if not got.error:
             self._is_on |= step.method == "Auth/AuthEnable"
             self._is_on &= step.method != "Auth/AuthDisable"
+            self._count_permissions(step)
+
+    def _is_one_permission_too_many(self, step: Step) -> bool:
+        request = step.request
+        return (
+            isinstance(request, pb.AuthRoleGrantPermissionRequest)
+            and self._permissions[request.name] >= self._most_permissions
+        )
+
+    def _count_permissions(self, step: Step) -> None:
+        """Keep count of what a role has at most: what is granted again may be there already."""
+        match step.request:
+            case pb.AuthRoleGrantPermissionRequest(name=role):
+                self._permissions[role] += 1
+            case pb.AuthRoleRevokePermissionRequest(role=role):
+                self._permissions[role] -= 1
+            case pb.AuthRoleDeleteRequest(role=role):
+                del self._permissions[role]
 
     def _sent(self, who: Who | None) -> tuple[Metadata, Metadata]:
         # An older etcd asks for good tokens even while it does not ask for any.
@@ -156,6 +184,7 @@ class Epoch:
         for peer in self._pair.peers:
             for role in ROLES[1:]:
                 world.add_role(peer, role, (READWRITE, b"a", b"c"))
+                self._permissions[role] = 1
             for user in USERS:
                 request = pb.AuthUserAddRequest(name=user, password=PASSWORDS[0])
                 world.do(peer, "Auth/UserAdd", request)
