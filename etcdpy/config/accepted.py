@@ -112,7 +112,7 @@ _CLUSTERING_ROWS: _Rows = {
             "write-only", "write-only-skip-check", "write-only-drop-data", "gone", is_quoted=True
         ),
         "write-only",
-        "Phase of the v2 store's deprecation. There is no v2 store here.",
+        "Phase of the v2 store's deprecation. Here --enable-v2 alone decides about v2.",
     ),
 }
 

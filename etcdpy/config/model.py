@@ -280,6 +280,13 @@ class Config:
         "What --auto-compaction-retention counts: 'periodic' keeps a time, 'revision' a number "
         "of revisions.",
     )
+    enable_v2: bool = _setting(
+        CLUSTERING,
+        Bool(),
+        "false",
+        "Accept v2 client requests: the API of etcd before v3, under /v2, and its locks and leader "
+        "elections under /mod/v2. etcd had this flag up to 3.5.",
+    )
     cert_file: str = _setting(
         SECURITY,
         Text(),

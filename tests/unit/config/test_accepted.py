@@ -103,7 +103,16 @@ def test_harmless_values_of_refused_flags_are_taken() -> None:
     ]
 
 
-@pytest.mark.parametrize("flag", ["experimental-initial-corrupt-check", "enable-v2", "proxy"])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "experimental-initial-corrupt-check",
+        "experimental-enable-v2v3",
+        "proxy",
+        "addr",
+        "peer-addr",
+    ],
+)
 def test_flags_that_etcd_has_no_more_are_unknown(flag: str) -> None:
     with pytest.raises(UsageError, match=f"^flag provided but not defined: -{flag}$"):
         load([f"--{flag}"], {}, lambda *_: None)

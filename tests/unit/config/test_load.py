@@ -24,6 +24,17 @@ def test_flag_sets_its_field() -> None:
     assert config.unsafe_no_fsync is True
 
 
+def test_one_dash_is_enough() -> None:
+    config = loaded("-data-dir", "machine0", "-name", "machine0", "-enable-v2")
+    assert (config.name, config.data_dir, config.enable_v2) == ("machine0", "machine0", True)
+
+
+def test_v2_is_off_unless_it_is_asked_for() -> None:
+    assert loaded().enable_v2 is False
+    assert loaded("--enable-v2=false").enable_v2 is False
+    assert loaded(ETCD_ENABLE_V2="true").enable_v2 is True
+
+
 def test_last_repetition_wins() -> None:
     assert loaded("--name=a", "--name=b").name == "b"
 
@@ -136,7 +147,7 @@ def test_flags_of_etcd_2_are_taken_without_a_word(flag: str) -> None:
     assert (config, notes) == loaded_with_notes()
 
 
-@pytest.mark.parametrize("flag", ["experimental-corrupt-check-time", "enable-v2", "discovery"])
+@pytest.mark.parametrize("flag", ["experimental-corrupt-check-time", "proxy", "discovery"])
 def test_flags_that_etcd_has_dropped(flag: str) -> None:
     with pytest.raises(UsageError, match=f"^flag provided but not defined: -{flag}$"):
         loaded(f"--{flag}=x")
