@@ -51,15 +51,21 @@ class Mux:
 
     Args:
         table: Handlers by path, which has to match in full.
+        trees: Handlers by what a path that is not in the table begins with; the longest that fits
+            answers.
         gateway: Answers what is under ``/v3/``, if anybody does. The paths that it gets are
             without escapes.
 
     """
 
     def __init__(
-        self, table: Mapping[str, HttpHandler], gateway: HttpHandler | None = None
+        self,
+        table: Mapping[str, HttpHandler],
+        gateway: HttpHandler | None = None,
+        trees: Mapping[str, HttpHandler] | None = None,
     ) -> None:
         self._table = table
+        self._trees = sorted((trees or {}).items(), key=lambda tree: -len(tree[0]))
         self._gateway = gateway
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
@@ -79,6 +85,8 @@ class Mux:
         if gateway is not None and path.startswith(_GATEWAY):
             return await gateway(replace(request, path=path + mark + query))
         handler = self._table.get(path) if path.count("/") == raw.count("/") else None
+        if handler is None:
+            handler = next((tree for root, tree in self._trees if path.startswith(root)), None)
         if handler is None:
             return plain_text(404, b"404 page not found\n")
         return await handler(request)

@@ -77,6 +77,17 @@ class TestMux:
         told = await self.MUX.handle(request('//x?"><script>'))
         assert told.body == b'<a href="/x?&quot;&gt;&lt;script&gt;">Temporary Redirect</a>.\n\n'
 
+    async def test_tree_has_all_that_begins_with_its_root_and_is_not_in_the_table(self) -> None:
+        async def other(request: HttpRequest) -> HttpResponse:
+            return HttpResponse(299, (), b"")
+
+        mux = Mux({"/a/version": echo}, None, {"/a": other, "/a/b/": echo})
+        assert await ask(mux, "/a/version") == (200, b"/a/version")
+        for path in ("/a", "/ab?x=/a/b/", "/a/", "/a/b"):
+            assert await ask(mux, path) == (299, b"")
+        assert await ask(mux, "/a/b/%2F?x") == (200, b"/a/b/%2F?x")
+        assert (await ask(mux, "/A"))[0] == 404
+
     async def test_what_is_no_path(self) -> None:
         assert await ask(self.MUX, "*") == (400, b"")
 
