@@ -15,7 +15,7 @@ from etcdpy.services.caller import token_in
 from etcdpy.transport import StatusError
 from etcdpy.transport.http import HttpRequest
 
-__all__ = ["HttpCaller"]
+__all__ = ["HttpCaller", "out_of_time"]
 
 #: What the names of headers begin with that are metadata of gRPC. (etcd: ``runtime/context.go``)
 _METADATA: Final = b"grpc-metadata-"
@@ -98,7 +98,7 @@ class HttpCaller:
             yield
             return
         if not remaining:
-            raise _out_of_time()
+            raise out_of_time()
         task = asyncio.current_task()
         assert task is not None
         expired = False
@@ -114,10 +114,11 @@ class HttpCaller:
         except asyncio.CancelledError:
             if not expired:
                 raise
-            raise _out_of_time() from None
+            raise out_of_time() from None
         finally:
             timer.cancel()
 
 
-def _out_of_time() -> StatusError:
+def out_of_time() -> StatusError:
+    """Return the status of a call whose deadline has passed. (Go: ``context.DeadlineExceeded``)"""
     return StatusError(StatusCode.DEADLINE_EXCEEDED, "context deadline exceeded")

@@ -9,8 +9,9 @@ lines of JSON, each sent as soon as there is one. (etcd: ``grpc-gateway/v2/runti
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,7 +24,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from etcdpy.clock import Clock
 from etcdpy.cooperative import outcome, run, turn
-from etcdpy.http.caller import HttpCaller
+from etcdpy.http.caller import HttpCaller, out_of_time
 from etcdpy.http.gateway_errors import (
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
@@ -133,6 +134,8 @@ class Gateway:
         try:
             if streams == (False, False):
                 return await call.answer()
+            if streams[1] and caller.time_remaining() == 0:
+                return error_response(out_of_time())
             if streams == (False, True):
                 replies = call.replies(await call.request())
             elif is_one_reply_per_request(method.handler.stream_stream):
@@ -140,8 +143,15 @@ class Gateway:
             else:
                 replies = call.written()
             return await call.answer_lines(replies)
+        except _UnreadableError as error:
+            # The stream has not begun.
+            return error_response(error)
         except Exception as error:  # noqa: BLE001 (whatever a handler raises)
             return error_response(status_for(error), in_stream=streams[1])
+
+
+class _UnreadableError(StatusError):
+    """A request cannot be read, so nobody is called."""
 
 
 class _Call:
@@ -236,7 +246,7 @@ class _Call:
         try:
             message = await run(decode(body, self._method.request, as_text=self._as_text))
         except JsonError as error:
-            raise StatusError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+            raise _UnreadableError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
         data = message.SerializeToString()
         # It is what gRPC would have been sent, and as large.
         if len(data) > self._most:
@@ -257,8 +267,14 @@ class _Call:
             yield self._reply(answer)
 
     async def replies(self, message: Any) -> AsyncIterator[Message]:
-        """Yield the replies to the only request."""
-        async with aclosing(self._handler.unary_stream(message, self._caller)) as answers:
+        """Yield the replies to the only request, which a handler yields, or writes."""
+        behavior = self._handler.unary_stream
+        if not inspect.isasyncgenfunction(behavior):
+            async with aclosing(self._written(behavior, message)) as written:
+                async for reply in written:
+                    yield reply
+            return
+        async with aclosing(behavior(message, self._caller)) as answers:
             while True:
                 with self._caller.limited():
                     answer = await anext(answers, None)
@@ -266,12 +282,14 @@ class _Call:
                     return
                 yield self._reply(answer)
 
-    async def written(self) -> AsyncIterator[Message]:
+    def written(self) -> AsyncIterator[Message]:
         """Yield what a handler writes, which takes all requests."""
+        return self._written(self._handler.stream_stream, self._requests())
+
+    async def _written(self, behavior: Any, asked: Any) -> AsyncGenerator[Message, None]:
         sink: asyncio.Queue[Any] = asyncio.Queue(_MOST_WAITING)
         self._caller.write = sink.put
-        handler = self._handler.stream_stream(self._requests(), self._caller)
-        handling = asyncio.ensure_future(handler)
+        handling = asyncio.ensure_future(behavior(asked, self._caller))
         try:
             while True:
                 taking = asyncio.ensure_future(sink.get())

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc
 import pytest
 
 from etcdpy.http.gateway import Gateway
@@ -304,8 +305,43 @@ async def test_request_of_a_stream_with_one_request_is_read_like_any(door: Door)
     response = await door.send("/v3/election/observe", b"[]")
     assert response.status == 400
     assert response.body == (
-        b'{"error":{"code":3,"message":"proto: syntax error (line 1:1): unexpected token ["}}\n'
+        b'{"code":3,"message":"proto: syntax error (line 1:1): unexpected token ["}'
     )
+
+
+async def test_replies_may_be_written_or_yielded(door: Door) -> None:
+    ended = []
+
+    async def snapshot(request: pb.SnapshotRequest, context: Any) -> None:
+        try:
+            for left in (2, 1, 0):
+                await context.write(pb.SnapshotResponse(remaining_bytes=left))
+            if context.user_agent != "all":
+                await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append(context.user_agent)
+
+    handler: Any = grpc.unary_stream_rpc_method_handler(
+        snapshot, request_deserializer=pb.SnapshotRequest.FromString
+    )
+    door.gateway.add_registered_method_handlers("etcdserverpb.Maintenance", {"Snapshot": handler})
+    path = "/v3/maintenance/snapshot"
+    response = await door.send(path, user_agent="all")
+    assert not isinstance(response.body, bytes)
+    told = [json.loads(line)["result"] async for line in response.body]
+    assert told == [{"remaining_bytes": "2"}, {"remaining_bytes": "1"}, {}]
+    response = await door.send(path, user_agent="one")
+    assert await lines(response, 1, door) == [{"result": {"remaining_bytes": "2"}}]
+    await response.body.aclose()  # type: ignore[union-attr]
+    await door.timed.settle()
+    assert ended == ["all", "one"]
+
+
+@pytest.mark.parametrize("path", ["/v3/watch", "/v3/election/observe", "/v3/lease/keepalive"])
+async def test_stream_that_has_no_time_does_not_begin(door: Door, path: str) -> None:
+    response = await door.send(path, {}, grpc_timeout="-1S")
+    assert response.status == 504
+    assert response.body == b'{"code":4,"message":"context deadline exceeded"}'
 
 
 async def test_client_that_leaves_ends_its_watch(door: Door) -> None:
