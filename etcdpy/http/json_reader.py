@@ -11,6 +11,7 @@ import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from decimal import Decimal
+from json import decoder
 from typing import Any, Final, NamedTuple, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -51,20 +52,24 @@ class _Token(NamedTuple):
     Attributes:
         kind: Its first character; that of a number is ``0``, that of the end is empty.
         start: Where it begins.
+        last: Where it ends.
         end: Where what follows begins.
 
     """
 
     kind: str
     start: int
+    last: int
     end: int
 
 
-#: A token, and what may be between it and the next: values are well formed by now.
-_TOKEN: Final = re.compile(
-    rb'("(?:[^"\\]|\\.)*"|[{}\[\]]|true|false|null|[-+.0-9eE]+)[ \t\r\n]*[,:]?[ \t\r\n]*', re.DOTALL
-).match
-_ESCAPE: Final = re.compile(rb"\\(u?)(.)", re.DOTALL)
+#: A token, of a string its first run, and what may be between two: values are well formed by now.
+_TOKEN: Final = re.compile(rb'"[^"\\]*|[{}\[\]]|true|false|null|[-+.0-9eE]+').match
+_ESCAPES: Final = re.compile(rb'(?:\\.[^"\\]*){1,1000}', re.DOTALL).match
+_BETWEEN: Final = re.compile(rb"[ \t\r\n]*[,:]?[ \t\r\n]*").match
+#: Finds the end of a string, and what it stands for. The types do not know that it has a name.
+_SCAN: Final = vars(decoder)["scanstring"]
+_SURROGATE: Final = re.compile("[\ud800-\udfff]").search
 
 
 class _Reader:
@@ -81,16 +86,29 @@ class _Reader:
         self._data = data
         self._as_text = as_text
         self._at = 0
+        self._peeked = _Token("", -1, -1, -1)
         self._tokens = 0
 
     # -------------------------------------------------------------------- tokens
 
     def _peek(self) -> _Token:
-        found = _TOKEN(self._data, self._at)
+        start = self._at
+        if self._peeked.start == start:
+            return self._peeked
+        data = self._data
+        found = _TOKEN(data, start)
         assert found is not None, "the value is well formed"
-        first = chr(found[0][0])
+        first = chr(data[start])
+        end = found.end()
+        if first == '"':
+            while (more := _ESCAPES(data, end)) is not None:
+                end = more.end()
+            end += 1
+        behind = _BETWEEN(data, end)
+        assert behind is not None
         kind = first if first in '{}[]"tfn' else "0"
-        return _Token(kind, self._at, found.end())
+        self._peeked = _Token(kind, start, end, behind.end())
+        return self._peeked
 
     def _read(self) -> _Token:
         token = self._peek()
@@ -101,20 +119,21 @@ class _Reader:
         return token
 
     def _raw(self, token: _Token) -> str:
-        found = _TOKEN(self._data, token.start)
-        assert found is not None
-        return found[1].decode("utf-8", "replace")
+        return self._data[token.start : token.last].decode("utf-8", "replace")
 
     def _text(self, token: _Token) -> str:
         """Return what a string stands for."""
-        found = _TOKEN(self._data, token.start)
-        assert found is not None
-        inner = found[1][1:-1]
+        inner = self._data[token.start + 1 : token.last - 1]
         try:
             text = inner.decode("utf-8")
         except UnicodeDecodeError:
             raise self._syntax_error(token, "invalid UTF-8 in string") from None
-        return text if "\\" not in text else self._unescaped(token, inner)
+        if "\\" not in text:
+            return text
+        # Python's parser is a hundred times as fast, and takes halves of characters, too.
+        unescaped, _ = _SCAN(text + '"', 0)
+        has_halves = _SURROGATE(unescaped) is not None
+        return self._unescaped(token, inner) if has_halves else unescaped
 
     def _unescaped(self, token: _Token, inner: bytes) -> str:
         parts: list[str] = []

@@ -20,9 +20,12 @@ MAX_DEPTH: Final = 10_000
 TOKENS_PER_STEP: Final = 500
 
 _SPACE: Final = re.compile(rb"[ \t\r\n]*").match
-# The whole of a string but for its end, or what of it is good.
-_STRING: Final = re.compile(
-    rb'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*', re.DOTALL
+# A string but for its end, or what of it is good. A run of plain characters is one step, as a
+# choice for each of them would take sixty times as long; so many escapes at a time, because each
+# one of them costs memory until the match ends.
+_STRING: Final = re.compile(rb'"[^"\\\x00-\x1f]*').match
+_ESCAPES: Final = re.compile(
+    rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*){1,1000}', re.DOTALL
 ).match
 _NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").match
 _LITERALS: Final = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
@@ -139,8 +142,9 @@ class _Scanner:
 
     def _string(self, at: int) -> int:
         good = _STRING(self._data, at)
-        assert good is not None
-        at = good.end()
+        while good is not None:
+            at = good.end()
+            good = _ESCAPES(self._data, at)
         char = self._char(at)
         if char == ord('"'):
             return at + 1

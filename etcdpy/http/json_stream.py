@@ -7,8 +7,10 @@ from typing import Final
 
 __all__ = ["Values"]
 
-#: What a value is made of, as far as its end goes: strings, and what opens and closes.
-_MARK: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]|"', re.DOTALL)
+#: What opens and closes a value, as far as its end goes.
+_MARK: Final = re.compile(rb'["{}\[\]]').search
+#: What a string goes on with: so many escapes at a time, as each costs memory until the match ends.
+_INSIDE: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*){0,1000}', re.DOTALL).match
 _SPACE: Final = re.compile(rb"[ \t\r\n]*").match
 
 
@@ -23,6 +25,7 @@ class Values:
         self._buffer = bytearray()
         self._at = 0  # how far it was looked at
         self._depth = 0
+        self._in_string = False
         self.size = 0
 
     def feed(self, piece: bytes) -> None:
@@ -41,18 +44,30 @@ class Values:
                 return None
             if self._buffer[0] not in b"{[":
                 return self._take(len(self._buffer))
-        while (mark := _MARK.search(self._buffer, self._at)) is not None:
+        while (at := self._end_of_string()) >= 0 and (mark := _MARK(self._buffer, at)) is not None:
             char = mark[0]
-            if char == b'"':
-                # A string that goes on: looked at again when there is more.
-                self._at = mark.start()
-                return None
             self._at = mark.end()
+            self._in_string = char == b'"'
             self._depth += (char in (b"{", b"[")) - (char in (b"}", b"]"))
             if not self._depth:
                 return self._take(self._at)
-        self._at = len(self._buffer)
+        if not self._in_string:
+            self._at = len(self._buffer)
         return None
+
+    def _end_of_string(self) -> int:
+        """Return where to look on, behind the string that it is in; -1 if that is not all there."""
+        while self._in_string:
+            found = _INSIDE(self._buffer, self._at)
+            assert found is not None
+            self._at = found.end()
+            rest = self._buffer[self._at : self._at + 2]
+            if rest in (b"", b"\\"):
+                return -1
+            if rest.startswith(b'"'):
+                self._at += 1
+                self._in_string = False
+        return self._at
 
     def _take(self, end: int) -> bytes:
         value = bytes(self._buffer[:end])

@@ -77,3 +77,10 @@ def test_value_may_be_ten_thousand_deep_and_no_deeper() -> None:
 
 def test_long_value_is_scanned_in_slices() -> None:
     assert sum(1 for _ in first_value(b"[" + b"1," * 50_000 + b"1]")) > 50
+
+
+def test_string_may_have_more_escapes_than_are_looked_at_in_one_go() -> None:
+    good = b'{"a":"' + rb"\u0041x\n" * 5000 + b'"}'
+    assert finish(first_value(good + b"{}")) == good
+    with pytest.raises(JsonError, match=r"^invalid character 'x' in string escape code$"):
+        finish(first_value(good.replace(b'"}', rb'\x"}')))

@@ -71,3 +71,22 @@ def test_long_value_in_many_pieces_is_looked_at_once() -> None:
     value = values.next()
     assert value is not None
     assert len(value) == 6 + 100_000 + 3
+
+
+def test_long_string_in_many_pieces_is_looked_at_once() -> None:
+    values = Values()
+    start, step, end = b'{"a":"' + b"x" * 2_000_000, rb"\"", b'"}{}'
+    values.feed(start)
+    for _ in range(30_000):
+        for byte in step:
+            values.feed(bytes((byte,)))
+            assert values.next() is None
+    values.feed(end)
+    assert taken(values) == [start + step * 30_000 + b'"}', b"{}"]
+
+
+def test_string_of_escapes_alone_ends_where_it_ends() -> None:
+    values = Values()
+    text = b'{"a":"' + rb"\\" * 5000 + rb"\"{" + b'"}'
+    values.feed(text + b" []")
+    assert taken(values) == [text, b"[]"]
