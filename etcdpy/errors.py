@@ -433,3 +433,21 @@ class WatchRefusedError(CausedError):
     """
 
     MESSAGE = "a watcher is not permitted"
+
+
+class V2Error(Exception):
+    """
+    A refusal of the v2 API, whose messages and statuses are in ``v2.codes``.
+
+    Args:
+        code: etcd's number for it.
+        cause: What of the request, or of the tree, is the reason; ``""`` for nothing in particular.
+        index: The store's index when that was found, 0 if it was not asked.
+
+    """
+
+    def __init__(self, code: int, cause: str = "", index: int = 0) -> None:
+        super().__init__(f"{code} ({cause}) [{index}]")
+        self.code = code
+        self.cause = cause
+        self.index = index

@@ -41,7 +41,7 @@ def ids(module: Module) -> str:
     return module.name
 
 
-@pytest.mark.parametrize("module", modules_of("mvcc", "lease"), ids=ids)
+@pytest.mark.parametrize("module", modules_of("mvcc", "lease", "v2"), ids=ids)
 def test_keys_and_leases_know_no_loop(module: Module) -> None:
     loops = {"asyncio", "concurrent", "uvloop"}
     assert {name for name in imported(module) if package_of(name) in loops} == set()

@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("services",),
     ("concurrency",),
     ("node",),
-    ("watch", "lease", "auth"),
+    ("watch", "lease", "auth", "v2"),
     ("mvcc",),
     ("storage",),
     ("transport",),
