@@ -61,7 +61,7 @@ class Values:
             found = _INSIDE(self._buffer, self._at)
             assert found is not None
             self._at = found.end()
-            rest = self._buffer[self._at : self._at + 2]
+            rest = bytes(self._buffer[self._at : self._at + 2])
             if rest in (b"", b"\\"):
                 return -1
             if rest.startswith(b'"'):
