@@ -9,9 +9,9 @@ one runs it here, so that others have their turns in between.
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future
+from asyncio import Future, Task
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable
 from inspect import iscoroutine
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -24,6 +24,7 @@ __all__ = [
     "Pieces",
     "Steps",
     "T",
+    "begin",
     "finish",
     "outcome",
     "paced",
@@ -92,6 +93,65 @@ async def rest(steps: Steps[T], between: Callable[[], None] | None = None) -> T:
     finally:
         # When it is cancelled half way, what the steps hold is let go now and not by the collector.
         steps.close()
+
+
+def begin(coroutine: Coroutine[Any, None, None]) -> Task[None] | None:
+    """
+    Run a coroutine in this turn, up to where it first waits; return what goes on with it.
+
+    Most are done by then, for which a task, and another turn, would have been made in vain. Until
+    it waits for the first time there is no current task.
+    """
+    try:
+        first = coroutine.send(None)
+    except StopIteration:
+        return None
+    return asyncio.get_running_loop().create_task(_Begun(coroutine, first))
+
+
+class _Begun(Coroutine[Any, None, None]):
+    """
+    A coroutine that waits already.
+
+    Args:
+        coroutine: It.
+        first: What it waits for.
+
+    """
+
+    __slots__ = ("_coroutine", "_first")
+
+    def __init__(self, coroutine: Coroutine[Any, None, None], first: Any) -> None:
+        self._coroutine = coroutine
+        self._first = first
+        if first is not None:
+            # asyncio: "I am awaited", which a future says to the task of who awaits it. Until
+            # there is one, others may await it too.
+            first._asyncio_future_blocking = False
+
+    def send(self, value: None, /) -> Any:
+        first, self._first = self._first, _TAKEN
+        if first is _TAKEN:
+            return self._coroutine.send(value)
+        if first is not None:
+            first._asyncio_future_blocking = True
+        return first
+
+    def throw(self, *error: Any) -> Any:
+        self._first = _TAKEN
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self  # type: ignore[return-value]  # of which only the above is asked
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+
+_TAKEN: Final = object()
 
 
 async def paced(items: Iterable[T], seconds: float) -> AsyncIterator[T]:

@@ -78,6 +78,11 @@ class HttpCaller:
         """See ``Caller``."""
         return self._request.peer
 
+    @property
+    def has_deadline(self) -> bool:
+        """Whether there is a limit to how long an answer is waited for."""
+        return self._deadline is not None
+
     def time_remaining(self) -> float | None:
         """See ``Caller``."""
         if self._deadline is None:

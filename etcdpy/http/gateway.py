@@ -14,6 +14,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -32,8 +33,9 @@ from etcdpy.http.gateway_errors import (
     error_response,
     status_for,
 )
-from etcdpy.http.json_decode import decode
+from etcdpy.http.json_decode import decode_plain
 from etcdpy.http.json_encode import BASE64, PIECE, TEXT
+from etcdpy.http.json_reader import read_message
 from etcdpy.http.json_scanner import JsonError
 from etcdpy.http.json_stream import Values
 from etcdpy.http.paths import PATHS
@@ -77,6 +79,17 @@ class _Method:
     handler: Any
     request: type[Message]
     reply: type[Message]
+
+    @cached_property
+    def takes_message(self) -> bool:
+        """Whether the handler takes the message of protobuf that its request is."""
+        is_protobuf: bool = self.handler.request_deserializer == self.request.FromString
+        return is_protobuf
+
+    @cached_property
+    def has_streams(self) -> tuple[bool, bool]:
+        """Whether there are many requests, and whether there are many replies."""
+        return self.handler.request_streaming, self.handler.response_streaming
 
 
 class Gateway:
@@ -126,11 +139,14 @@ class Gateway:
         if request.method != "POST":
             return error_response(METHOD_NOT_ALLOWED)
         try:
-            caller = HttpCaller(request, self._clock, _timeout(request))
+            seconds = _timeout(request)
         except StatusError as status:
             return error_response(status)
+        caller = HttpCaller(request, self._clock, seconds)
+        if seconds is not None:
+            await turn()  # what ends it at its deadline is a task's
         call = _Call(method, request.body, caller, self._most, as_text=_wants_text(query))
-        streams = method.handler.request_streaming, method.handler.response_streaming
+        streams = method.has_streams
         try:
             if streams == (False, False):
                 return await call.answer()
@@ -182,7 +198,10 @@ class _Call:
     async def answer(self) -> HttpResponse:
         """Answer the only request with the only reply."""
         message = await self.request()
-        with self._caller.limited():
+        if self._caller.has_deadline:
+            with self._caller.limited():
+                answer = await outcome(self._handler.unary_unary(message, self._caller))
+        else:
             answer = await outcome(self._handler.unary_unary(message, self._caller))
         reply = self._reply(answer)
         if reply.ByteSize() > PIECE:
@@ -243,10 +262,15 @@ class _Call:
                     return
 
     async def _decoded(self, body: bytes) -> Any:
-        try:
-            message = await run(decode(body, self._method.request, as_text=self._as_text))
-        except JsonError as error:
-            raise _UnreadableError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+        kind, as_text = self._method.request, self._as_text
+        message = decode_plain(body, kind, as_text=as_text)
+        if message is None:
+            try:
+                message = await run(read_message(body, kind, as_text=as_text))
+            except JsonError as error:
+                raise _UnreadableError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+        if self._method.takes_message and message.ByteSize() <= self._most:
+            return message
         data = message.SerializeToString()
         # It is what gRPC would have been sent, and as large.
         if len(data) > self._most:
@@ -319,7 +343,7 @@ _STOPPED: Final = StatusError(grpc.StatusCode.UNAVAILABLE, "error reading from s
 
 def _wants_text(query: str) -> bool:
     """Return whether bytes are to be text, which is no part of etcd's gateway."""
-    return parse_qs(query).get("utf8", ["false"])[-1] == "true"
+    return bool(query) and parse_qs(query).get("utf8", ["false"])[-1] == "true"
 
 
 def _too_large(size: int, most: int) -> StatusError:

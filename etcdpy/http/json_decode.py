@@ -24,7 +24,7 @@ from etcdpy.cooperative import Steps
 from etcdpy.http.json_fields import ABSENT, RANGES, fields_by_name, message_type_of
 from etcdpy.http.json_reader import read_message
 
-__all__ = ["decode"]
+__all__ = ["decode", "decode_plain"]
 
 M = TypeVar("M", bound=Message)
 
@@ -50,11 +50,19 @@ def decode(data: bytes, kind: type[M], *, as_text: bool = False) -> Steps[M]:
         JsonError: It is no JSON, or none of such a message; the words are Go's.
 
     """
+    message = decode_plain(data, kind, as_text=as_text)
+    if message is None:
+        message = yield from read_message(data, kind, as_text=as_text)
+    return message
+
+
+def decode_plain(data: bytes, kind: type[M], *, as_text: bool = False) -> M | None:
+    """Return what ``decode`` does, None if it takes ``read_message`` to read it."""
     try:
         message: M = (_TEXT if as_text else _BASE64).decode(data, kind)
         return message
     except (ValueError, RecursionError, _NotPlain):
-        return (yield from read_message(data, kind, as_text=as_text))
+        return None
 
 
 def _not_plain(_: object) -> NoReturn:

@@ -3,7 +3,8 @@ Messages to JSON, as Go's protojson writes them for etcd's gateway.
 
 Fields have the names of the protocol and come in its order; those that are zero are left out. What
 has 64 bits is a string, an enum its name, and bytes are base64. How the fields of a message are
-written is found out from its descriptor when the first of its type comes.
+written is found out from its descriptor when the first of its type comes, and made a function of
+Python, as ``dataclasses`` does: that takes half the time of going through a list of fields.
 (Go: ``google.golang.org/protobuf/encoding/protojson``)
 """
 
@@ -42,6 +43,7 @@ class Writer:
     def __init__(self, write_bytes: Format) -> None:
         self._formats = _FORMATS | {FieldDescriptor.TYPE_BYTES: write_bytes}
         self._plans: dict[type[Message], Plan] = {}
+        self._functions: dict[type[Message], Format] = {}
 
     def encode(self, message: Message) -> bytes:
         """Return a message as compact JSON."""
@@ -80,12 +82,38 @@ class Writer:
         yield "]"
 
     def _object(self, message: Message) -> str:
-        plan = self._plans.get(type(message)) or self._plan(type(message))
-        texts = []
-        for field, value in message.ListFields():
-            key, write = plan[field.number]
-            texts.append(key + write(value))
-        return f"{{{','.join(texts)}}}"
+        kind = type(message)
+        return (self._functions.get(kind) or self._compiled(kind))(message)
+
+    def _compiled(self, kind: type[Message]) -> Format:
+        """Make the function that writes messages of a type."""
+        names: dict[str, Any] = {}
+        lines = ["def write(message):", "    out = []"]
+        for field in fields_of(kind):
+            lines += self._lines(field, f"write_{field.number}")
+            if field.type not in _INLINE:
+                names[f"write_{field.number}"] = self._format_of(field)
+        lines.append("    return '{' + ','.join(out) + '}'")
+        exec("\n".join(lines), names)  # noqa: S102 (its parts are names of fields of ours)
+        function: Format = names["write"]
+        self._functions[kind] = function
+        return function
+
+    def _lines(self, field: FieldDescriptor, write: str) -> list[str]:
+        name = field.name
+        value = _INLINE.get(field.type, f"{{{write}(value)}}")
+        if field.is_repeated:
+            return [
+                f"    if values := message.{name}:",
+                f"        items = [f'{value}' for value in values]",
+                f"        out.append('\"{name}\":[' + ','.join(items) + ']')",
+            ]
+        is_there = f"message.HasField('{name}')" if field.has_presence else f"message.{name}"
+        return [
+            f"    if {is_there}:",
+            f"        value = message.{name}",
+            f"        out.append(f'\"{name}\":{value}')",
+        ]
 
     def _plan(self, kind: type[Message]) -> Plan:
         plan = self._plans.get(kind)
@@ -141,6 +169,14 @@ _FORMATS: Final[dict[int, Format]] = {
     FieldDescriptor.TYPE_STRING: encode_basestring,
     FieldDescriptor.TYPE_UINT32: str,
     FieldDescriptor.TYPE_UINT64: _quoted,
+}
+
+#: Of these, what stands for a value in a formatted string.
+_INLINE: Final[dict[int, str]] = {
+    FieldDescriptor.TYPE_INT32: "{value}",
+    FieldDescriptor.TYPE_INT64: '"{value}"',
+    FieldDescriptor.TYPE_UINT32: "{value}",
+    FieldDescriptor.TYPE_UINT64: '"{value}"',
 }
 
 #: As etcd writes them: bytes are base64.

@@ -43,6 +43,7 @@ _ALLOWED: Final = (
     (b"access-control-allow-headers", b"accept, content-type, authorization"),
     (b"access-control-allow-methods", b"POST, GET, OPTIONS, PUT, DELETE"),
 )
+_ALLOWED_ANYWHERE: Final = (*_ALLOWED, (b"access-control-allow-origin", b"*"))
 
 
 class Mux:
@@ -71,6 +72,8 @@ class Mux:
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer a request."""
         raw, mark, query = request.path.partition("?")
+        if not _is_odd(raw) and (handler := self._found(raw)) is not None:
+            return await handler(request)
         if not raw.startswith("/"):
             # (Go: ``ServeMux.Handler``)
             return HttpResponse(400)
@@ -84,12 +87,21 @@ class Mux:
         path = _unescaped(raw)
         if gateway is not None and path.startswith(_GATEWAY):
             return await gateway(replace(request, path=path + mark + query))
-        handler = self._table.get(path) if path.count("/") == raw.count("/") else None
-        if handler is None:
-            handler = next((tree for root, tree in self._trees if path.startswith(root)), None)
-        if handler is None:
+        found = self._found(path) if path.count("/") == raw.count("/") else self._tree(path)
+        if found is None:
             return plain_text(404, b"404 page not found\n")
-        return await handler(request)
+        return await found(request)
+
+    def _found(self, path: str) -> HttpHandler | None:
+        if self._gateway is not None and path.startswith(_GATEWAY):
+            return self._gateway
+        return self._table.get(path) or self._tree(path)
+
+    def _tree(self, path: str) -> HttpHandler | None:
+        for root, tree in self._trees:
+            if path.startswith(root):
+                return tree
+        return None
 
 
 @dataclass(frozen=True)
@@ -122,22 +134,24 @@ class Access:
         if request.method == "OPTIONS":
             return HttpResponse(200, allowed)
         response = await self.inner(request)
-        return replace(response, headers=(*allowed, *response.headers)) if allowed else response
+        return response.with_headers(allowed) if allowed else response
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         if request.is_secure:
             if request.certificate_name and request.path.startswith(_GATEWAY) and self.asks_who():
                 return plain_text(400, _NAME_IGNORED)
             return None
+        if not self.hosts or "*" in self.hosts:
+            return None
         host = _without_port(request.authority)
-        if not self.hosts or "*" in self.hosts or host in self.hosts:
+        if host in self.hosts:
             return None
         return plain_text(421, (_MISDIRECTED % go_quote(host)).encode())
 
     def _allowed(self, request: HttpRequest) -> tuple[tuple[bytes, bytes], ...]:
         """Return what tells a browser that a script may read the answer."""
         if not self.origins or "*" in self.origins:
-            return (*_ALLOWED, (b"access-control-allow-origin", b"*"))
+            return _ALLOWED_ANYWHERE
         origin = request.header(b"origin")
         if origin is None or origin not in self.origins:
             return ()
@@ -150,6 +164,11 @@ def _without_port(authority: str) -> str:
     if not colon or authority.endswith("]"):
         host = authority
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def _is_odd(path: str) -> bool:
+    """Return whether a path may be another one once it is clean and without escapes."""
+    return "%" in path or "//" in path or "/." in path or not path.startswith("/")
 
 
 def _unescaped(raw: str) -> str:

@@ -47,6 +47,11 @@ class Body:
             BodyBrokenError: It did not come whole.
 
         """
+        if self._is_complete and len(self._pieces) == 1:
+            piece = await self.next_piece()
+            if len(piece) > limit:
+                raise BodyTooLargeError
+            return piece
         data = bytearray()
         self.wanted(whole=True)
         while piece := await self.next_piece():
@@ -135,7 +140,7 @@ class ArrivingBody(Body):
             self._waiter.set_result(None)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class HttpRequest:
     """
     A request; its body may still be on its way.
@@ -180,7 +185,7 @@ class Successor(ABC, asyncio.Protocol):
         """Say goodbye and close, as the server stops."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class HttpResponse:
     """
     The answer to a request.
@@ -204,6 +209,11 @@ class HttpResponse:
     is_endless: bool = False
     last: bytes = b""
     upgrade: Callable[[], Successor] | None = field(default=None, compare=False)
+
+    def with_headers(self, headers: Sequence[Field]) -> HttpResponse:
+        """Return it with more headers, before those that it has."""
+        more = (*headers, *self.headers)
+        return HttpResponse(self.status, more, self.body, self.is_endless, self.last, self.upgrade)
 
     def block(self) -> bytes:
         """Return the header block of HTTP/2."""

@@ -9,6 +9,9 @@ each piece is cut out and given to it whole::
 
 After ``End`` nothing is read before ``start_next``: requests that a client sends ahead wait as
 bytes. The words of refusals are those of Go's ``net/http``.
+
+Most requests come whole and alone, with the head that others had before, byte for byte: of these
+``take_whole`` makes one piece, and heads are remembered.
 """
 
 from __future__ import annotations
@@ -53,6 +56,9 @@ _IS_VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
 _IS_HOST: Final = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]*").fullmatch
 #: (Go: ``url.unescape``)
 _BAD_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+#: Heads that are remembered, and the bytes of the longest.
+_REMEMBERED: Final = 128
+_LONGEST_REMEMBERED: Final = 1024
 #: Where a head ends. llhttp wants CR before each LF: a head that does without is cut out, too, so
 #: that it can be refused at once.
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
@@ -197,6 +203,27 @@ class Http1Parser:
         assert self._state is _State.DONE
         self._state = _State.HEAD
 
+    def take_whole(self, data: bytes) -> tuple[Head, bytes] | None:
+        """
+        Return a request and its body if ``data`` is just that, and nothing came before it.
+
+        It is read then, and ``start_next`` is due. Otherwise nothing has happened.
+        """
+        if self._state is not _State.HEAD or self._buffer:
+            return None
+        found = data.find(b"\r\n\r\n", 0, _LONGEST_REMEMBERED)
+        if found < 0:
+            return None
+        end = found + 4
+        try:
+            head = _remembered_head(data[:end])
+        except Http1Error:
+            return None
+        if head.length != len(data) - end or head.expects_continue:
+            return None
+        self._state = _State.DONE
+        return head, data[end:]
+
     def next_event(self) -> Head | Piece | End | None:
         """
         Return what comes next; None if that takes more bytes, or ``start_next``.
@@ -245,56 +272,15 @@ class Http1Parser:
         return self._read_head(self._take(end))
 
     def _read_head(self, raw: bytes) -> Head:
-        line, _, _ = raw.partition(b"\r\n")
-        method, *rest = line.split(b" ")
-        if len(rest) != 2 or not _IS_TOKEN(method) or not _IS_VERSION(rest[1]):
-            raise Http1Error(400)
-        if not rest[1].startswith(b"HTTP/1."):
-            raise Http1Error(505, ": unsupported protocol version")
-        heard = _Heard()
-        self._heard = heard
-        self._llhttp = httptools.HttpRequestParser(heard)
-        # What it is told of an upgrade, for which nothing of HTTP has to follow, is no news.
-        with contextlib.suppress(httptools.HttpParserUpgrade):
-            self._llhttp.feed_data(raw if method in _KNOWN else b"PUT" + raw[len(method) :])
-        if not heard.has_head:
-            raise Http1Error(400)
-        minor = 0 if rest[1] == b"HTTP/1.0" else 1
-        host, target = _resource(_host(heard.headers, minor), heard.target.decode("ascii"))
-        length = self._begin_body(heard.headers, minor)
-        names = dict(heard.headers)
-        options = _options(heard.headers)
-        expected = names.get(b"expect", b"").lower()
-        if expected not in (b"", b"100-continue"):
-            raise Http1Error(417)
-        return Head(
-            method.decode("ascii"),
-            target,
-            minor,
-            heard.headers,
-            host,
-            length,
-            # RFC 9112 9.3
-            b"close" not in options if minor else b"keep-alive" in options,
-            bool(expected) and minor > 0 and length != 0,
-            _text(names.get(b"upgrade", b"")).lower() if b"upgrade" in options else "",
-        )
-
-    def _begin_body(self, headers: Sequence[Field], minor: int) -> int | None:
-        """Return the length of the body, None for chunks (RFC 9112 6.3)."""
-        codings = [value for name, value in headers if name == b"transfer-encoding"]
-        if codings:
-            if minor == 0:  # RFC 9112 6.1: its framing is faulty
-                raise Http1Error(400)
-            if [coding.lower() for coding in codings] != [b"chunked"]:
-                raise Http1Error(501, body="Unsupported transfer encoding")
+        read = _remembered_head if len(raw) <= _LONGEST_REMEMBERED else _parsed_head
+        head = read(raw)
+        if head.length is None:
+            self._heard, self._llhttp = _hear(raw, head.method.encode("ascii"))
             self._state = _State.CHUNK_LINE
-            return None
-        # llhttp has let one through, of digits.
-        length = next((int(value) for name, value in headers if name == b"content-length"), 0)
-        self._left = length
-        self._state = _State.LENGTH if length else _State.LAST
-        return length
+        else:
+            self._left = head.length
+            self._state = _State.LENGTH if head.length else _State.LAST
+        return head
 
     # -------------------- bodies
 
@@ -342,6 +328,82 @@ class Http1Parser:
         data = bytes(memoryview(self._buffer)[:size])
         del self._buffer[:size]
         return data
+
+
+def _parsed_head(raw: bytes) -> Head:
+    """
+    Return what is in a head.
+
+    Raises:
+        Http1Error: It is none.
+
+    """
+    line, _, _ = raw.partition(b"\r\n")
+    method, *rest = line.split(b" ")
+    if len(rest) != 2 or not _IS_TOKEN(method) or not _IS_VERSION(rest[1]):
+        raise Http1Error(400)
+    if not rest[1].startswith(b"HTTP/1."):
+        raise Http1Error(505, ": unsupported protocol version")
+    heard, _ = _hear(raw, method)
+    if not heard.has_head:
+        raise Http1Error(400)
+    minor = 0 if rest[1] == b"HTTP/1.0" else 1
+    host, target = _resource(_host(heard.headers, minor), heard.target.decode("ascii"))
+    length = _length(heard.headers, minor)
+    names = dict(heard.headers)
+    options = _options(heard.headers)
+    expected = names.get(b"expect", b"").lower()
+    if expected not in (b"", b"100-continue"):
+        raise Http1Error(417)
+    return Head(
+        method.decode("ascii"),
+        target,
+        minor,
+        tuple(heard.headers),
+        host,
+        length,
+        # RFC 9112 9.3
+        b"close" not in options if minor else b"keep-alive" in options,
+        bool(expected) and minor > 0 and length != 0,
+        _text(names.get(b"upgrade", b"")).lower() if b"upgrade" in options else "",
+    )
+
+
+_remembered_head: Final = lru_cache(maxsize=_REMEMBERED)(_parsed_head)
+
+
+def _hear(raw: bytes, method: bytes) -> tuple[_Heard, httptools.HttpRequestParser]:
+    """
+    Return what llhttp says of a head, and llhttp behind it.
+
+    Raises:
+        Http1Error: It is none, or has too many fields.
+
+    """
+    heard = _Heard()
+    llhttp = httptools.HttpRequestParser(heard)
+    try:
+        # What it is told of an upgrade, for which nothing of HTTP has to follow, is no news.
+        with contextlib.suppress(httptools.HttpParserUpgrade):
+            llhttp.feed_data(raw if method in _KNOWN else b"PUT" + raw[len(method) :])
+    except httptools.HttpParserCallbackError:  # the only one that ours raise
+        raise Http1Error(431) from None
+    except httptools.HttpParserError:
+        raise Http1Error(400) from None
+    return heard, llhttp
+
+
+def _length(headers: Sequence[Field], minor: int) -> int | None:
+    """Return the length of the body, None for chunks (RFC 9112 6.3)."""
+    codings = [value for name, value in headers if name == b"transfer-encoding"]
+    if codings:
+        if minor == 0:  # RFC 9112 6.1: its framing is faulty
+            raise Http1Error(400)
+        if [coding.lower() for coding in codings] != [b"chunked"]:
+            raise Http1Error(501, body="Unsupported transfer encoding")
+        return None
+    # llhttp has let one through, of digits.
+    return next((int(value) for name, value in headers if name == b"content-length"), 0)
 
 
 def _host(headers: Sequence[Field], minor: int) -> str:

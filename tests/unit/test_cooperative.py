@@ -16,6 +16,7 @@ from etcdpy.cooperative import (
     Pace,
     Pieces,
     Steps,
+    begin,
     finish,
     outcome,
     paced,
@@ -134,6 +135,79 @@ async def test_cancelled_steps_are_closed_where_they_stand() -> None:
     await asyncio.gather(running, return_exceptions=True)
     assert work.is_closed
     assert work.done < 10
+
+
+async def test_begun_work_that_waits_for_nothing_is_done_in_this_turn() -> None:
+    done = []
+
+    async def work() -> None:
+        done.append("it")
+
+    assert begin(work()) is None
+    assert done == ["it"]
+
+
+async def test_begun_work_goes_on_as_a_task_from_where_it_waits() -> None:
+    done: list[str] = []
+    waited = asyncio.get_running_loop().create_future()
+
+    async def work() -> None:
+        done.append("first")
+        await turn()
+        done.append(await waited)
+        done.append("last" if asyncio.current_task() is task else "somebody else's")
+
+    task = begin(work())
+    assert done == ["first"]
+    assert task is not None
+    waited.set_result("second")
+    await task
+    assert done == ["first", "second", "last"]
+
+
+async def test_many_may_begin_to_wait_for_one_future() -> None:
+    waited = asyncio.get_running_loop().create_future()
+    done: list[int] = []
+
+    async def work(number: int) -> None:
+        await waited
+        done.append(number)
+
+    tasks = [begin(work(number)) for number in range(3)]
+    waited.set_result(None)
+    await asyncio.gather(*[task for task in tasks if task is not None])
+    assert done == [0, 1, 2]
+
+
+async def test_begun_work_fails_with_what_it_raises() -> None:
+    async def work() -> None:
+        await turn()
+        raise ValueError
+
+    task = begin(work())
+    assert task is not None
+    with pytest.raises(ValueError):
+        await task
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+async def test_begun_work_is_cancelled_where_it_waits(after: int) -> None:
+    told: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            told.append("cancelled")
+            raise
+
+    task = begin(work())
+    assert task is not None
+    await turns(after)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert told == ["cancelled"]
 
 
 async def test_a_turn_lets_all_others_go_on() -> None:

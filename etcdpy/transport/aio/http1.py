@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol, cast
 
 from etcdpy.clock import Clock, Timer
+from etcdpy.cooperative import begin
 from etcdpy.transport.aio.protocol import peer_name
 from etcdpy.transport.http import (
     ArrivingBody,
+    Body,
     BodyBrokenError,
     HttpHandler,
     HttpRequest,
@@ -73,6 +75,7 @@ class Http1Protocol(asyncio.Protocol):
     __slots__ = (
         "_ahead",
         "_body",
+        "_certificate_name",
         "_closes",
         "_discarded",
         "_handler",
@@ -125,6 +128,7 @@ class Http1Protocol(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._peer = peer_name(transport)
         self._is_secure = transport.get_extra_info("ssl_object") is not None
+        self._certificate_name = transport.get_extra_info("certificate_name")
         self._host.http1_connections.add(self)
         self._arm(HTTP1_HEAD_SECONDS)
 
@@ -132,8 +136,12 @@ class Http1Protocol(asyncio.Protocol):
         if self._successor is not None:
             self._successor.data_received(data)
         elif not self._is_closing:
-            if self._parser.is_between and self._head is None:
-                self._arm(HTTP1_HEAD_SECONDS)
+            if self._head is None:
+                if (whole := self._parser.take_whole(data)) is not None:
+                    self._answer_whole(*whole)
+                    return
+                if self._parser.is_between:
+                    self._arm(HTTP1_HEAD_SECONDS)
             self._parser.feed(data)
             if not self._is_scheduled:
                 self._advance()
@@ -254,28 +262,36 @@ class Http1Protocol(asyncio.Protocol):
             assert self._body is not None
             self._body.feed(event)
 
+    def _answer_whole(self, head: Head, data: bytes) -> None:
+        """Answer a request that is all there."""
+        self._body = None
+        self._task = begin(self._answer(self._request(head, Body(data)), head))
+
     def _begin(self, head: Head) -> None:
-        self._disarm()
         self._host.large_heads.discard(self)
+        body = self._body = ArrivingBody(self._wanted, self._update_reading)
+        if head.length == 0:
+            body.finish()
+        answering = self._answer(self._request(head, body), head)
+        self._task = asyncio.get_running_loop().create_task(answering)
+
+    def _request(self, head: Head, body: Body) -> HttpRequest:
+        self._disarm()
         self._head = head
         self._response = None
         self._discarded = 0
         self._closes = not head.keeps_alive
-        self._body = ArrivingBody(self._wanted, self._update_reading)
-        if head.length == 0:
-            self._body.finish()
-        request = HttpRequest(
+        return HttpRequest(
             head.method,
             head.target,
             head.host,
             head.headers,
-            self._body,
+            body,
             self._peer,
-            is_secure=self._is_secure,
-            certificate_name=self._transport.get_extra_info("certificate_name"),
-            upgrade=head.upgrade,
+            self._is_secure,
+            self._certificate_name,
+            head.upgrade,
         )
-        self._task = asyncio.get_running_loop().create_task(self._answer(request, head))
 
     def _wanted(self, whole: bool) -> None:
         """Somebody begins to read the body."""
@@ -360,7 +376,6 @@ class Http1Protocol(asyncio.Protocol):
 
     def _leaves_too_much(self, head: Head) -> bool:
         """Whether so much of the body is still to come that it is cheaper to connect anew."""
-        assert self._body is not None
         if self._parser.is_done or head.length == 0:
             return False
         # Nobody has asked for it: it may come, or not.
@@ -404,7 +419,7 @@ class Http1Protocol(asyncio.Protocol):
             self._close()
         elif self._parser.is_done:
             self._next_request()
-            if not self._is_scheduled:
+            if self._parser.waiting and not self._is_scheduled:
                 self._is_scheduled = True
                 asyncio.get_running_loop().call_soon(self._advance)
         else:

@@ -29,6 +29,14 @@ def test_plain_text_has_the_headers_of_gos_http_error() -> None:
     assert response.body == b"too large\n"
 
 
+def test_more_headers_come_before_those_that_are_there() -> None:
+    response = HttpResponse(200, ((b"a", b"1"),), b"x", is_endless=True, last=b"y")
+    more = response.with_headers(((b"b", b"2"),))
+    assert more.headers == ((b"b", b"2"), (b"a", b"1"))
+    assert (more.status, more.body, more.is_endless, more.last) == (200, b"x", True, b"y")
+    assert response.headers == ((b"a", b"1"),)
+
+
 async def test_nothing_is_found_anywhere() -> None:
     response = await not_found(HttpRequest("GET", "/", "localhost", (), Body(), "unix:"))
     assert (response.status, response.body) == (404, b"404 page not found\n")

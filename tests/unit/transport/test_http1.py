@@ -345,3 +345,61 @@ def test_end_of_a_body_is_told_in_chunks_or_by_closing() -> None:
 
 def test_chunks_begin_with_their_size() -> None:
     assert chunk(b"x" * 26) == b"1a\r\n" + b"x" * 26 + b"\r\n"
+
+
+class TestWholeRequests:
+    """What comes in one piece, as most requests do, is read as in many."""
+
+    @pytest.mark.parametrize("data", [GET, POST])
+    def test_it_is_what_its_events_are(self, data: bytes) -> None:
+        parser = Http1Parser()
+        whole = parser.take_whole(data)
+        assert whole is not None
+        assert [whole] == told(data)
+        assert parser.is_done
+
+    @pytest.mark.parametrize("data", [GET, POST])
+    def test_the_next_one_may_follow(self, data: bytes) -> None:
+        parser = Http1Parser()
+        assert parser.take_whole(data) is not None
+        assert parser.take_whole(data) is None, "the one before is not answered"
+        parser.start_next()
+        assert parser.take_whole(data) is not None
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            GET[:-1],
+            GET + b"G",
+            POST[:-1],
+            POST + b"G",
+            CHUNKED,
+            b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\nHost: x\n\n\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: x\r\nA: " + 2000 * b"a" + b"\r\n\r\n",
+            POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"),
+            b"\r\n\r\n",
+            b"",
+        ],
+    )
+    def test_all_else_is_left_to_the_events(self, data: bytes) -> None:
+        parser = Http1Parser()
+        assert parser.take_whole(data) is None
+        assert parser.is_between
+
+    def test_what_came_before_belongs_to_it(self) -> None:
+        parser = Http1Parser()
+        parser.feed(GET[:10])
+        assert parser.take_whole(GET) is None
+        assert parser.waiting == 10
+
+    def test_a_head_that_was_seen_before_has_its_own_body(self) -> None:
+        parser = Http1Parser()
+        bodies = []
+        for body in (b"hello", b"world"):
+            whole = parser.take_whole(POST.replace(b"hello", body))
+            assert whole is not None
+            bodies.append(whole[1])
+            parser.start_next()
+        assert bodies == [b"hello", b"world"]

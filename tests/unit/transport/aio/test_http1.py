@@ -242,6 +242,32 @@ class TestAnswers:
         assert client.is_closed
 
 
+class TestRequestsThatComeWhole:
+    async def test_they_are_answered_in_the_same_turn(self) -> None:
+        client = Client(echo)
+        for body in (b"abc", b"def"):
+            client.protocol.data_received(post(3) + body)
+            assert client.received.endswith(body)
+
+    async def test_one_that_waits_holds_up_those_behind_it(self) -> None:
+        waiting = Waiting()
+        client = Client(waiting)
+        await client.send(GET)
+        await client.send(GET)
+        assert client.statuses == []
+        waiting.go.set()
+        await turns()
+        assert client.statuses == [200, 200]
+
+    async def test_a_client_that_leaves_at_once_cancels_one_that_waits(self) -> None:
+        waiting = Waiting()
+        client = Client(waiting)
+        client.protocol.data_received(GET)
+        client.protocol.connection_lost(None)
+        await turns()
+        assert waiting.is_cancelled
+
+
 class TestBodies:
     async def test_body_is_read_while_the_answer_is_written(self) -> None:
         async def handler(request: HttpRequest) -> HttpResponse:
