@@ -225,6 +225,12 @@ class Config:
     enable_grpc_gateway: bool = _setting(
         MEMBER, Bool(), "true", "Enable the gateway that serves JSON under /v3/."
     )
+    enable_dashboard: bool = _setting(
+        MEMBER,
+        Bool(),
+        "true",
+        "Enable the dashboard, a page at /mod/dashboard/ that uses the gateway.",
+    )
     transport: str = _setting(
         MEMBER,
         Choice("native", "grpcio"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from etcdpy.clock import Clock
 from etcdpy.concurrency.queues import Queues
 from etcdpy.config import Config
+from etcdpy.http import dashboard
 from etcdpy.http.endpoints import health_endpoints, process_endpoints, version_endpoint
 from etcdpy.http.gateway import Gateway
 from etcdpy.http.gateway_errors import NOT_FOUND, error_response
@@ -55,9 +56,10 @@ def open_http(
     watched: dict[str, HttpHandler] = {**health_endpoints(node), "/metrics": figures}
     served = {**watched, **version_endpoint(node), **process_endpoints(sys.orig_argv)}
     under_v3 = (gateway or _nothing_there) if config.enable_grpc_gateway else None
+    trees = {dashboard.ROOT: dashboard.Dashboard()} if config.enable_dashboard else {}
     users = node.parts.users
     access = Access(
-        Mux(served, under_v3).handle,
+        Mux(served, under_v3, trees).handle,
         hosts=config.allowed_hosts,
         origins=config.allowed_origins,
         asks_who=lambda: users.is_enabled,

@@ -1,5 +1,32 @@
-"""A browser for the tests of the page."""
+"""A browser, and servers, for the tests of the page."""
 
-from tests.support.browser import browser
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dashboard.pages import Scripts
+from tests.support.browser import a_page, browser
+from tests.support.servers import Server, etcdpy_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 __all__ = ["browser"]
+
+
+@pytest.fixture(scope="module")
+def server(browser: Browser) -> Iterator[Server]:
+    """A server for the tests of a module. Without a browser there is no use in one."""
+    with etcdpy_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def scripts(browser: Browser, server: Server) -> Iterator[Scripts]:
+    """The modules of the page, as the server serves them."""
+    with a_page(browser) as page:
+        page.goto(f"http://{server.address}/mod/dashboard/static/icon.svg")
+        yield Scripts(page)

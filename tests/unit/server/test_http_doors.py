@@ -90,3 +90,16 @@ async def test_gateway_takes_an_offer_of_websocket() -> None:
     assert answer.status == 101
     assert answer.upgrade is not None
     await queues.close()
+
+
+async def test_dashboard_is_there_unless_it_is_switched_off() -> None:
+    paths = (
+        "/mod/dashboard",
+        "/mod/dashboard/",
+        "/mod/dashboard/static/main.js",
+        "/mod/dashboard/static/no",
+    )
+    assert await statuses(doors().clients, *paths) == [302, 200, 200, 404]
+    assert await statuses(doors(enable_dashboard=False).clients, *paths) == [404] * 4
+    assert await statuses(doors(host_whitelist="good").clients, *paths) == [421] * 4
+    assert await statuses(doors().metrics, *paths) == [404] * 4

@@ -1,0 +1,59 @@
+// The page begins here: what all panels share is made, and the one that the address names is shown.
+
+import { Gateway } from "./net/gateway.js";
+import { Keys } from "./net/keys.js";
+import { Presence } from "./net/presence.js";
+import { Session } from "./net/session.js";
+import { h } from "./ui/dom.js";
+import { Frame } from "./ui/frame.js";
+import { Login } from "./ui/login.js";
+import { problem } from "./ui/problem.js";
+import { readAddress } from "./ui/routes.js";
+
+const session = new Session();
+const gateway = new Gateway(session);
+const app = { session, gateway, keys: new Keys(gateway), presence: new Presence(gateway) };
+
+/** Panels, and what makes each; but for the first they are loaded when they are wanted. */
+const PANELS = {
+  keys: { name: "Keys", load: () => import("./panels/keys/keys_panel.js") },
+};
+
+const frame = new Frame(app, PANELS);
+const login = new Login(app);
+const main = document.getElementById("main");
+const made = new Map();
+let shown = null;
+
+async function show() {
+  const { panel: wanted, parameters } = readAddress(location.hash);
+  const name = Object.hasOwn(PANELS, wanted) ? wanted : "keys";
+  frame.mark(name);
+  try {
+    if (!made.has(name)) made.set(name, new (await PANELS[name].load()).default(app));
+  } catch (error) {
+    main.replaceChildren(h("div", { class: "panel-body" }, problem(error, show)));
+    return;
+  }
+  if (readAddress(location.hash).panel !== wanted) return; // gone on meanwhile
+  const panel = made.get(name);
+  if (shown !== panel) {
+    shown?.hide();
+    main.replaceChildren(panel.element);
+    document.title = `${PANELS[name].name} · etcdpy`;
+  }
+  shown = panel;
+  panel.show(parameters);
+}
+
+/** Begins again with what is shown: the server is back, or asks for somebody else. */
+function renew() {
+  shown?.hide();
+  shown?.show(readAddress(location.hash).parameters);
+}
+
+addEventListener("hashchange", show);
+app.presence.addEventListener("back", renew);
+session.addEventListener("change", renew);
+session.addEventListener("wanted", ({ detail }) => login.open(detail));
+show().then(() => performance.mark("etcdpy:shown"));

@@ -1,0 +1,140 @@
+// What is asked of keys, in the page's terms: binary strings in, records out.
+
+import { fromBase64, nextKey, prefixEnd, toBase64 } from "../core/bytes.js";
+
+/**
+ * A key as it was read.
+ *
+ * @typedef {object} Record
+ * @property {string} key Binary, as the value is.
+ * @property {string} value
+ * @property {number} created Revision.
+ * @property {number} modified Revision.
+ * @property {number} version
+ * @property {string} lease Its ID in decimal digits, "0" for none.
+ */
+
+/** Makes a record of a KeyValue. Revisions are numbers: they stay below 2^53 for ages. */
+export function toRecord(kv) {
+  return {
+    key: fromBase64(kv.key),
+    value: fromBase64(kv.value),
+    created: Number(kv.create_revision ?? 0),
+    modified: Number(kv.mod_revision ?? 0),
+    version: Number(kv.version ?? 0),
+    lease: kv.lease ?? "0",
+  };
+}
+
+export class Keys {
+  /** @param {Gateway} gateway */
+  constructor(gateway) {
+    this.gateway = gateway;
+    this.range = this.range.bind(this);
+    this.count = this.count.bind(this);
+    /** The newest revision that an answer has told. */
+    this.revision = 0;
+  }
+
+  /** Reads the names of keys, and counts all there are up to the end. */
+  async range(key, end, limit) {
+    const answer = await this.#ask("kv/range", { ...span(key, end), limit, keys_only: true });
+    const keys = (answer.kvs ?? []).map((kv) => fromBase64(kv.key));
+    return { keys, count: Number(answer.count ?? 0) };
+  }
+
+  async count(key, end) {
+    const answer = await this.#ask("kv/range", { ...span(key, end), count_only: true });
+    return Number(answer.count ?? 0);
+  }
+
+  /**
+   * Reads a key.
+   *
+   * @param {number} revision Then, or 0 for now.
+   * @returns {Promise<Record|null>}
+   */
+  async get(key, revision = 0, options = {}) {
+    const request = { key: toBase64(key), ...(revision && { revision }) };
+    const answer = await this.#ask("kv/range", request, options);
+    return answer.kvs ? toRecord(answer.kvs[0]) : null;
+  }
+
+  /** Yields all keys of a range with their values, in pages at one revision. */
+  async *readAll(from, end, limit = 500) {
+    let revision = 0;
+    let cursor = from || "\0";
+    for (;;) {
+      const request = { ...span(cursor, end), limit, ...(revision && { revision }) };
+      const answer = await this.#ask("kv/range", request);
+      revision ||= Number(answer.header.revision);
+      const records = (answer.kvs ?? []).map(toRecord);
+      if (records.length) yield records;
+      if (!answer.more) return;
+      cursor = nextKey(records.at(-1).key);
+    }
+  }
+
+  /**
+   * Writes a key if it is as it was seen.
+   *
+   * @param {string} key
+   * @param {string} value
+   * @param {number} seen The mod_revision that was seen, 0 if there was no key.
+   * @param {string|null} lease An ID, "0" to have none, null to leave it as it is.
+   * @returns {Promise<{done: boolean, revision: number, found: Record|null}>} If it was not done:
+   *   what is there instead.
+   */
+  put(key, value, seen, lease = null) {
+    const keeps = lease === null && seen !== 0;
+    const request_put = {
+      key: toBase64(key),
+      value: toBase64(value),
+      ...(keeps ? { ignore_lease: true } : lease && lease !== "0" && { lease }),
+    };
+    return this.#guarded(key, seen, { request_put });
+  }
+
+  /** Changes nothing but the lease of a key, if it is as it was seen. */
+  attach(key, seen, lease) {
+    const request_put = { key: toBase64(key), ignore_value: true, lease };
+    return this.#guarded(key, seen, { request_put });
+  }
+
+  /** Deletes a key if it is as it was seen. */
+  delete(key, seen) {
+    return this.#guarded(key, seen, { request_delete_range: { key: toBase64(key) } });
+  }
+
+  /** Deletes all keys with a prefix, and returns how many there were. */
+  async deletePrefix(prefix) {
+    const answer = await this.#ask("kv/deleterange", span(prefix || "\0", prefixEnd(prefix)));
+    return Number(answer.deleted ?? 0);
+  }
+
+  async #guarded(key, seen, change) {
+    const compare = { key: toBase64(key), target: "MOD", result: "EQUAL", mod_revision: seen };
+    const look = { request_range: { key: toBase64(key) } };
+    const answer = await this.#ask("kv/txn", {
+      compare: [compare],
+      success: [change],
+      failure: [look],
+    });
+    const kvs = answer.responses?.[0]?.response_range?.kvs;
+    return {
+      done: answer.succeeded === true,
+      revision: Number(answer.header.revision),
+      found: kvs ? toRecord(kvs[0]) : null,
+    };
+  }
+
+  async #ask(path, request, options) {
+    const answer = await this.gateway.call(path, request, options);
+    this.revision = Math.max(this.revision, Number(answer.header?.revision ?? 0));
+    return answer;
+  }
+}
+
+function span(key, end) {
+  return { key: toBase64(key || "\0"), range_end: toBase64(end) };
+}

@@ -1,0 +1,163 @@
+// Keys: a tree of them, and beside it the one that is chosen.
+
+import { fromText } from "../../core/bytes.js";
+import { fromEditable, toEditable } from "../../core/escape.js";
+import { Tree } from "../../core/tree.js";
+import { plural } from "../../core/units.js";
+import { h, setText, whenQuiet } from "../../ui/dom.js";
+import { icon } from "../../ui/icons.js";
+import { keyLabel } from "../../ui/key_label.js";
+import { problem } from "../../ui/problem.js";
+import { settle } from "../../ui/routes.js";
+import { KeyDetail } from "./key_detail.js";
+import { TreeView } from "./tree_view.js";
+
+const SEPARATOR = "/";
+
+export default class KeysPanel {
+  constructor(app) {
+    this.app = app;
+    this.key = null;
+    this.tree = new Tree(app.keys, () => this.#changed());
+    this.view = new TreeView(this.tree, (row) => this.choose(row.key));
+    this.detail = new KeyDetail(app, this);
+    this.element = h("div", { class: "panel keys-panel" }, h("h1", { class: "visually-hidden" }, "Keys"), this.#makeSplit());
+    // Wherever the focus is, as long as this is what is shown.
+    document.addEventListener("keydown", (event) => this.element.isConnected && this.#pressed(event));
+  }
+
+  /** Shows a key, or the keys with a prefix. */
+  show({ key, prefix = "", separator = SEPARATOR }) {
+    if (prefix !== this.tree.prefix || separator !== this.tree.separator || !this.isFilled) {
+      this.search.value = toEditable(prefix);
+      this.separator.value = toEditable(separator);
+      this.#reset(prefix, separator);
+    }
+    if (key !== undefined && key !== this.key) this.choose(key, { reveal: true });
+    else if (key !== undefined) this.detail.show(key);
+    else this.#close();
+  }
+
+  hide() {
+    this.isFilled = false;
+    this.detail.hide();
+  }
+
+  /** Shows a key beside the tree. */
+  async choose(key, { reveal = false } = {}) {
+    this.key = key;
+    this.split.dataset.shows = "detail";
+    this.#settle();
+    this.view.select(key);
+    const shown = this.detail.show(key);
+    if (reveal) {
+      const row = await this.tree.reveal(key).catch(() => null);
+      if (row && this.key === key) this.view.activate(row, { centre: true });
+    }
+    await shown;
+  }
+
+  /** Reads the tree anew: something was written. */
+  async refresh() {
+    await this.tree.refresh();
+  }
+
+  #close() {
+    this.key = null;
+    this.split.dataset.shows = "side";
+    this.view.select(null);
+    this.detail.clear();
+    this.#settle();
+  }
+
+  #reset(prefix, separator) {
+    this.isFilled = true;
+    this.tree.reset(prefix, separator);
+    this.#changed();
+    this.tree.load(this.tree.root.spans[0]);
+  }
+
+  #makeSplit() {
+    this.status = h("span", { role: "status" });
+    const refresh = h("button", { type: "button", class: "quiet icon-only", "aria-label": "Read the keys again", title: "Read again", onclick: () => this.refresh() }, icon("refresh"));
+    this.emptiness = h("div", { class: "tree-empty", hidden: true });
+    const side = h(
+      "section",
+      { class: "side", "aria-label": "Tree of keys" },
+      this.#makeTools(),
+      this.emptiness,
+      this.view.element,
+      h("div", { class: "tree-status" }, this.status, refresh),
+    );
+    const back = h("button", { type: "button", class: "only-narrow quiet", onclick: () => this.#close() }, icon("back"), "All keys");
+    this.split = h("div", { class: "split", "data-shows": "side" }, side, h("section", { class: "detail", "aria-label": "Key" }, back, this.detail.element));
+    return this.split;
+  }
+
+  #makeTools() {
+    this.search = h("input", {
+      type: "search",
+      class: "mono",
+      placeholder: "Prefix, or a key and Enter",
+      "aria-label": "Show keys with this prefix; Enter goes to the key",
+      autocapitalize: "none",
+      autocomplete: "off",
+      spellcheck: "false",
+      oninput: whenQuiet(() => this.#searched()),
+      onkeydown: (event) => this.#searchPressed(event),
+    });
+    this.separator = h("input", { class: "mono separator", "aria-label": "What parts names", title: "What parts names; empty for none", value: SEPARATOR, oninput: whenQuiet(() => this.#searched()) });
+    return h("div", { class: "tree-tools" }, h("div", { class: "search" }, icon("search"), this.search), this.separator);
+  }
+
+  get #typed() {
+    return [this.search, this.separator].map((input) => fromEditable(input.value, fromText));
+  }
+
+  #searched() {
+    const [prefix, separator] = this.#typed;
+    if (prefix === this.tree.prefix && separator === this.tree.separator) return;
+    this.#reset(prefix, separator);
+    this.#settle();
+  }
+
+  #searchPressed(event) {
+    if (event.key === "Enter") {
+      this.#searched();
+      const [key] = this.#typed;
+      if (key) this.choose(key);
+    } else if (event.key === "ArrowDown" && this.tree.rows.length) {
+      this.view.element.focus();
+      this.view.activate(this.tree.rows[0]);
+    } else return;
+    event.preventDefault();
+  }
+
+  #pressed(event) {
+    const isTyping = event.target.matches("input, textarea, select, dialog *");
+    if (event.key === "/" && !isTyping) {
+      event.preventDefault();
+      this.search.focus();
+      this.search.select();
+    }
+  }
+
+  #settle() {
+    const separator = this.tree.separator === SEPARATOR ? "" : this.tree.separator;
+    settle("keys", { key: this.key, prefix: this.tree.prefix, separator });
+  }
+
+  #changed() {
+    this.view?.update();
+    if (!this.status) return;
+    const { total, rows, root } = this.tree;
+    const [span] = root.spans;
+    setText(this.status, total === null ? (span.loading ? "Loading…" : "") : plural(total, "key"));
+    const isEmpty = rows.length === 0 && !span.loading && !span.error && span.next === null;
+    this.emptiness.hidden = !isEmpty && !span.error;
+    this.view.element.hidden = !this.emptiness.hidden;
+    if (span.error) this.emptiness.replaceChildren(problem(span.error, () => this.refresh()));
+    else if (isEmpty && this.tree.prefix) this.emptiness.replaceChildren("No key begins with ", keyLabel(this.tree.prefix), ".");
+    else if (isEmpty) this.emptiness.replaceChildren("There are no keys yet.");
+  }
+}

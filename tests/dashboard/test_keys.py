@@ -1,0 +1,98 @@
+"""Keys: the tree, and what is shown of a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dashboard.pages import dashboard, put, row
+from tests.support.servers import Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keys(server: Server) -> None:
+    put(
+        server.address,
+        (b"/app/config", b'{"a":[1,12345678901234567890]}'),
+        (b"/app/notes", b"a: 1\nb:\n  - x\n"),
+        *((b"/app/pods/%04d" % number, b"pod") for number in range(2000)),
+        (b"plain", b"hello"),
+        (b"/raw", bytes(range(256))),
+    )
+
+
+def test_tree_is_opened_folder_by_folder(browser: Browser, server: Server) -> None:
+    with dashboard(browser, server.address) as page:
+        row(page, "/").click()
+        assert row(page, "app/").get_attribute("aria-label") == "app/, 2,002 keys"
+        row(page, "app/").click()
+        assert row(page, "pods/").inner_text() == "pods/\n2,000"
+        row(page, "config").click()
+        page.get_by_role("heading", name="/app/config").wait_for()
+        shown = page.locator("pre.code")
+        assert shown.inner_text() == '{\n  "a": [\n    1,\n    12345678901234567890\n  ]\n}'
+        assert page.url.endswith("#/keys?key=/app/config")
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "begins"),
+    [
+        ("plain", "Text", "hello"),
+        ("/app/notes", "YAML", "a: 1\nb:\n  - x"),
+        ("/raw", "Hex", "00000000  00 01 02 03"),
+    ],
+)
+def test_value_is_shown_as_what_it_is(
+    browser: Browser, server: Server, key: str, kind: str, begins: str
+) -> None:
+    with dashboard(browser, server.address, f"#/keys?key={key}") as page:
+        assert page.locator("pre.code").inner_text().startswith(begins)
+        assert page.locator(".value [aria-pressed=true]").inner_text() == kind
+
+
+def test_key_of_the_address_is_found_in_the_tree(browser: Browser, server: Server) -> None:
+    with dashboard(browser, server.address, "#/keys?key=/app/pods/1999") as page:
+        page.locator("[role=treeitem][aria-selected=true]", has_text="1999").wait_for()
+        # What lies between is not loaded, and the tree says how much that is.
+        page.get_by_role("treeitem").filter(has_text="1,359 more keys").wait_for()
+
+
+def test_prefix_shows_what_begins_with_it(browser: Browser, server: Server) -> None:
+    with dashboard(browser, server.address) as page:
+        page.get_by_role("searchbox").fill("/app/pods/029")
+        page.get_by_text("10 keys").wait_for()
+        names = page.get_by_role("treeitem").all_inner_texts()
+        assert names == [f"{number:04}" for number in range(290, 300)]
+        page.get_by_role("searchbox").fill("/nothing")
+        page.get_by_text("No key begins with").wait_for()
+
+
+def test_tree_is_walked_with_the_keyboard(browser: Browser, server: Server) -> None:
+    with dashboard(browser, server.address) as page:
+        row(page, "plain").wait_for()
+        page.keyboard.press("/")
+        page.keyboard.press("ArrowDown")
+        tree = page.get_by_role("tree")
+
+        def active() -> str:
+            name: str = page.evaluate(
+                "id => document.getElementById(id).ariaLabel",
+                tree.get_attribute("aria-activedescendant"),
+            )
+            return name
+
+        assert active() == "/, 2,003 keys"
+        page.keyboard.press("ArrowRight")
+        row(page, "app/").wait_for()
+        page.keyboard.press("ArrowRight")
+        assert active() == "app/, 2,002 keys"
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("End")
+        assert active() == "plain"
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="plain").wait_for()
