@@ -127,6 +127,11 @@ STALLED_STREAM_SECONDS: Final = 60.0
 STALLED_WRITE_SECONDS: Final = 20.0
 """A connection that takes no byte of what is to be written is dead."""
 
+UNHURRIED_SECONDS: Final = 0.005
+"""How long the acknowledgement of a PING waits for a reply to be written with. grpc-go's clients
+send one with nearly each request, to measure bandwidth, and a write of its own is half of what it
+costs to answer a Put."""
+
 LINGER_SECONDS: Final = 1.0
 """After a final GOAWAY we still read, so that a TCP reset does not overtake it."""
 

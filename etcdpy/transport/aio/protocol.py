@@ -30,6 +30,9 @@ class Host(Protocol):
     def forget(self, connection: Http2Protocol) -> None:
         """Note that a connection is gone."""
 
+    def flush_soon(self, connection: Http2Protocol) -> None:
+        """Have a connection write what nobody waits for, if it has not done so by then."""
+
 
 class Http2Protocol(asyncio.Protocol):
     """One connection, from the first byte of its preface on."""
@@ -85,7 +88,11 @@ class Http2Protocol(asyncio.Protocol):
         if connection.awaits_rest:
             connection.awaits_rest = False
             self._acknowledge()
-        self.flush()
+        sender = connection.sender
+        if sender.acks and not sender.out and sender.is_clear and not connection.is_finished:
+            self._host.flush_soon(self)
+        else:
+            self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closing = True
@@ -110,7 +117,7 @@ class Http2Protocol(asyncio.Protocol):
         """Write what there is, some of it now if it is long, and close if that was all."""
         self._is_scheduled = False
         sender = self._connection.sender
-        if (sender.out or not sender.is_clear) and not self._transport.is_closing():
+        if (sender.out or sender.acks or not sender.is_clear) and not self._transport.is_closing():
             if output := sender.take():
                 self._transport.write(output)
             if not sender.is_clear and sender.has_more:

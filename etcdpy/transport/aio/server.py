@@ -29,7 +29,12 @@ from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.grpc.status import Translate, untranslated
 from etcdpy.transport.grpc.tally import CallCounts
 from etcdpy.transport.http import HttpHandler, not_found
-from etcdpy.transport.limits import LINGER_SECONDS, LISTEN_BACKLOG, ServerOptions
+from etcdpy.transport.limits import (
+    LINGER_SECONDS,
+    LISTEN_BACKLOG,
+    UNHURRIED_SECONDS,
+    ServerOptions,
+)
 
 _TICK_SECONDS: Final = 1.0
 
@@ -118,6 +123,7 @@ class Server:
         self._unix_paths: list[str] = []
         self._emptied = asyncio.Event()
         self._ticker: Timer | None = None
+        self._unhurried: set[Http2Protocol] = set()
 
     def add_generic_rpc_handlers(
         self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]
@@ -271,7 +277,19 @@ class Server:
     def forget(self, connection: Http2Protocol) -> None:
         """Note that a connection is gone."""
         self.connections.discard(connection)
+        self._unhurried.discard(connection)
         self._left()
+
+    def flush_soon(self, connection: Http2Protocol) -> None:
+        """Have a connection write what nobody waits for, if it has not done so by then."""
+        if not self._unhurried:
+            self.clock.wake_after(UNHURRIED_SECONDS, self._flush_unhurried)
+        self._unhurried.add(connection)
+
+    def _flush_unhurried(self) -> None:
+        unhurried, self._unhurried = self._unhurried, set()
+        for connection in unhurried:
+            connection.flush()
 
     def forget_http1(self, connection: Http1Protocol) -> None:
         """Note that a connection is gone."""

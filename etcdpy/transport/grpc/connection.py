@@ -806,10 +806,12 @@ class Connection:
                 self._count_useless()
             return
         # RFC 9113 6.7: with the same payload, and even if this one is too many.
-        self.sender.out.append(frames.ping(payload, ack=True))
+        acknowledgement = frames.ping(payload, ack=True)
         if self._policy.is_too_many(self.now, open_streams=bool(self.streams)):
+            self.sender.out.append(acknowledgement)
             # grpc clients look for this very text and ping less from then on.
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too_many_pings")
+        self.sender.acks.append(acknowledgement)
 
     def _on_goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
         require_connection(stream_id)

@@ -67,6 +67,7 @@ class Sender:
 
     Attributes:
         out: The bytes, in order.
+        acks: Acknowledgements of PINGs, which may wait a little to be written with something else.
         streams: The connection's open streams.
         window: What the peer lets us send on the connection.
         initial_window: What it lets us send on a new stream.
@@ -90,6 +91,7 @@ class Sender:
         "_short",
         "_size_update_due",
         "_stalls",
+        "acks",
         "data_frames",
         "ended_by_us",
         "initial_window",
@@ -104,6 +106,7 @@ class Sender:
 
     def __init__(self, streams: OpenStreams, policy: PingPolicy) -> None:
         self.out: list[bytes] = []
+        self.acks: list[bytes] = []
         self.streams = streams
         self.window = frames.DEFAULT_WINDOW
         self.initial_window = frames.DEFAULT_WINDOW
@@ -466,6 +469,9 @@ class Sender:
 
     def take(self) -> bytes:
         """Return output for writing, not too much at a time; see ``has_more``."""
+        if self.acks:
+            self.out += self.acks
+            self.acks.clear()
         if not self.is_clear:
             self._pump()
         output = b"".join(self.out)
@@ -481,7 +487,7 @@ class Sender:
     @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to send."""
-        return not self.out and not self._short and not self._long
+        return not self.out and not self.acks and not self._short and not self._long
 
     def _update_clear(self) -> None:
         self.is_clear = not (self._short or self._long or self._is_paused or self._size_update_due)

@@ -10,11 +10,12 @@ from typing import Any
 import hpack
 import pytest
 
+from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import Server, ServerOptions
 from etcdpy.transport.aio.protocol import Http2Protocol, peer_name
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
-from etcdpy.transport.limits import STALLED_WRITE_SECONDS, UNWRITTEN
+from etcdpy.transport.limits import STALLED_WRITE_SECONDS, UNHURRIED_SECONDS, UNWRITTEN
 
 from ..conftest import OPTIONS
 from ..peer import message, parse, request_fields
@@ -27,6 +28,10 @@ async def made() -> tuple[Http2Protocol, Pipe]:
     """A connection that has been greeted."""
     server = Server(ServerOptions(keepalive_interval=0, max_receive_message=OPTIONS.max_http_body))
     Service().register(server)
+    return greeted(server)
+
+
+def greeted(server: Server) -> tuple[Http2Protocol, Pipe]:
     server._start()
     protocol, pipe = Http2Protocol(server), Pipe(peername=("10.0.0.1", 5000))
     protocol.connection_made(pipe)
@@ -41,6 +46,26 @@ async def test_all_answers_to_what_came_together_are_one_write(
     protocol, pipe = made
     protocol.data_received(frames.settings([]) + frames.ping(b"12345678"))
     assert pipe.written == [frames.SETTINGS_ACK + frames.ping(b"12345678", ack=True)]
+
+
+async def test_the_answer_to_a_ping_waits_a_little_for_something_to_be_written_with(
+    made: tuple[Http2Protocol, Pipe],
+) -> None:
+    protocol, pipe = made
+    protocol.data_received(frames.ping(b"12345678"))
+    assert pipe.written == []
+    protocol.data_received(frames.settings([]))
+    assert pipe.written == [frames.SETTINGS_ACK + frames.ping(b"12345678", ack=True)]
+
+
+async def test_the_answer_to_a_ping_is_written_alone_if_nothing_else_is() -> None:
+    clock = MovableClock()
+    protocol, pipe = greeted(Server(clock=clock))
+    protocol.data_received(frames.ping(b"12345678"))
+    protocol.data_received(frames.ping(b"87654321"))
+    await clock.advance(UNHURRIED_SECONDS)
+    answers = frames.ping(b"12345678", ack=True) + frames.ping(b"87654321", ack=True)
+    assert pipe.written == [answers]
 
 
 async def test_reading_stops_while_tcp_is_full(made: tuple[Http2Protocol, Pipe]) -> None:
@@ -202,7 +227,7 @@ needs_option = pytest.mark.skipif(
 )
 
 
-async def greeted(peer: TcpSocket) -> Http2Protocol:
+async def on_tcp(peer: TcpSocket) -> Http2Protocol:
     server = Server(ServerOptions(keepalive_interval=0))
     Service().register(server)
     server._start()
@@ -214,7 +239,7 @@ async def greeted(peer: TcpSocket) -> Http2Protocol:
 
 @needs_option
 async def test_the_beginning_of_a_request_is_acknowledged_at_once() -> None:
-    protocol = await greeted(peer := TcpSocket())
+    protocol = await on_tcp(peer := TcpSocket())
     whole = request(1, b"x")
     rest = len(message(b"x")) + frames.HEADER_SIZE
     protocol.data_received(whole[:-rest])
@@ -227,7 +252,7 @@ async def test_the_beginning_of_a_request_is_acknowledged_at_once() -> None:
 
 @needs_option
 async def test_for_whole_requests_tcp_is_told_nothing() -> None:
-    protocol = await greeted(peer := TcpSocket())
+    protocol = await on_tcp(peer := TcpSocket())
     for number in range(1, 41, 2):
         protocol.data_received(request(number, b"x") + frames.window_update(0, 10))
         protocol.data_received(frames.frame(frames.DATA, 0, number, message(b"another")))
@@ -235,14 +260,14 @@ async def test_for_whole_requests_tcp_is_told_nothing() -> None:
 
 
 async def test_a_socket_that_is_not_of_tcp_is_told_nothing() -> None:
-    protocol = await greeted(peer := TcpSocket(socket.AF_UNIX))
+    protocol = await on_tcp(peer := TcpSocket(socket.AF_UNIX))
     protocol.data_received(request(1, b"x")[:-1])
     assert peer.acknowledged == 0
 
 
 async def test_platforms_without_the_option_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(socket, "TCP_QUICKACK", raising=False)
-    protocol = await greeted(peer := TcpSocket())
+    protocol = await on_tcp(peer := TcpSocket())
     protocol.data_received(request(1, b"x")[:-1])
     assert peer.acknowledged == 0
 
@@ -252,7 +277,7 @@ async def test_a_peer_that_is_gone_is_no_error_either(monkeypatch: pytest.Monkey
     def refuse(*_: int) -> None:
         raise OSError("not connected")
 
-    protocol = await greeted(peer := TcpSocket())
+    protocol = await on_tcp(peer := TcpSocket())
     monkeypatch.setattr(peer, "setsockopt", refuse)
     protocol.data_received(request(1, b"x")[:-1])
     protocol.data_received(request(1, b"x")[-1:])
