@@ -137,7 +137,6 @@ _SECURITY_ROWS: _Rows = {
 }
 
 _MONITORING_ROWS: _Rows = {
-    "enable-pprof": (Bool(), "false", "Enable runtime profiling data via HTTP server."),
     "enable-distributed-tracing": (Bool(), "false", "Distributed tracing."),
     "distributed-tracing-address": (Text(), "localhost:4317", "Where traces are sent."),
     "distributed-tracing-service-name": (Text(), "etcd", "Name of this service in traces."),

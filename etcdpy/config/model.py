@@ -411,6 +411,20 @@ class Config:
         "Level of detail of exported metrics, 'basic' or 'extensive'. With 'extensive' the time "
         "of every call is measured.",
     )
+    enable_pprof: bool = _setting(
+        MONITORING,
+        Bool(),
+        "false",
+        "Enable profiles, and stacks of all that runs, under /debug/pprof/ of client URLs, for "
+        "clients on the same machine. The log level debug does so, too.",
+    )
+    pprof_allow_remote: bool = _setting(
+        MONITORING,
+        Bool(),
+        "false",
+        "Answer under /debug/pprof/ to clients on other machines as well. This is no flag of "
+        "etcd's.",
+    )
     enable_log_rotation: bool = _setting(
         LOGGING, Bool(), "false", "Enable rotation of a single file among the log outputs."
     )

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 from etcdpy.gostd.quoting import go_quote
 from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse, plain_text
 
-__all__ = ["Access", "Mux"]
+__all__ = ["Access", "Mux", "redirect"]
 
 _GATEWAY: Final = "/v3/"
 #: A path of etcd 3.3, which is served as what it became.
@@ -79,11 +79,11 @@ class Mux:
             return HttpResponse(400)
         gateway = self._gateway
         if gateway is not None and raw == _GATEWAY[:-1]:
-            return _redirect(request, _GATEWAY, mark + query)
+            return redirect(request, _GATEWAY, mark + query)
         # Before escapes are read: a slash that is written as one parts nothing.
         clean = _clean(raw)
         if clean != raw and request.method != "CONNECT":
-            return _redirect(request, clean, mark + query)
+            return redirect(request, clean, mark + query)
         path = _unescaped(raw)
         if gateway is not None and path.startswith(_GATEWAY):
             return await gateway(replace(request, path=path + mark + query))
@@ -182,7 +182,7 @@ def _clean(path: str) -> str:
     return clean + "/" if path.endswith("/") and clean != "/" else clean
 
 
-def _redirect(request: HttpRequest, path: str, query: str) -> HttpResponse:
+def redirect(request: HttpRequest, path: str, query: str) -> HttpResponse:
     """Return an answer that sends a client to another path. (Go: ``http.Redirect``)"""
     where = path + query
     headers = [(b"location", where.encode("latin-1"))]

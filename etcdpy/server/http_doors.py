@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from etcdpy.clock import Clock
 from etcdpy.concurrency.queues import Queues
@@ -18,6 +19,9 @@ from etcdpy.node.node import Node
 from etcdpy.services.registration import register_all
 from etcdpy.transport import CallCounts, HttpHandler, HttpRequest, HttpResponse
 
+if TYPE_CHECKING:  # few want it, and it is imported for these
+    from etcdpy.http.pprof.endpoints import Pprof
+
 __all__ = ["HttpDoors", "open_gateway", "open_http"]
 
 
@@ -29,11 +33,18 @@ class HttpDoors:
     Attributes:
         clients: At the addresses of clients.
         metrics: At those of ``--listen-metrics-urls``, which anybody may ask.
+        pprof: Answers about the process at the addresses of clients, if anybody does.
 
     """
 
     clients: HttpHandler
     metrics: HttpHandler
+    pprof: Pprof | None = None
+
+    def stop(self) -> None:
+        """Let what goes on for a time that was asked for end now."""
+        if self.pprof is not None:
+            self.pprof.stop()
 
 
 def open_http(
@@ -56,7 +67,13 @@ def open_http(
     watched: dict[str, HttpHandler] = {**health_endpoints(node), "/metrics": figures}
     served = {**watched, **version_endpoint(node), **process_endpoints(sys.orig_argv)}
     under_v3 = (gateway or _nothing_there) if config.enable_grpc_gateway else None
-    trees = {dashboard.ROOT: dashboard.Dashboard()} if config.enable_dashboard else {}
+    trees: dict[str, HttpHandler] = {}
+    if config.enable_dashboard:
+        trees[dashboard.ROOT] = dashboard.Dashboard()
+    pprof = _pprof(config, node)
+    if pprof is not None:
+        served.update(pprof.table)
+        trees.update(pprof.trees)
     users = node.parts.users
     access = Access(
         Mux(served, under_v3, trees).handle,
@@ -64,7 +81,17 @@ def open_http(
         origins=config.allowed_origins,
         asks_who=lambda: users.is_enabled,
     )
-    return HttpDoors(access.handle, Mux(watched).handle)
+    return HttpDoors(access.handle, Mux(watched).handle, pprof)
+
+
+def _pprof(config: Config, node: Node) -> Pprof | None:
+    """Return what answers under ``/debug/pprof/``, if that is wanted."""
+    # (etcd: embed/etcd.go, configureClientListeners)
+    if not (config.enable_pprof or config.log_level == "debug"):
+        return None
+    from etcdpy.http.pprof.endpoints import open_pprof
+
+    return open_pprof(node.parts.clock, allow_remote=config.pprof_allow_remote)
 
 
 def open_gateway(config: Config, clock: Clock, node: Node, queues: Queues) -> HttpHandler:

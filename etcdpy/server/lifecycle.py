@@ -137,6 +137,7 @@ async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -
     tls_checks.check_peer_listeners(config)
     tls_checks.check_client_listeners(config)
     tls = configure_tls(config, clock)
+    startup_log.log_pprof(config)
     reuse_port = config.socket_reuse_port
     urls = addresses(config)
     with bind_all([url for url, _ in urls], reuse_port=reuse_port) as listeners:
@@ -254,6 +255,7 @@ async def _serve_until_signal(
         await _stop(transport, http, 0)
         raise FatalError("cannot write to the store", {"error": str(failed.exception())})
     number = arrived.result()
+    handlers.stop()
     await _drain(config, clock, partial(_stop, transport, http), served, number)
     return number
 

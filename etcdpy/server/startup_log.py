@@ -21,6 +21,7 @@ __all__ = [
     "Address",
     "identity",
     "log_member",
+    "log_pprof",
     "log_serving",
     "texts",
 ]
@@ -48,6 +49,12 @@ class Address(NamedTuple):
 
 #: Beyond it etcd warns, and serves. (etcd: ``MaxQuotaBytes``)
 _LARGEST_QUOTA = 8 * 1024 * 1024 * 1024
+
+
+def log_pprof(config: Config) -> None:
+    """Log that profiles are served, if they are wanted. (etcd: ``configureClientListeners``)"""
+    if config.enable_pprof:
+        logger.info("pprof is enabled", {"path": "/debug/pprof"})
 
 
 def log_member(config: Config, node: Node, initialized: bool) -> None:

@@ -50,6 +50,7 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("cli.snapshot", "storage.snapshot_restore"): "lmdb is needed by this command alone",
     ("cli.snapshot", "storage.snapshot_status"): "needed by this command alone",
     ("cli.snapshot", "server.verification"): "needed by this command alone",
+    ("server.http_doors", "http.pprof.endpoints"): "few want it, and it runs processes",
     ("http.gateway", "http.websocket"): "few want it, and its library takes a tenth of a start",
     ("config.load", "config.file"): "YAML takes half as long as the server",
     ("server.auditing", "logs.audit_file"): "gzip, and what knows dates, for few",

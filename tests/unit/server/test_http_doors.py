@@ -45,6 +45,19 @@ async def test_at_the_addresses_for_metrics_nothing_is_asked_and_little_told() -
     assert b"access-control-allow-origin" not in dict((await ask(metrics, "/health")).headers)
 
 
+async def test_process_is_told_of_where_that_is_wanted() -> None:
+    path = "/debug/pprof/threads"
+    assert await statuses(doors().clients, path, "/debug/pprof") == [404, 404]
+    for settings in ({"enable_pprof": True}, {"log_level": "debug"}):
+        served = doors(**settings)
+        assert await statuses(served.clients, path, "/debug/pprof") == [403, 307]
+        assert await statuses(served.metrics, path) == [404]
+        served.stop()
+    everybody = doors(enable_pprof=True, pprof_allow_remote=True)
+    assert await statuses(everybody.clients, path) == [200]
+    assert await statuses(doors(pprof_allow_remote=True).clients, path) == [404]
+
+
 async def test_hosts_and_origins_are_those_of_the_settings() -> None:
     clients = doors(host_whitelist="good,here", cors="http://a:1").clients
     answer = await ask(clients, "/version", origin="http://a:1")

@@ -45,6 +45,13 @@ MEMBER, CLUSTER = "f693000000000001", "643a000000000002"
 BOTH = {"cluster-id": CLUSTER, "local-member-id": MEMBER}
 
 
+def test_profiles_are_told_of_where_they_are_wanted(caplog: pytest.LogCaptureFixture) -> None:
+    startup_log.log_pprof(Config(log_level="debug"))
+    assert logged(caplog) == []
+    startup_log.log_pprof(Config(enable_pprof=True))
+    assert logged(caplog) == [("pprof is enabled", {"path": "/debug/pprof"})]
+
+
 async def test_new_member_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     lines = await lines_of_a_member(caplog, initialized=False)
     added = {
