@@ -20,6 +20,9 @@ COVERAGE_TESTS ?= tests/unit tests/model tests/lifecycle \
 	--ignore-glob='*/test_stalls.py' --deselect \
 	tests/lifecycle/test_shutdown.py::test_disk_that_fails_ends_it_with_1_and_nothing_is_acknowledged
 
+# A server starts in half of the time when its modules need not be compiled first.
+unexport PYTHONDONTWRITEBYTECODE
+
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 STUBS := etcdpy/pb
