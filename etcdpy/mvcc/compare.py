@@ -40,7 +40,7 @@ def holds(store: Store, compare: Compare, revision: int) -> Steps[bool]:
     compare holds for it, NOT_EQUAL included.
     """
     if not compare.range_end:
-        return _holds_for(compare, _operand(store, compare, compare.key, revision))
+        return holds_for_key(store, compare, revision)
     start, stop = bounds(compare.key, compare.range_end)
     empty = True
     while True:
@@ -53,6 +53,11 @@ def holds(store: Store, compare: Compare, revision: int) -> Steps[bool]:
             return not empty or _holds_for(compare, None if compare.target == Compare.VALUE else 0)
         start = following
         yield
+
+
+def holds_for_key(store: Store, compare: Compare, revision: int) -> bool:
+    """Do what ``holds`` does for a compare that names one key."""
+    return _holds_for(compare, _operand(store, compare, compare.key, revision))
 
 
 def _operand(store: Store, compare: Compare, key: bytes, revision: int) -> int | bytes | None:

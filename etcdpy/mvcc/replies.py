@@ -114,6 +114,14 @@ def put_reply(header: bytes, previous: bytes | None) -> bytes:
     return header if previous is None else header + delimited(2, previous)
 
 
+def plain_put_response(revision: int) -> bytes:
+    """Encode the ResponseOp of a put inside a transaction that tells of nothing before it."""
+    # Fast path (bench: txn-put/100x1): what ``field`` and ``put_reply`` make, in one formatting.
+    encoded = varint(revision)
+    size = len(encoded)
+    return b"\x12%c\x0a%c\x18%b" % (size + 3, size + 1, encoded)
+
+
 def delete_reply(header: bytes, deleted: int, previous: list[bytes]) -> Steps[bytes | Pieces]:
     """Encode a DeleteRangeResponse around an encoded header field, in slices as above."""
     return (yield from _reply(header + number(2, deleted), _PREV_KVS, previous, b""))
@@ -195,8 +203,7 @@ def long_txn_reply(
 
 def txn_reply(header: bytes, succeeded: bool, responses: list[bytes]) -> bytes:
     """Encode a TxnResponse around an encoded header field."""
-    parts = [header]
-    if succeeded:
-        parts.append(_SUCCEEDED)
-    parts += [delimited(3, response) for response in responses]
-    return b"".join(parts)
+    start = header + _SUCCEEDED if succeeded else header
+    if len(responses) == 1:
+        return start + delimited(3, responses[0])
+    return b"".join((start, *[delimited(3, response) for response in responses]))

@@ -65,11 +65,13 @@ class TxnResult(NamedTuple):
     results: list[OpResult]
 
 
-class _Path(NamedTuple):
+class Path(NamedTuple):
     """
     The branch a transaction takes.
 
     Attributes:
+        succeeded: Whether its compares held.
+        ops: Its operations.
         nested: The paths of its Txn operations.
         compared: How many compares led here, those of nested transactions included.
 
@@ -77,7 +79,7 @@ class _Path(NamedTuple):
 
     succeeded: bool
     ops: list[Op]
-    nested: dict[int, _Path]
+    nested: dict[int, Path]
     compared: int
 
 
@@ -156,9 +158,10 @@ def delete_range(store: Store, write: WriteTxn, request: DeleteRangeRequest) -> 
 
 def is_read_only(request: Txn) -> bool:
     """Tell whether every operation of both branches is a Range (a nested Txn is not)."""
-    return all(kind == RANGE for kind, _ in request.success) and all(
-        kind == RANGE for kind, _ in request.failure
-    )
+    for kind, _ in request.success:
+        if kind != RANGE:
+            return False
+    return all(kind == RANGE for kind, _ in request.failure)
 
 
 def oldest_read(request: Txn, revision: int) -> int:
@@ -172,7 +175,7 @@ def read_txn(store: Store, request: Txn, revision: int, header: bytes) -> Steps[
     compacted = store.compact_revision
     path = yield from _decide(store, request, revision)
     store.operations.count_reads(path.compared + len(path.ops))
-    _check(store, path, revision, compacted, _no_leases)
+    check(store, path, revision, compacted, no_leases)
     responses: list[bytes | Pieces] = []
     for number, (_, asked) in enumerate(path.ops):
         if number and number % SLICE == 0:
@@ -193,27 +196,16 @@ def apply_txn(
 
     """
     found = write.revision - 1
-    ops = request.success
     operations = store.operations
-    if not request.compare and len(ops) == 1 and ops[0][0] == PUT:
-        # Fast path (bench: txn-put/100x1): nothing to decide, and no path and generators for it.
-        request_put = ops[0][1]
-        check_put(store, request_put, lease_exists)
-        before = operations.ranges
-        previous = put(store, write, request_put)
-        # It is of two operations if it has read, too.
-        operations.txns += operations.ranges != before
-        write.operations += 1
-        return TxnResult(write.shown, True, [(PUT, write.shown, previous)])
     path = yield from _decide(store, request, found)
     before = operations.ranges
     operations.ranges += path.compared
     try:
-        _check(store, path, found, store.compact_revision, lease_exists)
+        check(store, path, found, store.compact_revision, lease_exists)
     finally:
         # What was compared and checked is a transaction of its own. (etcd: apply.go, Txn)
         operations.txns += operations.ranges - before > 1
-    operations.txns += _is_many(path)
+    operations.txns += is_many(path)
     results = yield from _run(store, write, path)
     return TxnResult(write.shown, path.succeeded, results)
 
@@ -225,11 +217,6 @@ def encode_result(header: bytes, result: TxnResult) -> Steps[bytes | Pieces]:
     Emptying matters: what a large reply is made of is not kept beside it.
     """
     _, succeeded, results = result
-    if len(results) == 1 and results[0][0] == PUT:
-        # Fast path (bench: txn-put/100x1): most transactions that write have one put.
-        _, shown, found = results.pop()
-        reply = delimited(2, replies.put_reply(replies.revision_only(shown), found))
-        return replies.txn_reply(header, succeeded, [reply])
     responses: list[bytes | Pieces] = []
     results.reverse()
     while results:
@@ -254,11 +241,12 @@ def _encode_op(kind: str | None, shown: int, found: Any) -> Steps[bytes | Pieces
     return replies.field(4, (yield from encode_result(_EMPTY_HEADER, found)))
 
 
-def _no_leases(_: int) -> bool:
+def no_leases(_: int) -> bool:
+    """Tell that there is no lease, where none can be named."""
     return False
 
 
-def _decide(store: Store, request: Txn, revision: int) -> Steps[_Path]:
+def _decide(store: Store, request: Txn, revision: int) -> Steps[Path]:
     succeeded, compared = True, 0
     for compare in request.compare:
         compared += 1
@@ -266,17 +254,31 @@ def _decide(store: Store, request: Txn, revision: int) -> Steps[_Path]:
             succeeded = False
             break
     ops = request.success if succeeded else request.failure
-    nested: dict[int, _Path] = {}
+    nested: dict[int, Path] = {}
     for i, (kind, op) in enumerate(ops):
         if kind == TXN:
             nested[i] = yield from _decide(store, op, revision)
             compared += nested[i].compared
-    return _Path(succeeded, ops, nested, compared)
+    return Path(succeeded, ops, nested, compared)
 
 
-def _check(
-    store: Store, path: _Path, revision: int, compacted: int, lease_exists: LeaseExists
+def check(
+    store: Store, path: Path, revision: int, compacted: int, lease_exists: LeaseExists
 ) -> None:
+    """
+    Check what only the store can tell about the operations of a path.
+
+    Args:
+        store: What it runs on.
+        path: What is to run.
+        revision: The newest that its reads may be of.
+        compacted: The one below which there is nothing to read.
+        lease_exists: Tells whether there is a lease.
+
+    Raises:
+        EtcdError: Whatever is wrong first.
+
+    """
     deleted: _Deleted | None = None
     for kind, op in _flattened(path) if path.nested else path.ops:
         if kind == RANGE:
@@ -288,7 +290,7 @@ def _check(
             deleted.add(op)
 
 
-def _flattened(path: _Path) -> list[Op]:
+def _flattened(path: Path) -> list[Op]:
     ops: list[Op] = []
     for i, op in enumerate(path.ops):
         if i in path.nested:
@@ -318,7 +320,7 @@ def _check_put_after(
         raise KeyNotFoundError
 
 
-def _is_many(path: _Path) -> bool:
+def is_many(path: Path) -> bool:
     """Tell whether a path is of more than one operation, with what its operations read."""
     number = 0
     for kind, op in _flattened(path) if path.nested else path.ops:
@@ -337,7 +339,7 @@ def _reads(request: PutRequest) -> bool:
     return request.prev_kv or request.ignore_value or request.ignore_lease
 
 
-def _run(store: Store, write: WriteTxn, path: _Path) -> Steps[list[OpResult]]:
+def _run(store: Store, write: WriteTxn, path: Path) -> Steps[list[OpResult]]:
     results: list[OpResult] = []
     for i, (kind, op) in enumerate(path.ops):
         if kind == PUT:
@@ -353,7 +355,7 @@ def _run(store: Store, write: WriteTxn, path: _Path) -> Steps[list[OpResult]]:
 
 
 def _run_op(
-    store: Store, write: WriteTxn, kind: str | None, request: Any, nested: _Path | None
+    store: Store, write: WriteTxn, kind: str | None, request: Any, nested: Path | None
 ) -> Steps[OpResult]:
     if kind == RANGE:
         store.operations.ranges += 1

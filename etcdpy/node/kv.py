@@ -15,6 +15,7 @@ from etcdpy.cooperative import DeferredReply, Pieces, Steps, T
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.ranges import names_newest_of_one, select
+from etcdpy.mvcc.short_txn import apply_short, is_short, read_short
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.caller import Caller
@@ -203,13 +204,32 @@ class KeyValues(Part):
         if is_read_only:
             self._admit_read_txn(request, caller)
             revision = self._store.durable_revision
+            if is_short(request) and not self._times_all:
+                return read_short(self._store, request, revision, self._headers.at(revision))
             steps = txn.read_txn(self._store, request, revision, self._headers.at(revision))
             oldest = txn.oldest_read(request, revision)
             return self._in_slices(steps, oldest, request)
         if self._writer.busy is not None:
             return self._in_turn(self.txn, request, caller)
         who = self._admit_txn(request, caller)
+        # Fast path (bench: txn-put/100x1, txn/100x1): what most are, in half of the time of what
+        # could go in slices. The audit log wants to know more of it than the reply tells.
+        if self._audit is None and is_short(request):
+            return self._short_txn(request)
         return self._write(request, self._txn(request, caller, who))
+
+    def _short_txn(self, request: Txn) -> Answer:
+        began = stopwatch()
+        write = self._store.begin()
+        try:
+            reply = apply_short(self._store, write, request, self._lease_exists, self._headers)
+        except EtcdError as error:
+            return self._refuse(error)
+        except Exception as error:
+            raise self._writer.fail(error) from error
+        sequence = write.commit()
+        self._slow.applied(request, reply, stopwatch() - began)
+        return DeferredReply(reply, self._log.until(sequence))
 
     def _txn(self, request: Txn, caller: Caller, who: Who) -> Steps[DeferredReply]:
         write = self._store.begin()

@@ -80,7 +80,7 @@ class Writer:
         except EtcdError:
             raise
         except Exception as error:
-            raise self._fail(error) from error
+            raise self.fail(error) from error
         store = self._store
         store.is_busy = True
         self.busy = Durable(loop=asyncio.get_running_loop())
@@ -95,7 +95,7 @@ class Writer:
         except EtcdError:
             raise
         except Exception as error:
-            raise self._fail(error) from error
+            raise self.fail(error) from error
         finally:
             busy, self.busy = self.busy, None
             store.is_busy = False
@@ -103,7 +103,8 @@ class Writer:
             assert busy is not None
             busy.set_result(None)
 
-    def _fail(self, error: Exception) -> StorageError:
+    def fail(self, error: Exception) -> StorageError:
+        """Give the store up after a write that failed half way; return what to raise."""
         failure = StorageError(f"a write failed half way: {error}")
         self._store.log.fail(failure)
         return failure

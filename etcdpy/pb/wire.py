@@ -20,6 +20,17 @@ def varint(number: int) -> bytes:
         return _SMALL[number]
     if 0 < number < 1 << 14:
         return bytes((number & 0x7F | 0x80, number >> 7))
+    if 0 < number < 1 << 21:
+        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
+    if 0 < number < 1 << 28:
+        return bytes(
+            (
+                number & 0x7F | 0x80,
+                number >> 7 & 0x7F | 0x80,
+                number >> 14 & 0x7F | 0x80,
+                number >> 21,
+            )
+        )
     if number < 0:
         number += 1 << 64
     out = bytearray()

@@ -12,7 +12,18 @@ from random import Random
 
 import pytest
 
-from etcdpy.mvcc import compaction, compare, index, liveness, ranges, replies, slices, store, txn
+from etcdpy.mvcc import (
+    compaction,
+    compare,
+    index,
+    liveness,
+    ranges,
+    replies,
+    short_txn,
+    slices,
+    store,
+    txn,
+)
 from etcdpy.node import compactor
 from tests.model.random_walk import RandomWalk
 
@@ -44,6 +55,8 @@ def _limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     for module in (slices, replies, ranges, store, compare, txn):
         monkeypatch.setattr(module, "SLICE", size)
         monkeypatch.setattr(module, "SLICE_BYTES", 100 * size, raising=False)
+    # Most are short: all of them go in slices here.
+    monkeypatch.setattr(short_txn, "_MOST", 0)
     monkeypatch.setattr(index, "MOST_LOOKED_AT", 2 * size)
     monkeypatch.setattr(liveness, "LOG_LENGTH", 4 * size)
     monkeypatch.setattr(liveness, "BLOCK", size)
