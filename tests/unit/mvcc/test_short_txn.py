@@ -65,12 +65,13 @@ def random_request(random: Random) -> TxnRequest:
         return set_(key, value, ignore_value=keeps, **fields)
 
     def compare() -> Compare:
-        target = random.choice(("version", "create_revision", "mod_revision", "lease", "value"))
-        operand: Any = random.choice((b"x", b"")) if target == "value" else random.randrange(4)
-        number = {"version": 0, "create_revision": 1, "mod_revision": 2, "value": 3, "lease": 4}
-        made = Compare(key=random.choice(KEYS), result=random.randrange(4), target=number[target])
-        setattr(made, target, operand)
-        return made
+        target = random.choice(Compare.CompareTarget.keys())
+        result = random.choice(Compare.CompareResult.values())
+        field = {"CREATE": "create_revision", "MOD": "mod_revision"}.get(target, target.lower())
+        operand = random.choice((b"x", b"")) if target == "VALUE" else random.randrange(4)
+        fields: dict[str, Any] = {field: operand}
+        target_number = Compare.CompareTarget.Value(target)
+        return Compare(key=random.choice(KEYS), result=result, target=target_number, **fields)
 
     def reading() -> RequestOp:
         return get(random.choice(KEYS))
