@@ -20,6 +20,7 @@ __all__ = [
     "UrlError",
     "check_bindable",
     "check_has_host",
+    "parse_url_list",
     "parse_urls",
 ]
 
@@ -82,7 +83,20 @@ def parse_urls(text: str) -> tuple[Url, ...]:
         UrlError: One of them is refused; the text names it.
 
     """
-    found = {str(url): url for url in map(_parse_one, text.split(","))}
+    return parse_url_list(text.split(","))
+
+
+def parse_url_list(texts: Iterable[str]) -> tuple[Url, ...]:
+    """
+    Read URLs as etcd's ``types.NewURLs`` does; sorted, each once.
+
+    Raises:
+        UrlError: One of them is refused, or there is none.
+
+    """
+    found = {str(url): url for url in map(_parse_one, texts)}
+    if not found:
+        raise UrlError("no valid URLs given")
     return tuple(found[key] for key in sorted(found))
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from etcdpy.cooperative import Steps
 from etcdpy.gostd.quoting import go_quote
 
-__all__ = ["JsonError", "first_value"]
+__all__ = ["JsonError", "first_value", "only_value"]
 
 #: Containers within containers. (Go: ``encoding/json``, maxNestingDepth)
 MAX_DEPTH: Final = 10_000
@@ -51,6 +51,24 @@ def first_value(data: bytes) -> Steps[bytes | None]:
     return data[start:end]
 
 
+def only_value(data: bytes) -> Steps[bytes]:
+    """
+    Return the JSON value that ``data`` is, without what is around it.
+
+    (Go: ``encoding/json``, Unmarshal)
+
+    Raises:
+        JsonError: It is not well formed, or not the only one.
+
+    """
+    start = _skip(data, 0)
+    scanner = _Scanner(data, end="unexpected end of JSON input")
+    end = yield from scanner.scan(start)
+    if (rest := _skip(data, end)) < len(data):
+        raise scanner.unexpected(rest, "after top-level value")
+    return data[start:end]
+
+
 def _skip(data: bytes, at: int) -> int:
     found = _SPACE(data, at)
     assert found is not None
@@ -63,11 +81,13 @@ class _Scanner:
 
     Args:
         data: Holds it.
+        end: What is said if it ends too early.
 
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, end: str = "unexpected EOF") -> None:
         self._data = data
+        self._end = end
 
     def scan(self, at: int) -> Steps[int]:
         """Return where the value ends that begins at ``at``."""
@@ -87,13 +107,13 @@ class _Scanner:
                         at = self._key(_skip(self._data, at + 1))
                         break
                     if char != ord("}"):
-                        raise self._unexpected(at, "after object key:value pair")
+                        raise self.unexpected(at, "after object key:value pair")
                 else:
                     if char == ord(","):
                         at = _skip(self._data, at + 1)
                         break
                     if char != ord("]"):
-                        raise self._unexpected(at, "after array element")
+                        raise self.unexpected(at, "after array element")
                 open_.pop()
                 at += 1
             else:
@@ -124,7 +144,7 @@ class _Scanner:
             elif char == ord("-") or ord("0") <= char <= ord("9"):
                 return self._number(at)
             else:
-                raise self._unexpected(at, "looking for beginning of value")
+                raise self.unexpected(at, "looking for beginning of value")
 
     def _open(self, char: int, open_: list[int]) -> None:
         if len(open_) >= MAX_DEPTH:
@@ -134,10 +154,10 @@ class _Scanner:
     def _key(self, at: int) -> int:
         """Go past a key and its colon, to its value."""
         if self._char(at) != ord('"'):
-            raise self._unexpected(at, "looking for beginning of object key string")
+            raise self.unexpected(at, "looking for beginning of object key string")
         at = _skip(self._data, self._string(at))
         if self._char(at) != ord(":"):
-            raise self._unexpected(at, "after object key")
+            raise self.unexpected(at, "after object key")
         return _skip(self._data, at + 1)
 
     def _string(self, at: int) -> int:
@@ -149,48 +169,49 @@ class _Scanner:
         if char == ord('"'):
             return at + 1
         if char != ord("\\"):
-            raise self._unexpected(at, "in string literal")
+            raise self.unexpected(at, "in string literal")
         if self._char(at + 1) != ord("u"):
-            raise self._unexpected(at + 1, "in string escape code")
+            raise self.unexpected(at + 1, "in string escape code")
         at += 2
         while self._char(at) in _HEX:
             at += 1
-        raise self._unexpected(at, r"in \u hexadecimal character escape")
+        raise self.unexpected(at, r"in \u hexadecimal character escape")
 
     def _literal(self, at: int, word: bytes) -> int:
         for offset in range(1, len(word)):
             if self._char(at + offset) != word[offset]:
                 text = word.decode()
                 where = f"in literal {text} (expecting {_shown(word[offset])})"
-                raise self._unexpected(at + offset, where)
+                raise self.unexpected(at + offset, where)
         return at + len(word)
 
     def _number(self, at: int) -> int:
         found = _NUMBER(self._data, at)
         if found is None:
             # A minus, and no digit behind it.
-            raise self._unexpected(at + 1, "in numeric literal")
+            raise self.unexpected(at + 1, "in numeric literal")
         at = found.end()
         if at < len(self._data):
             char = self._data[at]
             has_point = b"." in found[0]
             has_exponent = b"e" in found[0].lower()
             if char == ord(".") and not (has_point or has_exponent):
-                raise self._unexpected(at + 1, "after decimal point in numeric literal")
+                raise self.unexpected(at + 1, "after decimal point in numeric literal")
             if char in b"eE" and not has_exponent:
                 at += 1
                 if self._char(at) in b"+-":
                     at += 1
-                raise self._unexpected(at, "in exponent of numeric literal")
+                raise self.unexpected(at, "in exponent of numeric literal")
         return at
 
     def _char(self, at: int) -> int:
         try:
             return self._data[at]
         except IndexError:
-            raise JsonError("unexpected EOF") from None
+            raise JsonError(self._end) from None
 
-    def _unexpected(self, at: int, where: str) -> JsonError:
+    def unexpected(self, at: int, where: str) -> JsonError:
+        """Return the fault that a character is where it stands."""
         return JsonError(f"invalid character {_shown(self._char(at))} {where}")
 
 

@@ -16,6 +16,7 @@ from etcdpy.http.gateway_errors import NOT_FOUND, error_response
 from etcdpy.http.metrics import MetricsPage
 from etcdpy.http.router import Access, Mux
 from etcdpy.node.node import Node
+from etcdpy.server.v2_door import open_v2
 from etcdpy.services.registration import register_all
 from etcdpy.transport import CallCounts, HttpHandler, HttpRequest, HttpResponse
 
@@ -70,6 +71,10 @@ def open_http(
     trees: dict[str, HttpHandler] = {}
     if config.enable_dashboard:
         trees[dashboard.ROOT] = dashboard.Dashboard()
+    if config.enable_v2:
+        v2 = open_v2(node)
+        served.update(v2.paths)
+        trees.update(v2.trees)
     pprof = _pprof(config, node)
     if pprof is not None:
         served.update(pprof.table)

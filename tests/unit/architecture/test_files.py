@@ -19,6 +19,7 @@ SHORT: Mapping[str, str] = {
     "config.retention": "one flag's syntax, read by what starts automatic compaction",
     "gostd.sizes": "one format of Go's among others",
     "gostd.platforms": "three words of Go's, which the log and --version share",
+    "http.v2.machines": "one path of several, each with a file of its own",
     "node.cluster_ids": "what etcd computes of a cluster; snapshot restore needs it and no node",
     "pb.pool": "what generated code imports in place of protobuf's own",
     "version": "what is changed at a release, and read by setuptools",

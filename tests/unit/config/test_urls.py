@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etcdpy.config.urls import UrlError, check_bindable, check_has_host, parse_urls
+from etcdpy.config.urls import UrlError, check_bindable, check_has_host, parse_url_list, parse_urls
 
 
 def texts(urls: str) -> list[str]:
@@ -95,6 +95,15 @@ def test_addresses_that_cannot_be_listened_on(url: str) -> None:
     with pytest.raises(UrlError) as refusal:
         check_bindable(parse_urls(url))
     assert str(refusal.value) == f"expected IP in URL for binding ({url})"
+
+
+def test_list_is_sorted_and_holds_one_at_least() -> None:
+    assert list(map(str, parse_url_list(["http://b:1", "http://a:1"]))) == [
+        "http://a:1",
+        "http://b:1",
+    ]
+    with pytest.raises(UrlError, match=r"^no valid URLs given$"):
+        parse_url_list([])
 
 
 def test_advertised_url_needs_a_host() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etcdpy.cooperative import finish
-from etcdpy.http.json_scanner import JsonError, first_value
+from etcdpy.http.json_scanner import JsonError, first_value, only_value
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,20 @@ def test_string_may_have_more_escapes_than_are_looked_at_in_one_go() -> None:
     assert finish(first_value(good + b"{}")) == good
     with pytest.raises(JsonError, match=r"^invalid character 'x' in string escape code$"):
         finish(first_value(good.replace(b'"}', rb'\x"}')))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "unexpected end of JSON input"),
+        (b"[1", "unexpected end of JSON input"),
+        (b"{} {}", "invalid character '{' after top-level value"),
+        (b"12x", "invalid character 'x' after top-level value"),
+        (b"[1 2]", "invalid character '2' after array element"),
+    ],
+)
+def test_only_value_has_nothing_behind_it(data: bytes, words: str) -> None:
+    assert finish(only_value(b" [12] ")) == b"[12]"
+    with pytest.raises(JsonError) as refusal:
+        finish(only_value(data))
+    assert str(refusal.value) == words
