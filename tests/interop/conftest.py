@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop import aetcd_clients, etcetra_environment, go_client, java_client, rust_client
+from tests.interop import (
+    aetcd_clients,
+    etcetra_environment,
+    gateway_environment,
+    go_client,
+    java_client,
+    rust_client,
+)
 from tests.interop.etcdctl import Etcdctl
 from tests.support.ports import free_port
 from tests.support.servers import Server, etcdpy_server, reference_etcd
@@ -82,7 +89,13 @@ def rust_program() -> Path:
 @pytest.fixture(scope="session")
 def etcetra_python() -> Path:
     """Return a Python that has etcetra, or skip."""
-    return etcetra_environment.interpreter()
+    return etcetra_environment.ENVIRONMENT.interpreter()
+
+
+@pytest.fixture(scope="session")
+def gateway_python() -> Path:
+    """Return a Python that has clients of the JSON gateway, or skip."""
+    return gateway_environment.ENVIRONMENT.interpreter()
 
 
 def start(kind: str, *args: str) -> AbstractContextManager[Server]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from tests.interop.auth_house import BCRYPT, settle_in
 from tests.interop.conftest import Pair, reachable, start
+from tests.interop.environment import outside
 from tests.interop.etcdctl import Etcdctl
 from tests.support.servers import Server
 
@@ -87,12 +87,9 @@ def _session(python: Path, server: Server, *login: str) -> Mapping[str, Any]:
 
 
 def _connected(python: Path, server: Server, *login: str) -> subprocess.CompletedProcess[str]:
-    # What this Python is told (its path, its warnings) is not for that one; where the machine has
-    # its libraries is.
-    environment = {name: os.environ[name] for name in os.environ if not name.startswith("PYTHON")}
     return subprocess.run(
         [str(python), str(SESSION), server.address, *login],
-        env=environment | {"NO_PROXY": "127.0.0.1"},
+        env=outside(),
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
