@@ -6,7 +6,7 @@ import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from bench.http2 import Connection, Method, Request, methods
+from bench.http2 import PING, Connection, Method, Request, frame, methods
 from bench.load import Load
 from bench.servers import Server
 from etcdpy.pb import rpc_pb2
@@ -71,6 +71,14 @@ def put_alone(number: int) -> bytes:
     return request.SerializeToString()
 
 
+def put_sixteen(number: int) -> bytes:
+    """Put sixteen keys in a transaction."""
+    request = rpc_pb2.TxnRequest()
+    for nearby in range(16):
+        request.success.add(request_put=_put((number + nearby) % KEYS))
+    return request.SerializeToString()
+
+
 def page(start: bytes, limit: int, revision: int) -> bytes:
     request = rpc_pb2.RangeRequest(key=start, range_end=PREFIX_END, limit=limit, revision=revision)
     return request.SerializeToString()
@@ -83,12 +91,16 @@ class Mix:
     Args:
         calls: The calls, one of each path.
         weights: How many of each there are in a hundred requests.
+        pings: Whether a PING goes before each, as clients of Go send them to measure bandwidth.
 
     """
 
-    def __init__(self, calls: Sequence[Call], weights: Sequence[int]) -> None:
+    def __init__(
+        self, calls: Sequence[Call], weights: Sequence[int], *, pings: bool = False
+    ) -> None:
         self._calls = calls
         self._weights = weights
+        self._before = frame(PING, 0, 0, bytes(8)) if pings else b""
 
     def prime(self, authority: str, token: str = "") -> list[tuple[Method, bytes]]:
         """The first call of each method, for ``Load``."""
@@ -103,7 +115,8 @@ class Mix:
         numbers = list(range(KEYS))
         chance.shuffle(numbers)
         drawn = chance.choices(choices, self._weights, k=KEYS)
-        return [m.request(message(n)) for n, (m, message) in zip(numbers, drawn, strict=True)]
+        made = [m.request(message(n)) for n, (m, message) in zip(numbers, drawn, strict=True)]
+        return [request._replace(head=self._before + request.head) for request in made]
 
     def _methods(self, authority: str, token: str) -> list[Method]:
         return methods(authority, *(path for path, _ in self._calls), token=token)
