@@ -109,6 +109,19 @@ class LeaseExpiry:
             self._moment = moment
             self._timer = self._clock.wake_at(moment, self._wake)
 
+    async def look_now(self) -> None:
+        """
+        Do all that is due by now, without waiting for the next look.
+
+        Whoever has moved the clock sees what that has brought about when this returns.
+        """
+        while self._looking is not None:
+            await asyncio.wait([self._looking])
+        if self._is_started:
+            self._stop_waiting()
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+            await asyncio.wait([self._looking])
+
     # ------------------------------------------------------------------ revoking
 
     async def revoke(

@@ -84,6 +84,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
         clock: Clock,
         slow: SlowRequests | None = None,
         audit: Auditor | None = None,
+        backend: Backend | None = None,
     ) -> AsyncIterator[Node]:
         """
         Open the data directory that ``config`` names; at the end of the block close it.
@@ -96,6 +97,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
             clock: What time it is to the node.
             slow: Is told how long KV requests took.
             audit: Is told who has changed what.
+            backend: The data directory, open already; its ``close`` stays with the caller.
 
         Raises:
             StorageError: If the data directory cannot be used.
@@ -106,8 +108,9 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
         # Like etcd, before the data directory is touched.
         retention = parse_retention(config.auto_compaction_mode, config.auto_compaction_retention)
         async with AsyncExitStack() as closing:
-            backend = _open_backend(config, clock)
-            closing.callback(backend.close)
+            if backend is None:
+                backend = _open_backend(config, clock)
+                closing.callback(backend.close)
             log = GroupCommit(backend, asyncio.get_running_loop(), clock)
             if audit is not None:
                 log.before_write = audit.settle

@@ -135,6 +135,11 @@ class WatchSession:
         """End a watcher, and confirm it; etcd meets an unknown one with silence."""
         self.stream.cancel(watch_id)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its client is still there."""
+        return self._is_open
+
     async def progress(self) -> None:
         """Tell how far all watchers have come, behind all that was durable when it was asked."""
         if passed := self._hub.passed():

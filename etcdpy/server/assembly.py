@@ -14,8 +14,9 @@ from etcdpy.node.node import Node
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.auditing import open_audit_log
 from etcdpy.services.registration import Registry, register_all
+from etcdpy.storage import Backend
 
-__all__ = ["Served", "open_served"]
+__all__ = ["Served", "garbage_left_alone", "open_served"]
 
 #: Young objects are collected as usual. The oldest generation holds what lives as long as
 #: the server, and walking it would stop the loop: it is left alone but for a rare turn.
@@ -39,12 +40,19 @@ class Served:
 
 @asynccontextmanager
 async def open_served(
-    config: Config, clock: Clock, server: Registry, slow: SlowRequests
+    config: Config,
+    clock: Clock,
+    server: Registry,
+    slow: SlowRequests,
+    backend: Backend | None = None,
 ) -> AsyncIterator[Served]:
     """
     Open the node that ``config`` names and register every service on ``server``.
 
     The block ends when ``server`` has stopped; then the node is closed.
+
+    Args:
+        backend: The data directory, if it is open already; see ``Node.open``.
 
     Raises:
         StorageError: If the data directory cannot be used.
@@ -52,9 +60,8 @@ async def open_served(
 
     """
     async with AsyncExitStack() as closing:
-        with _garbage_left_alone():
-            audit = closing.enter_context(open_audit_log(config, clock))
-            node = await closing.enter_async_context(Node.open(config, clock, slow, audit))
+        audit = closing.enter_context(open_audit_log(config, clock))
+        node = await closing.enter_async_context(Node.open(config, clock, slow, audit, backend))
         queues = Queues(node)
         # Pushed behind the node, and so closed before it.
         closing.push_async_callback(queues.close)
@@ -63,8 +70,12 @@ async def open_served(
 
 
 @contextmanager
-def _garbage_left_alone() -> Iterator[None]:
-    """Collect no garbage in the block: filling a store makes a lot of objects, and no garbage."""
+def garbage_left_alone() -> Iterator[None]:
+    """
+    Collect no garbage in the block: filling a store makes a lot of objects, and no garbage.
+
+    What is there then is never looked at again. For processes that are a server's alone.
+    """
     gc.disable()
     try:
         yield

@@ -32,7 +32,7 @@ from etcdpy.server import (
     tls_checks,
     verification,
 )
-from etcdpy.server.assembly import Served, open_served
+from etcdpy.server.assembly import Served, garbage_left_alone, open_served
 from etcdpy.server.auto_tls import SelfSignError
 from etcdpy.server.cipher_suites import CipherSuitesError
 from etcdpy.server.doors import Door, Use, addresses
@@ -209,7 +209,8 @@ async def _bootstrap(
             if not initialized:
                 check_bootstrap(config)
             opening = open_served(config, clock, transport, slow)
-            served = await closing.enter_async_context(opening)
+            with garbage_left_alone():
+                served = await closing.enter_async_context(opening)
         except AuthOptionsError:  # has its own line already, and etcd is past its bootstrap then
             raise
         except (InvalidConfigError, StorageError) as error:

@@ -67,11 +67,10 @@ class Backend:
         self._size = 0
         self._in_use = 0
         self._fsync = fsync
+        self._segment_bytes = segment_bytes
         self.directory = directory
         #: Where batches become durable before they come here.
-        self.journal = Journal(
-            directory.journal, *environment.state, fsync=fsync, segment_bytes=segment_bytes
-        )
+        self.journal = self._open_journal(environment.state)
 
     @classmethod
     def open(
@@ -115,6 +114,24 @@ class Backend:
                 raise DataDirError(f"cannot open the database in {path}: {error}") from error
             opened.pop_all()
         return backend
+
+    def _open_journal(self, state: State) -> Journal:
+        return Journal(
+            self.directory.journal, *state, fsync=self._fsync, segment_bytes=self._segment_bytes
+        )
+
+    def wipe(self) -> None:
+        """
+        Begin anew without any data; nobody may have it in use.
+
+        The file keeps its pages, which ``size`` counts. A crash in the middle may leave some of
+        the data, so this is for data that nobody wants to keep.
+        """
+        self.journal.close()
+        self._environment.wipe()
+        self.refresh()
+        self.journal = self._open_journal(self.state())
+        self.journal.clear()
 
     def _replay(self) -> None:
         """Bring into LMDB what an unclean end left in the journal."""

@@ -137,6 +137,13 @@ class Environment:
         """
         return WriteTransaction(self.lmdb, self.databases, self._set_applied)
 
+    def wipe(self) -> None:
+        """Empty all tables, in one transaction; which database it is stays."""
+        with self.lmdb.begin(write=True) as txn:
+            for database in self.databases.values():
+                txn.drop(database, delete=False)
+            self._set_applied(txn, 0)
+
     def pin(self) -> Pin:
         """Return a view of the newest commit that stays as it is; the caller closes it."""
         pin = Pin(self.lmdb, self.databases, self._unpinned)

@@ -21,6 +21,7 @@ from etcdpy.transport.grpc.observer import EndedCall, Listener, Observer
 from etcdpy.transport.grpc.routes import (
     endless,
     inline,
+    is_endless,
     is_inline,
     is_one_reply_per_request,
     one_reply_per_request,
@@ -66,6 +67,7 @@ __all__ = [
     "Traffic",
     "endless",
     "inline",
+    "is_endless",
     "is_inline",
     "is_one_reply_per_request",
     "one_reply_per_request",

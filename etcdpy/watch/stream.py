@@ -75,6 +75,22 @@ class WatchStream:
         self._forget(watcher)
         self.output.push(self._now() + watcher.id_field + _CANCELED)
 
+    def withdraw(self, watch_id: int, compact_revision: int = 0) -> None:
+        """
+        End a watcher that its client has not asked to end, and tell it.
+
+        Args:
+            watch_id: Which; it has to be there.
+            compact_revision: The revision up to which its history is gone, if that is why.
+
+        """
+        watcher = self.watchers.pop(watch_id)
+        self._forget(watcher)
+        if compact_revision:
+            self.send_compacted(watcher, compact_revision)
+        else:
+            self.output.push(self._now() + watcher.id_field + _CANCELED)
+
     def close(self) -> None:
         """End all watchers; nothing more is sent."""
         self.output.close()

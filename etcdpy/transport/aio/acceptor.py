@@ -76,7 +76,7 @@ class Acceptor:
         self._greet = greet
         self._listeners: dict[socket.socket, Greet] = {}
         self._connecting: set[asyncio.Task[None]] = set()
-        self._is_paused = False
+        self._is_paused = self._is_held = False
         self._timer: Timer | None = None
         self._quiet_until = float("-inf")
 
@@ -96,6 +96,21 @@ class Acceptor:
     def leave(self) -> None:
         """Note that an accepted connection is closed, or about to be."""
         self.taken -= 1
+        self._resume()
+
+    @property
+    def listeners(self) -> list[socket.socket]:
+        """The sockets that it accepts from."""
+        return list(self._listeners)
+
+    def hold(self) -> None:
+        """Accept nothing until ``resume``."""
+        self._stop_reading()
+        self._is_paused = self._is_held = True
+
+    def resume(self) -> None:
+        """Accept again."""
+        self._is_held = False
         self._resume()
 
     def close(self) -> None:
@@ -163,7 +178,7 @@ class Acceptor:
 
     def _resume(self) -> None:
         self._cancel_timer()
-        if self._is_paused:
+        if self._is_paused and not self._is_held:
             self._is_paused = False
             loop = asyncio.get_running_loop()
             for listener in self._listeners:

@@ -192,6 +192,31 @@ class Server:
         """Accept connections on a socket that is bound already; ``stop`` closes it."""
         self._listen(bound, security, traffic)
 
+    @property
+    def listeners(self) -> list[socket.socket]:
+        """The sockets that are listened on."""
+        return self._acceptor.listeners
+
+    def stop_listening(self) -> None:
+        """Close the sockets that are listened on; connections stay, and it may listen again."""
+        self._acceptor.close()
+
+    def hold_listening(self) -> None:
+        """Accept nobody until ``resume_listening``: whoever connects waits in the kernel."""
+        self._acceptor.hold()
+
+    def resume_listening(self) -> None:
+        """Accept connections again."""
+        self._acceptor.resume()
+
+    def drop_connections(self) -> None:
+        """Close every connection at once, as a process that is killed does."""
+        self._handshakes.close()
+        for sniffer in list(self._sniffers):
+            sniffer.close()
+        for connection in self._all():
+            connection.abort()
+
     async def stop(self, grace: float | None = None) -> None:
         """
         Stop listening, let calls end, and close all connections.

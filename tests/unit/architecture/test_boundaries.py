@@ -10,12 +10,12 @@ import pytest
 from tests.unit.architecture.source import MODULES, Module, imports_of, modules_of, package_of
 
 #: All that carry calls, or are about those that do.
-EDGE = {"__main__", "cli", "http", "metrics", "server", "services", "transport"}
+EDGE = {"__main__", "cli", "http", "metrics", "server", "services", "testing", "transport"}
 BELOW_SERVICES = [module for name, module in MODULES.items() if package_of(name) not in EDGE]
 
 #: The names of a status on the wire, and where they are used.
 STATUS = {"StatusCode", "StatusError"}
-KNOW_STATUS = {"http", "services", "transport"}
+KNOW_STATUS = {"http", "services", "testing", "transport"}
 
 #: What the transport is made of besides its own parts.
 TRANSPORT_MAY_IMPORT = {"clock", "cooperative", "counters", "gostd", "transport"}

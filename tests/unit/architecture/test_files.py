@@ -22,6 +22,7 @@ SHORT: Mapping[str, str] = {
     "http.v2.machines": "one path of several, each with a file of its own",
     "node.cluster_ids": "what etcd computes of a cluster; snapshot restore needs it and no node",
     "pb.pool": "what generated code imports in place of protobuf's own",
+    "testing.cases": "what unittest wants, and nobody else",
     "version": "what is changed at a release, and read by setuptools",
 }
 

@@ -10,7 +10,8 @@ from tests.unit.architecture.source import MODULES, Import, imports_of
 #: parts, the longest that is here. Those in one row do not import each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
-    ("cli", "testing"),
+    ("cli",),
+    ("testing",),
     ("server",),
     ("http",),
     ("metrics",),
@@ -56,6 +57,8 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("server.auditing", "logs.audit_file"): "gzip, and what knows dates, for few",
     ("server.verification", "mvcc.check"): "few servers check what they leave behind",
     ("logs.outputs", "logs.rotation"): "gzip, and what knows dates, for few",
+    ("testing.plugin", "testing.pool"): "suites without etcd pay for the plugin alone",
+    ("testing.plugin", "testing.report"): "suites without etcd pay for the plugin alone",
 }
 
 OURS = [

@@ -365,3 +365,22 @@ async def test_lease_lasts_until_a_client_that_counts_from_the_answer_sees_its_e
     assert 7 in running.keeper.lessor
     await running.clock.advance(0.02)
     assert 7 not in running.keeper.lessor
+
+
+async def test_who_has_moved_the_clock_need_not_wait_for_the_next_look(
+    running: LeasedStore,
+) -> None:
+    running.grant(1, 10)
+    running.grant(2, 10)
+    await running.clock.advance(10)
+    running.grant(3, 2)
+    # The look before was less than half a second ago when this one is due.
+    running.keeper.lessor._leases[3].deadline = running.clock.monotonic() + 0.1
+    running.keeper.lessor._leases[3].due = running.clock.monotonic() + 0.1
+    running.keeper.lessor._rebuild()
+    await running.clock.advance(0.2)
+    assert 3 in running.keeper.lessor
+    await running.expiry.look_now()
+    assert list(running.keeper.lessor) == []
+    await running.expiry.close()
+    await running.expiry.look_now()

@@ -11,7 +11,7 @@ import pytest
 
 from etcdpy.config import Config
 from etcdpy.node.slow_requests import SlowRequests
-from etcdpy.server.assembly import open_served
+from etcdpy.server.assembly import garbage_left_alone, open_served
 from etcdpy.storage import DataDirError
 from etcdpy.testing.clock import MovableClock
 
@@ -54,10 +54,18 @@ async def test_node_is_served_whole(tmp_path: Path) -> None:
         pass
 
 
-async def test_garbage_is_collected_again_once_it_is_open(tmp_path: Path) -> None:
+async def test_collector_of_a_process_that_is_not_its_own_is_left_as_it_was(tmp_path: Path) -> None:
+    before = gc.get_threshold(), gc.get_freeze_count()
     async with open_served(config(tmp_path / "d"), MovableClock(), Server(), SlowRequests()):
+        assert (gc.get_threshold(), gc.get_freeze_count()) == before
         assert gc.isenabled()
-        assert gc.get_freeze_count() > 0
+
+
+def test_garbage_is_collected_again_after_the_block_but_not_what_was_there() -> None:
+    with garbage_left_alone():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
 
 
 async def test_directory_that_cannot_be_opened_leaves_the_collector_on(tmp_path: Path) -> None:

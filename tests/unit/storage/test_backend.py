@@ -173,3 +173,20 @@ def test_without_fsync_everything_still_outlives_the_process(tmp_path: Path) -> 
     again = Backend.open(tmp_path)
     assert revisions_in(again) == [1]
     again.close()
+
+
+def test_wiped_database_begins_anew(backend: Backend, tmp_path: Path) -> None:
+    batch = batch_of(2)
+    batch.puts[Bucket.CLUSTER, b"clusterVersion"] = b"3.7.0"
+    backend.write([batch], 7)
+    database = backend.state().database
+    backend.wipe()
+    assert [list(backend.items(bucket)) for bucket in Bucket] == [[]] * len(Bucket)
+    assert backend.state() == (database, 0)
+    assert backend.last_row() == b""
+    backend.write([batch_of(1)], 1)
+    backend.close()
+    again = Backend.open(tmp_path)
+    assert again.row(row_key(1)) == b"value"
+    assert again.row(row_key(2)) is None
+    again.close()

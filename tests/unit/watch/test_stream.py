@@ -149,3 +149,18 @@ async def test_an_event_is_never_split(watched: WatchedStore, client: StreamClie
     assert [(len(it.events), it.fragment) for it in client.take()] == [(1, True), (1, False)]
     watched.put(b"f1", value=bytes(2 * FRAGMENT_BYTES))
     assert [(len(it.events), it.fragment) for it in client.take()] == [(1, False)]
+
+
+@pytest.mark.parametrize("revision", [0, 3])
+async def test_who_is_withdrawn_is_told_and_fed_no_more(
+    watched: WatchedStore, client: StreamClient, revision: int
+) -> None:
+    watcher = client.watch(b"a")
+    client.stream.withdraw(watcher.watch_id, revision)
+    watched.put(b"a")
+    await turns()
+    created, last = client.take()
+    assert created.created
+    assert (last.watch_id, last.canceled) == (watcher.watch_id, True)
+    assert last.compact_revision == revision
+    assert client.stream.watchers == {}

@@ -291,3 +291,20 @@ async def test_small_replies_are_not_held_back_by_tcp(queue: Queue) -> None:
             assert accepted.getsockopt(socket.IPPROTO_TCP, option) == UNSENT
         sniffer._transport.abort()
     greeter.acceptor.close()
+
+
+async def test_while_it_is_held_who_knocks_waits(queue: Queue) -> None:
+    greeter = Greeter(2)
+    greeter.acceptor.listen(queue)
+    assert greeter.acceptor.listeners == [queue]
+    greeter.acceptor.hold()
+    with closing(knock(queue)):
+        await turns()
+        # One that leaves makes room, but lets nobody in.
+        greeter.acceptor.taken += 1
+        greeter.acceptor.leave()
+        await turns()
+        assert greeter.greeted == 0
+        greeter.acceptor.resume()
+        await greeter.next()
+    greeter.acceptor.close()

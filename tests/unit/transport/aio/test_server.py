@@ -379,3 +379,44 @@ class TestStop:
         gc.collect()
         kept = [o for o in gc.get_objects() if isinstance(o, Connection)]
         assert [o for o in kept if o.call_handler is server.dispatcher] == []
+
+
+class TestInterruption:
+    """It stops listening for a while, and goes on."""
+
+    async def test_who_is_there_stays_while_nobody_else_can_come(self, server: Server) -> None:
+        port = await server.listen_tcp("127.0.0.1", 0)
+        assert [listener.getsockname()[1] for listener in server.listeners] == [port]
+        async with connect(f"127.0.0.1:{port}") as channel:
+            assert await channel.unary_unary(ECHO)(b"x") == b"x"
+            server.stop_listening()
+            assert await channel.unary_unary(ECHO)(b"x") == b"x"
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", port)
+            assert await server.listen_tcp("127.0.0.1", port) == port
+            async with connect(f"127.0.0.1:{port}") as other:
+                assert await other.unary_unary(ECHO)(b"x") == b"x"
+
+    async def test_who_comes_while_listening_is_held_waits(self, server: Server) -> None:
+        port = await server.listen_tcp("127.0.0.1", 0)
+        server.hold_listening()
+        async with connect(f"127.0.0.1:{port}") as channel:
+            call = asyncio.ensure_future(channel.unary_unary(ECHO)(b"x", wait_for_ready=True))
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            assert not server.connections
+            server.resume_listening()
+            assert await call == b"x"
+            writer.close()
+
+    async def test_dropped_connections_are_all_closed(self, server: Server) -> None:
+        port = await server.listen_tcp("127.0.0.1", 0)
+        silent, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with connect(f"127.0.0.1:{port}") as channel:
+            stream: Any = channel.stream_stream("/test.Service/Endless")
+            call = stream()
+            await call.write(b"x")
+            assert await call.read() == b"x"
+            server.drop_connections()
+            assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        assert await silent.read() == b""
+        writer.close()

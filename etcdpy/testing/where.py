@@ -1,0 +1,51 @@
+"""Where a test's server is, as it says once it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from etcdpy.testing.tls import Certificates
+
+__all__ = ["Where"]
+
+
+@dataclass(frozen=True)
+class Where:
+    """
+    The addresses of a server.
+
+    Attributes:
+        host: Always ``127.0.0.1``.
+        port: Its port.
+        unix_socket: The path of its socket.
+        certificates: Of TLS; None without.
+
+    """
+
+    host: str
+    port: int
+    unix_socket: str
+    certificates: Certificates | None = None
+
+    def described(self) -> dict[str, Any]:
+        """Return it as an object of JSON; ``of`` makes the same of that."""
+        described: dict[str, Any] = {
+            "host": self.host,
+            "port": self.port,
+            "unix_socket": self.unix_socket,
+        }
+        described["endpoint"] = f"{self.host}:{self.port}"
+        scheme = "http" if self.certificates is None else "https"
+        described["url"] = f"{scheme}://{self.host}:{self.port}"
+        if self.certificates is not None:
+            described["tls"] = asdict(self.certificates)
+        return described
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> Where:
+        """Return what ``described`` has made an object of."""
+        tls = described.get("tls")
+        certificates = None if tls is None else Certificates(**tls)
+        return cls(described["host"], described["port"], described["unix_socket"], certificates)

@@ -1,0 +1,94 @@
+"""Calls are noted as they come and as they end, and can be cut off."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import grpc
+import pytest
+
+from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.testing import Etcd
+from tests.support.client import Client
+from tests.unit.testing.test_engine import code_of, watch
+
+
+def test_every_kind_of_call_is_noted(etcd: Etcd, client: Client) -> None:
+    txn = pb.TxnRequest(success=[pb.RequestOp(request_put=pb.PutRequest(key=b"a"))])
+    client.kv.Txn(txn)
+    lease = client.lease.LeaseGrant(pb.LeaseGrantRequest(TTL=60)).ID
+    renewals = [pb.LeaseKeepAliveRequest(ID=lease)] * 3
+    assert len(list(client.lease.LeaseKeepAlive(iter(renewals)))) == 3
+    assert len(list(client.kv.RangeStream(pb.RangeRequest(key=b"a")))) == 1
+    assert b"".join(
+        part.blob for part in client.maintenance.Snapshot(pb.SnapshotRequest())
+    ).startswith(b"\0\0\0\0")
+    stream = watch(client)
+    assert [(one.method, one.status) for one in etcd.requests] == [
+        ("KV/Txn", "OK"),
+        ("Lease/LeaseGrant", "OK"),
+        *[("Lease/LeaseKeepAlive", "OK")] * 3,
+        ("KV/RangeStream", "OK"),
+        ("Maintenance/Snapshot", "OK"),
+        ("Watch/Watch", None),
+    ]
+    assert etcd.requests[0].message == txn
+    assert etcd.requests[-1].message.create_request.key == b"a"
+    assert {one.peer for one in etcd.requests} == {etcd.connections[0].peer}
+    stream.cancel()
+
+
+def test_stream_gives_its_end_to_its_requests(etcd: Etcd, client: Client) -> None:
+    stream = watch(client)
+    stream.cancel()
+    while etcd.watchers:
+        pass
+    request = etcd.requests.wait_for("Watch/Watch")
+    while request.status is None:
+        pass
+    assert request.status == "CANCELLED"
+
+
+def test_refusal_of_the_node_is_noted_in_its_words(etcd: Etcd, client: Client) -> None:
+    assert code_of(lambda: client.kv.Put(pb.PutRequest())) == "INVALID_ARGUMENT"
+    last = etcd.requests.last()
+    assert last is not None
+    assert (last.status, last.details) == ("INVALID_ARGUMENT", "etcdserver: key is not provided")
+
+
+def test_call_that_its_client_gives_up_is_noted_as_that(etcd: Etcd, client: Client) -> None:
+    etcd.faults.delay("KV/*", seconds=3600)
+    assert code_of(lambda: client.kv.Put(pb.PutRequest(key=b"a"), timeout=0.1)) == (
+        "DEADLINE_EXCEEDED"
+    )
+    given_up = client.kv.Range.future(pb.RangeRequest(key=b"a"))
+    etcd.requests.wait_for("KV/Range")
+    given_up.cancel()
+    put, read = etcd.requests
+    while put.status is None or read.status is None:
+        pass
+    # Which of both sides' clocks is first is nobody's to say.
+    assert put.status in ("DEADLINE_EXCEEDED", "CANCELLED")
+    assert read.status == "CANCELLED"
+
+
+def test_transactions_of_any_depth_reach_the_node(etcd: Etcd, client: Client) -> None:
+    deepest = pb.TxnRequest(success=[pb.RequestOp(request_put=pb.PutRequest(key=b"a"))])
+    for _ in range(20):
+        deepest = pb.TxnRequest(success=[pb.RequestOp(request_txn=deepest)])
+    client.kv.Txn(deepest)
+    assert etcd.data == {"a": ""}
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_all_streams_are_cut_and_the_connection_goes_on(
+    etcd: Etcd, client: Client, count: int
+) -> None:
+    streams = [watch(client, b"%d" % number) for number in range(count)]
+    assert len(etcd.watchers) == count
+    etcd.reset()
+    for stream in streams:
+        with pytest.raises(grpc.RpcError, match="etcdserver: server stopped"):
+            next(stream)
+    with closing(Client(etcd.endpoint)):
+        client.kv.Put(pb.PutRequest(key=b"a"))

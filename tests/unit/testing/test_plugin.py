@@ -1,0 +1,125 @@
+"""The plugin in suites of its own: what its users write, and what they see."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(folder: Path, suite: str, *arguments: str, ini: str = "") -> str:
+    """Run a suite by itself, as its users do, and return what was printed."""
+    (folder / "test_suite.py").write_text(suite)
+    (folder / "pytest.ini").write_text(f"[pytest]\nfilterwarnings = error\n{ini}")
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+    environment.pop("PYTEST_ADDOPTS", None)
+    command = [sys.executable, "-m", "pytest", "-p", "etcdpy.testing.plugin", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr
+
+
+SUITE = """
+import pytest
+
+def test_first(etcd):
+    assert etcd.put("a", "1") == 2
+
+def test_second_has_nothing_of_the_first(etcd):
+    assert etcd.data == {}
+    assert etcd.put("a", "1") == 2
+
+@pytest.mark.etcd(clock="frozen")
+class TestMarked:
+    @pytest.mark.etcd(max_txn_ops=7)
+    def test_marks_add_up(self, etcd):
+        assert etcd.settings.clock == "frozen"
+        assert etcd.settings.flags == {"max-txn-ops": "7", "quota-backend-bytes": "1048576"}
+
+def test_many(etcd, etcd_factory):
+    one, two = etcd_factory(), etcd_factory(clock="frozen")
+    assert len({etcd.port, one.port, two.port}) == 3
+
+def test_session_is_not_reset(etcd_session):
+    etcd_session.put("kept", "1")
+
+def test_session_is_the_same(etcd_session):
+    assert etcd_session.data == {"kept": "1"}
+
+def test_left_behind(etcd):
+    etcd.faults.raise_alarm("NOSPACE")
+    etcd.clock.freeze()
+
+def test_not_disturbed(etcd):
+    etcd.put("a", "1")
+    assert etcd.requests.count() == 0
+"""
+
+
+def test_fixtures_are_what_their_users_expect(tmp_path: Path) -> None:
+    shown = run(
+        tmp_path, SUITE, "--strict-markers", ini="etcd =\n    quota_backend_bytes = 1048576\n"
+    )
+    assert "8 passed" in shown, shown
+
+
+FAILING = """
+import urllib.request
+
+def test_it(etcd):
+    urllib.request.urlopen(f"{etcd.url}/v3/kv/put", data=b'{"key": "YQ==", "value": "YQ=="}')
+    assert not etcd.data
+
+def test_other():
+    assert 0
+"""
+
+
+def test_failure_is_reported_with_what_etcd_has_seen(tmp_path: Path) -> None:
+    shown = run(tmp_path, FAILING)
+    assert "requests to etcd at 127.0.0.1:" in shown
+    assert 'KV/Put key: "a" value: "a" -> OK' in shown
+    assert "'a': 'a'" in shown
+    assert shown.count("requests to etcd") == 1
+
+
+LOOK = """
+def test_it():
+    import sys
+    ours = sorted(name for name in sys.modules if name.startswith(("etcdpy", "grpc", "uvloop")))
+    assert ours == ["etcdpy", "etcdpy.testing", "etcdpy.testing.plugin", "etcdpy.version"], ours
+"""
+
+
+def test_suite_without_etcd_imports_no_server(tmp_path: Path) -> None:
+    assert "1 passed" in run(tmp_path, LOOK)
+
+
+def test_wrong_settings_are_an_error_of_the_test(tmp_path: Path) -> None:
+    suite = "import pytest\n@pytest.mark.etcd(quota=1)\ndef test_it(etcd): pass\n"
+    shown = run(tmp_path, suite)
+    assert "no setting 'quota'" in shown
+    assert "1 error" in shown
+
+
+def test_each_worker_has_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("xdist")
+    suite = (
+        "import pytest\n"
+        "@pytest.mark.parametrize('n', range(12))\n"
+        "def test_it(etcd, n):\n"
+        "    assert etcd.put('a', n) == 2\n"
+        "    assert etcd.data == {'a': str(n)}\n"
+    )
+    assert "12 passed" in run(tmp_path, suite, "-p", "xdist", "-n", "2")
+
+
+def test_plugin_is_installed_with_the_package() -> None:
+    declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert '[project.entry-points.pytest11]\netcdpy = "etcdpy.testing.plugin"' in declared
