@@ -343,6 +343,14 @@ class Engine:
             timer.cancel()
 
     async def _answer_http(self, request: HttpRequest) -> HttpResponse:
+        # Connections run handlers without a task for as long as these do not wait.
+        answering = asyncio.ensure_future(self._answer_in_task(request))
+        try:
+            return await answering
+        finally:
+            answering.cancel()
+
+    async def _answer_in_task(self, request: HttpRequest) -> HttpResponse:
         path, http = request.path.partition("?")[0], self._http
         assert http is not None
         if path.startswith("/v3"):

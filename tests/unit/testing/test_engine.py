@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import grpc
@@ -130,3 +131,20 @@ def test_requests_of_http_are_noted(etcd: Etcd) -> None:
     health, put = etcd.requests
     assert (health.method, health.status, health.over) == ("GET /health", "200", "http")
     assert (put.method, put.status, put.over, put.message.key) == ("KV/Put", "OK", "http", b"a")
+
+
+def test_v2_is_served_where_it_is_wanted() -> None:
+    with Etcd(enable_v2=True) as etcd:
+        with urllib.request.urlopen(f"{etcd.url}/v2/members") as response:
+            assert b"members" in response.read()
+        assert etcd.requests.count("GET /v2/*") == 1
+
+
+def test_stream_of_http_is_cut_off(etcd: Etcd) -> None:
+    body = b'{"create_request": {"key": "YQ=="}}'
+    with urllib.request.urlopen(f"{etcd.url}/v3/watch", data=body) as stream:
+        assert b"created" in stream.readline()
+        etcd.reset()
+        with suppress(OSError, http.client.IncompleteRead):
+            assert b"result" not in stream.read()
+    assert (etcd.watchers, etcd.connections) == ([], [])
