@@ -26,6 +26,7 @@ from google.protobuf.message_factory import GetMessageClass
 from etcdpy.clock import Clock
 from etcdpy.cooperative import outcome, run, turn
 from etcdpy.http.caller import HttpCaller, out_of_time
+from etcdpy.http.counting import CallCount
 from etcdpy.http.gateway_errors import (
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
@@ -40,7 +41,12 @@ from etcdpy.http.json_scanner import JsonError
 from etcdpy.http.json_stream import Values
 from etcdpy.http.paths import PATHS
 from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
-from etcdpy.transport import StatusError, is_one_reply_per_request
+from etcdpy.transport import (
+    CallCounts,
+    MethodCounts,
+    StatusError,
+    is_one_reply_per_request,
+)
 from etcdpy.transport.http import Body, BodyTooLargeError, HttpRequest, HttpResponse
 
 __all__ = ["Gateway"]
@@ -77,6 +83,7 @@ class _Method:
     """What there is of one method."""
 
     handler: Any
+    counts: MethodCounts
     request: type[Message]
     reply: type[Message]
 
@@ -101,12 +108,16 @@ class Gateway:
     Args:
         clock: What deadlines are on.
         max_message_bytes: The largest message that is taken, as of gRPC.
+        counts: Where calls are counted.
 
     """
 
-    def __init__(self, clock: Clock, max_message_bytes: int) -> None:
+    def __init__(
+        self, clock: Clock, max_message_bytes: int, counts: CallCounts | None = None
+    ) -> None:
         self._clock = clock
         self._most = max_message_bytes
+        self._counts = counts or CallCounts()
         self._methods: dict[str, _Method] = {}
 
     def add_registered_method_handlers(
@@ -120,8 +131,14 @@ class Gateway:
             name = full_name.removeprefix(f"/{service_name}/")
             if name in method_handlers:
                 descriptor = service.methods_by_name[name]
+                handler = method_handlers[name]
                 self._methods[path] = _Method(
-                    method_handlers[name],
+                    handler,
+                    self._counts.of(
+                        full_name,
+                        request_streaming=handler.request_streaming,
+                        response_streaming=handler.response_streaming,
+                    ),
                     GetMessageClass(descriptor.input_type),
                     GetMessageClass(descriptor.output_type),
                 )
@@ -145,7 +162,8 @@ class Gateway:
         caller = HttpCaller(request, self._clock, seconds)
         if seconds is not None:
             await turn()  # what ends it at its deadline is a task's
-        call = _Call(method, request.body, caller, self._most, as_text=_wants_text(query))
+        count = CallCount(method.counts, request, self._clock)
+        call = _Call(method, request.body, caller, self._most, count, as_text=_wants_text(query))
         streams = method.has_streams
         try:
             if streams == (False, False):
@@ -158,7 +176,7 @@ class Gateway:
                 replies = call.each_answered()
             else:
                 replies = call.written()
-            return await call.answer_lines(replies)
+            return await call.answer_lines(count.stream(replies))
         except _UnreadableError as error:
             # The stream has not begun.
             return error_response(error)
@@ -179,12 +197,20 @@ class _Call:
         body: The request, or the requests.
         caller: Who calls.
         most: Bytes of the largest message.
+        count: Counts it.
         as_text: Whether bytes are written as the text that they are.
 
     """
 
     def __init__(
-        self, method: _Method, body: Body, caller: HttpCaller, most: int, *, as_text: bool
+        self,
+        method: _Method,
+        body: Body,
+        caller: HttpCaller,
+        most: int,
+        count: CallCount,
+        *,
+        as_text: bool,
     ) -> None:
         self._method = method
         self._handler = method.handler
@@ -192,17 +218,19 @@ class _Call:
         self._caller = caller
         self._most = most
         self._most_text = most * _LONGEST_WRITING
+        self._count = count
         self._as_text = as_text
         self._writer = TEXT if as_text else BASE64
 
     async def answer(self) -> HttpResponse:
         """Answer the only request with the only reply."""
         message = await self.request()
-        if self._caller.has_deadline:
-            with self._caller.limited():
-                answer = await outcome(self._handler.unary_unary(message, self._caller))
+        behavior, caller = self._handler.unary_unary, self._caller
+        if caller.has_deadline:
+            with caller.limited():
+                answer = await self._count.unary(behavior, message, caller)
         else:
-            answer = await outcome(self._handler.unary_unary(message, self._caller))
+            answer = await self._count.unary(behavior, message, caller)
         reply = self._reply(answer)
         if reply.ByteSize() > PIECE:
             return HttpResponse(200, _HEADERS, self._in_pieces(reply))
@@ -269,17 +297,18 @@ class _Call:
                 message = await run(read_message(body, kind, as_text=as_text))
             except JsonError as error:
                 raise _UnreadableError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
-        if self._method.takes_message and message.ByteSize() <= self._most:
-            return message
-        data = message.SerializeToString()
         # It is what gRPC would have been sent, and as large.
-        if len(data) > self._most:
-            raise _too_large(len(data), self._most)
-        return self._handler.request_deserializer(data)
+        size = message.ByteSize()
+        if size > self._most:
+            raise _too_large(size, self._most)
+        self._count.take(size)
+        if self._method.takes_message:
+            return message
+        return self._handler.request_deserializer(message.SerializeToString())
 
     # ------------------------------------------------------------------- replies
 
-    async def each_answered(self) -> AsyncIterator[Message]:
+    async def each_answered(self) -> AsyncGenerator[Message, None]:
         """Yield the reply to each request."""
         requests = self._requests()
         while True:
@@ -290,7 +319,7 @@ class _Call:
                 answer = await outcome(self._handler.stream_stream(request, self._caller))
             yield self._reply(answer)
 
-    async def replies(self, message: Any) -> AsyncIterator[Message]:
+    async def replies(self, message: Any) -> AsyncGenerator[Message, None]:
         """Yield the replies to the only request, which a handler yields, or writes."""
         behavior = self._handler.unary_stream
         if not inspect.isasyncgenfunction(behavior):
@@ -306,7 +335,7 @@ class _Call:
                     return
                 yield self._reply(answer)
 
-    def written(self) -> AsyncIterator[Message]:
+    def written(self) -> AsyncGenerator[Message, None]:
         """Yield what a handler writes, which takes all requests."""
         return self._written(self._handler.stream_stream, self._requests())
 

@@ -99,9 +99,21 @@ def _pprof(config: Config, node: Node) -> Pprof | None:
     return open_pprof(node.parts.clock, allow_remote=config.pprof_allow_remote)
 
 
-def open_gateway(config: Config, clock: Clock, node: Node, queues: Queues) -> HttpHandler:
-    """Return what serves everything that there is of a node in JSON, over WebSocket as well."""
-    gateway = Gateway(clock, config.max_message_bytes)
+def open_gateway(
+    config: Config, clock: Clock, node: Node, queues: Queues, counts: CallCounts | None = None
+) -> HttpHandler:
+    """
+    Return what serves everything that there is of a node in JSON, over WebSocket as well.
+
+    Args:
+        config: The settings.
+        clock: What deadlines are on.
+        node: What is asked.
+        queues: Those of locks and elections.
+        counts: Where calls are counted, those of gRPC among them.
+
+    """
+    gateway = Gateway(clock, config.max_message_bytes, counts)
     register_all(gateway, node, queues)
     return gateway.handle
 

@@ -239,7 +239,7 @@ async def _serve_until_signal(
         for door in doors
         if door.use is not Use.METRICS
     ]
-    gateway = open_gateway(config, clock, served.node, served.queues)
+    gateway = open_gateway(config, clock, served.node, served.queues, transport.counts)
     handlers = open_http(config, served.node, gateway, transport.counts)
     http = http_server(transport)
     http.serve_http(handlers.clients)

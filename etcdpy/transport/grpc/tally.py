@@ -87,8 +87,10 @@ class MethodCounts:
         """Return what the calls with that metadata count on."""
         # (etcd: v3rpc/interceptor.go, newUnaryInterceptor: the first value)
         version = next((v for k, v in metadata if k == "client-api-version"), UNKNOWN_VERSION)
-        if not isinstance(version, str):
-            version = UNKNOWN_VERSION
+        return self.of_version(version if isinstance(version, str) else UNKNOWN_VERSION)
+
+    def of_version(self, version: str = UNKNOWN_VERSION) -> Tally:
+        """Return what the calls of clients of that version count on."""
         if version not in self.by_version:
             if len(self.by_version) >= MAX_VERSIONS:
                 version = UNKNOWN_VERSION

@@ -1,0 +1,127 @@
+"""
+Calls of the gateway, counted as those of gRPC are.
+
+etcd's gateway is a client of its own server, so that what it is asked in JSON are calls of gRPC
+as well. Whatever does not get that far, as it cannot be read or comes too late, is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any, Final
+
+from google.protobuf.message import Message
+from grpc import StatusCode
+
+from etcdpy.clock import Clock
+from etcdpy.cooperative import outcome
+from etcdpy.services.codes import status_of
+from etcdpy.transport import MethodCounts, StatusError
+from etcdpy.transport.http import HttpRequest
+
+__all__ = ["CallCount"]
+
+#: What becomes the metadata of a call that tells the version of its client.
+_VERSION: Final = b"grpc-metadata-client-api-version"
+
+#: What replies are that wait for nothing, as they come of reads.
+_AT_ONCE: Final = (bytes, bytearray, Message)
+
+_CANCELED: Final[int] = StatusCode.CANCELLED.value[0]
+_OK: Final[int] = StatusCode.OK.value[0]
+
+
+class CallCount:
+    """
+    Counts one call.
+
+    Args:
+        counts: Those of its method.
+        request: What it came as.
+        clock: Measures how long it takes, where that is wanted.
+
+    """
+
+    __slots__ = ("_began", "_clock", "_counts", "_size", "_tally")
+
+    def __init__(self, counts: MethodCounts, request: HttpRequest, clock: Clock) -> None:
+        self._counts = counts
+        for name, value in request.headers:
+            if name == _VERSION:
+                self._tally = counts.of_version(value.decode("latin-1"))
+                break
+        else:
+            self._tally = counts.of_version()
+        self._clock = clock
+        self._began: float | None = None
+        self._size = 0
+
+    def take(self, size: int) -> None:
+        """Note that a request of so many bytes has been read, for a call that has begun or not."""
+        self._tally.read += 1
+        if self._began is None:
+            self._size = size
+        else:
+            self._tally.received += size
+
+    async def unary(self, behavior: Callable[..., Any], request: Any, caller: Any) -> Any:
+        """Return the reply of a method, as it returns it."""
+        self._begin()
+        try:
+            reply = behavior(request, caller)
+            if not isinstance(reply, _AT_ONCE):
+                reply = await outcome(reply)
+        except BaseException as error:
+            self._end(_code_of(error))
+            raise
+        self._send(reply)
+        if self._counts.handling is not None:
+            self._counts.handling.observe(self._seconds())
+        return reply
+
+    async def stream(self, replies: AsyncGenerator[Message, None]) -> AsyncIterator[Message]:
+        """Yield the replies of a method."""
+        self._begin()
+        code = _CANCELED
+        try:
+            async with aclosing(replies):
+                async for reply in replies:
+                    self._send(reply)
+                    yield reply
+            code = _OK
+        except Exception as error:
+            code = _code_of(error)
+            raise
+        finally:
+            self._end(code)
+
+    def _begin(self) -> None:
+        self._tally.started += 1
+        self._tally.received += self._size
+        self._began = 0.0 if self._counts.handling is None else self._clock.monotonic()
+
+    def _send(self, reply: Any) -> None:
+        self._tally.written += 1
+        self._tally.sent += reply.ByteSize() if isinstance(reply, Message) else len(reply)
+
+    def _end(self, code: int) -> None:
+        self._counts.count_end(code, self._seconds())
+
+    def _seconds(self) -> float:
+        """Return how long the call has taken, where that is measured."""
+        assert self._began is not None
+        return 0.0 if self._counts.handling is None else self._clock.monotonic() - self._began
+
+
+def _code_of(error: BaseException) -> int:
+    """Return the number of the code that a call has ended with."""
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return _CANCELED
+    status = error if isinstance(error, StatusError) else status_of(error)
+    if status is None:
+        return int(StatusCode.UNKNOWN.value[0])
+    # The gateway gives a call up at its deadline, and so does not hear what the server says of it.
+    late = status.code is StatusCode.DEADLINE_EXCEEDED
+    return _CANCELED if late else int(status.code.value[0])

@@ -1,0 +1,211 @@
+"""Calls of the gateway, as they are counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import pytest
+from grpc import StatusCode
+
+from etcdpy.cooperative import DeferredReply
+from etcdpy.errors import EmptyKeyError
+from etcdpy.http.counting import CallCount
+from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.testing import MovableClock
+from etcdpy.transport import CallCounts, MethodCounts, StatusError
+from etcdpy.transport.http import Body, HttpRequest
+
+REPLY = pb.PutResponse(header=pb.ResponseHeader(revision=7))
+
+
+class Counted:
+    """A method, and calls of it."""
+
+    def __init__(self, *, streams: bool = False, is_timed: bool = False) -> None:
+        self.clock = MovableClock()
+        counts = CallCounts(is_timed=is_timed)
+        self.method: MethodCounts = counts.of(
+            "/etcdserverpb.KV/Put", request_streaming=streams, response_streaming=streams
+        )
+
+    def call(self, *headers: tuple[bytes, bytes]) -> CallCount:
+        request = HttpRequest("POST", "/v3/kv/put", "", headers, Body(), "")
+        return CallCount(self.method, request, self.clock)
+
+    @property
+    def handled(self) -> dict[int, int]:
+        """How many calls ended with a code, by its number."""
+        return {code: number for code, number in enumerate(self.method.handled) if number}
+
+    @property
+    def sums(self) -> tuple[int, int, int, int, int]:
+        """Calls begun, requests and their bytes, replies and theirs."""
+        tallies = self.method.by_version.values()
+        return (
+            self.method.started,
+            self.method.read,
+            sum(tally.received for tally in tallies),
+            self.method.written,
+            sum(tally.sent for tally in tallies),
+        )
+
+
+def code(status: StatusCode) -> int:
+    return int(status.value[0])
+
+
+def returning(reply: Any) -> Callable[..., Any]:
+    return lambda request, caller: reply
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def behave(request: object, caller: object) -> object:
+        raise error
+
+    return behave
+
+
+class TestUnary:
+    async def test_call_that_goes_well(self) -> None:
+        counted = Counted()
+        call = counted.call()
+        call.take(6)
+        assert await call.unary(returning(REPLY), None, None) is REPLY
+        assert counted.sums == (1, 1, 6, 1, REPLY.ByteSize())
+        assert counted.handled == {0: 1}
+
+    @pytest.mark.parametrize("reply", [b"1234", bytearray(b"1234")])
+    async def test_replies_may_be_bytes(self, reply: bytes) -> None:
+        counted = Counted()
+        await counted.call().unary(returning(reply), None, None)
+        assert counted.sums == (1, 1, 0, 1, 4)
+
+    async def test_reply_that_waits_counts_once_it_is_there(self) -> None:
+        counted = Counted()
+        ready = asyncio.get_running_loop().create_future()
+        deferred = returning(DeferredReply(REPLY, ready))
+        calling = asyncio.ensure_future(counted.call().unary(deferred, None, None))
+        await asyncio.sleep(0)
+        assert (counted.sums[0], counted.handled) == (1, {})
+        ready.set_result(None)
+        assert await calling is REPLY
+        assert counted.handled == {0: 1}
+
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (EmptyKeyError(), StatusCode.INVALID_ARGUMENT),
+            (StatusError(StatusCode.NOT_FOUND, ""), StatusCode.NOT_FOUND),
+            (ValueError(), StatusCode.UNKNOWN),
+            (asyncio.CancelledError(), StatusCode.CANCELLED),
+            (StatusError(StatusCode.DEADLINE_EXCEEDED, ""), StatusCode.CANCELLED),
+        ],
+    )
+    async def test_failure_counts_with_its_code(
+        self, error: BaseException, status: StatusCode
+    ) -> None:
+        counted = Counted()
+        with pytest.raises(type(error)):
+            await counted.call().unary(raising(error), None, None)
+        assert counted.handled == {code(status): 1}
+        assert counted.sums == (1, 1, 0, 1, 0), "a failure is a message, as in etcd"
+
+    async def test_what_is_never_called_does_not_count(self) -> None:
+        counted = Counted()
+        counted.call().take(100)
+        assert counted.sums == (0, 0, 0, 0, 0)
+
+    async def test_version_is_what_a_header_tells(self) -> None:
+        counted = Counted()
+        told = (b"grpc-metadata-client-api-version", b"3.9")
+        await counted.call((b"accept", b"x"), told).unary(returning(REPLY), None, None)
+        await counted.call().unary(returning(REPLY), None, None)
+        assert list(counted.method.by_version) == ["3.9", "unknown"]
+
+    async def test_time_is_measured_where_that_is_wanted(self) -> None:
+        counted = Counted(is_timed=True)
+
+        async def slowly(request: object, caller: object) -> object:
+            await counted.clock.advance(3)
+            return REPLY
+
+        await counted.call().unary(slowly, None, None)
+        with pytest.raises(ValueError):
+            await counted.call().unary(raising(ValueError()), None, None)
+        assert counted.method.handling is not None
+        assert (counted.method.handling.count, counted.method.handling.total) == (2, 3)
+
+
+class TestStreams:
+    async def test_requests_and_replies_count_as_they_come(self) -> None:
+        counted = Counted(streams=True)
+        call = counted.call()
+
+        async def two() -> AsyncGenerator[Any, None]:
+            for size in (2, 3):
+                call.take(size)
+                yield REPLY
+
+        async for _ in call.stream(two()):
+            pass
+        # The end of the requests is read like one.
+        assert counted.sums == (1, 3, 5, 2, 2 * REPLY.ByteSize())
+        assert counted.handled == {0: 1}
+
+    async def test_request_before_the_call_counts_with_it(self) -> None:
+        counted = Counted(streams=True)
+        call = counted.call()
+        call.take(4)
+        assert counted.sums[2] == 0
+
+        async def none() -> AsyncGenerator[Any, None]:
+            return
+            yield
+
+        async for _ in call.stream(none()):
+            pass
+        assert counted.sums[2] == 4
+
+    async def test_failure_counts_with_its_code(self) -> None:
+        counted = Counted(streams=True)
+
+        async def fail() -> AsyncGenerator[Any, None]:
+            yield REPLY
+            raise EmptyKeyError
+
+        with pytest.raises(EmptyKeyError):
+            async for _ in counted.call().stream(fail()):
+                pass
+        assert counted.handled == {code(StatusCode.INVALID_ARGUMENT): 1}
+
+    async def test_client_that_leaves_has_cancelled_and_nothing_goes_on(self) -> None:
+        counted = Counted(streams=True)
+        ended = []
+
+        async def endless() -> AsyncGenerator[Any, None]:
+            try:
+                while True:
+                    yield REPLY
+            finally:
+                ended.append(True)
+
+        replies: Any = counted.call().stream(endless())
+        await anext(replies)
+        assert counted.handled == {}
+        await replies.aclose()
+        assert counted.handled == {code(StatusCode.CANCELLED): 1}
+        assert ended == [True]
+
+    async def test_time_is_measured_where_that_is_wanted(self) -> None:
+        counted = Counted(streams=True, is_timed=True)
+
+        async def slowly() -> AsyncGenerator[Any, None]:
+            await counted.clock.advance(2)
+            yield REPLY
+
+        async for _ in counted.call().stream(slowly()):
+            await counted.clock.advance(1)
+        assert counted.method.handling is not None
+        assert counted.method.handling.total == 3
