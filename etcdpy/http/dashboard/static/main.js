@@ -3,6 +3,7 @@
 import { Gateway } from "./net/gateway.js";
 import { Keys } from "./net/keys.js";
 import { Presence } from "./net/presence.js";
+import { Sampler } from "./net/sampler.js";
 import { Session } from "./net/session.js";
 import { h } from "./ui/dom.js";
 import { Frame } from "./ui/frame.js";
@@ -13,13 +14,20 @@ import { readAddress } from "./ui/routes.js";
 const session = new Session();
 const gateway = new Gateway(session);
 const app = { session, gateway, keys: new Keys(gateway), presence: new Presence(gateway) };
+app.sampler = new Sampler(app);
 
 /** Panels, and what makes each; but for the first they are loaded when they are wanted. */
 const PANELS = {
   keys: { name: "Keys", load: () => import("./panels/keys/keys_panel.js") },
+  history: { name: "History", load: () => import("./panels/history/history_panel.js") },
+  live: { name: "Live", load: () => import("./panels/live/live_panel.js") },
+  leases: { name: "Leases", load: () => import("./panels/leases/leases_panel.js") },
+  locks: { name: "Locks", load: () => import("./panels/locks/locks_panel.js") },
+  node: { name: "Node", load: () => import("./panels/node/node_panel.js") },
+  users: { name: "Users", load: () => import("./panels/users/users_panel.js") },
 };
 
-const frame = new Frame(app, PANELS);
+const frame = (app.frame = new Frame(app, PANELS));
 const login = new Login(app);
 const main = document.getElementById("main");
 const made = new Map();
@@ -56,4 +64,10 @@ addEventListener("hashchange", show);
 app.presence.addEventListener("back", renew);
 session.addEventListener("change", renew);
 session.addEventListener("wanted", ({ detail }) => login.open(detail));
-show().then(() => performance.mark("etcdpy:shown"));
+app.presence.addEventListener("back", () => frame.askWhetherToLogIn());
+show().then(() => {
+  // What nobody waits for, once there is something to look at.
+  performance.mark("etcdpy:shown");
+  frame.askWhetherToLogIn();
+  app.sampler.start();
+});

@@ -60,6 +60,24 @@ export class Keys {
     return answer.kvs ? toRecord(answer.kvs[0]) : null;
   }
 
+  /** Reads several keys at one revision, null for those that there are not. */
+  async getMany(keys) {
+    const success = keys.map((key) => ({ request_range: { key: toBase64(key) } }));
+    const answer = await this.#ask("kv/txn", { success });
+    return answer.responses.map(({ response_range: { kvs } }) => (kvs ? toRecord(kvs[0]) : null));
+  }
+
+  /** Writes several keys, all or none, if all are as they were seen; tells whether it did. */
+  async putMany(entries) {
+    const answer = await this.#ask("kv/txn", {
+      compare: entries.map(({ key, seen }) => guard(key, seen)),
+      success: entries.map(({ key, value, seen }) => ({
+        request_put: { key: toBase64(key), value: toBase64(value), ...(seen && { ignore_lease: true }) },
+      })),
+    });
+    return answer.succeeded === true;
+  }
+
   /** Yields all keys of a range with their values, in pages at one revision. */
   async *readAll(from, end, limit = 500) {
     let revision = 0;
@@ -113,10 +131,9 @@ export class Keys {
   }
 
   async #guarded(key, seen, change) {
-    const compare = { key: toBase64(key), target: "MOD", result: "EQUAL", mod_revision: seen };
     const look = { request_range: { key: toBase64(key) } };
     const answer = await this.#ask("kv/txn", {
-      compare: [compare],
+      compare: [guard(key, seen)],
       success: [change],
       failure: [look],
     });
@@ -133,6 +150,11 @@ export class Keys {
     this.revision = Math.max(this.revision, Number(answer.header?.revision ?? 0));
     return answer;
   }
+}
+
+/** Is true while a key is as it was seen: a key that there is not has revision 0. */
+function guard(key, seen) {
+  return { key: toBase64(key), target: "MOD", result: "EQUAL", mod_revision: seen };
 }
 
 function span(key, end) {

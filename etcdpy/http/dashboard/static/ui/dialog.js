@@ -12,12 +12,14 @@ export class Dialog {
    * @param {Node[]} options.actions Its buttons.
    * @param {() => void} [options.submit] Called for Enter, and for buttons of type submit.
    * @param {() => void} [options.closed] Called when it is gone, however that came.
+   * @param {() => boolean} [options.isDirty] Tells whether something would be lost.
    */
-  constructor({ title, size = "", body, actions, submit = () => {}, closed = () => {} }) {
+  constructor({ title, size = "", body, actions, submit = () => {}, closed = () => {}, isDirty = () => false }) {
     const id = freshId("dialog");
+    this.isDirty = isDirty;
     const dismiss = h(
       "button",
-      { type: "button", class: "quiet icon-only", "aria-label": "Close", onclick: () => this.close() },
+      { type: "button", class: "quiet icon-only", "aria-label": "Close", onclick: () => this.dismiss() },
       icon("close"),
     );
     const form = h(
@@ -33,6 +35,9 @@ export class Dialog {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       submit();
+    });
+    this.element.addEventListener("cancel", (event) => {
+      if (this.#warns()) event.preventDefault();
     });
     this.element.addEventListener("close", () => {
       this.element.remove();
@@ -51,6 +56,20 @@ export class Dialog {
   close() {
     this.element.close();
   }
+
+  /** Closes as the user wishes; what is not saved is lost only at the second time. */
+  dismiss() {
+    if (!this.#warns()) this.close();
+  }
+
+  #warns() {
+    if (this.isWarned || !this.isDirty()) return false;
+    this.isWarned = true;
+    const text = "There are changes that are not saved. Close once more to throw them away.";
+    this.body.prepend(h("p", { class: "notice warn", role: "alert" }, icon("warning"), text));
+    this.body.scrollTop = 0;
+    return true;
+  }
 }
 
 export function submitButton(text, style = "primary") {
@@ -58,7 +77,7 @@ export function submitButton(text, style = "primary") {
 }
 
 export function cancelButton(dialogOf, text = "Cancel") {
-  return h("button", { type: "button", onclick: () => dialogOf().close() }, text);
+  return h("button", { type: "button", onclick: () => dialogOf().dismiss() }, text);
 }
 
 /** Makes a control with its label, and a line for what is wrong with it. */

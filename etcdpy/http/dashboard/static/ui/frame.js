@@ -34,6 +34,16 @@ export class Frame {
     this.nav.append(h("a", { href: `#/${name}`, "data-panel": name }, icon(name), title));
   }
 
+  /** Offers to log in where there are users: a server without asks nobody. */
+  async askWhetherToLogIn() {
+    try {
+      const { enabled = false } = await this.app.gateway.call("auth/status");
+      this.user.hidden = !enabled && this.app.session.user === null;
+    } catch {
+      this.user.hidden = false;
+    }
+  }
+
   #makeNav(panels) {
     this.nav = document.getElementById("nav");
     for (const [name, panel] of Object.entries(panels)) {
@@ -57,12 +67,14 @@ export class Frame {
 
   #makeTools() {
     const { session } = this.app;
-    const user = h("button", { type: "button", class: "quiet", onclick: () => this.#userPressed() });
+    const user = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.#userPressed() });
+    this.user = user;
     const update = () => {
       const name = session.user;
       user.replaceChildren(icon("users"), h("span", { class: "tool-text" }, name ?? "Log in"));
       user.setAttribute("aria-label", name === null ? "Log in" : `Log out ${name}`);
       user.title = name === null ? "" : "Log out";
+      if (name !== null) user.hidden = false;
     };
     session.addEventListener("change", update);
     update();

@@ -1,15 +1,18 @@
 // Keys: a tree of them, and beside it the one that is chosen.
 
 import { fromText } from "../../core/bytes.js";
-import { fromEditable, toEditable } from "../../core/escape.js";
-import { Tree } from "../../core/tree.js";
+import { fromEditable, toEditable, visibleText } from "../../core/escape.js";
+import { FOLDER, Tree } from "../../core/tree.js";
 import { plural } from "../../core/units.js";
 import { h, setText, whenQuiet } from "../../ui/dom.js";
 import { icon } from "../../ui/icons.js";
 import { keyLabel } from "../../ui/key_label.js";
 import { problem } from "../../ui/problem.js";
-import { settle } from "../../ui/routes.js";
+import { menu } from "../../ui/menu.js";
+import { go, settle } from "../../ui/routes.js";
+import { createKey } from "./key_dialogs.js";
 import { KeyDetail } from "./key_detail.js";
+import { deleteKeys, downloadKeys, uploadKeys } from "./transfer_dialogs.js";
 import { TreeView } from "./tree_view.js";
 
 const SEPARATOR = "/";
@@ -57,9 +60,46 @@ export default class KeysPanel {
     await shown;
   }
 
-  /** Reads the tree anew: something was written. */
+  /** Reads the tree anew. */
   async refresh() {
     await this.tree.refresh();
+    this.view.renew();
+  }
+
+  /** A key was written, or deleted: it is read again, and the tree with it. */
+  async written(key) {
+    await Promise.all([this.refresh(), key !== null && this.key === key && this.detail.show(key)]);
+  }
+
+  /** What actions on many keys are about: the folder that one is at, or what was searched for. */
+  get #prefix() {
+    const { active } = this.view;
+    if (!active || !this.tree.rows.includes(active)) return this.tree.prefix;
+    const folder = active.kind === FOLDER ? active : active.parent;
+    return folder === this.tree.root ? this.tree.prefix : folder.key;
+  }
+
+  async #create() {
+    const key = await createKey(this.app, this.#prefix);
+    if (key === null) return;
+    await this.refresh();
+    await this.choose(key, { reveal: true });
+  }
+
+  /** Runs what changes many keys. */
+  async #many(task) {
+    if (await task(this.app, this.#prefix)) await this.written(this.key);
+  }
+
+  #actions() {
+    const prefix = this.#prefix;
+    const what = prefix === "" ? "all keys" : `“${visibleText(prefix, 40)}”`;
+    return [
+      { text: `Download ${what} …`, icon: icon("download"), run: () => this.#many(downloadKeys) },
+      { text: "Upload a file …", icon: icon("upload"), run: () => this.#many(uploadKeys) },
+      { text: `Watch ${what}`, icon: icon("live"), run: () => go("live", { prefix }) },
+      { text: `Delete ${what} …`, icon: icon("trash"), run: () => this.#many(deleteKeys) },
+    ];
   }
 
   #close() {
@@ -80,6 +120,7 @@ export default class KeysPanel {
   #makeSplit() {
     this.status = h("span", { role: "status" });
     const refresh = h("button", { type: "button", class: "quiet icon-only", "aria-label": "Read the keys again", title: "Read again", onclick: () => this.refresh() }, icon("refresh"));
+    const more = menu({ class: "quiet icon-only", "aria-label": "Actions for many keys", title: "Actions for many keys" }, [icon("more")], () => this.#actions());
     this.emptiness = h("div", { class: "tree-empty", hidden: true });
     const side = h(
       "section",
@@ -87,7 +128,7 @@ export default class KeysPanel {
       this.#makeTools(),
       this.emptiness,
       this.view.element,
-      h("div", { class: "tree-status" }, this.status, refresh),
+      h("div", { class: "tree-status" }, this.status, more, refresh),
     );
     const back = h("button", { type: "button", class: "only-narrow quiet", onclick: () => this.#close() }, icon("back"), "All keys");
     this.split = h("div", { class: "split", "data-shows": "side" }, side, h("section", { class: "detail", "aria-label": "Key" }, back, this.detail.element));
@@ -107,7 +148,8 @@ export default class KeysPanel {
       onkeydown: (event) => this.#searchPressed(event),
     });
     this.separator = h("input", { class: "mono separator", "aria-label": "What parts names", title: "What parts names; empty for none", value: SEPARATOR, oninput: whenQuiet(() => this.#searched()) });
-    return h("div", { class: "tree-tools" }, h("div", { class: "search" }, icon("search"), this.search), this.separator);
+    const create = h("button", { type: "button", class: "primary", onclick: () => this.#create() }, icon("plus"), "New");
+    return h("div", { class: "tree-tools" }, h("div", { class: "search" }, icon("search"), this.search), this.separator, create);
   }
 
   get #typed() {

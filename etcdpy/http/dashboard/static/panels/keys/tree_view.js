@@ -37,6 +37,13 @@ export class TreeView {
     this.rows.setCount(this.tree.rows.length);
   }
 
+  /** Finds the active row again among rows that were read anew. */
+  renew() {
+    const { active } = this;
+    if (active) this.active = this.tree.rows.find((row) => row.kind === active.kind && row.key === active.key) ?? null;
+    this.rows.draw();
+  }
+
   /** Makes a row the active one, and scrolls to it. */
   activate(row, options) {
     this.active = row;
