@@ -110,8 +110,13 @@ class Hasher:
         store = self._store
         with store.pinned(store.compact_revision):
             for bucket in sorted(Bucket, key=lambda bucket: bucket.value):
-                crc = extend(crc, bucket.value.encode())
                 rows = self._all_rows() if bucket is Bucket.KEY else self._rows.items(bucket)
+                if not bucket.is_etcds:
+                    first = next(rows, None)
+                    if first is None:
+                        continue  # as it is in no file
+                    rows = chain((first,), rows)
+                crc = extend(crc, bucket.value.encode())
                 crc = yield from _extended(crc, rows, _is_shared if bucket is Bucket.META else None)
         return crc
 

@@ -48,6 +48,8 @@ from etcdpy.node.parts import Database, Parts, Settings
 from etcdpy.node.periodic import Periodic
 from etcdpy.node.quota import DEFAULT_QUOTA, Quota, RequestLimit
 from etcdpy.node.slow_requests import SlowRequests
+from etcdpy.node.v2 import V2Store
+from etcdpy.node.v2_expiry import V2Expiry
 from etcdpy.node.versions import Versions
 from etcdpy.node.watches import Watches
 from etcdpy.node.writer import Writer
@@ -173,6 +175,13 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
             quota = Quota(
                 config.quota_backend_bytes or DEFAULT_QUOTA, log.size, alarms, identity.member_id
             )
+            v2 = V2Store(store, clock, quota, alarms) if config.enable_v2 else None
+            if v2 is not None:
+                log.on_durable.append(v2.publish)
+                closing.push_async_callback(v2.close)
+                v2_expiry = V2Expiry(v2, clock)
+                closing.push_async_callback(v2_expiry.close)
+                v2_expiry.start()
             if audit is not None:
                 quota.on_raised = audit.alarm_raised
                 audit.happened("internal:start", store.revision)
@@ -201,6 +210,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
                     slow=slow,
                     measures=measures,
                     audit=audit,
+                    v2=v2,
                 )
             )
             log.on_failure = node._fail

@@ -27,6 +27,7 @@ from etcdpy.node.measures import Measures
 from etcdpy.node.membership import Identity, Membership
 from etcdpy.node.quota import Quota
 from etcdpy.node.slow_requests import SlowRequests
+from etcdpy.node.v2 import V2Store
 from etcdpy.node.versions import Versions
 from etcdpy.node.writer import Writer
 from etcdpy.pb.rpc_pb2 import ResponseHeader
@@ -90,6 +91,7 @@ class Parts:
         measures: Where it is noted how long work took.
         baton: Taken by reads that are long, so that they do not all have a step in every turn.
         audit: Is told who has changed what, if anybody wants to know.
+        v2: The store of the v2 API, with ``--enable-v2``.
 
     """
 
@@ -116,6 +118,7 @@ class Parts:
     baton: Baton = field(default_factory=Baton)
     measures: Measures = field(default_factory=Measures)
     audit: Auditor | None = None
+    v2: V2Store | None = None
 
 
 @dataclass

@@ -2,7 +2,8 @@
 The buckets of etcd's backend, one LMDB sub-database each.
 
 Names and content are etcd's own (etcd: server/storage/schema/bucket.go), so a
-snapshot file is a straight copy in either direction::
+snapshot file is a straight copy in either direction; but for ``v2``, which etcd does not
+know, keeps as it is, and is given only if there is something in it::
 
     bucket           key                                  value
     key              revision, see ``mvcc.revision``      KeyValue
@@ -15,6 +16,7 @@ snapshot file is a straight copy in either direction::
     auth             authEnabled, authRevision            a byte, u64
     authUsers        name                                 authpb.User
     authRoles        name                                 authpb.Role
+    v2               node, event                          see ``v2.records``
 
 All integers are big-endian.
 """
@@ -41,3 +43,9 @@ class Bucket(enum.Enum):
     CLUSTER = "cluster"
     MEMBERS = "members"
     MEMBERS_REMOVED = "members_removed"
+    V2 = "v2"
+
+    @property
+    def is_etcds(self) -> bool:
+        """Whether etcd has it, so that it is in every file, also when it is empty."""
+        return self is not Bucket.V2

@@ -40,6 +40,7 @@ _BUCKETS = (
     Bucket.CLUSTER,
     Bucket.MEMBERS,
     Bucket.MEMBERS_REMOVED,
+    Bucket.V2,
 )
 _NUMBERS = {bucket: number for number, bucket in enumerate(_BUCKETS)}
 

@@ -71,7 +71,8 @@ async def take_snapshot(log: GroupCommit, backend: Backend) -> Snapshot:
     await log.checkpoint()
     pin = backend.pin()
     try:
-        writer = BoltWriter({b.value.encode(): partial(pin.items, b) for b in Bucket})
+        shown = [b for b in Bucket if b.is_etcds or next(pin.items(b), None) is not None]
+        writer = BoltWriter({b.value.encode(): partial(pin.items, b) for b in shown})
         async for _ in paced(writer.measure(), SLICE_SECONDS):
             pass
     except BaseException:

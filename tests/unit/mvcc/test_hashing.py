@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import pytest
+from google_crc32c import extend
 
 from etcdpy.cooperative import finish, run
 from etcdpy.errors import CompactedError, FutureRevisionError
@@ -175,3 +176,21 @@ async def test_the_hash_of_everything_passes_over_what_members_have_of_their_own
     assert finish(HashedStore(disk).hasher.hash_all()) == before
     disk.values[Bucket.LEASE, bytes(8)] = b""
     assert finish(HashedStore(disk).hasher.hash_all()) != before
+
+
+async def test_the_hash_of_everything_knows_of_v2_what_is_in_a_snapshot() -> None:
+    disk = disk_of(SHORT)
+    of_etcds = finish(HashedStore(disk).hasher.hash_all())
+    crc = 0
+    for bucket in sorted(Bucket, key=lambda bucket: bucket.value):
+        if bucket.is_etcds:
+            crc = extend(crc, bucket.value.encode())
+            rows = disk.key_rows.items() if bucket is Bucket.KEY else disk.items(bucket)
+            for key, value in rows:
+                if bucket is not Bucket.META or key not in (CONSISTENT_INDEX, b"term"):
+                    crc = extend(extend(crc, key), value)
+    assert of_etcds == crc, "an empty bucket of v2 is none"
+    disk.values[Bucket.V2, b"n"] = b"row"
+    of_both = finish(HashedStore(disk).hasher.hash_all())
+    # It is the last by its name.
+    assert of_both == extend(crc, b"v2nrow")

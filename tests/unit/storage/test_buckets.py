@@ -1,4 +1,4 @@
-"""The buckets have etcd's names."""
+"""The buckets have etcd's names, and there is one more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from etcdpy.storage.buckets import Bucket
 
 def test_names_are_etcds() -> None:
     # etcd: server/storage/schema/bucket.go
-    assert {bucket.value for bucket in Bucket} == {
+    assert {bucket.value for bucket in Bucket if bucket.is_etcds} == {
         "key",
         "meta",
         "lease",
@@ -21,6 +21,10 @@ def test_names_are_etcds() -> None:
         "authUsers",
         "authRoles",
     }
+
+
+def test_v2_has_a_bucket_that_etcd_does_not_know() -> None:
+    assert [bucket for bucket in Bucket if not bucket.is_etcds] == [Bucket.V2]
 
 
 @pytest.mark.parametrize("bucket", Bucket)
