@@ -129,7 +129,7 @@ class V2Store:
             await self._settled()
             raise
         durable = self.history.index
-        # Fast path (bench: v2-get/100x1): what is not newer than the disk need not wait for it,
+        # What is not newer than what is on the disk need not wait for it,
         # whatever else is on its way there.
         if not node.is_directory and node.modified <= durable:
             pieces = listing(node, path, self.now(), recursive=recursive)
