@@ -8,8 +8,11 @@ A real browser for tests of pages: Debian's Chromium, driven by Playwright.
         with a_page(browser) as page:
             page.goto(f"http://{address}/")
 
-The fixture is one process for all tests of a worker; each test has a context of its own, with
+The fixture is one process for all tests of a module; each test has a context of its own, with
 nothing in it of another's. Whatever a page reports as an error is the test's failure.
+
+Playwright runs an event loop in this thread for as long as there is a browser, so a module that
+uses one has no tests that are coroutines.
 """
 
 from __future__ import annotations
@@ -63,9 +66,9 @@ def running_browser() -> Iterator[Browser]:
             running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
+    """One browser for all tests of a module."""
     with running_browser() as running:
         yield running
 
