@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from etcdpy.concurrency.turns import wait_for_turn
 from etcdpy.cooperative import DeferredReply, outcome
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc.ranges import RangeResult
@@ -179,19 +180,17 @@ class Queues:
         """
         Wait until no key of a queue is older than ``created``; return as of which revision.
 
-        A waiter follows its predecessor only, so that one leaving wakes one. That two may
-        think it their turn at once cannot be: the order is that of create revisions.
+        That two may think it their turn at once cannot be: the order is that of create revisions.
 
         Raises:
             EtcdError: If the caller may not read the queue, or not any more: that is asked
-                whenever it is looked at. (etcd: ``client/v3/concurrency/key.go``, waitDeletes)
+                whenever it is looked at.
 
         """
-        while True:
-            seen, older = await self._node.predecessor(queue.prefix, queue.end, created, caller)
-            if older is None:
-                return seen
-            await self._deletion(older, seen, caller)
+        return await wait_for_turn(
+            lambda: self._node.predecessor(queue.prefix, queue.end, created, caller),
+            lambda older, seen: self._deletion(older, seen, caller),
+        )
 
     async def head(self, queue: Queue, caller: Caller) -> Head:
         """Read the head of a queue."""

@@ -126,7 +126,7 @@ class V2Store:
         try:
             node = tree.get(path)
         except V2Error:
-            await self._settled()
+            await self.settled()
             raise
         durable = self.history.index
         # What is not newer than what is on the disk need not wait for it,
@@ -146,7 +146,7 @@ class V2Store:
                 try:
                     node = self.tree.find(path)
                 except V2Error:
-                    await self._settled()
+                    await self.settled()
                     raise
                 pieces = listing(node, path, self.now(), recursive=recursive)
                 out = []
@@ -154,7 +154,7 @@ class V2Store:
                 out.append(second)
             await self._read_in_slices(pieces, out)
         index = self.tree.index
-        await self._settled()
+        await self.settled()
         return Reading(b"".join(out), index)
 
     async def _read_in_slices(self, pieces: Iterator[bytes], out: list[bytes]) -> None:
@@ -332,7 +332,7 @@ class V2Store:
         """Return why a write was refused, when the state that it was judged from is durable."""
         # It has had its entry in etcd's raft log.
         self._store.applied_index += 1
-        await self._settled()
+        await self.settled()
         return error
 
     async def _written(self, event: Event) -> Event:
@@ -340,7 +340,7 @@ class V2Store:
             await ready
         return event
 
-    async def _settled(self) -> None:
+    async def settled(self) -> None:
         """Wait until all that was written is durable."""
         if self._pending and (ready := self._log.until(self._last_sequence)) is not None:
             await ready

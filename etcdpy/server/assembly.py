@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from etcdpy.clock import Clock
 from etcdpy.concurrency.queues import Queues
+from etcdpy.concurrency.v2_locks import V2Locks
 from etcdpy.config import Config
 from etcdpy.node.node import Node
 from etcdpy.node.slow_requests import SlowRequests
@@ -31,11 +32,13 @@ class Served:
     Attributes:
         node: What is served.
         queues: Those of its locks and elections; to be abandoned before calls are cut off.
+        v2_locks: Those of the v2 API, with ``--enable-v2``.
 
     """
 
     node: Node
     queues: Queues
+    v2_locks: V2Locks | None = None
 
 
 @asynccontextmanager
@@ -66,7 +69,11 @@ async def open_served(
         # Pushed behind the node, and so closed before it.
         closing.push_async_callback(queues.close)
         register_all(server, node, queues)
-        yield Served(node, queues)
+        v2_locks = None
+        if node.parts.v2 is not None:
+            v2_locks = V2Locks(node.parts.v2, clock)
+            closing.push_async_callback(v2_locks.close)
+        yield Served(node, queues, v2_locks)
 
 
 @contextmanager

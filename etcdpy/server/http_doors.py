@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from etcdpy.clock import Clock
 from etcdpy.concurrency.queues import Queues
+from etcdpy.concurrency.v2_locks import V2Locks
 from etcdpy.config import Config
 from etcdpy.http import dashboard
 from etcdpy.http.endpoints import health_endpoints, process_endpoints, version_endpoint
@@ -41,11 +42,14 @@ class HttpDoors:
     clients: HttpHandler
     metrics: HttpHandler
     pprof: Pprof | None = None
+    v2_locks: V2Locks | None = None
 
     def stop(self) -> None:
-        """Let what goes on for a time that was asked for end now."""
+        """Let what goes on for a time that was asked for, or waits for a lock of v2, end now."""
         if self.pprof is not None:
             self.pprof.stop()
+        if self.v2_locks is not None:
+            self.v2_locks.stop()
 
 
 def open_http(
@@ -53,6 +57,7 @@ def open_http(
     node: Node,
     gateway: HttpHandler | None = None,
     counts: CallCounts | None = None,
+    v2_locks: V2Locks | None = None,
 ) -> HttpDoors:
     """
     Return what answers requests of HTTP about a node.
@@ -62,6 +67,7 @@ def open_http(
         node: What is asked.
         gateway: Answers requests for paths under ``/v3/``.
         counts: How many calls there were.
+        v2_locks: The locks of the v2 API, if it is served.
 
     """
     figures = MetricsPage(node.parts, counts or CallCounts(), config.feature_gates)
@@ -72,7 +78,7 @@ def open_http(
     if config.enable_dashboard:
         trees[dashboard.ROOT] = dashboard.Dashboard()
     if config.enable_v2:
-        v2 = open_v2(node)
+        v2 = open_v2(node, v2_locks)
         served.update(v2.paths)
         trees.update(v2.trees)
     pprof = _pprof(config, node)
@@ -86,7 +92,7 @@ def open_http(
         origins=config.allowed_origins,
         asks_who=lambda: users.is_enabled,
     )
-    return HttpDoors(access.handle, Mux(watched).handle, pprof)
+    return HttpDoors(access.handle, Mux(watched).handle, pprof, v2_locks)
 
 
 def _pprof(config: Config, node: Node) -> Pprof | None:

@@ -240,7 +240,7 @@ async def _serve_until_signal(
         if door.use is not Use.METRICS
     ]
     gateway = open_gateway(config, clock, served.node, served.queues, transport.counts)
-    handlers = open_http(config, served.node, gateway, transport.counts)
+    handlers = open_http(config, served.node, gateway, transport.counts, served.v2_locks)
     http = http_server(transport)
     http.serve_http(handlers.clients)
     await accept(transport, http, doors, handlers.metrics)

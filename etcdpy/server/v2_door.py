@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from etcdpy.concurrency.v2_locks import V2Locks
+from etcdpy.http.v2 import leader, lock
 from etcdpy.http.v2.authentication import RootOnly, auth_endpoints
 from etcdpy.http.v2.machines import machines_endpoint
 from etcdpy.http.v2.members import Members
@@ -30,16 +32,25 @@ class V2Door:
     trees: Mapping[str, HttpHandler]
 
 
-def open_v2(node: Node) -> V2Door:
-    """Return what answers requests of v2 about a node: of root, where callers are asked."""
-    served = RootOnly(node).guarded(
-        {
-            **Members(node).endpoint(),
-            **machines_endpoint(node),
-            **stats_endpoints(node),
-            **auth_endpoints(node),
-        }
-    )
+def open_v2(node: Node, locks: V2Locks | None = None) -> V2Door:
+    """
+    Return what answers requests of v2 about a node: of root, where callers are asked.
+
+    Args:
+        node: What is asked.
+        locks: What its modules are about, if they are served.
+
+    """
+    table = {
+        **Members(node).endpoint(),
+        **machines_endpoint(node),
+        **stats_endpoints(node),
+        **auth_endpoints(node),
+    }
+    if locks is not None:
+        table[lock.PREFIX] = lock.LockModule(locks)
+        table[leader.PREFIX] = leader.LeaderModule(locks)
+    served = RootOnly(node).guarded(table)
     return V2Door(
         {path: handler for path, handler in served.items() if not path.endswith("/")},
         {path: handler for path, handler in served.items() if path.endswith("/")},

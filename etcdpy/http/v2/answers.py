@@ -10,10 +10,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from etcdpy.errors import V2Error
 from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse, plain_text
+from etcdpy.v2.codes import message_of, status_of
 from etcdpy.v2.gojson import quote
 
-__all__ = ["allow", "go_json", "json_answer", "message"]
+__all__ = ["allow", "error_answer", "go_json", "json_answer", "message", "text_answer"]
 
 _Header = tuple[bytes, bytes]
 
@@ -51,6 +53,22 @@ def json_answer(
 def message(status: int, text: str, *headers: _Header) -> HttpResponse:
     """Return a refusal that is not about keys. (etcd: ``httptypes.HTTPError``)"""
     return json_answer(status, {"message": text}, *headers)
+
+
+def error_answer(error: V2Error, *headers: _Header) -> HttpResponse:
+    """Return a refusal that is about keys. (etcd: ``v2error``, WriteTo)"""
+    told: dict[str, object] = {"errorCode": error.code, "message": message_of(error)}
+    if error.cause:
+        told["cause"] = error.cause
+    told["index"] = error.index
+    index = (b"x-etcd-index", b"%d" % error.index)
+    return json_answer(status_of(error), told, *headers, index, newline=True)
+
+
+def text_answer(text: str) -> HttpResponse:
+    """Return bare text; it may hold bytes that are no UTF-8."""
+    body = text.encode("utf-8", "surrogateescape")
+    return HttpResponse(200, ((b"content-type", b"text/plain; charset=utf-8"),), body)
 
 
 def allow(handler: HttpHandler, methods: Sequence[str]) -> HttpHandler:

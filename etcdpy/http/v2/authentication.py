@@ -16,10 +16,11 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
 
-from etcdpy.errors import EtcdError
-from etcdpy.http.v2.answers import allow, json_answer, message
+from etcdpy.errors import EtcdError, V2Error
+from etcdpy.http.v2.answers import allow, error_answer, json_answer, message
 from etcdpy.node.node import Node
 from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse
+from etcdpy.v2.codes import UNAUTHORIZED
 
 __all__ = ["RootOnly", "auth_endpoints"]
 
@@ -64,14 +65,8 @@ class RootOnly:
     def _refusal(self, path: str) -> HttpResponse:
         if not path.startswith(("/v2/keys", "/mod/")):
             return message(401, _CAUSE)
-        error = {
-            "errorCode": 110,
-            "message": "The request requires user authentication",
-            "cause": _CAUSE,
-            "index": 0,
-        }
         cluster = (b"x-etcd-cluster-id", b"%x" % self._cluster_id)
-        return json_answer(401, error, cluster, (b"x-etcd-index", b"0"), newline=True)
+        return error_answer(V2Error(UNAUTHORIZED, _CAUSE), cluster)
 
     async def _is_root(self, request: HttpRequest) -> bool:
         given = _credentials(request)

@@ -1,5 +1,5 @@
 """
-``/v2/stats``: of the server, and of who follows it.
+``/v2/stats``: of the server, of who follows it, and of what was done to the store.
 
 (etcd 3.5: ``v2http/client.go``, ``statsHandler``; ``v2stats``)
 """
@@ -22,7 +22,7 @@ _GET: Final = ("GET",)
 
 def stats_endpoints(node: Node) -> Mapping[str, HttpHandler]:
     """
-    Return ``/v2/stats/self`` and ``/v2/stats/leader``.
+    Return ``/v2/stats/self``, ``/v2/stats/leader`` and, if there is a store, ``/v2/stats/store``.
 
     The server counts as started when this is called, and leads from then on.
     """
@@ -48,7 +48,15 @@ def stats_endpoints(node: Node) -> Mapping[str, HttpHandler]:
     async def of_followers(request: HttpRequest) -> HttpResponse:
         return json_answer(200, {"leader": own_id, "followers": {}})
 
-    return {
+    table = {
         "/v2/stats/self": allow(of_itself, _GET),
         "/v2/stats/leader": allow(of_followers, _GET),
     }
+    store = node.parts.v2
+    if store is not None:
+
+        async def of_the_store(request: HttpRequest) -> HttpResponse:
+            return json_answer(200, {**store.tree.stats.shown(), "watchers": len(store.hub)})
+
+        table["/v2/stats/store"] = allow(of_the_store, _GET)
+    return table

@@ -291,7 +291,11 @@ class Http1Protocol(asyncio.Protocol):
             self._is_secure,
             self._certificate_name,
             head.upgrade,
+            self._has_left,
         )
+
+    def _has_left(self) -> bool:
+        return self._is_leaving
 
     def _wanted(self, whole: bool) -> None:
         """Somebody begins to read the body."""

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from etcdpy.concurrency.v2_locks import V2Locks
 from etcdpy.config import Config
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.server.http_doors import open_http
 from etcdpy.server.v2_door import open_v2
+from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import HttpHandler
 from tests.unit.http.v2.asking import ask, new_node, opened
 from tests.unit.node.nodes import ANYBODY
@@ -48,6 +50,14 @@ def clients(*, enable_v2: bool) -> HttpHandler:
 async def test_v2_is_there_if_it_is_asked_for(path: str) -> None:
     assert (await ask(clients(enable_v2=True), path)).status == 200
     assert (await ask(clients(enable_v2=False), path)).body == b"404 page not found\n"
+
+
+async def test_modules_and_the_store_are_there_with_a_store(tmp_path: Path) -> None:
+    async with opened(tmp_path) as node:
+        assert node.parts.v2 is not None
+        door = open_v2(node, V2Locks(node.parts.v2, MovableClock()))
+        assert "/v2/stats/store" in door.paths
+        assert {"/mod/v2/lock/", "/mod/v2/leader/"} <= door.trees.keys()
 
 
 @pytest.mark.parametrize("path", OTHERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etcdpy.http.v2.stats import stats_endpoints
+from etcdpy.node.node import Node
 from etcdpy.testing.clock import MovableClock
 from tests.unit.http.v2.asking import JSON, ask, new_node
 
@@ -28,6 +29,24 @@ async def test_of_itself() -> None:
 async def test_nobody_follows() -> None:
     answer = await ask(stats_endpoints(new_node())["/v2/stats/leader"], "/v2/stats/leader")
     assert answer.body == b'{"leader":%s,"followers":{}}' % ID
+
+
+async def test_of_the_store(open_node: Node) -> None:
+    store = open_node.parts.v2
+    assert store is not None
+    await store.set("/a", "1")
+    await store.delete("/a")
+    store.watch("/a")
+    path = "/v2/stats/store"
+    answer = await ask(stats_endpoints(open_node)[path], path)
+    assert (answer.status, answer.headers) == (200, (JSON,))
+    assert answer.body == (
+        b'{"getsSuccess":0,"getsFail":0,"setsSuccess":1,"setsFail":0,"deleteSuccess":1,'
+        b'"deleteFail":0,"updateSuccess":0,"updateFail":0,"createSuccess":0,"createFail":0,'
+        b'"compareAndSwapSuccess":0,"compareAndSwapFail":0,"compareAndDeleteSuccess":0,'
+        b'"compareAndDeleteFail":0,"expireCount":0,"watchers":1}'
+    )
+    assert path not in stats_endpoints(new_node())
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "POST"])

@@ -394,6 +394,20 @@ class TestLeaving:
         assert handler.is_cancelled
         assert not client.host.http1_connections
 
+    async def test_handler_can_ask_whether_the_client_is_leaving(self) -> None:
+        requests: list[HttpRequest] = []
+
+        async def handler(request: HttpRequest) -> HttpResponse:
+            requests.append(request)
+            await asyncio.Event().wait()
+            return HttpResponse(200)
+
+        client = Client(handler)
+        await client.send(GET)
+        assert not requests[0].has_left()
+        client.protocol.eof_received()
+        assert requests[0].has_left()
+
     async def test_client_that_sends_no_more_gets_what_is_quick(self) -> None:
         handler = Waiting()
         client = Client(handler)
