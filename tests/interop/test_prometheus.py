@@ -117,9 +117,6 @@ class Prometheus:
 
 @contextmanager
 def running_prometheus(folder: Path, targets: dict[str, str]) -> Iterator[Prometheus]:
-    program = shutil.which("prometheus")
-    if program is None:
-        pytest.skip("there is no prometheus in PATH (of Debian's package of that name)")
     rules = [{key: alert[key] for key in ("alert", "for", "expr")} for alert in MIXIN["alerts"]]
     settings = {
         "global": {
@@ -139,7 +136,7 @@ def running_prometheus(folder: Path, targets: dict[str, str]) -> Iterator[Promet
     (folder / "rules.json").write_text(json.dumps({"groups": groups}))
     address = f"127.0.0.1:{free_port()}"
     command = [
-        program,
+        program("prometheus"),
         f"--config.file={folder / 'prometheus.json'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}",
@@ -200,9 +197,18 @@ def _open(first: Any, done: threading.Event) -> Iterator[Any]:
     done.wait()
 
 
+def program(name: str) -> str:
+    """Return the path of a program of Prometheus', or skip."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"there is no {name} in PATH (of Debian's package prometheus)")
+    return found
+
+
 @pytest.fixture(scope="module")
 def addresses() -> Iterator[dict[str, str]]:
     """Both servers, by the names of their jobs."""
+    program("promtool")
     with ExitStack() as running:
         # As etcd needs it, too: an alert asks how long calls take.
         timed = ["--metrics=extensive"]
@@ -289,11 +295,10 @@ def test_alerts_are_evaluated_and_those_of_what_is_well_are_off(prometheus: Prom
 
 
 def test_names_have_the_faults_of_etcds_and_no_others(addresses: dict[str, str]) -> None:
-    program = shutil.which("promtool")
-    if program is None:
-        pytest.skip("there is no promtool in PATH (it comes with prometheus)")
     page = http1.get(addresses[OURS], "/metrics").body
-    checked = subprocess.run([program, "check", "metrics"], input=page, capture_output=True)
+    checked = subprocess.run(
+        [program("promtool"), "check", "metrics"], input=page, capture_output=True
+    )
     assert not checked.stdout
     found = set(checked.stderr.decode().strip().splitlines())
     assert found == {f"{name} {fault}" for fault, names in LINT.items() for name in names}
