@@ -1,5 +1,5 @@
 """
-Calls of the gateway, counted as those of gRPC are.
+Calls of the gateway, counted and told of as those of gRPC are.
 
 etcd's gateway is a client of its own server, so that what it is asked in JSON are calls of gRPC
 as well. Whatever does not get that far, as it cannot be read or comes too late, is none.
@@ -17,8 +17,9 @@ from grpc import StatusCode
 
 from etcdpy.clock import Clock
 from etcdpy.cooperative import outcome
+from etcdpy.node.caller import Caller
 from etcdpy.services.codes import status_of
-from etcdpy.transport import MethodCounts, StatusError
+from etcdpy.transport import EndedCall, MethodCounts, Observer, StatusError
 from etcdpy.transport.http import HttpRequest
 
 __all__ = ["CallCount"]
@@ -40,13 +41,16 @@ class CallCount:
     Args:
         counts: Those of its method.
         request: What it came as.
-        clock: Measures how long it takes, where that is wanted.
+        clock: Measures how long it takes.
+        observer: Hears of it once it has ended, if it is unary.
 
     """
 
-    __slots__ = ("_began", "_clock", "_counts", "_size", "_tally")
+    __slots__ = ("_began", "_clock", "_counts", "_observer", "_size", "_tally")
 
-    def __init__(self, counts: MethodCounts, request: HttpRequest, clock: Clock) -> None:
+    def __init__(
+        self, counts: MethodCounts, request: HttpRequest, clock: Clock, observer: Observer
+    ) -> None:
         self._counts = counts
         for name, value in request.headers:
             if name == _VERSION:
@@ -55,6 +59,7 @@ class CallCount:
         else:
             self._tally = counts.of_version()
         self._clock = clock
+        self._observer = observer
         self._began: float | None = None
         self._size = 0
 
@@ -66,7 +71,7 @@ class CallCount:
         else:
             self._tally.received += size
 
-    async def unary(self, behavior: Callable[..., Any], request: Any, caller: Any) -> Any:
+    async def unary(self, behavior: Callable[..., Any], request: Any, caller: Caller) -> Any:
         """Return the reply of a method, as it returns it."""
         self._begin()
         try:
@@ -74,11 +79,12 @@ class CallCount:
             if not isinstance(reply, _AT_ONCE):
                 reply = await outcome(reply)
         except BaseException as error:
-            self._end(_code_of(error))
+            code = _code_of(error)
+            self._counts.ended[code] += 1
+            self._tell(request, caller, None, code)
             raise
         self._send(reply)
-        if self._counts.handling is not None:
-            self._counts.handling.observe(self._seconds())
+        self._tell(request, caller, reply, _OK)
         return reply
 
     async def stream(self, replies: AsyncGenerator[Message, None]) -> AsyncIterator[Message]:
@@ -95,24 +101,28 @@ class CallCount:
             code = _code_of(error)
             raise
         finally:
-            self._end(code)
+            self._counts.count_end(code, self._seconds())
 
     def _begin(self) -> None:
         self._tally.started += 1
         self._tally.received += self._size
-        self._began = 0.0 if self._counts.handling is None else self._clock.monotonic()
+        self._began = self._clock.monotonic()
 
     def _send(self, reply: Any) -> None:
         self._tally.written += 1
         self._tally.sent += reply.ByteSize() if isinstance(reply, Message) else len(reply)
 
-    def _end(self, code: int) -> None:
-        self._counts.count_end(code, self._seconds())
+    def _tell(self, request: Any, caller: Caller, reply: Any, code: int) -> None:
+        """Tell those who want to know that a unary call has ended."""
+        seconds = self._seconds()
+        if seconds > self._observer.limit:
+            path = f"/{self._counts.service}/{self._counts.name}"
+            call = EndedCall(path, caller.peer(), request, reply, seconds, code)
+            self._observer.ended(call)
 
     def _seconds(self) -> float:
-        """Return how long the call has taken, where that is measured."""
         assert self._began is not None
-        return 0.0 if self._counts.handling is None else self._clock.monotonic() - self._began
+        return self._clock.monotonic() - self._began
 
 
 def _code_of(error: BaseException) -> int:

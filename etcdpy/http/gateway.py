@@ -44,6 +44,7 @@ from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
 from etcdpy.transport import (
     CallCounts,
     MethodCounts,
+    Observer,
     StatusError,
     is_one_reply_per_request,
 )
@@ -109,15 +110,21 @@ class Gateway:
         clock: What deadlines are on.
         max_message_bytes: The largest message that is taken, as of gRPC.
         counts: Where calls are counted.
+        observer: Gets unary calls that have ended.
 
     """
 
     def __init__(
-        self, clock: Clock, max_message_bytes: int, counts: CallCounts | None = None
+        self,
+        clock: Clock,
+        max_message_bytes: int,
+        counts: CallCounts | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._clock = clock
         self._most = max_message_bytes
         self._counts = counts or CallCounts()
+        self._observer = observer or Observer()
         self._methods: dict[str, _Method] = {}
 
     def add_registered_method_handlers(
@@ -162,7 +169,7 @@ class Gateway:
         caller = HttpCaller(request, self._clock, seconds)
         if seconds is not None:
             await turn()  # what ends it at its deadline is a task's
-        count = CallCount(method.counts, request, self._clock)
+        count = CallCount(method.counts, request, self._clock, self._observer)
         call = _Call(method, request.body, caller, self._most, count, as_text=_wants_text(query))
         streams = method.has_streams
         try:

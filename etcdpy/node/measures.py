@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from etcdpy.clock import Clock
 from etcdpy.counters import Histogram, doubling
@@ -17,8 +18,33 @@ __all__ = ["HealthCounts", "Measures"]
 
 _WORK, _WAIT = doubling(0.0001, 20), doubling(0.001, 14)
 
-#: Requests that are told apart by how long they take. (etcd: txn/metrics.go)
+#: Requests that figures tell the time of from the start, before there is one.
 REQUESTS = ("Put", "DeleteRange", "Txn", "Range", "ReadonlyTxn", "LeaseGrant", "LeaseRevoke")
+
+#: The others, as their methods and then as etcd calls them. Those that its log does not have, such
+#: as ``MemberList``, have no time. (etcd: etcdserver/v3_server.go, getRequestType)
+OTHER_REQUESTS: Final = {
+    "Alarm": "Alarm",
+    "AuthDisable": "AuthDisable",
+    "AuthEnable": "AuthEnable",
+    "AuthStatus": "AuthStatus",
+    "Authenticate": "Authenticate",
+    "Compact": "Compaction",
+    "RoleAdd": "AuthRoleAdd",
+    "RoleDelete": "AuthRoleDelete",
+    "RoleGet": "AuthRoleGet",
+    "RoleGrantPermission": "AuthRoleGrantPermission",
+    "RoleList": "AuthRoleList",
+    "RoleRevokePermission": "AuthRoleRevokePermission",
+    "UserAdd": "AuthUserAdd",
+    "UserChangePassword": "AuthUserChangePassword",
+    "UserDelete": "AuthUserDelete",
+    "UserGet": "AuthUserGet",
+    "UserGrantRole": "AuthUserGrantRole",
+    "UserList": "AuthUserList",
+    "UserRevokeRole": "AuthUserRevokeRole",
+}
+_KINDS: Final = {**OTHER_REQUESTS, **{kind: kind for kind in REQUESTS}}
 
 
 class HealthCounts:
@@ -100,11 +126,12 @@ class Measures:
         self.applied.get(kind, self.read).observe(seconds)
 
     def note_request(self, kind: str, is_good: bool, seconds: float) -> None:
-        """Note how long a client waited for an answer."""
-        if kind in REQUESTS:
-            if (kind, is_good) not in self.requests:
-                self.requests[kind, is_good] = Histogram(_WAIT)
-            self.requests[kind, is_good].observe(seconds)
+        """Note how long a client of a method waited for an answer."""
+        told = _KINDS.get(kind)
+        if told is not None:
+            if (told, is_good) not in self.requests:
+                self.requests[told, is_good] = Histogram(_WAIT)
+            self.requests[told, is_good].observe(seconds)
 
     @contextmanager
     def timed(self, histogram: Histogram, clock: Clock) -> Iterator[None]:

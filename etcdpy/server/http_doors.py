@@ -19,7 +19,7 @@ from etcdpy.http.router import Access, Mux
 from etcdpy.node.node import Node
 from etcdpy.server.v2_door import open_v2
 from etcdpy.services.registration import register_all
-from etcdpy.transport import CallCounts, HttpHandler, HttpRequest, HttpResponse
+from etcdpy.transport import CallCounts, HttpHandler, HttpRequest, HttpResponse, Observer
 
 if TYPE_CHECKING:  # few want it, and it is imported for these
     from etcdpy.http.pprof.endpoints import Pprof
@@ -106,7 +106,12 @@ def _pprof(config: Config, node: Node) -> Pprof | None:
 
 
 def open_gateway(
-    config: Config, clock: Clock, node: Node, queues: Queues, counts: CallCounts | None = None
+    config: Config,
+    clock: Clock,
+    node: Node,
+    queues: Queues,
+    counts: CallCounts | None = None,
+    observer: Observer | None = None,
 ) -> HttpHandler:
     """
     Return what serves everything that there is of a node in JSON, over WebSocket as well.
@@ -117,9 +122,10 @@ def open_gateway(
         node: What is asked.
         queues: Those of locks and elections.
         counts: Where calls are counted, those of gRPC among them.
+        observer: Gets unary calls that have ended, those of gRPC among them.
 
     """
-    gateway = Gateway(clock, config.max_message_bytes, counts)
+    gateway = Gateway(clock, config.max_message_bytes, counts, observer)
     register_all(gateway, node, queues)
     return gateway.handle
 

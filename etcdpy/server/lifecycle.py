@@ -239,7 +239,9 @@ async def _serve_until_signal(
         for door in doors
         if door.use is not Use.METRICS
     ]
-    gateway = open_gateway(config, clock, served.node, served.queues, transport.counts)
+    gateway = open_gateway(
+        config, clock, served.node, served.queues, transport.counts, transport.observer
+    )
     handlers = open_http(config, served.node, gateway, transport.counts, served.v2_locks)
     http = http_server(transport)
     http.serve_http(handlers.clients)

@@ -311,7 +311,7 @@ class Engine:
             call_type=GrpcCaller,
             counts=self._counts,
         )
-        self._gateway = Gateway(self._machine, config.max_message_bytes)
+        self._gateway = Gateway(self._machine, config.max_message_bytes, self._counts)
         self.calls.register(opened.handlers, self.transport, self._gateway)
 
     async def listen(self) -> None:

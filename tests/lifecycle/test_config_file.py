@@ -9,6 +9,7 @@ from pathlib import Path
 
 from etcdpy.pb import rpc_pb2
 from tests.lifecycle.process import PORT_0, Process, run
+from tests.support import http1
 from tests.support.client import Client
 from tests.unit.config.test_file import USUAL
 
@@ -134,4 +135,7 @@ def test_slow_requests_are_warned_of(tmp_path: Path) -> None:
         put, listed = server.wait_line("request stats"), server.wait_line("request stats")
         assert put["request content"] == 'key:"foo" value_size:6 '
         assert listed["response type"] == "/etcdserverpb.Cluster/MemberList"
+        # A request to the gateway is one as well.
+        http1.ask(address, http1.request("/v3/cluster/member/list", "POST", body=b"{}"))
+        assert server.wait_line("request stats")["response type"] == listed["response type"]
         assert {line["level"] for line in (applied, put, listed)} == {"warn"}

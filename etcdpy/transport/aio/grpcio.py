@@ -62,9 +62,8 @@ class ReferenceServer:
         self.options = options or ServerOptions()
         self.clock = clock or SystemClock()
         self.counts = counts or CallCounts()
-        self._adapter = Adapter(
-            observer or Observer(), translate, self.clock, call_type, self.counts
-        )
+        self.observer = observer or Observer()
+        self._adapter = Adapter(self.observer, translate, self.clock, call_type, self.counts)
         self._generic: list[grpc.GenericRpcHandler] = []
         self._methods: list[tuple[str, Mapping[str, grpc.RpcMethodHandler[Any, Any]]]] = []
         self._servers: list[Any] = []

@@ -112,7 +112,7 @@ class Server:
         self._routes = RouteTable(self.counts)
         self.head_cache = RequestHeadCache(self._routes)
         self._http = http
-        self._observer = observer or Observer()
+        self.observer = observer or Observer()
         self._translate = translate
         self._call_type = call_type
         self._sniffers: set[Sniffer] = set()
@@ -283,11 +283,11 @@ class Server:
 
     def _start(self) -> None:
         if self._ticker is None:
-            self.dispatcher = dispatcher_type(self._observer)(
+            self.dispatcher = dispatcher_type(self.observer)(
                 asyncio.get_running_loop(),
                 self._http,
                 self.clock,
-                observer=self._observer,
+                observer=self.observer,
                 translate=self._translate,
                 call_type=self._call_type,
             )

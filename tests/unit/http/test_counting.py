@@ -14,8 +14,9 @@ from etcdpy.errors import EmptyKeyError
 from etcdpy.http.counting import CallCount
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.testing import MovableClock
-from etcdpy.transport import CallCounts, MethodCounts, StatusError
+from etcdpy.transport import CallCounts, EndedCall, MethodCounts, Observer, StatusError
 from etcdpy.transport.http import Body, HttpRequest
+from tests.unit.node.nodes import ANYBODY
 
 REPLY = pb.PutResponse(header=pb.ResponseHeader(revision=7))
 
@@ -23,8 +24,13 @@ REPLY = pb.PutResponse(header=pb.ResponseHeader(revision=7))
 class Counted:
     """A method, and calls of it."""
 
-    def __init__(self, *, streams: bool = False, is_timed: bool = False) -> None:
+    def __init__(
+        self, *, streams: bool = False, is_timed: bool = False, slower_than: float = 0.0
+    ) -> None:
+        self.heard: list[EndedCall] = []
         self.clock = MovableClock()
+        self.observer = Observer()
+        self.observer.listen(self.heard.append, slower_than=slower_than)
         counts = CallCounts(is_timed=is_timed)
         self.method: MethodCounts = counts.of(
             "/etcdserverpb.KV/Put", request_streaming=streams, response_streaming=streams
@@ -32,7 +38,7 @@ class Counted:
 
     def call(self, *headers: tuple[bytes, bytes]) -> CallCount:
         request = HttpRequest("POST", "/v3/kv/put", "", headers, Body(), "")
-        return CallCount(self.method, request, self.clock)
+        return CallCount(self.method, request, self.clock, self.observer)
 
     @property
     def handled(self) -> dict[int, int]:
@@ -72,21 +78,21 @@ class TestUnary:
         counted = Counted()
         call = counted.call()
         call.take(6)
-        assert await call.unary(returning(REPLY), None, None) is REPLY
+        assert await call.unary(returning(REPLY), None, ANYBODY) is REPLY
         assert counted.sums == (1, 1, 6, 1, REPLY.ByteSize())
         assert counted.handled == {0: 1}
 
     @pytest.mark.parametrize("reply", [b"1234", bytearray(b"1234")])
     async def test_replies_may_be_bytes(self, reply: bytes) -> None:
         counted = Counted()
-        await counted.call().unary(returning(reply), None, None)
+        await counted.call().unary(returning(reply), None, ANYBODY)
         assert counted.sums == (1, 1, 0, 1, 4)
 
     async def test_reply_that_waits_counts_once_it_is_there(self) -> None:
         counted = Counted()
         ready = asyncio.get_running_loop().create_future()
         deferred = returning(DeferredReply(REPLY, ready))
-        calling = asyncio.ensure_future(counted.call().unary(deferred, None, None))
+        calling = asyncio.ensure_future(counted.call().unary(deferred, None, ANYBODY))
         await asyncio.sleep(0)
         assert (counted.sums[0], counted.handled) == (1, {})
         ready.set_result(None)
@@ -108,7 +114,7 @@ class TestUnary:
     ) -> None:
         counted = Counted()
         with pytest.raises(type(error)):
-            await counted.call().unary(raising(error), None, None)
+            await counted.call().unary(raising(error), None, ANYBODY)
         assert counted.handled == {code(status): 1}
         assert counted.sums == (1, 1, 0, 1, 0), "a failure is a message, as in etcd"
 
@@ -120,22 +126,31 @@ class TestUnary:
     async def test_version_is_what_a_header_tells(self) -> None:
         counted = Counted()
         told = (b"grpc-metadata-client-api-version", b"3.9")
-        await counted.call((b"accept", b"x"), told).unary(returning(REPLY), None, None)
-        await counted.call().unary(returning(REPLY), None, None)
+        await counted.call((b"accept", b"x"), told).unary(returning(REPLY), None, ANYBODY)
+        await counted.call().unary(returning(REPLY), None, ANYBODY)
         assert list(counted.method.by_version) == ["3.9", "unknown"]
 
-    async def test_time_is_measured_where_that_is_wanted(self) -> None:
-        counted = Counted(is_timed=True)
+    async def test_whoever_wants_to_know_is_told_how_long_it_took(self) -> None:
+        counted = Counted()
 
         async def slowly(request: object, caller: object) -> object:
             await counted.clock.advance(3)
             return REPLY
 
-        await counted.call().unary(slowly, None, None)
-        with pytest.raises(ValueError):
-            await counted.call().unary(raising(ValueError()), None, None)
-        assert counted.method.handling is not None
-        assert (counted.method.handling.count, counted.method.handling.total) == (2, 3)
+        await counted.call().unary(slowly, b"asked", ANYBODY)
+        with pytest.raises(EmptyKeyError):
+            await counted.call().unary(raising(EmptyKeyError()), b"", ANYBODY)
+        path, peer = "/etcdserverpb.KV/Put", ANYBODY.peer()
+        invalid = code(StatusCode.INVALID_ARGUMENT)
+        assert counted.heard == [
+            EndedCall(path, peer, b"asked", REPLY, 3.0, 0),
+            EndedCall(path, peer, b"", None, 0.0, invalid),
+        ]
+
+    async def test_those_who_want_to_hear_of_slow_ones_hear_of_no_others(self) -> None:
+        counted = Counted(slower_than=0.3)
+        await counted.call().unary(returning(REPLY), None, ANYBODY)
+        assert counted.heard == []
 
 
 class TestStreams:

@@ -51,8 +51,15 @@ def test_requests_are_told_apart_by_how_they_ended() -> None:
     measures.note_request("Put", True, 0.1)
     measures.note_request("Put", False, 0.1)
     measures.note_request("MemberList", True, 0.1)
+    measures.note_request("Compact", True, 0.1)
+    measures.note_request("UserAdd", True, 0.1)
     counts = {key: values.count for key, values in measures.requests.items() if values.count}
-    assert counts == {("Put", True): 1, ("Put", False): 1}
+    assert counts == {
+        ("Put", True): 1,
+        ("Put", False): 1,
+        ("Compaction", True): 1,
+        ("AuthUserAdd", True): 1,
+    }
 
 
 def test_slice_of_a_compaction_counts_in_milliseconds() -> None:
