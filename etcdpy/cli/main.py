@@ -53,6 +53,10 @@ def _main(arguments: Sequence[str]) -> int:
         from etcdpy.cli import audit as audit_cli
 
         return audit_cli.main(arguments[1:])
+    if arguments and arguments[0] == "test-server":
+        from etcdpy.cli import test_server
+
+        return test_server.main(arguments[1:])
     if arguments and arguments[0] in ("gateway", "grpc-proxy"):
         return _refuse(f"etcdpy has no {arguments[0]}; etcd's own works in front of it")
     try:

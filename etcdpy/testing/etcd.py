@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -56,6 +57,8 @@ class Etcd:
     event loop: the server has one of its own.
 
     Args:
+        mode: ``"thread"`` for a server in this process; ``"process"`` for one in a child, for
+            suites that fork.
         settings: See ``Settings``: etcd's flags with underscores, ``auth``, ``tls``, ``data``, ...
 
     Attributes:
@@ -69,8 +72,11 @@ class Etcd:
 
     """
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, mode: str = "thread", **settings: Any) -> None:
+        if mode not in ("thread", "process"):
+            raise ValueError(f"a mode is 'thread' or 'process', not {mode!r}")
         self.settings = Settings.of(**settings)
+        self._mode = mode
         self._driver: Driver | None = None
         self._requests: Requests | None = None
         self.log = Log()
@@ -91,20 +97,27 @@ class Etcd:
         """
         if self._driver is not None:
             raise RuntimeError("this etcd has been started")
-        self.log.open()
-        try:
-            thread = ServerThread(self.settings)
-        except BaseException:
-            self.log.close()
-            raise
-        self.log.listen_to(thread.ident)
-        self._driver, self._requests = thread, thread.requests
+        if self._mode == "process":
+            from etcdpy.testing.process import ServerProcess
+
+            self._driver = ServerProcess(self.settings)
+            self.log.come_from(partial(self._driver.call, "log"))
+        else:
+            self.log.open()
+            try:
+                self._driver = thread = ServerThread(self.settings)
+            except BaseException:
+                self.log.close()
+                raise
+            self.log.listen_to(thread.ident)
+        self._requests = self._driver.requests
         return self
 
     def stop(self) -> None:
         """Stop it. Harmless if it does not run."""
         driver, self._driver = self._driver, None
         if driver is not None:
+            self.log.come_from(None)
             driver.stop()
             self.log.close()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final, overload
 
 from etcdpy.logs.formats import JsonFormatter
@@ -33,10 +34,11 @@ class Log(Sequence[str]):
         self._lines: deque[str] = deque(maxlen=MOST)
         self._thread: int | None = None
         self._handler = _Handler(self)
+        self._source: Callable[[], list[str]] | None = None
 
     def __len__(self) -> int:
         """Return how many lines are kept."""
-        return len(self._lines)
+        return len(self._all())
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -44,15 +46,25 @@ class Log(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         """Return a line, or some."""
-        return list(self._lines)[index]
+        return self._all()[index]
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over those that there are now."""
-        return iter(list(self._lines))
+        return iter(self._all())
 
     def __str__(self) -> str:
         """Return all lines."""
         return "".join(f"{line}\n" for line in self)
+
+    def come_from(self, source: Callable[[], list[str]] | None) -> None:
+        """Ask for the lines of a server in another process; of None keep what there is."""
+        if source is None and self._source is not None:
+            with suppress(RuntimeError):  # it has gone before
+                self._lines.extend(self._source())
+        self._source = source
+
+    def _all(self) -> list[str]:
+        return list(self._lines) if self._source is None else self._source()
 
     def add(self, line: str) -> None:
         """Add a line."""

@@ -12,7 +12,17 @@ from typing import Any, Final, overload
 
 from google.protobuf.message import Message
 
-__all__ = ["Method", "Request", "Requests", "Where", "keys_of", "matches", "on_keys", "short_name"]
+__all__ = [
+    "Method",
+    "OnKeys",
+    "Request",
+    "Requests",
+    "Where",
+    "keys_of",
+    "matches",
+    "on_keys",
+    "short_name",
+]
 
 #: Requests that are kept; what is older is forgotten, but still counted as having been there.
 MOST: Final = 10_000
@@ -86,7 +96,30 @@ def matches(method: Method, request: Request) -> bool:
     return fnmatchcase(request.method, method)
 
 
-def on_keys(*patterns: str, method: str = "*") -> Callable[[Request], bool]:
+@dataclass(frozen=True)
+class OnKeys:
+    """
+    Tells requests that name one of some keys; see ``on_keys``.
+
+    Attributes:
+        patterns: The keys.
+        method: Of which method.
+
+    """
+
+    patterns: tuple[str, ...]
+    method: str = "*"
+
+    def __call__(self, request: Request) -> bool:
+        """Tell whether a request names one."""
+        return fnmatchcase(request.method, self.method) and any(
+            fnmatchcase(key.decode("utf-8", "surrogateescape"), pattern)
+            for key, _ in request.keys
+            for pattern in self.patterns
+        )
+
+
+def on_keys(*patterns: str, method: str = "*") -> OnKeys:
     """
     Return what tells requests that name one of some keys; ``*`` stands for anything.
 
@@ -99,15 +132,7 @@ def on_keys(*patterns: str, method: str = "*") -> Callable[[Request], bool]:
     >>> on_keys("config/*")(put), on_keys("config/*", method="KV/Range")(put)
     (True, False)
     """
-
-    def names_one(request: Request) -> bool:
-        return fnmatchcase(request.method, method) and any(
-            fnmatchcase(key.decode("utf-8", "surrogateescape"), pattern)
-            for key, _ in request.keys
-            for pattern in patterns
-        )
-
-    return names_one
+    return OnKeys(patterns, method)
 
 
 class Requests(Sequence[Request]):
@@ -189,8 +214,14 @@ class Requests(Sequence[Request]):
         with self._changed:
             if self._changed.wait_for(are_there, timeout):
                 return found[count - 1]
+        raise self._too_few(method, where, count, timeout)
+
+    def _too_few(
+        self, method: Method, where: Where | None, count: int, timeout: float
+    ) -> TimeoutError:
+        found = self.all(method, where)
         others = "".join(f"\n  {request}" for request in self._list()[-20:]) or " nothing"
-        raise TimeoutError(
+        return TimeoutError(
             f"{len(found)} requests of {method} instead of {count} in {timeout} s; "
             f"there was{others}"
         )

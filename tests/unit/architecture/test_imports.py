@@ -45,6 +45,7 @@ LAZY: Mapping[tuple[str, str], str] = {
     ): "signing is for few, and takes a tenth of a second to import",
     ("cli.main", "cli.audit"): "a server asks no audit log",
     ("cli.main", "cli.snapshot"): "a server needs no snapshot commands",
+    ("cli.main", "cli.test_server"): "a server is no test's",
     ("cli.main", "server.lifecycle"): "--help and a mistyped flag answer at once",
     ("cli.main", "config.usage"): "only --help and a mistyped flag show it",
     ("cli.snapshot", "cli.snapshot_save"): "grpc takes longer than the other commands run",
@@ -57,6 +58,7 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("server.auditing", "logs.audit_file"): "gzip, and what knows dates, for few",
     ("server.verification", "mvcc.check"): "few servers check what they leave behind",
     ("logs.outputs", "logs.rotation"): "gzip, and what knows dates, for few",
+    ("testing.etcd", "testing.process"): "few tests want a server in another process",
     ("testing.plugin", "testing.pool"): "suites without etcd pay for the plugin alone",
     ("testing.plugin", "testing.report"): "suites without etcd pay for the plugin alone",
 }

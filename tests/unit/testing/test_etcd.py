@@ -7,6 +7,7 @@ import threading
 import urllib.request
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -139,7 +140,7 @@ def test_flags_of_etcd_count() -> None:
 
 
 def test_users_have_to_log_in_and_roles_say_what_they_may() -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "auth": {"root": "secret", "alice": {"password": "a", "roles": ["app"]}},
         "roles": {"app": ["app/"]},
     }
