@@ -10,6 +10,7 @@ import html
 import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -19,6 +20,7 @@ from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse, plain_text
 __all__ = ["Access", "Mux", "redirect"]
 
 _GATEWAY: Final = "/v3/"
+_V2: Final = "/v2/"
 #: A path of etcd 3.3, which is served as what it became.
 _BETA: Final = "/v3beta/"
 
@@ -83,7 +85,9 @@ class Mux:
         # Before escapes are read: a slash that is written as one parts nothing.
         clean = _clean(raw)
         if clean != raw and request.method != "CONNECT":
-            return redirect(request, clean, mark + query)
+            # What etcd 3.5 had is moved as Go did it then.
+            is_v2 = clean.startswith(_V2) and self._found(clean) is not None
+            return redirect(request, clean, mark + query, 301 if is_v2 else 307)
         path = _unescaped(raw)
         if gateway is not None and path.startswith(_GATEWAY):
             return await gateway(replace(request, path=path + mark + query))
@@ -182,12 +186,13 @@ def _clean(path: str) -> str:
     return clean + "/" if path.endswith("/") and clean != "/" else clean
 
 
-def redirect(request: HttpRequest, path: str, query: str) -> HttpResponse:
+def redirect(request: HttpRequest, path: str, query: str, status: int = 307) -> HttpResponse:
     """Return an answer that sends a client to another path. (Go: ``http.Redirect``)"""
     where = path + query
     headers = [(b"location", where.encode("latin-1"))]
     body = b""
     if request.method in ("GET", "HEAD"):
         headers.insert(0, (b"content-type", b"text/html; charset=utf-8"))
-        body = f'<a href="{html.escape(where)}">Temporary Redirect</a>.\n\n'.encode("latin-1")
-    return HttpResponse(307, tuple(headers), body)
+        phrase = HTTPStatus(status).phrase
+        body = f'<a href="{html.escape(where)}">{phrase}</a>.\n\n'.encode("latin-1")
+    return HttpResponse(status, tuple(headers), body)

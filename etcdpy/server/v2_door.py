@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from etcdpy.concurrency.v2_locks import V2Locks
 from etcdpy.http.v2 import leader, lock
 from etcdpy.http.v2.authentication import RootOnly, auth_endpoints
+from etcdpy.http.v2.keys import Keys
 from etcdpy.http.v2.machines import machines_endpoint
 from etcdpy.http.v2.members import Members
 from etcdpy.http.v2.stats import stats_endpoints
@@ -47,6 +48,9 @@ def open_v2(node: Node, locks: V2Locks | None = None) -> V2Door:
         **stats_endpoints(node),
         **auth_endpoints(node),
     }
+    v2 = node.parts.v2
+    if v2 is not None:
+        table.update(Keys(node, v2).endpoint())
     if locks is not None:
         table[lock.PREFIX] = lock.LockModule(locks)
         table[leader.PREFIX] = leader.LeaderModule(locks)

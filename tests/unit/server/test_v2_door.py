@@ -29,6 +29,7 @@ PATHS = [
 ]
 #: What is no path of v2 either.
 OTHERS = [
+    "/v2/keysx",
     "/v2",
     "/v2/",
     "/v2/membersx",
@@ -58,6 +59,13 @@ async def test_modules_and_the_store_are_there_with_a_store(tmp_path: Path) -> N
         door = open_v2(node, V2Locks(node.parts.v2, MovableClock()))
         assert "/v2/stats/store" in door.paths
         assert {"/mod/v2/lock/", "/mod/v2/leader/"} <= door.trees.keys()
+
+
+@pytest.mark.parametrize("path", ["/v2/keys", "/v2/keys/", "/v2/keys?recursive=true"])
+async def test_keys_are_there_with_their_store(tmp_path: Path, path: str) -> None:
+    async with opened(tmp_path) as node:
+        served = open_http(Config(enable_v2=True), node).clients
+        assert (await ask(served, path)).body == b'{"action":"get","node":{"dir":true}}\n'
 
 
 @pytest.mark.parametrize("path", OTHERS)

@@ -1,0 +1,63 @@
+"""
+Waiting for events over HTTP: the head at once, the body as something happens.
+
+(etcd 3.5: ``v2http/client.go``, ``handleKeyWatch``)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+
+from etcdpy.node.v2 import V2Store
+from etcdpy.v2.watchers import Watcher
+
+__all__ = ["EventLines"]
+
+
+class EventLines(AsyncIterator[bytes]):
+    """
+    The body of an answer to one who watches: a line for each event, until nothing more comes.
+
+    If nobody goes on taking them, the watcher is let go of with this.
+
+    Args:
+        v2: The store that is watched.
+        watcher: Hears of it; it belongs to this from now on.
+
+    """
+
+    def __init__(self, v2: V2Store, watcher: Watcher) -> None:
+        self._v2 = v2
+        self._watcher = watcher
+
+    async def __anext__(self) -> bytes:
+        watcher = self._watcher
+        while True:
+            if (event := watcher.take()) is not None:
+                lines = event.line
+                while (event := watcher.take()) is not None:
+                    lines += event.line
+                return lines
+            if watcher.is_over:
+                raise StopAsyncIteration
+            woken = asyncio.get_running_loop().create_future()
+            # Nothing that leads back here: the hub is not to keep this alive.
+            watcher.wake = partial(_resolve, woken)
+            try:
+                await woken
+            except asyncio.CancelledError:
+                self._v2.leave(watcher)
+                raise
+            finally:
+                watcher.wake = None
+
+    def __del__(self) -> None:
+        # Its client may have left before anything was taken.
+        self._v2.leave(self._watcher)
+
+
+def _resolve(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
