@@ -98,6 +98,10 @@ MAX_CHUNK_LINE: Final = 4096
 HTTP1_AHEAD: Final = 64 << 10
 """Bytes that wait to be read, of a body or of requests sent ahead, before we stop reading."""
 
+HTTP1_BODY_ROOM: Final = 256 << 20
+"""Bytes of bodies that are wanted whole and still come, over all connections. Beyond these, who has
+sent more than ``HTTP1_AHEAD`` of one and sends on is refused."""
+
 HTTP1_DISCARDED: Final = 256 << 10
 """Bytes of a body nobody has asked for that are read for the sake of the connection, as in Go."""
 

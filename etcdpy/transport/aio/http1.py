@@ -34,6 +34,7 @@ from etcdpy.transport.http1 import (
 from etcdpy.transport.limits import (
     FIRST_FRAMES_SECONDS,
     HTTP1_AHEAD,
+    HTTP1_BODY_ROOM,
     HTTP1_BODY_SECONDS,
     HTTP1_DISCARDED,
     HTTP1_EVENTS,
@@ -55,6 +56,7 @@ class Http1Host(Protocol):
     clock: Clock
     http1_connections: set[Http1Protocol]
     large_heads: set[Http1Protocol]
+    held_bodies: int
 
     def forget_http1(self, connection: Http1Protocol) -> None:
         """Note that a connection is gone."""
@@ -80,6 +82,7 @@ class Http1Protocol(asyncio.Protocol):
         "_discarded",
         "_handler",
         "_head",
+        "_held",
         "_host",
         "_is_closing",
         "_is_leaving",
@@ -114,6 +117,7 @@ class Http1Protocol(asyncio.Protocol):
         self._stalled = 0
         self._room: asyncio.Future[None] | None = None
         self._discarded = 0
+        self._held: int | None = None
         self._closes = False
         self._is_closing = False
         self._is_leaving = False
@@ -261,6 +265,8 @@ class Http1Protocol(asyncio.Protocol):
         else:
             assert self._body is not None
             self._body.feed(event)
+            if self._held is not None:
+                self._hold(len(event))
 
     def _answer_whole(self, head: Head, data: bytes) -> None:
         """Answer a request that is all there."""
@@ -303,7 +309,18 @@ class Http1Protocol(asyncio.Protocol):
         if self._head.expects_continue and not self._is_closing and self._response is None:
             self._transport.write(CONTINUE)
         if whole:
+            assert self._body is not None
             self._arm(HTTP1_BODY_SECONDS, self._too_slow)
+            self._held = 0
+            self._hold(self._body.size)
+
+    def _hold(self, size: int) -> None:
+        """Count bytes of a body that is kept until all of it is there."""
+        assert self._held is not None
+        self._held += size
+        self._host.held_bodies += size
+        if self._host.held_bodies > HTTP1_BODY_ROOM and self._held > HTTP1_AHEAD:
+            self._refuse(Http1Error(503))
 
     def _too_slow(self) -> None:
         self._refuse(Http1Error(408))
@@ -338,6 +355,9 @@ class Http1Protocol(asyncio.Protocol):
             # Go's server does so, too, when a handler panics.
             _logger.exception("request %s %s failed", head.method, head.target)
             self._transport.abort()
+        if self._held is not None:
+            self._host.held_bodies -= self._held
+            self._held = None
         self._task = None
         if not self._transport.is_closing() and not self._is_closing and self._successor is None:
             self._answered()

@@ -71,6 +71,7 @@ class Server:
         connections: Those that are open and speak HTTP/2.
         http1_connections: Those that began with HTTP/1.1.
         large_heads: Those of them on which the head of a request has become long.
+        held_bodies: Bytes of bodies that they keep until all of them is there.
         head_cache: What their requests have in common.
         dispatcher: Runs their handlers, once the server listens.
         counts: How many calls there were.
@@ -108,6 +109,7 @@ class Server:
         self.connections: set[Http2Protocol] = set()
         self.http1_connections: set[Http1Protocol] = set()
         self.large_heads: set[Http1Protocol] = set()
+        self.held_bodies = 0
         self.counts = counts or CallCounts()
         self._routes = RouteTable(self.counts)
         self.head_cache = RequestHeadCache(self._routes)

@@ -49,6 +49,7 @@ class Host:
         self.clock: Clock = self.movable
         self.http1_connections: set[Http1Protocol] = set()
         self.large_heads: set[Http1Protocol] = set()
+        self.held_bodies = 0
 
     def forget_http1(self, connection: Http1Protocol) -> None:
         self.http1_connections.discard(connection)
@@ -477,6 +478,31 @@ class TestLimits:
         await clients[0].send(b"\r\n\r\n")
         assert clients[0].statuses == [404]
         assert clients[0].protocol not in host.large_heads
+
+    async def test_bodies_that_are_kept_until_they_are_whole_have_a_bound(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("etcdpy.transport.aio.http1.HTTP1_BODY_ROOM", 2 * HTTP1_AHEAD)
+        host = Host()
+        large, other, third = (Client(echo, host) for _ in range(3))
+        piece = bytes(HTTP1_AHEAD // 2)
+        for client in (large, other):
+            await client.send(post(10 * HTTP1_AHEAD))
+            await client.send(piece)
+            await client.send(piece)
+        await third.send(post(10))
+        await third.send(b"12345")
+        await large.send(piece)
+        assert large.statuses == [503]
+        assert other.statuses == []
+        # What little others keep does not matter, and what is over is kept no more.
+        await third.send(b"67890")
+        assert third.statuses == [200]
+        await other.send(piece)
+        assert other.statuses == []
+        other.protocol.connection_lost(None)
+        await turns()
+        assert host.held_bodies == 0
 
     async def test_client_that_does_not_read_is_waited_for_and_then_given_up(self) -> None:
         client = Client(Endless(b"a", b"b", b"c"))
