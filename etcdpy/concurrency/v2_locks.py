@@ -161,8 +161,13 @@ class V2Locks:
                     lambda older, _: self._change_of(older, wakeup),
                 )
             await self._hold(place, ttl)
-        finally:
-            self._end_session(place, value)
+        except BaseException as error:
+            leaving = self._end_session(place, value)
+            if leaving is not None and isinstance(error, Exception):
+                # Nobody is told that he waits no more whose place could come back after a crash.
+                await asyncio.wait([leaving])
+            raise
+        self._end_session(place, value)
         return _index_of(place.path)
 
     async def renew(self, name: str, ttl: int, index: int | None = None, value: str = "") -> None:
@@ -284,17 +289,23 @@ class V2Locks:
     async def _undo(self, entering: asyncio.Future[_Place], value: str) -> None:
         self._end_session(await entering, value)
 
-    def _end_session(self, place: _Place, value: str) -> None:
-        """Note that a request leaves a place; the last takes it away, unless it is held."""
+    def _end_session(self, place: _Place, value: str) -> asyncio.Task[None] | None:
+        """
+        Note that a request leaves a place; the last takes it away, unless it is held.
+
+        Returns:
+            What takes it away, None if it stays.
+
+        """
         place.sessions -= 1
         if place.sessions:
-            return
+            return None
         _cancel(place)
         if place.is_held or (self._is_stopping and value):
             del self._places[place.path]
-        else:
-            place.is_leaving = True
-            self._in_background(self._leave(place))
+            return None
+        place.is_leaving = True
+        return self._in_background(self._leave(place))
 
     async def _leave(self, place: _Place) -> None:
         try:
@@ -400,10 +411,11 @@ class V2Locks:
     def _expiry(self, ttl: int) -> int | None:
         return None if ttl > _LONGEST else self._store.now() + ttl * SECOND
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(_quietly(work))
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(_quietly(work))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
+        return task
 
 
 def _directory(name: str) -> str:

@@ -158,6 +158,19 @@ class TestTimeouts:
         assert isinstance(trying.exception(), LockHeldError)
         assert len(world.queue()) == 1
 
+    async def test_nobody_is_told_to_go_before_the_place_is_gone_for_good(
+        self, world: LockWorld
+    ) -> None:
+        await world.acquire()
+        trying = asyncio.ensure_future(world.locks.acquire("m", 10, timeout=0))
+        await turns(10)
+        world.settle()
+        await turns(10)
+        assert len(world.queue()) == 1
+        assert not trying.done()
+        await world.settled()
+        assert isinstance(trying.exception(), LockHeldError)
+
     async def test_wait_ends_with_its_time_and_the_place_goes(self, world: LockWorld) -> None:
         await world.acquire(ttl=100)
         waiting = await world.acquire(timeout=20)

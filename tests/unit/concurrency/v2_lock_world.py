@@ -55,7 +55,11 @@ class LockWorld(V2World):
         """Return the values of the places, by their indexes."""
         directory = self.v2.tree.root.find(f"{ROOT}/{name}"[1:].split("/"))
         places = directory.children if directory is not None else None
-        return {int(place): node.value for place, node in (places or {}).items()}
+        return {
+            int(place): node.value
+            for place, node in (places or {}).items()
+            if not node.is_directory
+        }
 
     async def holder(self, name: str = "m") -> tuple[int, str] | None:
         entry = await self.done(self.locks.holder(name))
