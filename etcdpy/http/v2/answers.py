@@ -10,12 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from etcdpy.errors import V2Error
 from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse, plain_text
-from etcdpy.v2.codes import message_of, status_of
 from etcdpy.v2.gojson import quote
 
-__all__ = ["allow", "error_answer", "go_json", "json_answer", "message", "text_answer"]
+__all__ = ["allow", "go_json", "json_answer", "message", "text_answer"]
 
 _Header = tuple[bytes, bytes]
 
@@ -53,16 +51,6 @@ def json_answer(
 def message(status: int, text: str, *headers: _Header) -> HttpResponse:
     """Return a refusal that is not about keys. (etcd: ``httptypes.HTTPError``)"""
     return json_answer(status, {"message": text}, *headers)
-
-
-def error_answer(error: V2Error, *headers: _Header) -> HttpResponse:
-    """Return a refusal that is about keys. (etcd: ``v2error``, WriteTo)"""
-    told: dict[str, object] = {"errorCode": error.code, "message": message_of(error)}
-    if error.cause:
-        told["cause"] = error.cause
-    told["index"] = error.index
-    index = (b"x-etcd-index", b"%d" % error.index)
-    return json_answer(status_of(error), told, *headers, index, newline=True)
 
 
 def text_answer(text: str) -> HttpResponse:

@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from etcdpy.errors import EtcdError, V2Error
-from etcdpy.http.v2.answers import allow, error_answer, json_answer, message
+from etcdpy.http.v2.answers import allow, json_answer, message
+from etcdpy.http.v2.errors import error_response
 from etcdpy.node.node import Node
 from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse
 from etcdpy.v2.codes import UNAUTHORIZED
@@ -66,7 +67,7 @@ class RootOnly:
         if not path.startswith(("/v2/keys", "/mod/")):
             return message(401, _CAUSE)
         cluster = (b"x-etcd-cluster-id", b"%x" % self._cluster_id)
-        return error_answer(V2Error(UNAUTHORIZED, _CAUSE), cluster)
+        return error_response(V2Error(UNAUTHORIZED, _CAUSE), cluster)
 
     async def _is_root(self, request: HttpRequest) -> bool:
         given = _credentials(request)

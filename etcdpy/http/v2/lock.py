@@ -19,8 +19,10 @@ from typing import Final
 
 from etcdpy.concurrency.v2_locks import LockClosedError, LockHeldError, V2Locks
 from etcdpy.errors import V2Error
-from etcdpy.http.v2.answers import error_answer, text_answer
-from etcdpy.http.v2.forms import form_of, name_in
+from etcdpy.http.v2.answers import text_answer
+from etcdpy.http.v2.errors import error_response
+from etcdpy.http.v2.parameters import form_of
+from etcdpy.http.v2.path import unescaped
 from etcdpy.transport import HttpRequest, HttpResponse, plain_text
 from etcdpy.transport.http import not_found
 from etcdpy.v2 import codes
@@ -157,13 +159,14 @@ async def answered(request: HttpRequest, prefix: str, answer: Answer) -> HttpRes
         answer: Answers a request about a name, of its form.
 
     """
-    name = name_in(request, prefix)
+    path, _, query = request.path.partition("?")
+    name = unescaped(path).removeprefix(prefix).strip("/")
     if not name or request.method not in ("GET", "POST", "PUT", "DELETE"):
         return await not_found(request)
     try:
-        return await answer(name, await form_of(request), request)
+        return await answer(name, await form_of(request, query), request)
     except V2Error as error:
-        return error_answer(error)
+        return error_response(error)
 
 
 def _timeout(form: Form) -> float | None:
