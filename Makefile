@@ -28,7 +28,7 @@ DEV_READY := $(VENV)/.ready-dev
 STUBS := etcdpy/pb
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage check format lint types proto proto-check lock bench clean
+.PHONY: help run test coverage check format lint types proto proto-check lock bench fairness clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -67,6 +67,9 @@ proto-check: $(DEV_READY) ## Check that etcdpy/pb is what proto/ generates
 	@cd $(VENV)/stubs && for stub in $(STUBS)/*; do \
 		diff -u "$(CURDIR)/$$stub" $$stub || { echo "$$stub differs: run make proto"; exit 1; }; \
 	done
+
+fairness: $(DEV_READY) ## See how a client is served beside attacks; ARGS="nested_txn" picks some
+	$(BIN)/python -m tests.fairness $(ARGS)
 
 bench: $(DEV_READY) ## Measure etcdpy and a real etcd side by side
 	$(BIN)/python -m bench $(ARGS)

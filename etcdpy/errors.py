@@ -58,6 +58,12 @@ class TooManyOpsError(EtcdError):
     MESSAGE = "etcdserver: too many operations in txn request"
 
 
+class UnreadableRequestError(EtcdError):
+    """A request is not the message it should be. (The words are grpc-go's.)"""
+
+    MESSAGE = "grpc: error unmarshalling request: proto:\u00a0cannot parse invalid wire-format data"
+
+
 class DuplicateKeyError(EtcdError):
     """A transaction could write one key twice."""
 

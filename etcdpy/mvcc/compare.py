@@ -24,6 +24,9 @@ _FIELDS: dict[int, str] = {
     Compare.LEASE: "lease",
 }
 
+#: Where what is compared is in a version.
+_PLACES: dict[int, int] = {Compare.MOD: 0, Compare.CREATE: 2, Compare.VERSION: 3}
+
 _HOLDS: dict[int, Callable[[Any, Any], bool]] = {
     Compare.EQUAL: lambda have, want: bool(have == want),
     Compare.NOT_EQUAL: lambda have, want: bool(have != want),
@@ -32,23 +35,47 @@ _HOLDS: dict[int, Callable[[Any, Any], bool]] = {
 }
 
 
-def holds(store: Store, compare: Compare, revision: int) -> Steps[bool]:
+#: The least and the greatest number of the keys of a range, None if there are none: by its start
+#: and stop, and where in a version the number is.
+Extremes = dict[tuple[bytes, bytes | None, int], tuple[int, int] | None]
+
+
+def holds(
+    store: Store, compare: Compare, revision: int, known: Extremes | None = None
+) -> Steps[bool]:
     """
     Tell whether a compare holds at ``revision`` for every key that it names.
 
     Naming no existing key, it compares a missing one: its numbers are 0, and no value
     compare holds for it, NOT_EQUAL included.
+
+    Args:
+        known: What other compares of the same revision have found out, and this one adds to.
+
     """
     if not compare.range_end:
         return holds_for_key(store, compare, revision)
+    place = _PLACES.get(compare.target)
     start, stop = bounds(compare.key, compare.range_end)
+    if place is not None and compare.result != Compare.NOT_EQUAL:
+        known = {} if known is None else known
+        asked = start, stop, place
+        if asked not in known:
+            known[asked] = yield from _extremes(store, start, stop, revision, place)
+        extremes = known[asked]
+        return all(_holds_for(compare, number) for number in extremes or (0,))
     empty = True
     while True:
         keys, following = store.index.scan(start, stop, revision, SLICE)
-        for key in keys:
-            empty = False
-            if not _holds_for(compare, _operand(store, compare, key, revision)):
+        empty = empty and not keys
+        if place is not None:
+            found = set(store.index.numbers_at(keys, revision, place))
+            if not all(_holds_for(compare, number) for number in found):
                 return False
+        else:
+            for key in keys:
+                if not _holds_for(compare, _operand(store, compare, key, revision)):
+                    return False
         if following is None:
             return not empty or _holds_for(compare, None if compare.target == Compare.VALUE else 0)
         start = following
@@ -58,6 +85,22 @@ def holds(store: Store, compare: Compare, revision: int) -> Steps[bool]:
 def holds_for_key(store: Store, compare: Compare, revision: int) -> bool:
     """Do what ``holds`` does for a compare that names one key."""
     return _holds_for(compare, _operand(store, compare, compare.key, revision))
+
+
+def _extremes(
+    store: Store, start: bytes, stop: bytes | None, revision: int, place: int
+) -> Steps[tuple[int, int] | None]:
+    least = greatest = None
+    while True:
+        keys, following = store.index.scan(start, stop, revision, SLICE)
+        if numbers := store.index.numbers_at(keys, revision, place):
+            low, high = min(numbers), max(numbers)
+            least = low if least is None else min(least, low)
+            greatest = high if greatest is None else max(greatest, high)
+        if following is None:
+            return None if least is None or greatest is None else (least, greatest)
+        start = following
+        yield
 
 
 def _operand(store: Store, compare: Compare, key: bytes, revision: int) -> int | bytes | None:

@@ -139,6 +139,31 @@ def created_at(
     return found
 
 
+def numbers_at(
+    histories: Mapping[bytes, int | array[int]], keys: Iterable[bytes], revision: int, place: int
+) -> list[int]:
+    """
+    Return one number each of the versions that keys, all of them alive, had at ``revision``.
+
+    Args:
+        place: Which of a ``Version``.
+
+    """
+    found: list[int] = []
+    add = found.append
+    is_version = place == 3
+    for key in keys:
+        history = histories[key]
+        # Both forms in line, as above: a transaction may compare all keys thousands of times.
+        if type(history) is int:
+            add(1 if is_version else history >> _SUB_BITS)
+            continue
+        assert isinstance(history, array)
+        offset = -STRIDE if history[-STRIDE] <= revision else last_at(history, revision)
+        add(history[offset + place])
+    return found
+
+
 def last_at(history: array[int], revision: int) -> int:
     """
     Return the offset of the newest entry, tombstones included, with main <= ``revision``.

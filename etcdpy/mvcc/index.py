@@ -32,6 +32,7 @@ from etcdpy.mvcc.history import (
     is_dead,
     last_at,
     newest,
+    numbers_at,
     row_key_at,
     row_keys_at,
     shrunk,
@@ -93,6 +94,10 @@ class Index:
     def created_at(self, keys: Iterable[bytes], revision: int) -> list[int]:
         """Return the create revisions that ``keys``, all of them alive, had at ``revision``."""
         return created_at(self._histories, keys, revision)
+
+    def numbers_at(self, keys: Iterable[bytes], revision: int, place: int) -> list[int]:
+        """Return one number of each version that ``keys``, all alive, had at ``revision``."""
+        return numbers_at(self._histories, keys, revision, place)
 
     def versions_at(self, keys: Iterable[bytes], revision: int) -> list[Found]:
         """Return the versions that ``keys``, all of them alive, had at ``revision``."""

@@ -47,6 +47,10 @@ class Ranges:
         starts[first:last] = [start]
         stops[first:last] = [stop]
 
+    def __len__(self) -> int:
+        """Return how many there are, joined where they touch."""
+        return len(self._starts)
+
     def __contains__(self, key: bytes) -> bool:
         """Tell whether ``key`` is in one of the ranges."""
         place = bisect_right(self._starts, key)

@@ -19,6 +19,9 @@ from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest
 
+#: Scans for which only create revisions are looked at, which takes a fifth of the time.
+SCANS_PER_SLICE = 4
+
 #: Rows read before it is known how large they are.
 FIRST_READ = 16
 
@@ -53,6 +56,8 @@ def select(store: Store, request: RangeRequest, revision: int) -> Steps[RangeRes
     start, stop = bounds(request.key, request.range_end)
     if request.count_only:
         return RangeResult([], False, (yield from _count(store, start, stop, revision)))
+    if _asks_for_one_by_creation(request):
+        return (yield from _one_by_creation(store, request, revision))
     limit = max(request.limit, 0)
     fetched = limit + 1 if limit and _cut_while_fetching(request) else None
     keys = yield from keys_at(store, start, stop, revision, fetched)
@@ -102,6 +107,52 @@ def _is_plain(request: RangeRequest) -> bool:
         and not request.keys_only
         and not _has_filters(request)
     )
+
+
+def _asks_for_one_by_creation(request: RangeRequest) -> bool:
+    """Tell whether a request is what clients' locks ask for: the key created first, or last."""
+    return (
+        request.limit == 1
+        and request.sort_target == RangeRequest.CREATE
+        and request.sort_order != RangeRequest.NONE
+        and not (request.min_mod_revision or request.max_mod_revision)
+    )
+
+
+def _one_by_creation(store: Store, request: RangeRequest, revision: int) -> Steps[RangeResult]:
+    """
+    Find the key created first, or last, without putting all into that order.
+
+    Each of thousands who wait for one lock asks for it in a transaction.
+    """
+    descends = request.sort_order == RangeRequest.DESCEND
+    oldest, youngest = request.min_create_revision, request.max_create_revision
+    best, chosen, total, matching, scans = 0, b"", 0, 0, 0
+    start, stop = bounds(request.key, request.range_end)
+    cursor: bytes | None = start
+    while cursor is not None:
+        scans += 1
+        if scans % SCANS_PER_SLICE == 0:
+            yield
+        keys, cursor = store.index.scan(cursor, stop, revision, SLICE)
+        total += len(keys)
+        created = store.index.created_at(keys, revision)
+        found = created
+        if oldest or youngest:
+            found = [c for c in created if oldest <= c and not 0 < youngest < c]
+        matching += len(found)
+        if found:
+            # The first of those that were created together, as where all are sorted.
+            extreme = max(found) if descends else min(found)
+            if not best or (extreme > best if descends else extreme < best):
+                best, chosen = extreme, keys[created.index(extreme)]
+    more = matching > 1
+    if not best:
+        return RangeResult([], more, total)
+    if request.keys_only:
+        found_one = store.index.versions_at([chosen], revision)
+        return RangeResult((yield from _without_values(found_one)), more, total)
+    return RangeResult((yield from rows_at(store, [chosen], revision)), more, total)
 
 
 def _count(store: Store, start: bytes, stop: bytes | None, revision: int) -> Steps[int]:

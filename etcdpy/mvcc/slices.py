@@ -21,6 +21,22 @@ SLICE = 512
 SLICE_BYTES = 1 << 18
 
 
+class Work:
+    """What was done since others had their turn, where much is done in little pieces."""
+
+    __slots__ = ("_done",)
+
+    def __init__(self) -> None:
+        self._done = 0
+
+    def add(self, work: int) -> Steps[None]:
+        """Note some, in units of which ``SLICE`` are a slice, and yield if that is enough."""
+        self._done += work
+        if self._done >= SLICE:
+            self._done = 0
+            yield
+
+
 def chunks(items: list[T], size: int | None = None) -> Iterator[list[T]]:
     """
     Cut a list into lists of up to ``size`` items (None: ``SLICE``), emptying it on the way.

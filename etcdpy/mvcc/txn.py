@@ -9,7 +9,8 @@ order, each operation seeing what the earlier ones wrote.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from etcdpy.cooperative import Pieces, Steps
@@ -20,10 +21,10 @@ from etcdpy.errors import (
     LeaseNotFoundError,
 )
 from etcdpy.mvcc import replies
-from etcdpy.mvcc.compare import holds
+from etcdpy.mvcc.compare import Extremes, holds
 from etcdpy.mvcc.keyrange import Ranges, bounds
 from etcdpy.mvcc.ranges import RangeResult, keys_at, rows_at, select
-from etcdpy.mvcc.slices import SLICE
+from etcdpy.mvcc.slices import SLICE, Work
 from etcdpy.mvcc.store import Store, WriteTxn
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Txn
 from etcdpy.pb.kv_pb2 import KeyValue
@@ -175,7 +176,7 @@ def read_txn(store: Store, request: Txn, revision: int, header: bytes) -> Steps[
     compacted = store.compact_revision
     path = yield from _decide(store, request, revision)
     store.operations.count_reads(path.compared + len(path.ops))
-    check(store, path, revision, compacted, no_leases)
+    yield from _check_all(store, path, revision, compacted, no_leases)
     responses: list[bytes | Pieces] = []
     for number, (_, asked) in enumerate(path.ops):
         if number and number % SLICE == 0:
@@ -201,7 +202,7 @@ def apply_txn(
     before = operations.ranges
     operations.ranges += path.compared
     try:
-        check(store, path, found, store.compact_revision, lease_exists)
+        yield from _check_all(store, path, found, store.compact_revision, lease_exists)
     finally:
         # What was compared and checked is a transaction of its own. (etcd: apply.go, Txn)
         operations.txns += operations.ranges - before > 1
@@ -246,27 +247,64 @@ def no_leases(_: int) -> bool:
     return False
 
 
-def _decide(store: Store, request: Txn, revision: int) -> Steps[Path]:
+class _Deciding:
+    """
+    What the compares of a transaction, and of those in it, share.
+
+    Attributes:
+        work: Those of one list are few; of many inside of each other there may be very many.
+        known: What some of them have found out about ranges.
+
+    """
+
+    __slots__ = ("known", "work")
+
+    def __init__(self) -> None:
+        self.work = Work()
+        self.known: Extremes = {}
+
+
+def _decide(
+    store: Store, request: Txn, revision: int, shared: _Deciding | None = None
+) -> Steps[Path]:
+    shared = shared or _Deciding()
     succeeded, compared = True, 0
     for compare in request.compare:
         compared += 1
-        if not (yield from holds(store, compare, revision)):
+        if not (yield from holds(store, compare, revision, shared.known)):
             succeeded = False
             break
     ops = request.success if succeeded else request.failure
     nested: dict[int, Path] = {}
     for i, (kind, op) in enumerate(ops):
         if kind == TXN:
-            nested[i] = yield from _decide(store, op, revision)
+            yield from shared.work.add(1 + compared)
+            nested[i] = yield from _decide(store, op, revision, shared)
             compared += nested[i].compared
     return Path(succeeded, ops, nested, compared)
 
 
-def check(
+def _check_all(
     store: Store, path: Path, revision: int, compacted: int, lease_exists: LeaseExists
+) -> Steps[None]:
+    """Check the operations of a path and of those in it, in slices."""
+    deleted, ops = _Deleted(), _flattened(path)
+    while some := list(islice(ops, SLICE)):
+        check(store, path._replace(ops=some), revision, compacted, lease_exists, deleted)
+        if len(some) == SLICE:
+            yield
+
+
+def check(
+    store: Store,
+    path: Path,
+    revision: int,
+    compacted: int,
+    lease_exists: LeaseExists,
+    deleted: _Deleted | None = None,
 ) -> None:
     """
-    Check what only the store can tell about the operations of a path.
+    Check what only the store can tell about the operations of a path, which has none in it.
 
     Args:
         store: What it runs on.
@@ -274,13 +312,13 @@ def check(
         revision: The newest that its reads may be of.
         compacted: The one below which there is nothing to read.
         lease_exists: Tells whether there is a lease.
+        deleted: What operations before these have deleted, and these add to.
 
     Raises:
         EtcdError: Whatever is wrong first.
 
     """
-    deleted: _Deleted | None = None
-    for kind, op in _flattened(path) if path.nested else path.ops:
+    for kind, op in path.ops:
         if kind == RANGE:
             _check_read_revision(op.revision, revision, compacted)
         elif kind == PUT:
@@ -290,14 +328,12 @@ def check(
             deleted.add(op)
 
 
-def _flattened(path: Path) -> list[Op]:
-    ops: list[Op] = []
+def _flattened(path: Path) -> Iterator[Op]:
     for i, op in enumerate(path.ops):
         if i in path.nested:
-            ops += _flattened(path.nested[i])
+            yield from _flattened(path.nested[i])
         else:
-            ops.append(op)
-    return ops
+            yield op
 
 
 def _check_read_revision(asked: int, revision: int, compacted: int) -> None:

@@ -6,16 +6,23 @@ operation of a protobuf message builds new wrappers around it. So a request is t
 once, into plain lists. That is also how transactions are read that nest deeper than the
 protobuf library reads: it stops at 100 messages one inside the other, which is 50
 transactions, where etcd reads on and then applies its own limit, ``--max-txn-ops``.
+
+A request of kilobytes can hold as many operations as it has bytes, and is looked at by nobody
+before it is known that it is within that limit: see ``LongTxn``.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final, cast
 
 from google.protobuf.message import DecodeError
 
+from etcdpy.cooperative import Steps, finish
+from etcdpy.errors import EtcdError
+from etcdpy.mvcc.slices import Work
 from etcdpy.pb.rpc_pb2 import Compare, RequestOp, TxnRequest
 from etcdpy.pb.wire import varint
 
@@ -30,10 +37,24 @@ Op = tuple[str | None, Any]
 #: Levels read. What is nested deeper counts as too many operations.
 MAX_DEPTH = 200
 
+#: A transaction of more bytes is read in slices.
+LONG = 8 << 10
+
+#: One of more bytes is counted before it is decoded, which takes 25 ns a byte where each two of
+#: them are an operation, and forty bytes of memory for each of those.
+COUNTED_FIRST = 64 << 10
+
 # Field numbers of TxnRequest and of RequestOp.
 _COMPARE, _SUCCESS, _FAILURE = 1, 2, 3
 _REQUEST_TXN = 4
 _LENGTH_DELIMITED = 2
+
+#: Transactions inside of each other that protobuf reads, each with its operation.
+_PROTOBUF_DEPTH = 49
+#: How many bytes decoded count for as much as an operation taken apart.
+_BYTES_PER_WORK = 64
+#: How many operations a field counts for that is read byte by byte.
+_WORK_OF_FIELD = 4
 
 
 class Txn:
@@ -76,6 +97,43 @@ class Txn:
         return txn
 
 
+class LongTxn(Txn):
+    """
+    A transaction that is read in slices; it holds nothing before that is done.
+
+    Attributes:
+        data: Its encoded bytes, None once it was read.
+        fault: What is wrong with its form, found out when it is read; None if nothing is.
+        cost: The bytes that etcd's quota counts for it, found out when it is read.
+
+    """
+
+    __slots__ = ("cost", "data", "fault")
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(len(data), [], [], [])
+        self.data: bytes | None = data
+        self.fault: type[EtcdError] | None = None
+        self.cost = 0
+
+    def read(self, max_ops: int) -> Steps[None]:
+        """
+        Read it.
+
+        Args:
+            max_ops: What the longest list of each level, summed along any way down, may be. What
+                has more is left as a transaction of too many compares, and the rest is not read.
+
+        Raises:
+            DecodeError: If the bytes are no transaction.
+
+        """
+        data, self.data = self.data, None
+        assert data is not None
+        found = yield from _Reader().read(data, max_ops)
+        self.compare, self.success, self.failure = found.compare, found.success, found.failure
+
+
 def encoded_size(txn: Txn) -> int:
     """Return how many bytes a transaction has as a TxnRequest."""
     compares = sum(_field_size(compare.ByteSize()) for compare in txn.compare)
@@ -110,53 +168,139 @@ def _ops(ops: Iterable[RequestOp]) -> list[Op]:
 
 def decode_txn(data: bytes) -> Txn:
     """
-    Decode a TxnRequest, however deep.
+    Decode a TxnRequest, however deep; of a long one that is left to whoever handles it.
 
     Raises:
         DecodeError: If the bytes are no such message.
 
     """
+    if len(data) > LONG:
+        return LongTxn(data)
     try:
         return Txn.of(TxnRequest.FromString(data), len(data))
     except DecodeError:
-        if b"\x22" not in data:  # no nested transaction, so it is not the depth
+        if not _may_be_deep(data):
             raise
-        return _decode(data, MAX_DEPTH)
+        return finish(_Reader().read_deep(data, sys.maxsize))
 
 
-def _decode(data: bytes, depth: int) -> Txn:
-    txn = Txn(len(data), compare := [], [], [])
-    if not depth:
-        # Stands for all there is below: more than any limit allows.
-        txn.compare = cast(Sequence[Compare], range(sys.maxsize))
+def _may_be_deep(data: bytes) -> bool:
+    """Tell whether what protobuf cannot read may be a transaction that nests too deep for it."""
+    return data.count(b"\x22") >= _PROTOBUF_DEPTH
+
+
+class _Reader:
+    """Reads one transaction in slices."""
+
+    __slots__ = ("_work",)
+
+    def __init__(self) -> None:
+        self._work = Work()
+
+    def read(self, data: bytes, allowance: int) -> Steps[Txn]:
+        if len(data) > COUNTED_FIRST and _has_more(data, allowance):
+            return _too_many(len(data))
+        try:
+            request = TxnRequest.FromString(data)
+        except DecodeError:
+            if not _may_be_deep(data):
+                raise
+            return (yield from self.read_deep(data, allowance))
+        yield from self._work.add(len(data) // _BYTES_PER_WORK)
+        return (yield from self._taken_apart(request, len(data), allowance))
+
+    def _taken_apart(self, request: TxnRequest, size: int, allowance: int) -> Steps[Txn]:
+        compare, success, failure = request.compare, request.success, request.failure
+        longest = max(len(compare), len(success), len(failure))
+        if longest > allowance:
+            return _too_many(size)
+        rest = allowance - longest
+        yield from self._work.add(len(compare))
+        return Txn(
+            size,
+            list(compare),
+            (yield from self._ops(success, rest)),
+            (yield from self._ops(failure, rest)),
+        )
+
+    def _ops(self, ops: Sequence[RequestOp], allowance: int) -> Steps[list[Op]]:
+        found: list[Op] = []
+        for op in ops:
+            yield from self._work.add(1)
+            kind = op.WhichOneof("request")
+            if kind == TXN:
+                nested = yield from self._taken_apart(op.request_txn, 0, allowance)
+                found.append((TXN, nested))
+            else:
+                found.append((kind, None if kind is None else getattr(op, kind)))
+        return found
+
+    def read_deep(self, data: bytes, allowance: int) -> Steps[Txn]:
+        """Do what protobuf does, to any depth; a hundred times as slowly."""
+        return (yield from self._deep(data, slice(0, len(data)), MAX_DEPTH, allowance))
+
+    def _deep(self, data: bytes, place: slice, depth: int, allowance: int) -> Steps[Txn]:
+        size = place.stop - place.start
+        if not depth:
+            return _too_many(size)
+        txn = Txn(size, compare := [], [], [])
+        # Where they are, not what they hold: that would be copied on each level.
+        nested: list[tuple[list[Op], int, slice]] = []
+        for field, inner in _fields(data, place):
+            yield from self._work.add(_WORK_OF_FIELD)
+            if field == _COMPARE:
+                compare.append(Compare.FromString(data[inner]))
+            elif field in (_SUCCESS, _FAILURE):
+                ops = txn.success if field == _SUCCESS else txn.failure
+                if found := _only_txn(data, inner):
+                    nested.append((ops, len(ops), found))
+                    ops.append((TXN, None))
+                else:
+                    ops.append(_ops([RequestOp.FromString(data[inner])])[0])
+            if max(len(compare), len(txn.success), len(txn.failure)) > allowance:
+                return _too_many(size)
+        rest = allowance - max(len(compare), len(txn.success), len(txn.failure))
+        for ops, number, found in nested:
+            ops[number] = TXN, (yield from self._deep(data, found, depth - 1, rest))
         return txn
-    for field, value in _fields(data):
-        if field == _COMPARE:
-            compare.append(Compare.FromString(value))
-        elif field == _SUCCESS:
-            txn.success.append(_decode_op(value, depth))
-        elif field == _FAILURE:
-            txn.failure.append(_decode_op(value, depth))
-    return txn
 
 
-def _decode_op(data: bytes, depth: int) -> Op:
-    fields = list(_fields(data))
-    if len(fields) == 1 and fields[0][0] == _REQUEST_TXN:
-        return TXN, _decode(fields[0][1], depth - 1)
-    return _ops([RequestOp.FromString(data)])[0]
+def _too_many(size: int) -> Txn:
+    """Return what stands for a transaction of more operations than any limit allows."""
+    return Txn(size, cast(Sequence[Compare], range(sys.maxsize)), [], [])
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _has_more(data: bytes, allowance: int) -> bool:
+    """Tell whether a transaction surely has more in one of its lists than it may have."""
+    counts = [0, 0, 0, 0]
+    try:
+        for field, _ in _fields(data, slice(0, len(data))):
+            if not _COMPARE <= field <= _FAILURE:
+                return False  # it is for protobuf to say what that means
+            counts[field] += 1
+            if counts[field] > allowance:
+                return True
+    except DecodeError:
+        pass
+    return False
+
+
+def _only_txn(data: bytes, place: slice) -> slice | None:
+    """Return where the transaction is that an operation is, if it is one and nothing else."""
+    fields = list(islice(_fields(data, place), 2))
+    return fields[0][1] if len(fields) == 1 and fields[0][0] == _REQUEST_TXN else None
+
+
+def _fields(data: bytes, place: slice) -> Iterator[tuple[int, slice]]:
     """Iterate over the fields of a message that, like these, has only messages in it."""
-    position = 0
-    while position < len(data):
+    position, stop = place.start, place.stop
+    while position < stop:
         tag, position = _varint(data, position)
         length, position = _varint(data, position)
         end = position + length
-        if tag & 7 != _LENGTH_DELIMITED or end > len(data):
+        if tag & 7 != _LENGTH_DELIMITED or end > stop:
             raise DecodeError("not a transaction")
-        yield tag >> 3, data[position:end]
+        yield tag >> 3, slice(position, end)
         position = end
 
 

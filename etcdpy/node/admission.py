@@ -150,6 +150,7 @@ class Admission:
         audit: Is told of all that is kept out.
 
     Attributes:
+        max_txn_ops: As given.
         guard: Says who may do what; None while authentication is off. Gates look at it anew for
             each request.
 
@@ -166,7 +167,7 @@ class Admission:
         self._quota = quota
         self._request_limit = request_limit
         self._alarms = alarms
-        self._max_txn_ops = max_txn_ops
+        self.max_txn_ops = max_txn_ops
         self.guard: Guard | None = None
         self._audit = audit
         self._gates = {method: self._gate(rule) for method, rule in RULES.items()}
@@ -225,7 +226,7 @@ class Admission:
         cost_of, size_of, has_alarms = rule.cost, rule.size, rule.alarms
         check_form = rule.form
         if check_form is checks.check_txn:
-            check_form = partial(checks.check_txn, max_ops=self._max_txn_ops)
+            check_form = partial(checks.check_txn, max_ops=self.max_txn_ops)
         check_quota, check_size = self._quota.check, self._request_limit.check
         check_alarms = self._alarms.check_write
         needs_name, permit = rule.needs_name, rule.permission

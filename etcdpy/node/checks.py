@@ -7,7 +7,10 @@ one from either server.
 
 from __future__ import annotations
 
+from typing import Any
+
 from etcdpy.config.urls import UrlError, parse_urls
+from etcdpy.cooperative import Steps, finish
 from etcdpy.errors import (
     BadMemberUrlsError,
     CustomSortUnsupportedError,
@@ -23,7 +26,8 @@ from etcdpy.errors import (
     ValueProvidedError,
 )
 from etcdpy.mvcc.keyrange import Ranges
-from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Txn
+from etcdpy.mvcc.slices import Work
+from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Op, Txn
 from etcdpy.pb.rpc_pb2 import (
     AlarmRequest,
     DeleteRangeRequest,
@@ -167,6 +171,8 @@ def check_txn(request: Txn, max_ops: int) -> None:
     """
     Check a Txn, those nested in it and all their operations, in both branches.
 
+    Of a long one it is known from when it was read what is wrong with it.
+
     Args:
         max_ops: What the longest list of each level, summed along any way down, may be.
 
@@ -174,6 +180,10 @@ def check_txn(request: Txn, max_ops: int) -> None:
         EtcdError: Whatever is wrong first.
 
     """
+    if type(request) is LongTxn:
+        if request.fault is not None:
+            raise request.fault()
+        return
     _check_ops(request, max_ops)
     for ops in (request.success, request.failure):
         # One operation is in nobody's way, unless there are more inside it.
@@ -181,7 +191,40 @@ def check_txn(request: Txn, max_ops: int) -> None:
             _check_written(ops)
 
 
+def check_long_txn(request: LongTxn, max_ops: int) -> Steps[None]:
+    """
+    Do what ``check_txn`` does with a transaction that has just been read, in slices.
+
+    Raises:
+        EtcdError: Whatever is wrong first.
+
+    """
+    yield from _check_ops_of(request, max_ops, Work())
+    for ops in (request.success, request.failure):
+        yield from _Writing().of(ops)
+
+
 def _check_ops(request: Txn, allowance: int) -> None:
+    rest = allowance - _check_lists(request, allowance)
+    for kind, op in (*request.success, *request.failure):
+        if kind == TXN:
+            _check_ops(op, rest)
+        else:
+            _check_op(kind, op)
+
+
+def _check_ops_of(request: Txn, allowance: int, work: Work) -> Steps[None]:
+    rest = allowance - _check_lists(request, allowance)
+    for kind, op in (*request.success, *request.failure):
+        yield from work.add(1)
+        if kind == TXN:
+            yield from _check_ops_of(op, rest, work)
+        else:
+            _check_op(kind, op)
+
+
+def _check_lists(request: Txn, allowance: int) -> int:
+    """Check how much there is of a transaction, and its compares; return the longest list."""
     longest = max(len(request.compare), len(request.success), len(request.failure))
     # The operations are counted before the keys are looked at. (etcd: v3rpc/key.go,
     # checkTxnRequest)
@@ -190,18 +233,19 @@ def _check_ops(request: Txn, allowance: int) -> None:
     for compare in request.compare:
         if not compare.key:
             raise EmptyKeyError
-    for kind, op in (*request.success, *request.failure):
-        if kind == RANGE:
-            check_range(op)
-        elif kind == PUT:
-            check_put(op)
-        elif kind == DELETE:
-            check_delete_range(op)
-        elif kind == TXN:
-            _check_ops(op, allowance - longest)
-        else:
-            # An operation without content. (etcd: v3rpc/key.go, checkRequestOp)
-            raise KeyNotFoundError
+    return longest
+
+
+def _check_op(kind: str | None, op: Any) -> None:
+    if kind == RANGE:
+        check_range(op)
+    elif kind == PUT:
+        check_put(op)
+    elif kind == DELETE:
+        check_delete_range(op)
+    else:
+        # An operation without content. (etcd: v3rpc/key.go, checkRequestOp)
+        raise KeyNotFoundError
 
 
 class _Writes:
@@ -239,42 +283,86 @@ def _check_written(ops: list[Op]) -> None:
         if kind == PUT:
             keys.append(op.key)
         elif kind != RANGE:
-            _written(ops)
+            finish(_Writing().of(ops))
             return
     if len(keys) > 1 and len(set(keys)) < len(keys):
         raise DuplicateKeyError
 
 
-def _written(ops: list[Op]) -> _Writes | None:
+class _Writing:
     """
-    Return what one branch writes; None if nothing.
+    Finds out, in slices, what the operations of a branch write.
 
-    Raises:
-        DuplicateKeyError: If it could put a key twice, or put one that it deletes.
-
+    What an inner transaction writes is what the outer one does, too. It is never copied: of two
+    sets the smaller is added to the larger, so that depth costs next to nothing.
     """
-    writing = [op for op in ops if op[0] != RANGE]
-    if not writing:
-        return None
-    writes = _Writes()
-    for kind, op in writing:
-        if kind == DELETE:
-            writes.add_delete(op.key, op.range_end)
-    for kind, op in writing:
-        if kind == TXN:
-            _add_nested(writes, op)
-    for kind, op in writing:
-        if kind == PUT:
-            writes.add_put(op.key)
-    return writes
+
+    __slots__ = ("_work",)
+
+    def __init__(self) -> None:
+        self._work = Work()
+
+    def of(self, ops: list[Op]) -> Steps[_Writes | None]:
+        """
+        Return what one branch writes; None if nothing.
+
+        Raises:
+            DuplicateKeyError: If it could put a key twice, or put one that it deletes.
+
+        """
+        writing = [op for op in ops if op[0] != RANGE]
+        if not writing:
+            return None
+        writes = _Writes()
+        yield from self._work.add(len(ops))
+        for kind, op in writing:
+            if kind == DELETE:
+                writes.add_delete(op.key, op.range_end)
+        for kind, op in writing:
+            if kind == TXN:
+                yield from self._add_nested(writes, op)
+        for kind, op in writing:
+            if kind == PUT:
+                writes.add_put(op.key)
+        return writes
+
+    def _add_nested(self, writes: _Writes, nested: Txn) -> Steps[None]:
+        success = yield from self.of(nested.success)
+        failure = yield from self.of(nested.failure)
+        if success is None or failure is None:
+            inner = success or failure
+            if inner is None:
+                return
+        else:
+            # Only one branch of the nested transaction runs, so both may put the same key.
+            inner = success
+            inner.puts = yield from self._united(success.puts, failure.puts)
+            inner.deletes = yield from self._joined(success.deletes, failure.deletes)
+        if not writes.puts.isdisjoint(inner.puts):
+            raise DuplicateKeyError
+        if writes.deletes:
+            for key in inner.puts:
+                if key in writes.deletes:
+                    raise DuplicateKeyError
+                yield from self._work.add(1)
+        writes.puts = yield from self._united(writes.puts, inner.puts)
+        writes.deletes = yield from self._joined(writes.deletes, inner.deletes)
+
+    def _united(self, some: set[bytes], others: set[bytes]) -> Steps[set[bytes]]:
+        larger, smaller = (some, others) if len(some) > len(others) else (others, some)
+        larger |= smaller
+        yield from self._work.add(len(smaller) // _KEYS_PER_WORK)
+        return larger
+
+    def _joined(self, some: Ranges, others: Ranges) -> Steps[Ranges]:
+        larger, smaller = (some, others) if len(some) > len(others) else (others, some)
+        for start, stop in smaller:
+            larger.add(start, stop)
+            yield from self._work.add(1 + len(larger) // _RANGES_PER_WORK)
+        return larger
 
 
-def _add_nested(writes: _Writes, nested: Txn) -> None:
-    branches = [_written(nested.success), _written(nested.failure)]
-    # Only one branch of the nested transaction runs, so both may put the same key.
-    for key in set().union(*(branch.puts for branch in branches if branch)):
-        writes.add_put(key)
-    for branch in branches:
-        if branch:
-            for start, stop in branch.deletes:
-                writes.deletes.add(start, stop)
+#: How many keys are put into a set in the time in which an operation is looked at, and how many
+#: ranges are moved to make room for another one.
+_KEYS_PER_WORK = 8
+_RANGES_PER_WORK = 4096

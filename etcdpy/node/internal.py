@@ -59,7 +59,7 @@ class InternalCalls(Part):
 
         """
         # What follows is one step of the loop: nobody else can begin a write in between.
-        await self._writer.idle()
+        await self._writer.idle(caller.peer())
         who = self._admit_transact(request, caller)
         try:
             return await self._writer.write(self._transact(request, caller, who))

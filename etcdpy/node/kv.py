@@ -10,17 +10,21 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from etcdpy.clock import stopwatch
 from etcdpy.cooperative import DeferredReply, Pieces, Steps, T
-from etcdpy.errors import EtcdError
+from etcdpy.errors import EtcdError, UnreadableRequestError
 from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.ranges import names_newest_of_one, select
 from etcdpy.mvcc.short_txn import apply_short, is_short, read_short
 from etcdpy.mvcc.store import Store
-from etcdpy.mvcc.txn_request import Txn
+from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.node.caller import Caller
+from etcdpy.node.checks import check_long_txn
 from etcdpy.node.guard import Who
 from etcdpy.node.parts import Part, Parts
+from etcdpy.node.quota import long_txn_cost
 from etcdpy.node.range_stream import Page, Pages, open_pages
 from etcdpy.node.writer import Unfinished
 from etcdpy.pb import rpc_pb2 as pb
@@ -198,6 +202,8 @@ class KeyValues(Part):
             An encoded TxnResponse.
 
         """
+        if type(request) is LongTxn and request.data is not None:
+            return self._read_first(request, caller)
         is_read_only = txn.is_read_only(request)
         # A read goes past raft in etcd: no size and no alarm keeps it out.
         # (etcd: v3_server.go, Txn)
@@ -231,6 +237,32 @@ class KeyValues(Part):
         self._slow.applied(request, reply, stopwatch() - began)
         return DeferredReply(reply, self._log.until(sequence))
 
+    async def _read_first(self, request: LongTxn, caller: Caller) -> Reply | DeferredReply:
+        """Do what ``txn`` does with a request that is not read yet."""
+        steps = self._read_and_check(request)
+        try:
+            next(steps)
+        except StopIteration:
+            pass
+        else:
+            await self._baton.rest(steps)
+        answer = self.txn(request, caller)
+        return await answer if isinstance(answer, Coroutine) else answer
+
+    def _read_and_check(self, request: LongTxn) -> Steps[None]:
+        most = self._admission.max_txn_ops
+        try:
+            yield from request.read(most)
+        except DecodeError:
+            raise UnreadableRequestError from None
+        request.cost = yield from long_txn_cost(request)
+        try:
+            yield from check_long_txn(request, most)
+        except EtcdError as error:
+            # For the gates to raise, among all else that may be wrong with it. Its kind alone: an
+            # error holds on to where it was raised, and that to the request.
+            request.fault = type(error)
+
     def _txn(self, request: Txn, caller: Caller, who: Who) -> Steps[DeferredReply]:
         write = self._store.begin()
         try:
@@ -253,7 +285,7 @@ class KeyValues(Part):
             An encoded CompactionResponse.
 
         """
-        await self._writer.idle()
+        await self._writer.idle(caller.peer())
         who = self._admit_compact(request, caller)
         # Of before the compaction, as etcd has it, whose compactions have no revision.
         revision = self._store.revision
@@ -280,7 +312,7 @@ class KeyValues(Part):
         self, method: Callable[[Any, Caller], Answer], request: Any, caller: Caller
     ) -> Reply | DeferredReply:
         """Do a write once the one that goes in slices is done."""
-        await self._writer.idle()
+        await self._writer.idle(caller.peer())
         answer = method(request, caller)
         return await answer if isinstance(answer, Coroutine) else answer
 

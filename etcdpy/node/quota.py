@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from etcdpy.cooperative import Steps
 from etcdpy.errors import NoSpaceError, RequestTooLargeError
-from etcdpy.mvcc.txn_request import PUT, TXN, Op, Txn
+from etcdpy.mvcc.slices import Work
+from etcdpy.mvcc.txn_request import PUT, TXN, LongTxn, Op, Txn
 from etcdpy.node.alarms import Alarms
 from etcdpy.pb.rpc_pb2 import NOSPACE, LeaseGrantRequest, PutRequest
 from etcdpy.pb.wire import varint
@@ -113,12 +115,31 @@ def put_cost(request: PutRequest) -> int:
 
 def txn_cost(request: Txn) -> int:
     """Return the bytes that etcd's quota counts for a transaction: its dearer branch."""
+    if type(request) is LongTxn:
+        return request.cost
     return max(_cost(request.success), _cost(request.failure))
 
 
 def lease_cost(request: LeaseGrantRequest) -> int:
     """Return the bytes that etcd's quota counts for a lease, whichever it is."""
     return LEASE_COST
+
+
+def long_txn_cost(request: Txn) -> Steps[int]:
+    """Return the same of a transaction that has just been read, in slices."""
+    return (yield from _long_cost(request, Work()))
+
+
+def _long_cost(request: Txn, work: Work) -> Steps[int]:
+    costs = [0, 0]
+    for branch, ops in enumerate((request.success, request.failure)):
+        for kind, op in ops:
+            yield from work.add(1)
+            if kind == PUT:
+                costs[branch] += put_cost(op)
+            elif kind == TXN:
+                costs[branch] += yield from _long_cost(op, work)
+    return max(costs)
 
 
 def _cost(ops: list[Op]) -> int:

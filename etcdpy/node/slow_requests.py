@@ -26,7 +26,7 @@ from etcdpy.cooperative import Pieces
 from etcdpy.gostd.durations import go_duration
 from etcdpy.logs import timestamp
 from etcdpy.mvcc.txn import is_read_only
-from etcdpy.mvcc.txn_request import Txn, op_size
+from etcdpy.mvcc.txn_request import LongTxn, Txn, op_size
 from etcdpy.node.describe import describe
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.wire import encoded
@@ -50,6 +50,7 @@ _APPLIED: dict[type, str] = {
     pb.PutRequest: "Put",
     pb.DeleteRangeRequest: "DeleteRange",
     Txn: "Txn",
+    LongTxn: "Txn",
 }
 
 
@@ -179,6 +180,7 @@ _FORMS = {
     pb.PutRequest: "put:<{}>",
     pb.DeleteRangeRequest: "delete_range:{{{}}}",
     Txn: "txn:<{}>",
+    LongTxn: "txn:<{}>",
 }
 
 

@@ -11,13 +11,35 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future
 from dataclasses import dataclass
-from typing import Generic
+from heapq import heappop, heappush
+from typing import Final, Generic, NamedTuple
 
 from etcdpy.cooperative import Steps, T, rest
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc.store import Store
 from etcdpy.storage import StorageError
 from etcdpy.storage.batch import Durable
+
+WOKEN_AT_ONCE: Final = 64
+"""Of those who wait, how many have their turn before it is looked whether all has come to a stop
+again: enough to share a write to the disk, and few enough to look in vain."""
+
+_REMEMBERED: Final = 100
+"""How many may be remembered who wait for nothing any more, without looking whether they do."""
+
+
+class _Ticket(NamedTuple):
+    """
+    A place in the queue.
+
+    Attributes:
+        round: Which of the rounds it is for, in each of which everybody has one place.
+        number: In the order in which they came.
+
+    """
+
+    round: int
+    number: int
 
 
 @dataclass(frozen=True)
@@ -45,11 +67,70 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.busy: Future[None] | None = None
+        self._waiting: list[tuple[_Ticket, Future[None]]] = []
+        self._is_waking = False
+        # The large write whose end wakes the first of them.
+        self._followed: Future[None] | None = None
+        self._tickets = 0
+        # The round that is on, and the last one in which each of those who wait has a place.
+        self._round = 0
+        self._last: dict[str, int] = {}
 
-    async def idle(self) -> None:
-        """Wait until a write may begin, which the caller then does at once. Safe to cancel."""
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting)
+
+    async def idle(self, who: str = "") -> None:
+        """
+        Wait until a write may begin, which the caller then does at once. Safe to cancel.
+
+        Args:
+            who: Whose request waits: all of one name wait for each other.
+
+        """
+        if self.busy is None:
+            return
+        ticket = self._ticket(who)
+        loop = asyncio.get_running_loop()
         while self.busy is not None:
-            await asyncio.shield(self.busy)
+            # Whoever was woken in vain goes back to where it was.
+            called: Future[None] = loop.create_future()
+            heappush(self._waiting, (ticket, called))
+            if self._followed is not self.busy:
+                self._followed = self.busy
+                self.busy.add_done_callback(self._wake_soon)
+            await called
+
+    def _ticket(self, who: str) -> _Ticket:
+        self._tickets += 1
+        place = max(self._round, self._last.get(who, -1) + 1)
+        self._last[who] = place
+        if len(self._last) > _REMEMBERED + 2 * len(self._waiting):
+            self._last = {who: last for who, last in self._last.items() if last >= self._round}
+        return _Ticket(place, self._tickets)
+
+    def _wake_some(self) -> None:
+        """Wake those who are next, unless another large write goes on by now."""
+        self._is_waking = False
+        woken = 0
+        while self._waiting and self.busy is None and woken < WOKEN_AT_ONCE:
+            ticket, called = heappop(self._waiting)
+            if not called.done():  # cancelled
+                self._round = ticket.round
+                called.set_result(None)
+                woken += 1
+        if not self._waiting:
+            self._round = 0
+            self._last.clear()
+        elif self.busy is None:
+            self._wake_soon()
+
+    def _wake_soon(self, _: Future[None] | None = None) -> None:
+        """Wake some when those woken before have had their turn."""
+        if self._waiting and not self._is_waking:
+            self._is_waking = True
+            asyncio.get_running_loop().call_soon(self._wake_some)
 
     async def write(self, steps: Steps[T]) -> T:
         """Do as ``start`` does, and wait for the result; the write ends even if cancelled."""

@@ -37,6 +37,7 @@ _CODES: Final[dict[type[EtcdError], StatusCode]] = {
     errors.ValueProvidedError: StatusCode.INVALID_ARGUMENT,
     errors.LeaseProvidedError: StatusCode.INVALID_ARGUMENT,
     errors.InvalidSortOptionError: StatusCode.INVALID_ARGUMENT,
+    errors.UnreadableRequestError: StatusCode.INTERNAL,
     errors.TooManyOpsError: StatusCode.INVALID_ARGUMENT,
     errors.DuplicateKeyError: StatusCode.INVALID_ARGUMENT,
     errors.RequestTooLargeError: StatusCode.INVALID_ARGUMENT,

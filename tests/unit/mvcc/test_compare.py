@@ -75,3 +75,22 @@ async def test_compare_looks_at_the_revision_it_is_given() -> None:
             True,
             False,
         ]
+
+
+@pytest.mark.parametrize(("target", "low", "high"), [(MOD, 3, 5), (CREATE, 2, 4), (VERSION, 1, 2)])
+async def test_compares_of_one_range_share_what_was_found(target: Any, low: int, high: int) -> None:
+    field = {MOD: "mod_revision", CREATE: "create_revision", VERSION: "version"}[target]
+    known: compare_module.Extremes = {}
+    async with new_store() as (store, log):
+        await worked_example(store, log)
+
+        def held(result: Any, number: int) -> bool:
+            fields: dict[str, Any] = {field: number}
+            asked = Compare(key=b"a", range_end=b"z", target=target, result=result, **fields)
+            return finish(holds(store, asked, 5, known))
+
+        for number in range(low - 1, high + 2):
+            assert held(GREATER, number) == (number < low)
+            assert held(LESS, number) == (number > high)
+            assert not held(EQUAL, number)
+    assert list(known.values()) == [(low, high)]

@@ -5,14 +5,32 @@ from __future__ import annotations
 import pytest
 from google.protobuf.message import DecodeError
 
+from etcdpy.cooperative import finish
 from etcdpy.errors import EmptyKeyError, TooManyOpsError
+from etcdpy.mvcc.slices import SLICE
+from etcdpy.mvcc.txn_request import MAX_DEPTH, TXN, LongTxn, Txn, decode_txn
 from etcdpy.mvcc.txn_request import PUT as PUT_OP
-from etcdpy.mvcc.txn_request import TXN, Txn, decode_txn
 from etcdpy.node.checks import check_txn
 from etcdpy.pb.rpc_pb2 import Compare, PutRequest, RequestOp, TxnRequest
 from etcdpy.pb.wire import delimited
 
 PUT = TxnRequest(success=[RequestOp(request_put=PutRequest(key=b"k", value=b"v"))])
+
+
+def decoded(data: bytes, max_ops: int = 128) -> Txn:
+    """Return a transaction read to its end, however long."""
+    txn = decode_txn(data)
+    if isinstance(txn, LongTxn):
+        finish(txn.read(max_ops))
+    return txn
+
+
+def slices_of(data: bytes, max_ops: int = 128) -> tuple[Txn, int]:
+    """Return a long transaction, and in how many slices it was read."""
+    txn = decode_txn(data)
+    assert isinstance(txn, LongTxn)
+    assert not txn.success
+    return txn, 1 + sum(1 for _ in txn.read(max_ops))
 
 
 def nested(innermost: TxnRequest, levels: int) -> bytes:
@@ -59,11 +77,76 @@ def test_127_levels_are_allowed_and_128_are_too_many() -> None:
         check_txn(decode_txn(nested(PUT, 128)), 128)
 
 
-def test_thousands_of_levels_are_too_many_whatever_is_at_the_bottom() -> None:
-    with pytest.raises(TooManyOpsError):
-        check_txn(decode_txn(nested(PUT, 10_000)), 128)
-    with pytest.raises(TooManyOpsError):
-        check_txn(decode_txn(nested(PUT, 10_000)), 100_000)
+@pytest.mark.parametrize("max_ops", [128, 100_000])
+def test_thousands_of_levels_are_too_many_whatever_is_at_the_bottom(max_ops: int) -> None:
+    txn = decoded(nested(PUT, 10_000), max_ops)
+    levels = 0
+    while len(txn.compare) == 0:
+        [(_, txn)] = txn.success
+        levels += 1
+    assert len(txn.compare) > max_ops
+    assert levels <= MAX_DEPTH
+
+
+@pytest.mark.parametrize("field", [b"\x0a\x00", b"\x12\x00", b"\x1a\x00"])
+@pytest.mark.parametrize("end", [b"", b"\x22\xff", b"\x12\xff", b"\x22\x00" * 60 + b"\x22"])
+def test_a_million_operations_are_too_many_and_are_not_made(field: bytes, end: bytes) -> None:
+    txn, slices = slices_of(field * 1_000_000 + end)
+    assert len(txn.compare) > 1_000_000
+    assert txn.success == txn.failure == []
+    assert slices == 1
+
+
+def test_operations_behind_an_unknown_field_are_counted_before_they_are_made() -> None:
+    txn, slices = slices_of(b"\x78\x01" + b"\x0a\x00" * 100_000)
+    assert len(txn.compare) > 100_000
+    assert slices <= 2
+
+
+def test_operations_too_many_inside_of_others_are_not_made() -> None:
+    many = b"\x12\x00" * 100_000
+    txn, _ = slices_of(delimited(2, delimited(4, many)))
+    [(kind, inner)] = txn.success
+    assert kind == TXN
+    assert len(inner.compare) > 100_000
+    assert inner.success == []
+
+
+def test_many_operations_in_many_transactions_are_read_in_slices() -> None:
+    puts = [RequestOp(request_put=PutRequest(key=b"k"))] * 60
+    inner = RequestOp(request_txn=TxnRequest(success=puts))
+    txn, slices = slices_of(TxnRequest(success=[inner] * 60).SerializeToString())
+    assert [len(op.success) for _, op in txn.success] == [60] * 60
+    assert slices > 3600 // SLICE
+
+
+@pytest.mark.parametrize("levels", [80, 120])
+def test_broken_byte_at_the_bottom_is_found_in_slices(levels: int) -> None:
+    broken = b"\x12\x00" * 100 + b"\x22\xff"
+    bottom = delimited(2, delimited(4, broken)) * 100
+    for _ in range(levels):
+        bottom = delimited(2, delimited(4, bottom))
+    txn = decode_txn(bottom)
+    assert isinstance(txn, LongTxn)
+    with pytest.raises(DecodeError):
+        finish(txn.read(1000))
+
+
+def test_broken_bytes_without_nesting_are_not_read_a_second_time() -> None:
+    with pytest.raises(DecodeError):
+        slices_of(b"\x12\x00" * 20_000 + b"\x12\xff", max_ops=100_000)
+
+
+def test_long_transaction_is_what_protobuf_reads() -> None:
+    value = bytes(5000)
+    op = RequestOp(request_put=PutRequest(key=b"k", value=value))
+    compare = Compare(key=b"c", version=3)
+    request = TxnRequest(compare=[compare], success=[op, op], failure=[op])
+    txn = decoded(request.SerializeToString())
+    assert txn.size == request.ByteSize()
+    assert list(txn.compare) == [compare]
+    assert [len(txn.success), len(txn.failure)] == [2, 1]
+    assert txn.failure == [(PUT_OP, op.request_put)]
 
 
 def test_empty_key_in_a_deep_operation_is_found() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from etcdpy import errors
-from etcdpy.mvcc.txn_request import Txn
+from etcdpy.cooperative import finish
+from etcdpy.mvcc.slices import SLICE
+from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.node import checks
 from etcdpy.pb.rpc_pb2 import (
     Compare,
@@ -207,3 +209,54 @@ def test_puts_beside_many_deletions_are_looked_up_quickly() -> None:
     checks.check_txn(request, 256)
     # One by one, 2,048 puts against as many deletions take ten times as long.
     assert time.thread_time() - started < 0.1
+
+
+def long_txn(request: TxnRequest) -> LongTxn:
+    txn = LongTxn(request.SerializeToString())
+    finish(txn.read(1000))
+    return txn
+
+
+def slices_of(request: TxnRequest) -> int:
+    return 1 + sum(1 for _ in checks.check_long_txn(long_txn(request), 1000))
+
+
+def test_long_transaction_is_refused_for_what_was_found_when_it_was_read() -> None:
+    txn = long_txn(TxnRequest())
+    checks.check_txn(txn, 128)
+    txn.fault = errors.DuplicateKeyError
+    with pytest.raises(errors.DuplicateKeyError):
+        checks.check_txn(txn, 128)
+
+
+@pytest.mark.parametrize("ops", [*DISTINCT])
+def test_long_transaction_of_keys_written_once_passes(ops: list[RequestOp]) -> None:
+    finish(checks.check_long_txn(long_txn(TxnRequest(success=ops, failure=ops)), 128))
+
+
+def test_long_transaction_is_checked_in_slices() -> None:
+    groups = [nested(*[put(b"%d.%d" % (g, n)) for n in range(100)]) for g in range(100)]
+    assert slices_of(TxnRequest(success=groups)) > 10_000 // SLICE
+
+
+def test_depth_makes_checking_no_dearer_than_what_is_at_the_bottom() -> None:
+    def deep(levels: int) -> TxnRequest:
+        bottom = [nested(*[put(b"%d.%d" % (g, n)) for n in range(100)]) for g in range(100)]
+        request = TxnRequest(success=bottom)
+        for level in range(levels):
+            inner = RequestOp(request_txn=request)
+            request = TxnRequest(success=[inner, put(b"%d" % level)], failure=[put(b"f")])
+        return request
+
+    assert slices_of(deep(40)) <= slices_of(deep(0)) + 2
+
+
+def test_long_transaction_that_writes_a_key_twice_is_found_at_any_depth() -> None:
+    for ops in (
+        [nested(nested(put(b"a"))), nested(put(b"a"))],
+        [nested(nested(put(b"a"))), remove(b"a")],
+        [nested(nested(remove(b"a", b"c"))), put(b"b")],
+        [nested(put(b"b"), failure=[remove(b"a", b"c")]), nested(failure=[put(b"b")])],
+    ):
+        with pytest.raises(errors.DuplicateKeyError):
+            slices_of(TxnRequest(success=ops))

@@ -78,6 +78,67 @@ async def test_other_writes_wait_for_their_turn() -> None:
         assert put(store, (b"a", b"1")) == 4
 
 
+async def entered(writer: Writer, who: str, store: Store, order: list[str]) -> None:
+    """Wait for a turn, then make a write that goes in slices."""
+
+    def steps() -> Steps[None]:
+        changes = store.begin()
+        yield
+        changes.commit()
+
+    await writer.idle(who)
+    order.append(who)
+    await writer.write(steps())
+
+
+async def test_each_has_one_turn_a_round_however_many_it_waits_for() -> None:
+    async with new_store() as (store, log):
+        writer, large = await begun(store, log)
+        order: list[str] = []
+        names = ["greedy"] * 5 + ["modest", "greedy", "late"]
+        waiting = [asyncio.ensure_future(entered(writer, name, store, order)) for name in names]
+        await asyncio.wait_for(asyncio.gather(large, *waiting), 5)
+        assert order[:3] == ["greedy", "modest", "late"]
+        assert order[3:] == ["greedy"] * 5
+
+
+async def test_thousands_who_wait_are_woken_a_few_at_a_time() -> None:
+    async with new_store() as (store, log):
+        writer, large = await begun(store, log)
+        order: list[str] = []
+        number = 1000
+        woken = 0
+        plain_idle = writer.idle
+
+        async def counted(who: str = "") -> None:
+            nonlocal woken
+            await plain_idle(who)
+            woken += 1
+
+        writer.idle = counted  # type: ignore[method-assign]
+        waiting = [
+            asyncio.ensure_future(entered(writer, str(n), store, order)) for n in range(number)
+        ]
+        await asyncio.wait_for(asyncio.gather(large, *waiting), 30)
+        assert order == [str(n) for n in range(number)]
+        assert woken == number
+        assert writer.waiting == 0
+
+
+async def test_who_waits_no_longer_keeps_nobody_waiting() -> None:
+    async with new_store() as (store, log):
+        writer, large = await begun(store, log)
+        order: list[str] = []
+        waiting = [
+            asyncio.ensure_future(entered(writer, name, store, order)) for name in ("a", "b", "c")
+        ]
+        await turns()
+        waiting[0].cancel()
+        waiting[1].cancel()
+        await asyncio.wait_for(asyncio.gather(large, *waiting, return_exceptions=True), 5)
+        assert order == ["c"]
+
+
 async def test_cancelled_caller_leaves_the_write_to_go_on() -> None:
     async with new_store() as (store, log):
         writer, large = await begun(store, log)
