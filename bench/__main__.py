@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from bench import ceiling, machine, report
+from bench import ceiling, machine, report, testkit
 from bench.contest import contest, contest_in_turns
 from bench.http2 import LoadError
 from bench.load import Sample
@@ -36,6 +36,8 @@ from bench.workloads import FULL, GROUPS, NORMAL, QUICK, SHAPES, TURNS, Scale, c
 OPEN_FILES = 4096
 #: Rounds of each server: beside etcd, and beside another working copy.
 ROUNDS, TURNS_ROUNDS = 3, 11
+#: What is measured by itself.
+TEST_KIT = "testkit"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if sys.platform != "linux":
         print("bench: runs on Linux only (epoll, /proc)", file=sys.stderr)
         return 2
+    if options.names == [TEST_KIT]:
+        return _measure_test_kit()
     everything = workloads(_scale(options))
     if options.list:
         print("\n".join(f"{w.name:20} {w.metrics[0].title}" for w in everything))
@@ -59,7 +63,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _exit)
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=options.dir.resolve()) as directory:
         complete = _run(selected, programs, Path(directory), options)
+    if not options.names and not options.against:
+        print()
+        _measure_test_kit()
     return 0 if complete else 1
+
+
+def _measure_test_kit() -> int:
+    """Print what a suite of tests waits for, which is no load."""
+    try:
+        print(testkit.table(testkit.measure()))
+    except ServerError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:

@@ -41,7 +41,7 @@ from etcdpy.testing.requests import Request, Requests, short_name
 from etcdpy.testing.rules import Rules
 from etcdpy.testing.running_clock import RunningClock
 from etcdpy.testing.settings import Settings
-from etcdpy.testing.tls import Certificates, make_certificates
+from etcdpy.testing.where import Certificates
 from etcdpy.transport import (
     CallCounts,
     HttpRequest,
@@ -130,6 +130,9 @@ class Engine:
         if settings.clock == "frozen":
             self.clock.freeze()
         if settings.tls:
+            # Few tests want them, and they take a fifth of what is imported.
+            from etcdpy.testing.certificates import make_certificates
+
             self.certificates = make_certificates(self.shelter.path)
         if settings.data_dir is None:
             home, is_new = self._new_home(), True

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from etcdpy.testing.clocks import Clock
 from etcdpy.testing.data import Event, as_bytes, as_text
@@ -16,10 +16,7 @@ from etcdpy.testing.operations import Connection, Lease, Watcher
 from etcdpy.testing.requests import Requests
 from etcdpy.testing.settings import Settings
 from etcdpy.testing.thread import ServerThread
-from etcdpy.testing.where import Where
-
-if TYPE_CHECKING:
-    from etcdpy.testing.tls import Certificates
+from etcdpy.testing.where import Certificates, Where
 
 __all__ = ["Etcd"]
 

@@ -6,9 +6,37 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from etcdpy.testing.tls import Certificates
+from etcdpy.testing.settings import Settings
 
-__all__ = ["Where"]
+__all__ = ["Certificates", "Where"]
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """
+    Paths of certificates and their keys, in PEM.
+
+    Attributes:
+        ca: The authority's certificate, which clients trust.
+        server_cert: The server's, for ``localhost`` and ``127.0.0.1``.
+        server_key: Its key.
+        client_cert: A client's, whose common name is ``root``.
+        client_key: Its key.
+
+    """
+
+    ca: str
+    server_cert: str
+    server_key: str
+    client_cert: str
+    client_key: str
+
+    def flags(self, settings: Settings) -> dict[str, str]:
+        """Return the flags by which a server uses them."""
+        flags = {"cert-file": self.server_cert, "key-file": self.server_key}
+        if settings.client_certificates:
+            flags |= {"trusted-ca-file": self.ca, "client-cert-auth": "true"}
+        return flags
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import ceiling, machine, report
+from bench import ceiling, machine, report, testkit
 from bench import requests as rq
 from bench.__main__ import main
 from bench.contest import contest_in_turns
@@ -319,3 +319,21 @@ def test_workloads_run_against_our_server(tmp_path: Path) -> None:
         assert server.cpu_seconds() == pytest.approx(ticks(server), abs=0.1)
         server.stop()
         assert 0 < server.start() < 60
+
+
+def test_test_kit_is_measured_and_told_beside_etcd(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("_first", 0.1), ("_plugin", 0.002), ("_etcd_start", 0.5)):
+        monkeypatch.setattr(testkit, name, lambda seconds=seconds: seconds)
+    monkeypatch.setattr(testkit, "MANY_KEYS", 20)
+    monkeypatch.setattr(testkit, "LEASES", 5)
+    first, *others = testkit.table(testkit.measure(1)).splitlines()[2:]
+    assert first == "| first etcd of a session, imports included | 500 | 100.0 | 150 |"
+    assert len(others) >= 5
+
+
+def test_start_of_etcd_is_waited_for() -> None:
+    try:
+        etcd()
+    except ServerError:
+        pytest.skip("there is no etcd here")
+    assert testkit._etcd_start() > 0

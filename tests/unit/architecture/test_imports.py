@@ -58,6 +58,7 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("server.auditing", "logs.audit_file"): "gzip, and what knows dates, for few",
     ("server.verification", "mvcc.check"): "few servers check what they leave behind",
     ("logs.outputs", "logs.rotation"): "gzip, and what knows dates, for few",
+    ("testing.engine", "testing.certificates"): "a fifth of what the first test waits for",
     ("testing.etcd", "testing.process"): "few tests want a server in another process",
     ("testing.plugin", "testing.pool"): "suites without etcd pay for the plugin alone",
     ("testing.plugin", "testing.report"): "suites without etcd pay for the plugin alone",

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from etcdpy.testing.tls import Certificates
-from etcdpy.testing.where import Where
+from etcdpy.testing.settings import Settings
+from etcdpy.testing.where import Certificates, Where
 
 
 @pytest.mark.parametrize("certificates", [None, Certificates("a", "b", "c", "d", "e")])
@@ -18,3 +18,11 @@ def test_addresses_are_told_as_json(certificates: Certificates | None) -> None:
     scheme = "https" if certificates else "http"
     assert told["url"] == f"{scheme}://127.0.0.1:7"
     assert told["endpoint"] == "127.0.0.1:7"
+
+
+def test_clients_are_asked_for_theirs_only_where_that_is_wanted() -> None:
+    made = Certificates("ca", "server", "server-key", "client", "client-key")
+    flags = made.flags(Settings.of(tls=True))
+    assert flags == {"cert-file": "server", "key-file": "server-key"}
+    flags = made.flags(Settings.of(tls=True, client_certificates=True))
+    assert flags["trusted-ca-file"] == made.ca

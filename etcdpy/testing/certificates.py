@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from etcdpy.clock import SystemClock
-from etcdpy.testing.settings import Settings
+from etcdpy.testing.where import Certificates
 
-__all__ = ["Certificates", "make_certificates"]
+__all__ = ["make_certificates"]
 
 _DAY: Final = datetime.timedelta(days=1)
 _NAMES: Final = (
@@ -24,34 +23,6 @@ _NAMES: Final = (
     x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
     x509.IPAddress(ipaddress.ip_address("::1")),
 )
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """
-    Paths of certificates and their keys, in PEM.
-
-    Attributes:
-        ca: The authority's certificate, which clients trust.
-        server_cert: The server's, for ``localhost`` and ``127.0.0.1``.
-        server_key: Its key.
-        client_cert: A client's, whose common name is ``root``.
-        client_key: Its key.
-
-    """
-
-    ca: str
-    server_cert: str
-    server_key: str
-    client_cert: str
-    client_key: str
-
-    def flags(self, settings: Settings) -> dict[str, str]:
-        """Return the flags by which a server uses them."""
-        flags = {"cert-file": self.server_cert, "key-file": self.server_key}
-        if settings.client_certificates:
-            flags |= {"trusted-ca-file": self.ca, "client-cert-auth": "true"}
-        return flags
 
 
 def make_certificates(folder: Path) -> Certificates:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from etcdpy.testing.settings import Settings
-from etcdpy.testing.tls import make_certificates
+from etcdpy.testing.certificates import make_certificates
 
 
 def test_authority_has_signed_both_for_this_machine(tmp_path: Path) -> None:
@@ -20,10 +19,3 @@ def test_authority_has_signed_both_for_this_machine(tmp_path: Path) -> None:
     server.verify_directly_issued_by(authority)
     names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert "localhost" in names.get_values_for_type(x509.DNSName)
-
-
-def test_clients_are_asked_for_theirs_only_where_that_is_wanted(tmp_path: Path) -> None:
-    made = make_certificates(tmp_path)
-    assert "client-cert-auth" not in made.flags(Settings.of(tls=True))
-    flags = made.flags(Settings.of(tls=True, client_certificates=True))
-    assert flags["trusted-ca-file"] == made.ca

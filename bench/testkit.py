@@ -1,0 +1,206 @@
+"""
+The test kit beside a real etcd: what a suite waits for.
+
+``python -m bench testkit``. etcd has no reset, and its clock cannot be moved: for those it is
+shown what a suite does instead, which is to start another one on an empty directory.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from bench.servers import HERE, etcd
+from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb import rpc_pb2_grpc
+from etcdpy.testing import Etcd
+from etcdpy.testing.places import Places
+
+ROUNDS = 9
+LEASES = 1000
+MANY_KEYS = 100_000
+
+_FIRST = """
+import time
+began = time.perf_counter()
+from etcdpy.testing import Etcd
+with Etcd():
+    print(time.perf_counter() - began)
+"""
+_PLUGIN = """
+import time, pytest
+began = time.perf_counter()
+import etcdpy.testing.plugin
+print(time.perf_counter() - began)
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One line of the table.
+
+    Attributes:
+        title: What is measured.
+        goal: Milliseconds that it may take.
+        ours: Those that it took.
+        theirs: Those that etcd took, if it can do anything of the kind.
+
+    """
+
+    title: str
+    goal: float
+    ours: float
+    theirs: float | None = None
+
+
+def table(rows: list[Row]) -> str:
+    """Return rows as a table of Markdown."""
+    lines = [
+        "| the test kit, milliseconds | etcd | etcdpy | goal |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        theirs = "-" if row.theirs is None else f"{row.theirs:.0f}"
+        lines.append(f"| {row.title} | {theirs} | {row.ours:.1f} | {row.goal:g} |")
+    return "\n".join(lines)
+
+
+def measure(rounds: int = ROUNDS) -> list[Row]:
+    """
+    Measure everything.
+
+    Raises:
+        ServerError: There is no etcd to compare with.
+
+    """
+    start = _median(_etcd_start, max(3, rounds // 3))
+    rows = [
+        Row("first etcd of a session, imports included", 150, _median(_first, rounds), start),
+        Row("each further one: reset after 10 keys", 2, _reset(10, rounds * 10), start),
+        Row(f"the same after {MANY_KEYS:,} keys", 20, _reset(MANY_KEYS, 3), start),
+    ]
+    together, spread = _advance(is_spread=False), _advance(is_spread=True)
+    rows += [
+        Row(f"an hour passes, {LEASES:,} leases end at one moment", 100, together),
+        Row(f"the same, each at a moment of its own, {LEASES:,} keys watched", 100, spread),
+        Row("plugin in a suite without etcd", 5, _median(_plugin, rounds)),
+    ]
+    for name, how in (("pifpaf run etcd -- true", _pifpaf), ("a container of etcd", _container)):
+        if (took := how()) is not None:
+            rows.append(Row(name, 0, 0, took))
+    return rows
+
+
+def _median(once: Callable[[], float], rounds: int) -> float:
+    return statistics.median(once() for _ in range(rounds)) * 1000
+
+
+def _first() -> float:
+    return float(_python(_FIRST))
+
+
+def _plugin() -> float:
+    return float(_python(_PLUGIN))
+
+
+def _python(script: str) -> str:
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True).stdout
+
+
+def _etcd_start() -> float:
+    """Return the seconds from starting etcd to its being healthy, without waiting for disks."""
+    with tempfile.TemporaryDirectory() as folder:
+        places = Places(Path(folder) / "s"), Places(Path(folder) / "p")
+        url, peer = (f"http://127.0.0.1:{place.port}" for place in places)
+        for place in places:
+            place.close()
+        flags = [f"--listen-client-urls={url}", f"--advertise-client-urls={url}"]
+        flags += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]
+        flags += [f"--initial-cluster=default={peer}", f"--data-dir={folder}/d"]
+        command = [*etcd().command, *flags, "--unsafe-no-fsync", "--log-level=error"]
+        began = time.perf_counter()
+        server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            while not _is_healthy(url):
+                time.sleep(0.002)
+            return time.perf_counter() - began
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _is_healthy(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"{url}/health") as response:
+        return bool(json.load(response)["health"] == "true")
+    return False
+
+
+def _reset(keys: int, rounds: int) -> float:
+    took = []
+    with Etcd() as server:
+        for _ in range(rounds):
+            server.load({f"{number:08}": "x" * 64 for number in range(keys)})
+            began = time.perf_counter()
+            server.reset()
+            took.append(time.perf_counter() - began)
+    return statistics.median(took) * 1000
+
+
+def _advance(*, is_spread: bool) -> float:
+    stubs: Any = rpc_pb2_grpc
+    with (
+        Etcd(clock="frozen") as server,
+        closing(grpc.insecure_channel(server.grpc_target)) as channel,
+    ):
+        lease, kv, watch = (
+            stub(channel) for stub in (stubs.LeaseStub, stubs.KVStub, stubs.WatchStub)
+        )
+        create = pb.WatchCreateRequest(key=b"\0", range_end=b"\0")
+        stream = watch.Watch(iter([pb.WatchRequest(create_request=create)]))
+        next(stream)
+        for number in range(LEASES):
+            ttl = 60 + 3 * number if is_spread else 60
+            granted = lease.LeaseGrant(pb.LeaseGrantRequest(TTL=ttl)).ID
+            kv.Put(pb.PutRequest(key=b"%d" % number, lease=granted))
+        began = time.perf_counter()
+        server.clock.advance(3600)
+        took = time.perf_counter() - began
+        assert server.leases == []
+        stream.cancel()
+    return took * 1000
+
+
+def _pifpaf() -> float | None:
+    if shutil.which("pifpaf") is None or shutil.which("etcd") is None:
+        return None
+    return _median(lambda: _timed(["pifpaf", "run", "etcd", "--", "true"]), 3)
+
+
+def _container() -> float | None:
+    if shutil.which("docker") is None:
+        return None
+    command = ["docker", "run", "--rm", "quay.io/coreos/etcd:v3.7.1", "etcd", "--version"]
+    with suppress(subprocess.CalledProcessError):
+        return _median(lambda: _timed(command), 3)
+    return None
+
+
+def _timed(command: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, capture_output=True, check=True)
+    return time.perf_counter() - began
