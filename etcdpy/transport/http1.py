@@ -54,6 +54,7 @@ _IS_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _IS_VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
 #: (Go: ``httpguts.ValidHostHeader``)
 _IS_HOST: Final = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]*").fullmatch
+_NOT_ASCII: Final = re.compile(rb"[\x80-\xff]")
 #: (Go: ``url.unescape``)
 _BAD_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 #: Heads that are remembered, and the bytes of the longest.
@@ -90,7 +91,7 @@ class Head:
 
     Attributes:
         method: A token, in the client's case.
-        target: As it was sent, such as ``/version?x``.
+        target: As it was sent, such as ``/version?x``, but for escapes of what is not ASCII.
         minor: 0 or 1: the version is HTTP/1.0 or HTTP/1.1.
         headers: Names in lower case.
         host: What the Host field has, ``""`` without one.
@@ -382,6 +383,10 @@ def _hear(raw: bytes, method: bytes) -> tuple[_Heard, httptools.HttpRequestParse
     """
     heard = _Heard()
     llhttp = httptools.HttpRequestParser(heard)
+    line, end, fields = raw.partition(b"\r\n")
+    if not line.isascii():
+        # curl sends what it is given; it stands for its escapes (Go: ``url.ParseRequestURI``).
+        raw = _NOT_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + end + fields
     try:
         # What it is told of an upgrade, for which nothing of HTTP has to follow, is no news.
         with contextlib.suppress(httptools.HttpParserUpgrade):

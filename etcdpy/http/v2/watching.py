@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import Final
 
 from etcdpy.node.v2 import V2Store
 from etcdpy.v2.watchers import Watcher
 
 __all__ = ["EventLines"]
+
+#: Lines are joined until they have so many bytes.
+_PIECE: Final = 16 * 1024
 
 
 class EventLines(AsyncIterator[bytes]):
@@ -37,7 +41,7 @@ class EventLines(AsyncIterator[bytes]):
         while True:
             if (event := watcher.take()) is not None:
                 lines = event.line
-                while (event := watcher.take()) is not None:
+                while len(lines) < _PIECE and (event := watcher.take()) is not None:
                     lines += event.line
                 return lines
             if watcher.is_over:

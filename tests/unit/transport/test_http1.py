@@ -140,6 +140,11 @@ def test_target_may_name_the_host() -> None:
     assert (head.host, head.target) == ("y", "/")
 
 
+def test_target_that_is_not_ascii_stands_for_its_escapes() -> None:
+    [(head, _)] = told("GET /ü?ö=% HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert head.target == "/%C3%BC?%C3%B6=%"
+
+
 def test_upgrade_is_told_only_with_its_option() -> None:
     offer = b"GET / HTTP/1.1\r\nHost: x\r\n%bUpgrade: WebSocket\r\n\r\nrest"
     parser = Http1Parser()
