@@ -76,7 +76,7 @@ def open_http(
     under_v3 = (gateway or _nothing_there) if config.enable_grpc_gateway else None
     trees: dict[str, HttpHandler] = {}
     if config.enable_dashboard:
-        trees[dashboard.ROOT] = dashboard.Dashboard()
+        trees[dashboard.ROOT] = dashboard.Dashboard(_doors(config))
     if config.enable_v2:
         v2 = open_v2(node, v2_locks)
         served.update(v2.paths)
@@ -128,6 +128,12 @@ def open_gateway(
     gateway = Gateway(clock, config.max_message_bytes, counts, observer)
     register_all(gateway, node, queues)
     return gateway.handle
+
+
+def _doors(config: Config) -> frozenset[str]:
+    """Return what the dashboard can use."""
+    there = {"gateway": config.enable_grpc_gateway, "v2": config.enable_v2}
+    return frozenset(door for door, is_open in there.items() if is_open)
 
 
 async def _nothing_there(request: HttpRequest) -> HttpResponse:

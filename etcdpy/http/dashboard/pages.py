@@ -12,6 +12,7 @@ What is answered under ``/mod/dashboard``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote
 
@@ -60,12 +61,16 @@ class Dashboard:
     Answers requests for the page and what belongs to it.
 
     Args:
+        doors: What else is served that the page may use, ``gateway`` and ``v2``: it need not ask
+            for what is not there.
         assets: The files.
 
     """
 
-    def __init__(self, assets: Assets | None = None) -> None:
+    def __init__(self, doors: frozenset[str], assets: Assets | None = None) -> None:
+        self._doors = doors
         self._assets = assets or Assets()
+        self._page: Asset | None = None
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer a request for a path that begins with ``ROOT``."""
@@ -75,11 +80,26 @@ class Dashboard:
         path = unquote(request.path.partition("?")[0])
         if path == ROOT:
             return HttpResponse(302, ((b"location", f"{ROOT}/".encode()),))
-        name = path.removeprefix(_STATIC) if path.startswith(_STATIC) else _PAGE
+        if not path.startswith(_STATIC):
+            return _answer(self._marked_page(), request)
+        name = path.removeprefix(_STATIC)
         asset = self._assets.find(name)
         if asset is None:
             return plain_text(404, f"{name}: File not found".encode())
         return _answer(asset, request)
+
+    def _marked_page(self) -> Asset:
+        """Return the page, on which the doors that there are are marked."""
+        if self._page is None:
+            page = self._assets.find(_PAGE)
+            assert page is not None  # it is in the package
+            data = page.data
+            for door in self._doors:
+                data = data.replace(
+                    b'data-%s="off"' % door.encode(), b'data-%s="on"' % door.encode()
+                )
+            self._page = replace(page, data=data)
+        return self._page
 
 
 def _answer(asset: Asset, request: HttpRequest) -> HttpResponse:

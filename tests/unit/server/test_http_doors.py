@@ -116,3 +116,6 @@ async def test_dashboard_is_there_unless_it_is_switched_off() -> None:
     assert await statuses(doors(enable_dashboard=False).clients, *paths) == [404] * 4
     assert await statuses(doors(host_whitelist="good").clients, *paths) == [421] * 4
     assert await statuses(doors().metrics, *paths) == [404] * 4
+    page = (await ask(doors(enable_grpc_gateway=False).clients, "/mod/dashboard/")).body
+    assert isinstance(page, bytes)
+    assert b'data-gateway="off" data-v2="off"' in page

@@ -25,15 +25,20 @@ const PANELS = {
   locks: { name: "Locks", load: () => import("./panels/locks/locks_panel.js") },
   node: { name: "Node", load: () => import("./panels/node/node_panel.js") },
   users: { name: "Users", load: () => import("./panels/users/users_panel.js") },
+  v2: { name: "v2", isOptional: true, load: () => import("./panels/v2/v2_panel.js") },
 };
 
 const frame = (app.frame = new Frame(app, PANELS));
 const login = new Login(app);
+// What the server has is written on the page.
+const { gateway: door, v2 } = document.documentElement.dataset;
+if (v2 === "on") frame.add("v2", PANELS.v2.name);
 const main = document.getElementById("main");
 const made = new Map();
 let shown = null;
 
 async function show() {
+  if (door === "off") return showClosedDoor();
   const { panel: wanted, parameters } = readAddress(location.hash);
   const name = Object.hasOwn(PANELS, wanted) ? wanted : "keys";
   frame.mark(name);
@@ -54,6 +59,12 @@ async function show() {
   panel.show(parameters);
 }
 
+/** Without the gateway there is nobody to talk to. */
+function showClosedDoor() {
+  const text = "This server does not serve its JSON gateway (--enable-grpc-gateway=false), which this page needs.";
+  main.replaceChildren(h("div", { class: "panel-body" }, h("p", { class: "notice warn", role: "alert" }, text)));
+}
+
 /** Begins again with what is shown: the server is back, or asks for somebody else. */
 function renew() {
   shown?.hide();
@@ -68,6 +79,7 @@ app.presence.addEventListener("back", () => frame.askWhetherToLogIn());
 show().then(() => {
   // What nobody waits for, once there is something to look at.
   performance.mark("etcdpy:shown");
+  if (door === "off") return;
   frame.askWhetherToLogIn();
   app.sampler.start();
 });

@@ -16,7 +16,7 @@ from etcdpy.transport import Body, HttpRequest, HttpResponse
 def dashboard(tmp_path: Path) -> Dashboard:
     (tmp_path / "index.html").write_text("<p>page")
     (tmp_path / "a b.js").write_text("script")
-    return Dashboard(Assets(tmp_path))
+    return Dashboard(frozenset(), Assets(tmp_path))
 
 
 async def ask(
@@ -38,6 +38,20 @@ async def test_page_answers_whatever_else_there_is(dashboard: Dashboard, path: s
     assert (answer.status, answer.body) == (200, b"<p>page")
     assert dict(answer.headers)[b"content-type"] == b"text/html; charset=utf-8"
     assert dict(answer.headers)[b"content-length"] == b"7"
+
+
+async def test_page_is_told_what_there_is(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text('<html data-gateway="off" data-v2="off">')
+    answers = [
+        await ask(Dashboard(frozenset(doors), Assets(tmp_path)), f"{ROOT}/")
+        for doors in ((), ("gateway",), ("gateway", "v2"))
+    ]
+    assert [answer.body for answer in answers] == [
+        b'<html data-gateway="off" data-v2="off">',
+        b'<html data-gateway="on" data-v2="off">',
+        b'<html data-gateway="on" data-v2="on">',
+    ]
+    assert len({dict(answer.headers)[b"etag"] for answer in answers}) == 3
 
 
 @pytest.mark.parametrize("name", ["a b.js", "a%20b.js", "a%20b.js?v=1"])

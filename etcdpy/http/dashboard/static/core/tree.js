@@ -51,7 +51,11 @@ export class Tree {
     return this.root.count;
   }
 
-  /** Loads what is there, once more; what was open stays so. Resolves when the first rows are. */
+  /**
+   * Loads what is there, once more; what was open stays so. If that fails, what was there stays.
+   *
+   * @throws {Error} It failed.
+   */
   async refresh() {
     const opened = new Set();
     collectOpen(this.root, opened);
@@ -59,7 +63,13 @@ export class Tree {
     this.reset(this.prefix, this.separator);
     // Until there is something new, the old is better than nothing.
     this.rows = rowsOf(old);
-    await this.load(this.root.spans[0]);
+    const [span] = this.root.spans;
+    await this.load(span);
+    if (span.error && old.spans[0].children.length) {
+      this.root = old;
+      this.#arrange();
+      throw span.error;
+    }
     await this.#reopen(this.root, opened);
   }
 

@@ -28,7 +28,7 @@ const UNAVAILABLE = 14;
  * @param {boolean} [what.withBefore]
  * @param {string[]} [what.filters] "NOPUT" or "NODELETE".
  * @param {AbortSignal} signal
- * @param {{created?: () => void, lost?: (error: Error) => void, compacted?: (revision: number) => void}} told
+ * @param {{created?: (next: number) => void, lost?: (error: Error) => void, compacted?: (revision: number) => void}} told
  * @yields {{revision: number, events: Event[]}}
  * @throws {RefusedError} The server refuses.
  */
@@ -46,7 +46,7 @@ export async function* follow(gateway, what, signal, told = {}) {
         if (answer.canceled) throw refusal(answer.cancel_reason);
         if (answer.created) {
           if (!next) next = revision + 1;
-          told.created?.();
+          told.created?.(next);
         }
         const events = (answer.events ?? []).map(toEvent);
         if (events.length) {

@@ -83,9 +83,9 @@ export class Gateway extends EventTarget {
   }
 
   /** Asks for something that is no method, such as /metrics. */
-  async get(path, { signal, headers } = {}) {
-    const response = await this.#fetch(path, { signal, headers });
-    const text = await response.text().catch((error) => this.#failed(error, signal));
+  async get(path, options = {}) {
+    const response = await this.#fetch(path, options);
+    const text = await response.text().catch((error) => this.#failed(error, options.signal));
     return { status: response.status, headers: response.headers, text };
   }
 

@@ -8,6 +8,7 @@ import { h, setText, whenQuiet } from "../../ui/dom.js";
 import { icon } from "../../ui/icons.js";
 import { keyLabel } from "../../ui/key_label.js";
 import { problem } from "../../ui/problem.js";
+import { notifyFailure } from "../../ui/notices.js";
 import { menu } from "../../ui/menu.js";
 import { go, settle } from "../../ui/routes.js";
 import { createKey } from "./key_dialogs.js";
@@ -30,19 +31,23 @@ export default class KeysPanel {
   }
 
   /** Shows a key, or the keys with a prefix. */
-  show({ key, prefix = "", separator = SEPARATOR }) {
-    if (prefix !== this.tree.prefix || separator !== this.tree.separator || !this.isFilled) {
+  show({ key, prefix = "", separator: given = SEPARATOR, flat }) {
+    const separator = flat ? "" : given;
+    if (prefix !== this.tree.prefix || separator !== this.tree.separator || !this.tree.rows.length) {
       this.search.value = toEditable(prefix);
       this.separator.value = toEditable(separator);
       this.#reset(prefix, separator);
+    } else if (this.wasHidden) {
+      this.refresh();
     }
+    this.wasHidden = false;
     if (key !== undefined && key !== this.key) this.choose(key, { reveal: true });
     else if (key !== undefined) this.detail.show(key);
     else this.#close();
   }
 
   hide() {
-    this.isFilled = false;
+    this.wasHidden = true;
     this.detail.hide();
   }
 
@@ -62,7 +67,11 @@ export default class KeysPanel {
 
   /** Reads the tree anew. */
   async refresh() {
-    await this.tree.refresh();
+    try {
+      await this.tree.refresh();
+    } catch (error) {
+      notifyFailure("The keys could not be read again", error);
+    }
     this.view.renew();
   }
 
@@ -111,7 +120,6 @@ export default class KeysPanel {
   }
 
   #reset(prefix, separator) {
-    this.isFilled = true;
     this.tree.reset(prefix, separator);
     this.#changed();
     this.tree.load(this.tree.root.spans[0]);
@@ -186,7 +194,8 @@ export default class KeysPanel {
 
   #settle() {
     const separator = this.tree.separator === SEPARATOR ? "" : this.tree.separator;
-    settle("keys", { key: this.key, prefix: this.tree.prefix, separator });
+    const flat = this.tree.separator === "" ? "1" : "";
+    settle("keys", { key: this.key, prefix: this.tree.prefix, separator, flat });
   }
 
   #changed() {

@@ -16,6 +16,8 @@ import { VirtualRows } from "../../ui/virtual_rows.js";
 
 /** Events that are kept. */
 const MOST = 10_000;
+/** Who comes back within so many milliseconds misses nothing: the server was away, or one was. */
+const COMES_BACK = 60_000;
 /** Of each value that much is shown. */
 const MOST_OF_VALUE = 200;
 
@@ -38,12 +40,14 @@ export default class LivePanel {
 
   show({ prefix = "" }) {
     this.prefix.value = toEditable(prefix);
-    this.#watch(prefix);
+    const isBack = prefix === this.watched && Date.now() - this.leftAt < COMES_BACK;
+    this.#watch(prefix, isBack ? this.next : 0);
     this.timer = setInterval(() => this.draw(), 1000);
   }
 
   hide() {
     this.stop?.abort();
+    this.leftAt = Date.now();
     clearInterval(this.timer);
   }
 
@@ -71,7 +75,7 @@ export default class LivePanel {
     this.#watch(this.#typed);
   }
 
-  async #watch(prefix) {
+  async #watch(prefix, from = 0) {
     this.stop?.abort();
     this.stop = new AbortController();
     const { signal } = this.stop;
@@ -79,8 +83,14 @@ export default class LivePanel {
     this.watched = prefix;
     this.problemPlace.replaceChildren();
     this.#state("Connecting…", "");
-    const what = { key: prefix || "\0", end: prefix ? prefixEnd(prefix) : NO_END, withBefore: true };
-    const told = { created: () => this.#state("Watching", "good"), lost: () => this.#state("Waiting for the server", "bad") };
+    const what = { key: prefix || "\0", end: prefix ? prefixEnd(prefix) : NO_END, from, withBefore: true };
+    const told = {
+      created: (next) => {
+        this.next = next;
+        this.#state("Watching", "good");
+      },
+      lost: () => this.#state("Waiting for the server", "bad"),
+    };
     try {
       for await (const { events } of follow(this.app.gateway, what, signal, told)) this.#take(events);
     } catch (error) {
@@ -102,6 +112,7 @@ export default class LivePanel {
       this.rates[kind].add(1, now);
       this.ring.push({ ...event, kind, at: now, text: null });
     }
+    this.next = events.at(-1).record.modified + 1;
     this.draw();
   }
 

@@ -9,7 +9,7 @@ export class Plots {
   constructor(sampler) {
     this.sampler = sampler;
     this.keys = new Plot({ title: "Operations on keys/s", format: short, names: ["read", "write"] });
-    this.calls = new Plot({ title: "gRPC calls/s", format: short });
+    this.calls = new Plot({ title: "Calls/s", format: short });
     this.latency = h("div", {});
     this.fsync = new Plot({ title: "Write to the disk, fsync", format: duration, names: ["p50", "p99"] });
     this.element = h("section", { class: "card wide-card" }, h("header", {}, h("h2", {}, "Activity"), h("span", { class: "muted" }, "last 5 minutes")), h("div", { class: "plots" }, this.keys.element, this.calls.element, this.latency, this.fsync.element));
@@ -31,7 +31,7 @@ export class Plots {
     if (this.isMeasured !== isMeasured || !this.latencyPlot) {
       this.isMeasured = isMeasured;
       this.latencyPlot = isMeasured
-        ? new Plot({ title: "Latency of gRPC calls", format: duration, names: ["p50", "p99"] })
+        ? new Plot({ title: "Latency of calls", format: duration, names: ["p50", "p99"] })
         : new Plot({ title: "Latency, as this page sees it", format: duration });
       this.latency.replaceChildren(this.latencyPlot.element);
     }
