@@ -113,7 +113,7 @@ def test_first_paint_and_every_step_are_quick(browser: Browser, full: Server) ->
             *(("scrolling a page", 600, ["", "key-"]) for _ in range(10)),
             *(("scrolling to the end of what is loaded", "end", ["", "key-"]) for _ in range(10)),
         ]
-        slowest = {}
+        slowest: dict[str, float] = {}
         for name, what, names in steps:
             took = page.evaluate(UNTIL, [what, names])
             slowest[name] = max(took, slowest.get(name, 0))

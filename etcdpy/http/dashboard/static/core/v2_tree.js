@@ -53,6 +53,20 @@ export class V2Tree {
     this.#arrange();
   }
 
+  /** Opens the folders that a path is in; returns its row, or null if there is none. */
+  async reveal(path) {
+    let folder = this.root;
+    for (;;) {
+      if (!folder.isRead) await this.load(folder.span);
+      const node = folder.children.find((child) => path === child.path || path.startsWith(`${child.path}/`));
+      if (!node) return null;
+      if (node.path === path) return node;
+      folder = node;
+      folder.isOpen = true;
+      this.#arrange();
+    }
+  }
+
   async #reopen(folder, opened) {
     for (const node of folder.children) {
       if (node.kind !== FOLDER || !opened.has(node.path)) continue;

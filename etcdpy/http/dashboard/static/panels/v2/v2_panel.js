@@ -32,10 +32,13 @@ export default class V2Panel {
     this.element = h("div", { class: "panel" }, this.split);
   }
 
-  show({ path = "" }) {
-    this.#refresh();
-    if (path) this.#choose(toText(path) ?? "/");
-    else this.#close();
+  async show({ path = "" }) {
+    const wanted = toText(path) ?? "";
+    if (!wanted) this.#close();
+    else this.#choose(wanted);
+    await this.#refresh();
+    const row = wanted ? await this.tree.reveal(wanted) : null;
+    if (row) this.view.activate(row, { centre: true });
   }
 
   hide() {
