@@ -30,7 +30,9 @@ def guarded(browser: Browser) -> Iterator[Server]:
                 auth.UserAdd(rpc_pb2.AuthUserAddRequest(name=name, password=f"pw-{name}"))
                 auth.RoleAdd(rpc_pb2.AuthRoleAddRequest(name=name))
                 auth.UserGrantRole(rpc_pb2.AuthUserGrantRoleRequest(user=name, role=name))
-            perm = auth_pb2.Permission(permType="READWRITE", key=b"/alice/", range_end=b"/alice0")
+            perm = auth_pb2.Permission(
+                permType=auth_pb2.Permission.READWRITE, key=b"/alice/", range_end=b"/alice0"
+            )
             auth.RoleGrantPermission(
                 rpc_pb2.AuthRoleGrantPermissionRequest(name="alice", perm=perm)
             )
