@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.v2.clients import V2Client
 from tests.conformance.v2.differences import DIFFERENCES
 from tests.support import servers
 from tests.support.servers import Server
+from tests.support.v2 import V2Client
 
 SUBJECT, REFERENCE = "etcdpy", "etcd"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.conformance.v2.cases import CASES, Case
-from tests.conformance.v2.clients import V2Client
 from tests.conformance.v2.differences import DIFFERENCES
+from tests.support.v2 import V2Client
 
 
 def marked(number: int, case: Case) -> Any:

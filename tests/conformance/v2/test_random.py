@@ -14,9 +14,9 @@ from random import Random, SystemRandom
 
 import pytest
 
-from tests.conformance.v2.clients import Reply, V2Client, Watch, comparable, comparable_body
 from tests.conformance.v2.conftest import REFERENCE, SUBJECT, start
 from tests.conformance.v2.generator import Request, Wish, request, wish
+from tests.support.v2 import Reply, V2Client, Watch, comparable, comparable_body
 
 SEED = int(os.environ.get("ETCDPY_CONFORMANCE_SEED") or SystemRandom().randrange(2**32))
 COUNT = int(os.environ.get("ETCDPY_V2_COUNT") or 600)

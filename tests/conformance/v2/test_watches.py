@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.conformance.v2.clients import V2Client
+from tests.support.v2 import V2Client
 
 _numbers = itertools.count()
 
