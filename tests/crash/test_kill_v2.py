@@ -21,7 +21,7 @@ LEAST = 60
 class Written(NamedTuple):
     """A write that was acknowledged."""
 
-    index: int
+    at: int
     key: str
     value: str
 
@@ -81,21 +81,21 @@ def test_what_was_acknowledged_is_there_with_its_index(server: Server) -> None:
         server.start()
         with closing(V2Client(server.address)) as client:
             written = [one for writer in writers for one in writer.written]
-            newest = max(one.index for one in written)
+            newest = max(one.at for one in written)
             assert client.index() >= newest
             last = {one.key: one for one in sorted(written)}
             for one in last.values():
                 found = client.ask("GET", one.key)
                 # The last write may have been on its way, and nobody was told.
-                if found.status == 200 and found.json["node"]["modifiedIndex"] == one.index:
+                if found.status == 200 and found.json["node"]["modifiedIndex"] == one.at:
                     assert found.json["node"]["value"] == one.value
                 else:
                     assert "/q/" not in one.key
-                    assert found.index > one.index
+                    assert found.index > one.at
             for one in written[-20:]:
-                with client.watch(one.key, f"waitIndex={one.index}") as watch:
+                with client.watch(one.key, f"waitIndex={one.at}") as watch:
                     event = watch.next()
-                assert event["node"]["modifiedIndex"] == one.index
+                assert event["node"]["modifiedIndex"] == one.at
                 assert event["node"]["value"] == one.value
             assert client.ask("PUT", "/after", "value=v").index > newest
 
