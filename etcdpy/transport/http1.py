@@ -466,7 +466,10 @@ def encode_head(
     lines.append(_date(int(now)))
     names = {name for name, _ in response.headers}
     if has_length:
-        if isinstance(body, bytes) and b"content-length" not in names:
+        is_known = isinstance(body, bytes) and b"content-length" not in names
+        # RFC 9110 8.6: what can have no content has no length of it either.
+        if is_known and response.status not in (101, 204):
+            assert isinstance(body, bytes)
             lines.append(b"Content-Length: %d" % len(body))
     elif head.minor:
         lines.append(b"Transfer-Encoding: chunked")

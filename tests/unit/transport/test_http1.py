@@ -331,6 +331,12 @@ def test_names_are_written_as_go_does_and_the_length_is_added() -> None:
     ]
 
 
+@pytest.mark.parametrize("status", [101, 204])
+def test_what_can_have_no_content_has_no_length(status: int) -> None:
+    lines = head_of(HttpResponse(status), GET, closes=False, has_length=True)
+    assert not any(line.startswith(b"Content-Length") for line in lines)
+
+
 def test_end_of_a_body_is_told_in_chunks_or_by_closing() -> None:
     response = HttpResponse(499)
     assert head_of(response, GET, closes=True, has_length=False) == [
