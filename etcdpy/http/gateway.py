@@ -50,7 +50,7 @@ from etcdpy.transport import (
 )
 from etcdpy.transport.http import Body, BodyTooLargeError, HttpRequest, HttpResponse
 
-__all__ = ["Gateway"]
+__all__ = ["LONGEST_WRITING", "Gateway"]
 
 #: Headers of an answer that went well. (etcd: ``runtime.ForwardResponseMessage``)
 _HEADERS: Final = (
@@ -59,7 +59,7 @@ _HEADERS: Final = (
 )
 
 #: Bytes of JSON for one byte of a message, at most: a byte of a text may be written ``\\u0041``.
-_LONGEST_WRITING: Final = 6
+LONGEST_WRITING: Final = 6
 
 #: (etcd: ``runtime/context.go``, timeoutDecode)
 _TIMEOUT: Final = re.compile(r"([+-]?[0-9]{1,30})([HMSmun])", re.ASCII).fullmatch
@@ -224,7 +224,7 @@ class _Call:
         self._body = body
         self._caller = caller
         self._most = most
-        self._most_text = most * _LONGEST_WRITING
+        self._most_text = most * LONGEST_WRITING
         self._count = count
         self._as_text = as_text
         self._writer = TEXT if as_text else BASE64

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["PATHS"]
+__all__ = ["PATHS", "STREAMED"]
 
 _KV = {
     "kv/range": "KV/Range",
@@ -96,4 +96,9 @@ PATHS: Mapping[str, str] = MappingProxyType(
         for table in (_KV, _WATCH, _LEASE, _CLUSTER, _MAINTENANCE, _AUTH, _LOCK, _ELECTION)
         for path, name in table.items()
     }
+)
+
+#: The paths whose bodies are any number of requests, which may come while replies go.
+STREAMED: frozenset[str] = frozenset(
+    f"/{version}/{path}" for version in ("v3", "v3beta") for path in ("watch", "lease/keepalive")
 )

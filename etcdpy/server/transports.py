@@ -14,6 +14,8 @@ from functools import partial
 from etcdpy.clock import Clock
 from etcdpy.config import Config
 from etcdpy.errors import StoppedError
+from etcdpy.http.gateway import LONGEST_WRITING
+from etcdpy.http.paths import STREAMED
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.doors import Door
 from etcdpy.server.grpcio_tls import grpcio_credentials
@@ -118,6 +120,9 @@ def options_of(config: Config, connections: int | None = None) -> ServerOptions:
         keepalive_timeout=config.grpc_keepalive_timeout,
         keepalive_min_time=min_time if min_time > 0 else GRPC_GO_MIN_TIME,
         stopped_message=text_of(StoppedError()),
+        # The gateway says by itself what is too long for it.
+        max_http_body=config.max_message_bytes * LONGEST_WRITING + 1,
+        streamed_paths=STREAMED,
         max_connections=connections,
     )
 

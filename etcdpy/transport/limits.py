@@ -153,6 +153,8 @@ class ServerOptions:
         keepalive_min_time: Least time between a peer's pings while calls are open.
         stopped_message: Details of the UNAVAILABLE status when the server stops.
         max_http_body: Longest body of a request that is not gRPC.
+        streamed_paths: Of requests over HTTP/2 that are not gRPC, those whose handlers take bodies
+            as they come.
         max_connections: How many may be open at a time; more of them wait in the system's queue
             until others are closed. None is any number.
 
@@ -165,6 +167,7 @@ class ServerOptions:
     keepalive_min_time: float = 5.0
     stopped_message: str = "server stopped"
     max_http_body: int = 4 << 20
+    streamed_paths: frozenset[str] = frozenset()
     max_connections: int | None = None
 
     @property
@@ -173,3 +176,7 @@ class ServerOptions:
         if self.max_concurrent_streams is None:
             return MAX_LIVE_STREAMS
         return self.max_concurrent_streams
+
+    def is_streamed(self, path: str) -> bool:
+        """Return whether a handler takes bodies as they come that are sent to ``path``."""
+        return path.partition("?")[0] in self.streamed_paths

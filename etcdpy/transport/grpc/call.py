@@ -219,7 +219,7 @@ class Call:
             # Dropped, so it needs no room; without a grant the client could not come to its end.
             self._consumed(incoming, size)
             return _NOTHING
-        if self.head.http_fields is not None:
+        if self.head.http_fields is not None and self.handler_state is not _RUNNING:
             # Granted at once: what is kept is bounded by ``limit``, not by the window.
             self._consumed(incoming, size)
             incoming.reader.feed(payload)
@@ -248,10 +248,10 @@ class Call:
             raise StreamFault(frames.PROTOCOL_ERROR)  # RFC 9113 8.1.1
         if self.is_answered:
             return _NOTHING
-        if self.head.http_fields is not None:
-            return _REQUEST
         if self.handler_state is _RUNNING:
             return _MORE
+        if self.head.http_fields is not None:
+            return _REQUEST
         if incoming is not None and incoming.is_settled:
             return _NOTHING
         # grpc-go's words: a prefix that is cut short is EOF, too, a body is not.
@@ -296,6 +296,13 @@ class Call:
         if self.incoming is None:
             return b""
         return None if self.incoming.is_settled else self.incoming.reader.take_all()
+
+    def take_piece(self) -> bytes:
+        """Return what is there of a body whose handler takes it as it comes, ``b""`` if nothing."""
+        assert self.incoming is not None
+        piece = self.incoming.reader.take_all()
+        self._consumed(self.incoming, len(piece))
+        return piece
 
     def take_grant(self) -> int:
         """Return the bytes that the client may send now in addition, mostly 0."""

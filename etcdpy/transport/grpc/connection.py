@@ -619,6 +619,9 @@ class Connection:
         if head.route is not None and head.route.request_streaming:
             call.expect(self.options.max_receive_message)
             self.call_handler.start_stream(call)
+        elif not is_ended and self._is_secure and self.options.is_streamed(head.path):
+            call.expect(self.options.max_http_body)
+            self.call_handler.start_http(call, b"")
         self._incomplete[call] = True
         if is_ended:
             # A GET is complete; a call lacks its message (etcd without TLS lets it time out).
@@ -863,8 +866,7 @@ class Connection:
         if call.incoming is not None and call.incoming.granted:
             self.sender.grant(call.stream_id, call.take_grant())
         if arrived is _MORE:
-            assert call.head.route is not None
-            if call.head.route.one_reply_per_request:
+            if call.head.route is not None and call.head.route.one_reply_per_request:
                 self.call_handler.answer_arrived(call)
             elif call.incoming is not None:
                 call.incoming.wake()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from asyncio import CancelledError
+from asyncio import CancelledError, get_running_loop
 from typing import Final
 
 from etcdpy.transport.grpc.context import Context
@@ -18,8 +18,8 @@ async def answer_http(call: Context, body: bytes | None, handler: HttpHandler) -
     Ask the handler and send what it answers; a handler that fails resets the stream.
 
     Args:
-        call: The request's.
-        body: All of it, None if it was too long.
+        call: The request's. If its client has not ended it, its body is taken as it comes.
+        body: Else all of it, None if it was too long.
         handler: Whom to ask.
 
     """
@@ -35,7 +35,7 @@ async def answer_http(call: Context, body: bytes | None, handler: HttpHandler) -
                     head.path,
                     head.authority,
                     head.http_fields,
-                    Body(body),
+                    Body(body) if call.stream_state & 1 else _ComingBody(call),
                     call.channel.peer,
                     is_secure=call.channel.is_secure,
                     certificate_name=call.channel.certificate_name,
@@ -68,3 +68,31 @@ async def _send(call: Context, response: HttpResponse) -> None:
                 sender.data(call, b"", piece)
                 call.channel.touch()
     sender.end(call, b"")
+
+
+class _ComingBody(Body):
+    """
+    The body of a request that its client may not have ended yet.
+
+    Args:
+        call: The request's.
+
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Context) -> None:
+        super().__init__()
+        self._call = call
+
+    async def next_piece(self) -> bytes:
+        """Return the next piece; a client that gives up the stream cancels who waits for it."""
+        call = self._call
+        assert call.incoming is not None
+        while not (piece := call.take_piece()) and not call.stream_state & 1:
+            waiter = get_running_loop().create_future()
+            call.incoming.waiters.append(waiter)
+            await waiter
+        call.channel.sender.grant(call.stream_id, call.take_grant())
+        call.channel.touch()
+        return piece

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from etcdpy.http.paths import PATHS
+from etcdpy.http.paths import PATHS, STREAMED
 from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
 
-METHODS = {
-    f"/{service.full_name}/{method.name}"
+SERVICES = [
+    service
     for file in (rpc_pb2, v3lock_pb2, v3election_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
+]
+METHODS = {
+    f"/{service.full_name}/{method.name}" for service in SERVICES for method in service.methods
 }
 
 
@@ -33,3 +35,15 @@ def test_paths_are_etcds() -> None:
     assert PATHS["/v3/auth/user/changepw"] == "/etcdserverpb.Auth/UserChangePassword"
     assert PATHS["/v3/lock/lock"] == "/v3lockpb.Lock/Lock"
     assert PATHS["/v3/election/observe"] == "/v3electionpb.Election/Observe"
+
+
+def test_methods_with_many_requests_have_the_paths_that_are_streamed() -> None:
+    many = {
+        f"/{service.full_name}/{method.name}"
+        for service in SERVICES
+        for method in service.methods
+        if method.client_streaming
+    }
+    paths = {path for path, name in PATHS.items() if name in many}
+    assert paths == {path for path in STREAMED if path.startswith("/v3/")}
+    assert {path.replace("/v3/", "/v3beta/") for path in paths} | paths == STREAMED

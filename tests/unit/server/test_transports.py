@@ -7,6 +7,7 @@ import pytest
 from etcdpy.clock import SystemClock
 from etcdpy.config import Config
 from etcdpy.config.urls import parse_urls
+from etcdpy.http.paths import STREAMED
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.transports import http_server, make_transport, options_of
 from etcdpy.transport import ReferenceServer, Server, ServerOptions
@@ -32,6 +33,8 @@ def test_defaults_are_etcds() -> None:
         keepalive_timeout=20,
         keepalive_min_time=5,
         stopped_message="etcdserver: server stopped",
+        max_http_body=6 * (1572864 + 524288) + 1,
+        streamed_paths=STREAMED,
     )
 
 

@@ -43,6 +43,8 @@ def connected(
     settings: Sequence[tuple[int, int]] = (),
     call_type: type[Context] = CheckedContext,
     http: HttpHandler = not_found,
+    *,
+    is_secure: bool = False,
 ) -> Peer:
     """Return a peer, which has sent these settings, of a connection with these routes."""
     peer = Peer(hello=False)
@@ -56,7 +58,12 @@ def connected(
     )
     peer.call_handler = dispatcher
     peer.connection = Connection(
-        dispatcher, RequestHeadCache(table), options or ServerOptions(), peer.now, driver=peer
+        dispatcher,
+        RequestHeadCache(table),
+        options or ServerOptions(),
+        peer.now,
+        driver=peer,
+        is_secure=is_secure,
     )
     peer.send(frames.PREFACE + frames.settings(settings))
     return peer

@@ -11,7 +11,7 @@ import pytest
 from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse, ServerOptions
 from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.http2 import frames
-from etcdpy.transport.limits import SEND_QUEUE
+from etcdpy.transport.limits import INITIAL_STREAM_WINDOW, SEND_QUEUE
 
 from ..peer import Peer, request_fields
 from ..serving import connected, turns
@@ -129,3 +129,86 @@ async def test_client_that_gives_up_cancels_the_handler(caplog: Any) -> None:
     assert cancelled.is_set()
     assert peer.connection._orphans == 0
     assert not caplog.records
+
+
+def granted(peer: Peer) -> set[int]:
+    """Return the streams on which more may be sent than before."""
+    return {frame.stream_id for frame in peer.take(frames.WINDOW_UPDATE)}
+
+
+class TestBodyThatComes:
+    """What is sent to a path whose handler takes bodies as they come."""
+
+    OPTIONS = ServerOptions(max_http_body=10, streamed_paths=frozenset(("/echo",)))
+
+    def begin(self, handler: HttpHandler) -> tuple[Peer, int]:
+        peer = connected(RouteTable(), self.OPTIONS, http=handler, is_secure=True)
+        fields = [(":method", "POST"), (":scheme", "https"), (":path", "/echo?x"), ("a", "b")]
+        stream, opening = peer.headers(fields=fields, end=False)
+        peer.send(opening)
+        return peer, stream
+
+    async def test_each_piece_is_answered_before_the_next(self) -> None:
+        async def echo(request: HttpRequest) -> HttpResponse:
+            async def pieces() -> AsyncIterator[bytes]:
+                while piece := await request.body.next_piece():
+                    yield piece + b"!"
+
+            return HttpResponse(200, (), pieces())
+
+        peer, stream = self.begin(echo)
+        for number, piece in enumerate((b"one", b"two, which is longer than a whole may be")):
+            peer.data(stream, piece)
+            await turns(6)
+            assert peer.reply(stream).data[number] == piece + b"!"
+            assert not peer.reply(stream).is_ended
+        peer.data(stream, b"", end=True)
+        await turns(6)
+        assert peer.reply(stream).is_ended
+        assert not peer.connection.streams
+
+    async def test_body_that_is_wanted_whole_is_waited_for(self) -> None:
+        async def whole(request: HttpRequest) -> HttpResponse:
+            return HttpResponse(200, (), await request.body.read(100))
+
+        peer, stream = self.begin(whole)
+        peer.data(stream, b"one")
+        await turns(6)
+        assert not peer.reply(stream).blocks
+        peer.data(stream, b" two", end=True)
+        await turns(6)
+        assert peer.reply(stream).body == b"one two"
+
+    async def test_client_may_send_what_was_taken_and_no_more(self) -> None:
+        taken = asyncio.Event()
+
+        async def reluctant(request: HttpRequest) -> HttpResponse:
+            await taken.wait()
+            await request.body.next_piece()
+            return HttpResponse(200, (), b"taken")
+
+        peer, stream = self.begin(reluctant)
+        await turns(6)
+        for _ in range(INITIAL_STREAM_WINDOW // 16384):
+            peer.data(stream, bytes(16384))
+        await turns(6)
+        assert stream not in granted(peer)
+        taken.set()
+        await turns(6)
+        assert stream in granted(peer)
+
+    async def test_client_that_gives_up_ends_the_handler(self) -> None:
+        ended = []
+
+        async def waiting(request: HttpRequest) -> HttpResponse:
+            try:
+                await request.body.next_piece()
+            finally:
+                ended.append(True)
+            return HttpResponse(200)
+
+        peer, stream = self.begin(waiting)
+        await turns(6)
+        peer.send(frames.rst_stream(stream, frames.CANCEL))
+        await turns(6)
+        assert ended == [True]
