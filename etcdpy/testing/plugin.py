@@ -87,16 +87,15 @@ def _note_use(request: pytest.FixtureRequest, server: Etcd) -> None:
     request.node.stash.setdefault(_USED, []).append(server)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+# The old way: whatever pytest there is loads this file, though it may have no use for it.
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """Add to the report of a test that has failed what its etcd has seen."""
-    report = yield
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()
     used = item.stash.get(_USED, None)
     if used and report.failed and report.when == "call":
         from etcdpy.testing.report import sections
 
         for server in used:
             report.sections += sections(server)
-    return report

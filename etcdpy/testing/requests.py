@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -24,7 +24,7 @@ __all__ = [
     "short_name",
 ]
 
-#: Requests that are kept; what is older is forgotten, but still counted as having been there.
+#: Requests that are kept; what is older is forgotten, but still counted.
 MOST: Final = 10_000
 
 #: The characters of a message that a line about a request has room for.
@@ -145,6 +145,8 @@ class Requests(Sequence[Request]):
     def __init__(self, most: int = MOST) -> None:
         self._changed = threading.Condition()
         self._kept: deque[Request] = deque(maxlen=most)
+        # Of those that are not kept any more, by method.
+        self._forgotten: Counter[str] = Counter()
 
     # ------------------------------------------------------------- what the test asks
 
@@ -180,8 +182,18 @@ class Requests(Sequence[Request]):
         ]
 
     def count(self, method: Method = "*", where: Where | None = None) -> int:
-        """Return how many requests of a method there were."""
-        return len(self.all(method, where))
+        """
+        Return how many requests of a method there were.
+
+        Where the method is text and nothing is asked of the message, those that are not kept any
+        more count as well.
+        """
+        kept = len(self.all(method, where))
+        if where is not None or not isinstance(method, str):
+            return kept
+        with self._changed:
+            older = self._forgotten.items()
+            return kept + sum(number for name, number in older if fnmatchcase(name, method))
 
     def last(self, method: Method = "*", where: Where | None = None) -> Request | None:
         """Return the newest request of a method, None if there was none."""
@@ -244,12 +256,15 @@ class Requests(Sequence[Request]):
         """Forget all of them."""
         with self._changed:
             self._kept.clear()
+            self._forgotten.clear()
 
     # ------------------------------------------------------------- what the server does
 
     def note(self, request: Request) -> None:
         """Add a request that has arrived."""
         with self._changed:
+            if len(self._kept) == self._kept.maxlen:
+                self._forgotten[self._kept[0].method] += 1
             self._kept.append(request)
             self._changed.notify_all()
 

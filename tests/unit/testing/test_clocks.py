@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.testing import Etcd
@@ -117,8 +122,6 @@ def test_history_is_compacted_in_time() -> None:
 
 @pytest.mark.parametrize("frozen", ["running", "frozen"])
 def test_token_is_good_for_as_long_as_etcd_has_it(frozen: str) -> None:
-    from contextlib import closing
-
     with (
         Etcd(auth={"root": "r"}, auth_token_ttl=60, clock=frozen) as etcd,
         closing(Client(etcd.endpoint)) as client,
@@ -150,3 +153,60 @@ def test_reset_sets_the_wall_clock_right_again(etcd: Etcd) -> None:
     from etcdpy.clock import SystemClock
 
     assert abs(etcd.clock.now() - SystemClock.wall()) < 60
+
+
+def test_signed_token_is_good_for_as_long_as_it_says(tmp_path: Path) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+    (tmp_path / "key.pem").write_bytes(private)
+    token = f"jwt,priv-key={tmp_path}/key.pem,sign-method=RS256,ttl=10m"
+    with (
+        Etcd(auth={"root": "r"}, auth_token=token) as etcd,
+        closing(Client(etcd.endpoint)) as client,
+    ):
+        login = pb.AuthenticateRequest(name="root", password="r")
+        metadata = [("token", client.auth.Authenticate(login).token)]
+        etcd.clock.advance(500)
+        client.kv.Put(pb.PutRequest(key=b"a"), metadata=metadata)
+        etcd.clock.advance(101)
+        with pytest.raises(grpc.RpcError, match="invalid auth token"):
+            client.kv.Put(pb.PutRequest(key=b"a"), metadata=metadata)
+
+
+def test_checkpoints_of_long_leases_are_written_in_time() -> None:
+    with Etcd(clock="frozen", feature_gates="LeaseCheckpoint=true") as etcd:
+        with closing(Client(etcd.endpoint)) as client:
+            lease = attach(client, b"a", 3600)
+        etcd.clock.advance(1800)
+        etcd.restart()
+        [found] = etcd.leases
+        # It does not begin anew, as it would without.
+        assert (found.id, found.remaining < 2400) == (lease, True)
+
+
+def test_keys_of_v2_end_when_the_clock_is_moved() -> None:
+    with Etcd(clock="frozen", enable_v2=True) as etcd:
+        body, kind = b"value=1&ttl=60", "application/x-www-form-urlencoded"
+        put = urllib.request.Request(f"{etcd.url}/v2/keys/a", data=body, method="PUT")
+        put.add_header("Content-Type", kind)
+        urllib.request.urlopen(put).close()
+        etcd.clock.advance(59)
+        urllib.request.urlopen(f"{etcd.url}/v2/keys/a").close()
+        etcd.clock.advance(2)
+        with pytest.raises(urllib.error.HTTPError, match="404") as caught:
+            urllib.request.urlopen(f"{etcd.url}/v2/keys/a")
+        caught.value.close()
+
+
+def test_deadlines_that_clients_set_are_on_their_own_clocks(etcd: Etcd, client: Client) -> None:
+    etcd.faults.delay("KV/Put", seconds=7200)
+    waiting = client.kv.Put.future(pb.PutRequest(key=b"a"), timeout=60)
+    etcd.requests.wait_for("KV/Put")
+    etcd.clock.advance(3600)
+    assert not waiting.done()
+    etcd.clock.advance(3600)
+    assert waiting.result().header.revision == 2

@@ -108,16 +108,34 @@ def test_wrong_settings_are_an_error_of_the_test(tmp_path: Path) -> None:
     assert "1 error" in shown
 
 
-def test_each_worker_has_its_own(tmp_path: Path) -> None:
+MANY = """
+import grpc, pytest
+from etcdpy.pb import rpc_pb2 as pb, rpc_pb2_grpc as stubs
+
+@pytest.mark.parametrize("number", range({count}))
+def test_lease_ends_and_is_watched(etcd, number):
+    with grpc.insecure_channel(etcd.grpc_target) as channel:
+        kv, lease = stubs.KVStub(channel), stubs.LeaseStub(channel)
+        create = pb.WatchRequest(create_request=pb.WatchCreateRequest(key=b"k"))
+        stream = stubs.WatchStub(channel).Watch(iter([create]))
+        assert next(stream).header.revision == 1
+        granted = lease.LeaseGrant(pb.LeaseGrantRequest(TTL=10 + number % 50)).ID
+        value = b"%d" % number
+        assert kv.Put(pb.PutRequest(key=b"k", value=value, lease=granted)).header.revision == 2
+        assert next(stream).events[0].kv.value == value
+        etcd.clock.advance(60)
+        [gone] = next(stream).events
+        assert (gone.type, gone.kv.mod_revision) == (1, 3)
+        assert (etcd.data, etcd.leases, etcd.requests.count("KV/Put")) == ({{}}, [], 1)
+"""
+
+
+def test_many_tests_on_two_workers_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """``ETCDPY_TESTKIT_COUNT=1000`` runs as many."""
     pytest.importorskip("xdist")
-    suite = (
-        "import pytest\n"
-        "@pytest.mark.parametrize('n', range(12))\n"
-        "def test_it(etcd, n):\n"
-        "    assert etcd.put('a', n) == 2\n"
-        "    assert etcd.data == {'a': str(n)}\n"
-    )
-    assert "12 passed" in run(tmp_path, suite, "-p", "xdist", "-n", "2")
+    count = int(os.environ.get("ETCDPY_TESTKIT_COUNT", "40"))
+    shown = run(tmp_path, MANY.format(count=count), "-p", "xdist", "-n", "2")
+    assert f"{count} passed" in shown, shown
 
 
 def test_plugin_is_installed_with_the_package() -> None:

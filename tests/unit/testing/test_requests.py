@@ -25,8 +25,10 @@ def test_newest_is_last_and_the_oldest_are_forgotten() -> None:
     assert [one.message.key for one in requests] == [b"b", b"c"]
     assert (len(requests), requests[-1].message.key) == (2, b"c")
     assert [one.message.key for one in requests[:1]] == [b"b"]
+    # What is forgotten is counted, but can be asked nothing any more.
+    assert (requests.count("KV/*"), requests.count("KV/*", lambda message: True)) == (3, 2)
     requests.clear()
-    assert list(requests) == []
+    assert (list(requests), requests.count()) == ([], 0)
 
 
 def test_methods_are_named_in_full_by_pattern_or_by_a_function() -> None:

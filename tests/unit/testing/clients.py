@@ -1,0 +1,226 @@
+"""Four clients that tests use, alike: grpcio's two, aetcd, and one of the JSON gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.client
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import aetcd
+import grpc
+import grpc.aio
+
+from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb import rpc_pb2_grpc
+from etcdpy.testing import Etcd
+from tests.support.client import Client as SyncClient
+
+_stubs: Any = rpc_pb2_grpc
+
+
+class Failed(Exception):  # noqa: N818 - reads as what happened
+    """A client was not answered, or was refused."""
+
+
+class Client(ABC):
+    """One of them."""
+
+    def __init__(self, etcd: Etcd) -> None:
+        self.etcd = etcd
+
+    @abstractmethod
+    async def put(self, key: str, value: str, lease: int = 0) -> None:
+        """Put a key, or raise ``Failed``."""
+
+    @abstractmethod
+    async def grant(self, ttl: int) -> int:
+        """Grant a lease."""
+
+    @abstractmethod
+    async def watch(self, key: str) -> None:
+        """Begin to watch a key."""
+
+    @abstractmethod
+    async def next_event(self) -> str:
+        """Return the kind of the next event of the watch: ``PUT`` or ``DELETE``."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Leave."""
+
+
+class Blocking(Client):
+    """grpcio's ordinary client, whose calls block a thread."""
+
+    def __init__(self, etcd: Etcd) -> None:
+        super().__init__(etcd)
+        self._client = SyncClient(etcd.endpoint)
+        self._stream: Any = None
+
+    async def put(self, key: str, value: str, lease: int = 0) -> None:
+        request = pb.PutRequest(key=key.encode(), value=value.encode(), lease=lease)
+        try:
+            # Here, and not on a thread: the server must not need this one.
+            self._client.kv.Put(request, wait_for_ready=True, timeout=30)
+        except grpc.RpcError as error:
+            raise Failed(str(error)) from error
+
+    async def grant(self, ttl: int) -> int:
+        return int(self._client.lease.LeaseGrant(pb.LeaseGrantRequest(TTL=ttl)).ID)
+
+    async def watch(self, key: str) -> None:
+        create = pb.WatchCreateRequest(key=key.encode())
+        self._stream = self._client.watch.Watch(iter([pb.WatchRequest(create_request=create)]))
+        assert next(self._stream).created
+
+    async def next_event(self) -> str:
+        try:
+            return ("PUT", "DELETE")[next(self._stream).events[0].type]
+        except grpc.RpcError as error:
+            raise Failed(str(error)) from error
+
+    async def close(self) -> None:
+        if self._stream is not None:
+            self._stream.cancel()
+        self._client.close()
+
+
+class Asynchronous(Client):
+    """grpcio's client for asyncio."""
+
+    def __init__(self, etcd: Etcd) -> None:
+        super().__init__(etcd)
+        self._channel = grpc.aio.insecure_channel(etcd.grpc_target)
+        self._stream: Any = None
+
+    async def put(self, key: str, value: str, lease: int = 0) -> None:
+        request = pb.PutRequest(key=key.encode(), value=value.encode(), lease=lease)
+        try:
+            await _stubs.KVStub(self._channel).Put(request, wait_for_ready=True, timeout=30)
+        except grpc.aio.AioRpcError as error:
+            raise Failed(str(error)) from error
+
+    async def grant(self, ttl: int) -> int:
+        stub = _stubs.LeaseStub(self._channel)
+        return int((await stub.LeaseGrant(pb.LeaseGrantRequest(TTL=ttl))).ID)
+
+    async def watch(self, key: str) -> None:
+        self._stream = _stubs.WatchStub(self._channel).Watch()
+        create = pb.WatchCreateRequest(key=key.encode())
+        await self._stream.write(pb.WatchRequest(create_request=create))
+        assert (await self._stream.read()).created
+
+    async def next_event(self) -> str:
+        try:
+            response = await self._stream.read()
+        except grpc.aio.AioRpcError as error:
+            raise Failed(str(error)) from error
+        return ("PUT", "DELETE")[response.events[0].type]
+
+    async def close(self) -> None:
+        if self._stream is not None:
+            self._stream.cancel()
+        await self._channel.close()
+
+
+class Aetcd(Client):
+    """aetcd."""
+
+    def __init__(self, etcd: Etcd) -> None:
+        super().__init__(etcd)
+        self._client = aetcd.Client(host=etcd.host, port=etcd.port, timeout=30)
+        self._watch: Any = None
+
+    async def put(self, key: str, value: str, lease: int = 0) -> None:
+        try:
+            await self._client.put(key.encode(), value.encode(), lease=lease or None)
+        except aetcd.ClientError as error:
+            raise Failed(str(error)) from error
+
+    async def grant(self, ttl: int) -> int:
+        return int((await self._client.lease(ttl)).id)
+
+    async def watch(self, key: str) -> None:
+        self._watch = await self._client.watch(key.encode())
+
+    async def next_event(self) -> str:
+        try:
+            event = await anext(aiter(self._watch))
+        except (aetcd.ClientError, StopAsyncIteration) as error:
+            raise Failed(str(error)) from error
+        return str(event.kind)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class Http(Client):
+    """The JSON gateway, over one connection for requests and one for the watch."""
+
+    def __init__(self, etcd: Etcd) -> None:
+        super().__init__(etcd)
+        self._connection = http.client.HTTPConnection(etcd.endpoint, timeout=30)
+        self._stream: Any = None
+
+    async def put(self, key: str, value: str, lease: int = 0) -> None:
+        body = {"key": _base64(key), "value": _base64(value), "lease": lease}
+        await self._ask("kv/put", body)
+
+    async def grant(self, ttl: int) -> int:
+        return int((await self._ask("lease/grant", {"TTL": ttl}))["ID"])
+
+    async def watch(self, key: str) -> None:
+        connection = http.client.HTTPConnection(self.etcd.endpoint, timeout=30)
+        body = {"create_request": {"key": _base64(key)}}
+        connection.request("POST", "/v3/watch", json.dumps(body))
+        self._stream = connection.getresponse()
+        self._watching = connection
+        assert b"created" in self._stream.readline()
+
+    async def next_event(self) -> str:
+        try:
+            line = self._stream.readline()
+            event = json.loads(line)["result"]["events"][0]
+        except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
+            raise Failed(str(error)) from error
+        return str(event.get("type", "PUT"))
+
+    async def _ask(self, path: str, body: dict[str, Any]) -> Any:
+        try:
+            self._connection.request("POST", f"/v3/{path}", json.dumps(body))
+            response = self._connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise Failed(str(error)) from error
+        if response.status != 200:
+            raise Failed(str(answer))
+        return answer
+
+    async def close(self) -> None:
+        self._connection.close()
+        if self._stream is not None:
+            self._stream.close()
+            self._watching.close()
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+CLIENTS: list[Callable[[Etcd], Client]] = [Blocking, Asynchronous, Aetcd, Http]
+
+
+async def eventually(client: Client, key: str, value: str) -> None:
+    """Put a key as an application does that has lost its connection: until it succeeds."""
+    for _ in range(100):
+        try:
+            await client.put(key, value)
+            return
+        except Failed:
+            await asyncio.sleep(0.05)
+    await client.put(key, value)
