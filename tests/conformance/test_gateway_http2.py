@@ -97,6 +97,15 @@ def test_watches_are_created_while_the_body_goes_on(server: Secure, version: str
         assert not watch.finished
 
 
+def test_watch_may_be_asked_for_in_one_go(server: Secure) -> None:
+    with server.connect() as client:
+        watch = post(client, "/v3/watch")
+        send(client, b'{"create_request":{"key":"YQ=="}}{"progress_request":{}}', end=True)
+        created, progress = results(client, watch, 2)
+        assert created["created"]
+        assert progress["watch_id"] == "-1"
+
+
 def test_lease_is_kept_alive_while_the_body_goes_on(server: Secure) -> None:
     with server.connect() as client:
         post(client, "/v3/lease/grant", 1)

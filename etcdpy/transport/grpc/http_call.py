@@ -18,8 +18,9 @@ async def answer_http(call: Context, body: bytes | None, handler: HttpHandler) -
     Ask the handler and send what it answers; a handler that fails resets the stream.
 
     Args:
-        call: The request's. If its client has not ended it, its body is taken as it comes.
-        body: Else all of it, None if it was too long.
+        call: The request's.
+        body: All of it, None if it was too long; ``b""`` as well if what has arrived is still with
+            the call, and the rest may follow.
         handler: Whom to ask.
 
     """
@@ -35,7 +36,7 @@ async def answer_http(call: Context, body: bytes | None, handler: HttpHandler) -
                     head.path,
                     head.authority,
                     head.http_fields,
-                    Body(body) if call.stream_state & 1 else _ComingBody(call),
+                    Body(body) if body or call.incoming is None else _ComingBody(call),
                     call.channel.peer,
                     is_secure=call.channel.is_secure,
                     certificate_name=call.channel.certificate_name,

@@ -167,6 +167,20 @@ class TestBodyThatComes:
         assert peer.reply(stream).is_ended
         assert not peer.connection.streams
 
+    @pytest.mark.parametrize("pieces", [(b"one two",), (b"one", b" two"), (b"",)])
+    async def test_body_may_be_there_before_its_handler_runs(
+        self, pieces: tuple[bytes, ...]
+    ) -> None:
+        async def whole(request: HttpRequest) -> HttpResponse:
+            return HttpResponse(200, (), b"<%b>" % await request.body.read(100))
+
+        peer, stream = self.begin(whole)
+        for piece in pieces:
+            peer.data(stream, piece, end=piece is pieces[-1])
+        await turns(6)
+        assert peer.reply(stream).body == b"<%b>" % b"".join(pieces)
+        assert not peer.connection.streams
+
     async def test_body_that_is_wanted_whole_is_waited_for(self) -> None:
         async def whole(request: HttpRequest) -> HttpResponse:
             return HttpResponse(200, (), await request.body.read(100))
