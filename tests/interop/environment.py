@@ -27,12 +27,14 @@ class Environment:
         name: That of its directory under ``build``.
         requirements: What pip installs, from wheels alone.
         versions: The Pythons that have them all, such as ``3.11``.
+        sources: Which of them are built here, as there are no wheels.
 
     """
 
     name: str
     requirements: Sequence[str]
     versions: Sequence[str]
+    sources: Sequence[str] = ()
 
     def interpreter(self) -> Path:
         """Return its Python, or skip where none can be had."""
@@ -54,7 +56,8 @@ class Environment:
         shutil.rmtree(directory, ignore_errors=True)
         self._step([base, "-m", "venv", str(directory)])
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        self._step([*pip, "--no-compile", "--only-binary=:all:", *self.requirements])
+        sources = [f"--no-binary={name}" for name in self.sources]
+        self._step([*pip, "--no-compile", "--only-binary=:all:", *sources, *self.requirements])
 
     def _candidates(self) -> Iterator[str]:
         if f"{sys.version_info.major}.{sys.version_info.minor}" in self.versions:

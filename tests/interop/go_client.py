@@ -26,18 +26,24 @@ STOPS = ("TestLeaseAndWatchOutliveAStop",)
 
 _KUBERNETES = "kubernetes_*_test.go"
 _AUTH = "auth_*_test.go"
+_V2 = "v2_*_test.go"
 _TEST = re.compile(r"^func (Test\w+)\(t \*testing\.T\)", re.MULTILINE)
 
 
 def names() -> list[str]:
     """Return the tests there are, but for those that want a server of their own kind."""
-    others = _tests(_KUBERNETES) | _tests(_AUTH) | {*RECONNECTIONS, *STOPS}
+    others = _tests(_KUBERNETES) | _tests(_AUTH) | _tests(_V2) | {*RECONNECTIONS, *STOPS}
     return sorted(_tests("*_test.go") - others)
 
 
 def kubernetes_names() -> list[str]:
     """Return the tests that use a server as Kubernetes does."""
     return sorted(_tests(_KUBERNETES))
+
+
+def v2_names() -> list[str]:
+    """Return the tests of the client of v2."""
+    return sorted(_tests(_V2))
 
 
 def session_names() -> list[str]:
