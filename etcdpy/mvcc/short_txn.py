@@ -129,10 +129,9 @@ def _apply_put(
     check_put(store, request, lease_exists)
     operations = store.operations
     before = operations.ranges
-    response = _put(store, write, request)
+    response = _put_response(write, put(store, write, request))
     # It is of two operations if it has read, too.
     operations.txns += operations.ranges != before
-    write.operations += 1
     return replies.txn_reply(headers.at(write.revision), True, [response])
 
 
@@ -148,9 +147,14 @@ def _decide(store: Store, request: Txn, revision: int) -> Path:
 
 def _run(store: Store, write: WriteTxn, ops: list[Op]) -> list[bytes]:
     responses: list[bytes] = []
+    plain = b""  # of every put that tells of nothing before it
     for kind, op in ops:
         if kind == PUT:
-            responses.append(_put(store, write, op))
+            if (previous := put(store, write, op)) is None:
+                plain = plain or _put_response(write, None)
+                responses.append(plain)
+            else:
+                responses.append(_put_response(write, previous))
         elif kind == RANGE:
             store.operations.ranges += 1
             row = store.get(op.key, write.revision)
@@ -158,12 +162,10 @@ def _run(store: Store, write: WriteTxn, ops: list[Op]) -> list[bytes]:
             responses.append(delimited(1, replies.one_key_reply(shown, row)))
         else:
             responses.append(_delete(store, write, op))
-        write.operations += 1
     return responses
 
 
-def _put(store: Store, write: WriteTxn, request: PutRequest) -> bytes:
-    previous = put(store, write, request)
+def _put_response(write: WriteTxn, previous: bytes | None) -> bytes:
     if previous is None:
         return replies.plain_put_response(write.revision)
     shown = replies.revision_only(write.revision)
