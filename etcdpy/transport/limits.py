@@ -58,6 +58,10 @@ MAX_FAULT_RESETS: Final = 1000
 MAX_BUFFERED: Final = 128 << 20
 """Bytes of incomplete or unread requests on one connection; the stream beyond is reset."""
 
+STARTING_SECONDS: Final = 0.001
+"""How long requests are started that were complete already, before others have their turn: those
+that are compressed cost thousands of times what they take to send."""
+
 SEND_QUEUE: Final = 64 << 10
 """Bytes a stream may have waiting to be sent before its producer waits, as in grpc-go."""
 

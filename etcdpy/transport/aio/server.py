@@ -21,6 +21,7 @@ from etcdpy.transport.aio.handshakes import Handshakes
 from etcdpy.transport.aio.http1 import Http1Protocol
 from etcdpy.transport.aio.protocol import Http2Protocol
 from etcdpy.transport.aio.sniffer import Sniffer
+from etcdpy.transport.aio.turns import Turns
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.dispatcher import Dispatcher, dispatcher_type
 from etcdpy.transport.grpc.observer import Observer
@@ -74,6 +75,7 @@ class Server:
         held_bodies: Bytes of bodies that they keep until all of them is there.
         head_cache: What their requests have in common.
         dispatcher: Runs their handlers, once the server listens.
+        turns: Whose input is read next.
         counts: How many calls there were.
 
     """
@@ -117,6 +119,7 @@ class Server:
         self.observer = observer or Observer()
         self._translate = translate
         self._call_type = call_type
+        self.turns = Turns()
         self._sniffers: set[Sniffer] = set()
         self._handshakes = Handshakes()
         self._acceptor = Acceptor(

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from etcdpy.cooperative import Pieces
-from etcdpy.transport.grpc.messages import PREFIX, MessageReader, compress
+from etcdpy.transport.grpc.messages import PREFIX, MessageReader, compress, decompress
 from etcdpy.transport.grpc.outgoing import Outgoing, wake_all
 from etcdpy.transport.grpc.request_head import RequestHead
 from etcdpy.transport.grpc.states import HandlerState, StreamInput, StreamState, move_stream
@@ -57,7 +57,8 @@ class Incoming:
         window: What may still come.
         granted: Bytes that ``window`` has granted and no WINDOW_UPDATE has said yet.
         received: The bytes of DATA so far, padding apart.
-        message: The one message of a unary request, once it is complete.
+        message: The one message of a unary request, once it is complete, as it was sent.
+        is_compressed: Whether that is compressed.
         is_settled: Whether the request is complete or hopeless: more bytes mean nothing.
         waiters: Readers to wake when something arrives.
 
@@ -65,6 +66,7 @@ class Incoming:
 
     __slots__ = (
         "granted",
+        "is_compressed",
         "is_settled",
         "limit",
         "message",
@@ -81,6 +83,7 @@ class Incoming:
         self.granted = 0
         self.received = 0
         self.message: bytes | None = None
+        self.is_compressed = False
         self.is_settled = False
         self.waiters: list[Future[None]] = []
 
@@ -285,11 +288,19 @@ class Call:
         return message
 
     def take_request(self) -> bytes:
-        """Return the message of a unary request that is complete."""
-        assert self.incoming is not None
-        message, self.incoming.message = self.incoming.message, None
+        """
+        Return the message of a unary request that is complete.
+
+        Raises:
+            ProtocolStatus: It is compressed, and cannot be inflated, or is too large then. Until it
+                was its turn it was kept as it had come, which may be a thousandth of that.
+
+        """
+        incoming = self.incoming
+        assert incoming is not None
+        message, incoming.message = incoming.message, None
         assert message is not None
-        return message
+        return decompress(message, incoming.limit) if incoming.is_compressed else message
 
     def take_body(self) -> bytes | None:
         """Return the body of a request that is not gRPC, None if it was too long."""
@@ -329,7 +340,7 @@ class Call:
     def _look_for_request(self, incoming: Incoming) -> Arrived:
         """Find out whether the message of a unary call is complete, and drop what follows it."""
         try:
-            incoming.message = incoming.reader.next()
+            incoming.message, incoming.is_compressed = incoming.reader.next_as_sent()
         except ProtocolStatus:
             incoming.is_settled = True
             incoming.reader.discard()
@@ -358,6 +369,16 @@ class Call:
     def is_answered(self) -> bool:
         """Whether the outcome is decided: nothing the handler does matters any more."""
         return self.stream_state >= _ENDING
+
+    @property
+    def lacks_request(self) -> bool:
+        """Whether the first message is not here yet."""
+        if self.stream_state & 1 or self.is_answered:  # ended by the client, or by us
+            return False
+        incoming = self.incoming
+        if self.head.route is not None and self.head.route.request_streaming:
+            return incoming is None or not incoming.received
+        return self.handler_state is _IDLE and (incoming is None or not incoming.is_settled)
 
     @property
     def is_closed(self) -> bool:

@@ -44,3 +44,16 @@ class CallHandler(Protocol):
 
     def unwatch(self, call: Context) -> None:
         """Watch the deadline of a call no more."""
+
+
+class Driver(Protocol):
+    """Writes what a connection has to send."""
+
+    def schedule(self) -> None:
+        """Write in the next turn of the loop, with all that comes until then."""
+
+    def flush(self) -> None:
+        """Write now."""
+
+    def go_on(self) -> None:
+        """Have ``start_complete`` called when others have had their turn."""

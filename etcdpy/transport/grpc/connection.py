@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from struct import Struct
-from typing import Final, Protocol
+from typing import Final
 
-from etcdpy.clock import Clock
+from etcdpy.clock import Clock, stopwatch
 from etcdpy.transport.grpc import books
 from etcdpy.transport.grpc.call import Arrived, Call
-from etcdpy.transport.grpc.call_handler import CallHandler
+from etcdpy.transport.grpc.call_handler import CallHandler, Driver
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import PREFIX, PREFIX_SIZE
 from etcdpy.transport.grpc.request_head import (
@@ -66,6 +66,7 @@ from etcdpy.transport.limits import (
     INITIAL_STREAM_WINDOW,
     MAX_BUFFERED,
     MAX_HELD_HEADERS,
+    STARTING_SECONDS,
     ServerOptions,
 )
 
@@ -84,16 +85,6 @@ _MORE: Final = Arrived.MORE
 _SERVING: Final = Stage.OPEN
 _DRAINING: Final = Stage.DRAINING
 _REQUEST: Final = Arrived.REQUEST
-
-
-class Driver(Protocol):
-    """Writes what a connection has to send."""
-
-    def schedule(self) -> None:
-        """Write in the next turn of the loop, with all that comes until then."""
-
-    def flush(self) -> None:
-        """Write now."""
 
 
 class Connection:
@@ -272,8 +263,20 @@ class Connection:
         self.sender.resume()
         self.start_complete()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is complete, and nothing but time is wanting to start it."""
+        return bool(self.complete) and not self.sender.is_congested
+
+    @property
+    def missing(self) -> int:
+        """How many bytes are known to be wanting for the next frame to be whole."""
+        buffer = self._buffer
+        return 0 if len(buffer) < 4 else int.from_bytes(buffer[:3], "big") + 9 - len(buffer)
+
     def start_complete(self) -> None:
         """Start what is complete, unless so much output waits that more must not be made."""
+        until = 0.0
         while self.complete and not self.sender.is_congested:
             call = self.complete.popleft()
             if call.is_answered:
@@ -282,7 +285,18 @@ class Connection:
             if call.head.http_fields is not None:
                 self._start_http(call)
             else:
-                self._start_unary(call, call.take_request())
+                try:
+                    message = call.take_request()
+                except ProtocolStatus as status:
+                    self._reject(call, status)
+                else:
+                    self._start_unary(call, message)
+            if self.complete and self._driver is not None:
+                now = stopwatch()
+                until = until or now + STARTING_SECONDS
+                if now >= until:
+                    self._driver.go_on()
+                    return
 
     def shut_down(self, now: float) -> None:
         """
@@ -514,7 +528,7 @@ class Connection:
         if self._buffer:
             self.awaits_rest = True
         for call, is_new in self._incomplete.items():
-            if _lacks_request(call):
+            if call.lacks_request:
                 self.awaits_rest = True
             if (
                 is_new
@@ -571,11 +585,8 @@ class Connection:
 
     def _refuse(self, stream_id: int, code: int) -> None:
         """Reset a stream that never came to be."""
-        if code == frames.REFUSED_STREAM:
-            # RFC 9113 8.7: it promises that nothing was done, so the client may retry. Before our
-            # SETTINGS are read this is no fault, but it costs us.
-            self._abuse.count_reset(self.now)
-        else:
+        # RFC 9113 8.7: this one promises that nothing was done, and is no fault of the client's.
+        if code != frames.REFUSED_STREAM:
             self._abuse.count_fault()
         self.sender.out.append(frames.rst_stream(stream_id, code))
         # RFC 9113 5.1: frames that were sent before our reset arrived are to be expected.
@@ -965,16 +976,6 @@ class Connection:
         last = min(self._last_id, self._last_goaway_id)
         self.sender.out.append(frames.goaway(last, code, debug.encode()))
         self._is_over = True
-
-
-def _lacks_request(call: Context) -> bool:
-    """Return whether the first message of a call is not here yet."""
-    if call.stream_state & 1 or call.is_answered:  # ended by the client, or by us
-        return False
-    incoming = call.incoming
-    if call.head.route is not None and call.head.route.request_streaming:
-        return incoming is None or not incoming.received
-    return call.handler_state is _IDLE and (incoming is None or not incoming.is_settled)
 
 
 # A quarter of each window: few WINDOW_UPDATE frames, and no client has to stop for one.

@@ -117,19 +117,32 @@ class MessageReader:
             ProtocolStatus: It cannot be accepted. The reader must not be used again.
 
         """
+        message, is_compressed = self.next_as_sent()
+        if message is None or not is_compressed:
+            return message
+        return decompress(message, self._limit)
+
+    def next_as_sent(self) -> tuple[bytes | None, bool]:
+        """
+        Do the same, but inflate nothing; tell whether it is compressed.
+
+        Raises:
+            ProtocolStatus: It cannot be accepted. The reader must not be used again.
+
+        """
         buffer = self._buffer
         if len(buffer) < PREFIX_SIZE:
-            return None
+            return None, False
         flag, length = PREFIX.unpack_from(buffer)
         check_prefix(flag, length, self._limit, is_gzip=self._is_gzip)
         end = PREFIX_SIZE + length
         if len(buffer) < end:
-            return None
+            return None, False
         # A view saves a copy. It has to be released before the bytearray can shrink.
         with memoryview(buffer) as view:
             message = bytes(view[PREFIX_SIZE:end])
         del buffer[:end]
-        return decompress(message, self._limit) if flag else message
+        return message, bool(flag)
 
 
 def check_prefix(flag: int, length: int, limit: int, *, is_gzip: bool) -> None:

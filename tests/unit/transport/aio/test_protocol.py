@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from itertools import pairwise
 from typing import Any
 
 import hpack
@@ -12,7 +13,10 @@ import pytest
 
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import Server, ServerOptions
+from etcdpy.transport.aio import protocol as protocol_module
+from etcdpy.transport.aio import turns as turns_module
 from etcdpy.transport.aio.protocol import Http2Protocol, peer_name
+from etcdpy.transport.aio.turns import PIECE
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.limits import STALLED_WRITE_SECONDS, UNHURRIED_SECONDS, UNWRITTEN
@@ -21,6 +25,12 @@ from ..conftest import OPTIONS
 from ..peer import message, parse, request_fields
 from ..service import Service
 from .pipe import Pipe
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, what a test lets arrive is little."""
+    monkeypatch.setattr(turns_module, "TOGETHER", 1000.0)
 
 
 @pytest.fixture
@@ -282,3 +292,96 @@ async def test_a_peer_that_is_gone_is_no_error_either(monkeypatch: pytest.Monkey
     protocol.data_received(request(1, b"x")[:-1])
     protocol.data_received(request(1, b"x")[-1:])
     assert 1 in protocol._connection.streams
+
+
+def settings_answered(pipe: Pipe) -> int:
+    """Return how many SETTINGS were acknowledged by what was written."""
+    return b"".join(pipe.written).count(frames.SETTINGS_ACK)
+
+
+@pytest.fixture
+def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn ends after one piece."""
+    monkeypatch.setattr(protocol_module, "EACH", 0.0)
+    monkeypatch.setattr(turns_module, "TOGETHER", 0.0)
+
+
+async def test_much_that_arrives_at_once_is_worked_through_in_pieces(
+    made: tuple[Http2Protocol, Pipe], short_turns: None
+) -> None:
+    protocol, pipe = made
+    number = 2 * PIECE // len(frames.settings([]))
+    protocol.data_received(frames.settings([]) * number)
+    assert pipe.log == ["pause_reading"]
+    seen = [settings_answered(pipe)]
+    for _ in range(4):
+        await asyncio.sleep(0)
+        seen.append(settings_answered(pipe))
+    assert seen[0] == 0
+    assert seen[-1] == number
+    assert max(after - before for before, after in pairwise(seen)) <= number // 2 + 1
+    await asyncio.sleep(0)
+    assert pipe.log == ["pause_reading", "resume_reading"]
+
+
+async def test_two_connections_with_much_to_do_have_turns_of_a_piece_each(
+    made: tuple[Http2Protocol, Pipe], short_turns: None
+) -> None:
+    protocol, pipe = made
+    other, other_pipe = greeted(protocol._host)  # type: ignore[arg-type]
+    number = 2 * PIECE // len(frames.settings([]))
+    for one in (protocol, other):
+        one.data_received(frames.settings([]) * number)
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert 0 < settings_answered(pipe) < number
+    assert 0 < settings_answered(other_pipe) < number
+
+
+async def test_a_long_frame_is_not_put_together_from_pieces(
+    made: tuple[Http2Protocol, Pipe], short_turns: None
+) -> None:
+    protocol, pipe = made
+    unknown = frames.frame(0xBB, 0, 0, bytes(frames.MAX_FRAME_SIZE))
+    protocol.data_received(unknown + frames.settings([]))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert settings_answered(pipe) == 1
+
+
+async def test_what_waits_for_a_turn_is_dropped_with_the_connection(
+    made: tuple[Http2Protocol, Pipe], short_turns: None
+) -> None:
+    protocol, pipe = made
+    protocol.data_received(frames.settings([]) * 1000)
+    protocol.connection_lost(None)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert settings_answered(pipe) == 0
+
+
+async def test_what_waits_for_a_turn_waits_while_tcp_is_full(
+    made: tuple[Http2Protocol, Pipe], short_turns: None
+) -> None:
+    protocol, pipe = made
+    protocol.data_received(frames.settings([]) * 1000)
+    protocol.pause_writing()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert settings_answered(pipe) == 0
+    protocol.resume_writing()
+    assert "resume_reading" not in pipe.log
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert settings_answered(pipe) == 1000
+    assert pipe.log[-1] == "resume_reading"
+
+
+async def test_the_last_words_do_not_leave_reading_stopped(
+    made: tuple[Http2Protocol, Pipe], short_turns: None
+) -> None:
+    protocol, pipe = made
+    protocol.data_received(frames.frame(frames.DATA, 0, 0, b"x") * 1000)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert pipe.log == ["pause_reading", "resume_reading", "write_eof"]

@@ -1,0 +1,93 @@
+"""Input is worked through in turns, each of which ends; what is little and rare waits for none."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from etcdpy.transport.aio import turns as turns_module
+from etcdpy.transport.aio.turns import Turns
+
+
+class Busy:
+    """A connection with so many turns' worth of work."""
+
+    def __init__(self, name: str, work: int, done: list[str]) -> None:
+        self.name = name
+        self.work = work
+        self.done = done
+
+    def take_turn(self) -> bool:
+        self.work -= 1
+        self.done.append(self.name)
+        return self.work > 0
+
+
+class Watch:
+    """A stopwatch that is moved on by a second each time it is looked at."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+async def ended(turns: Turns, done: list[str], work: int) -> None:
+    for _ in range(work):
+        if len(done) < work:
+            await asyncio.sleep(0)
+    assert turns.waiting == 0
+
+
+async def test_those_with_more_to_do_take_turns_until_all_is_done() -> None:
+    turns, done = Turns(), list[str]()
+    for name, work in (("greedy", 4), ("modest", 1), ("other", 2)):
+        turns.wait(Busy(name, work, done))
+    await ended(turns, done, 7)
+    assert done == ["greedy", "modest", "other", "greedy", "other", "greedy", "greedy"]
+
+
+async def test_one_that_waits_twice_has_one_turn() -> None:
+    turns, done = Turns(), list[str]()
+    one = Busy("one", 1, done)
+    turns.wait(one)
+    turns.wait(one)
+    assert turns.waiting == 1
+    await asyncio.sleep(0)
+    assert done == ["one"]
+
+
+async def test_the_loop_does_something_else_when_they_have_taken_their_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns_module, "stopwatch", Watch())
+    monkeypatch.setattr(turns_module, "TOGETHER", 3.0)
+    turns, done = Turns(), list[str]()
+    turns.wait(Busy("busy", 7, done))
+    seen = []
+    for _ in range(3):
+        await asyncio.sleep(0)
+        seen.append(len(done))
+    assert seen == [3, 6, 7]
+
+
+async def test_what_arrives_while_others_wait_is_not_worked_through_at_once() -> None:
+    turns = Turns()
+    assert turns.reopen(10.0)
+    assert turns.open_until > 10.0
+    turns.wait(Busy("busy", 1, []))
+    assert turns.open_until < 10.0
+    assert not turns.reopen(10.0)
+    await asyncio.sleep(0)
+    assert turns.reopen(10.0)
+
+
+async def test_one_turn_of_the_loop_is_not_spent_on_input_alone() -> None:
+    turns = Turns()
+    assert turns.reopen(10.0)
+    assert not turns.reopen(20.0)
+    await asyncio.sleep(0)
+    assert turns.reopen(20.0)
