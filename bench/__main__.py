@@ -19,12 +19,12 @@ import signal
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from bench import ceiling, machine, report, testkit
+from bench import ceiling, machine, report, testkit, v2
 from bench.contest import contest, contest_in_turns
 from bench.http2 import LoadError
 from bench.load import Sample
@@ -38,6 +38,7 @@ OPEN_FILES = 4096
 ROUNDS, TURNS_ROUNDS = 3, 11
 #: What is measured by itself.
 TEST_KIT = "testkit"
+V2 = "v2"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("bench: runs on Linux only (epoll, /proc)", file=sys.stderr)
         return 2
     if options.names == [TEST_KIT]:
-        return _measure_test_kit()
+        return _measure_alone(_test_kit)
+    if options.names == [V2]:
+        return _measure_alone(lambda: v2.table(v2.measure()))
     everything = workloads(_scale(options))
     if options.list:
         print("\n".join(f"{w.name:20} {w.metrics[0].title}" for w in everything))
@@ -65,15 +68,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complete = _run(selected, programs, Path(directory), options)
     if not options.names and not options.against:
         print()
-        _measure_test_kit()
+        _measure_alone(_test_kit)
     return 0 if complete else 1
 
 
-def _measure_test_kit() -> int:
-    """Print what a suite of tests waits for, which is no load."""
+def _test_kit() -> str:
+    """Return what a suite of tests waits for, which is no load."""
+    return testkit.table(testkit.measure())
+
+
+def _measure_alone(measure: Callable[[], str]) -> int:
+    """Print the table of what is measured in a way of its own."""
     try:
-        print(testkit.table(testkit.measure()))
-    except ServerError as error:
+        print(measure())
+    except (ServerError, LoadError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     return 0

@@ -31,7 +31,7 @@ from etcdpy.storage import StorageError
 from etcdpy.storage.batch import Batch, Durable
 from etcdpy.storage.buckets import Bucket
 from etcdpy.v2 import codes
-from etcdpy.v2.events import Event, listing
+from etcdpy.v2.events import Event, line_of, listing
 from etcdpy.v2.node import Node
 from etcdpy.v2.records import encode_event, encode_node, event_key, node_key
 from etcdpy.v2.watchers import Hub, Watcher
@@ -131,9 +131,10 @@ class V2Store:
         durable = self.history.index
         # What is not newer than what is on the disk need not wait for it,
         # whatever else is on its way there.
-        if not node.is_directory and node.modified <= durable:
-            pieces = listing(node, path, self.now(), recursive=recursive)
-            return Reading(next(pieces), durable)
+        if node.children is None and node.modified <= durable:
+            if node.expires is None:
+                return Reading(line_of(node, path), durable)
+            return Reading(next(listing(node, path, self.now(), recursive=recursive)), durable)
         return await self._read_settled(path, node, recursive=recursive)
 
     async def _read_settled(self, path: str, node: Node, *, recursive: bool) -> Reading:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import ceiling, machine, report, testkit
+from bench import ceiling, machine, report, testkit, v2
 from bench import requests as rq
 from bench.__main__ import main
 from bench.contest import contest_in_turns
@@ -337,3 +337,12 @@ def test_start_of_etcd_is_waited_for() -> None:
     except ServerError:
         pytest.skip("there is no etcd here")
     assert testkit._etcd_start() > 0
+
+
+def test_v2_is_measured_beside_an_etcd_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, few in (("KEYS", 10), ("WATCHERS", 5), ("WAKINGS", 1)):
+        monkeypatch.setattr(v2, name, few)
+    rows = v2.measure(rounds=1, seconds=0.05)
+    assert [row.unit for row in rows] == ["op/s"] * 4 + ["ms"]
+    assert all(row.ours > 0 and row.theirs > 0 and row.ratio > 0 for row in rows)
+    assert len(v2.table(rows).splitlines()) == 2 + len(rows)

@@ -7,7 +7,7 @@ How v2 answers: JSON as Go's encoder writes it, and its refusals.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final
 
 from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse, plain_text
@@ -63,10 +63,11 @@ def allow(handler: HttpHandler, methods: Sequence[str]) -> HttpHandler:
     """Return a handler that refuses all other methods. (etcd: ``v2http``, allowMethod)"""
     header = (b"allow", ",".join(methods).encode())
 
-    async def handle(request: HttpRequest) -> HttpResponse:
-        if request.method in methods:
-            return await handler(request)
+    async def refuse(request: HttpRequest) -> HttpResponse:
         refused = plain_text(405, b"Method Not Allowed\n")
         return HttpResponse(405, (header, *refused.headers), refused.body)
+
+    def handle(request: HttpRequest) -> Awaitable[HttpResponse]:
+        return handler(request) if request.method in methods else refuse(request)
 
     return handle

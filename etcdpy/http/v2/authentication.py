@@ -13,7 +13,7 @@ import os
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Final
 
 from etcdpy.errors import EtcdError, V2Error
@@ -56,10 +56,13 @@ class RootOnly:
         return {path: self._guarded(path, handler) for path, handler in table.items()}
 
     def _guarded(self, path: str, handler: HttpHandler) -> HttpHandler:
-        async def handle(request: HttpRequest) -> HttpResponse:
-            if not self._users.is_enabled or await self._is_root(request):
+        async def ask(request: HttpRequest) -> HttpResponse:
+            if await self._is_root(request):
                 return await handler(request)
             return self._refusal(path)
+
+        def handle(request: HttpRequest) -> Awaitable[HttpResponse]:
+            return ask(request) if self._users.is_enabled else handler(request)
 
         return handle
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
-from etcdpy.v2.events import SECOND, Event, NodeView, listing, seconds_left, view_of
+import pytest
+
+from etcdpy.v2.events import SECOND, Event, NodeView, line_of, listing, seconds_left, view_of
 from etcdpy.v2.node import Node
 from etcdpy.v2.tree import Tree
 
@@ -108,6 +110,14 @@ def test_key_is_read_alone() -> None:
     assert listed(tree, "/d/k", recursive=True) == (
         '{"action":"get","node":{"key":"/d/k","value":"v","modifiedIndex":4,"createdIndex":4}}\n'
     )
+
+
+@pytest.mark.parametrize("value", ["", "v", "<&>\n", "\udcff"])
+def test_key_is_read_alike_the_quick_way(value: str) -> None:
+    tree = Tree()
+    tree.set("/d/é", "", now=NOW)
+    tree.update("/d/é", value, now=NOW)
+    assert line_of(tree.find("/d/é"), "/d/é").decode() == listed(tree, "/d/é")
 
 
 def test_hidden_directory_is_listed_when_it_is_asked_for() -> None:
