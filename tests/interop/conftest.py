@@ -19,7 +19,7 @@ from tests.interop import (
 )
 from tests.interop.etcdctl import Etcdctl
 from tests.support.ports import free_port
-from tests.support.servers import Server, etcdpy_server, reference_etcd
+from tests.support.servers import Server, distro_binary, etcd, etcdpy_server, reference_etcd
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,13 @@ def gateway_python() -> Path:
 def start(kind: str, *args: str) -> AbstractContextManager[Server]:
     """Run ``etcdpy`` or a real ``etcd`` with ``args``."""
     return etcdpy_server(args=args) if kind == "etcdpy" else reference_etcd(args=args)
+
+
+def start_v2(kind: str, *args: str) -> AbstractContextManager[Server]:
+    """Run ``etcdpy``, or the newest ``etcd`` that has v2, with v2 and ``args``."""
+    if kind == "etcdpy":
+        return etcdpy_server(args=("--enable-v2", *args))
+    return etcd(distro_binary("etcd"), ("--enable-v2", "--unsafe-no-fsync", *args))
 
 
 def reachable() -> tuple[str, ...]:

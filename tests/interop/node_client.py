@@ -44,20 +44,27 @@ def _declared(kind: str) -> list[str]:
     return [name for how, name in found if how == kind]
 
 
-def install() -> None:
-    """Install what package-lock.json names, once, or skip where that cannot be done."""
+def install(sources: Path = SOURCES, directory: Path = DIRECTORY) -> None:
+    """
+    Install what package-lock.json names, once, or skip where that cannot be done.
+
+    Args:
+        sources: Where that file is.
+        directory: Where to.
+
+    """
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("there is no node, or no npm, on this machine")
     _require_node()
-    wanted = "".join(SOURCES.joinpath(name).read_text() for name in MANIFESTS)
-    stamp = DIRECTORY / "complete"
+    wanted = "".join(sources.joinpath(name).read_text() for name in MANIFESTS)
+    stamp = directory / "complete"
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    shutil.rmtree(DIRECTORY, ignore_errors=True)
-    DIRECTORY.mkdir(parents=True)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
     for name in MANIFESTS:
-        shutil.copy(SOURCES / name, DIRECTORY)
-    _npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
+        shutil.copy(sources / name, directory)
+    _npm(directory, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
     stamp.write_text(wanted)
 
 
@@ -68,19 +75,19 @@ def _require_node() -> None:
         pytest.skip(f"the session needs Node {OLDEST_NODE}, and this is {told.strip() or 'none'}")
 
 
-def _npm(*arguments: str) -> None:
+def _npm(directory: Path, *arguments: str) -> None:
     try:
         done = subprocess.run(
             ["npm", *arguments],
-            cwd=DIRECTORY,
+            cwd=directory,
             capture_output=True,
             text=True,
             timeout=INSTALL_TIMEOUT,
         )
     except subprocess.TimeoutExpired:
-        pytest.skip(f"npm's etcd3 cannot be had: npm took over {INSTALL_TIMEOUT} s")
+        pytest.skip(f"npm's packages cannot be had: npm took over {INSTALL_TIMEOUT} s")
     if done.returncode:
-        pytest.skip(f"npm's etcd3 cannot be had: {done.stderr.strip()[-500:]}")
+        pytest.skip(f"npm's packages cannot be had: {done.stderr.strip()[-500:]}")
 
 
 def run(address: str, *chosen: str, commands: Commands | None = None) -> dict[str, str | None]:

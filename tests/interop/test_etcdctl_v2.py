@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.interop.conftest import reachable
-from tests.support import servers
-from tests.support.servers import Server
+from tests.interop.conftest import reachable, start_v2
+from tests.support.servers import Server, distro_binary
 
 TIMEOUT = 30.0
 
@@ -80,12 +79,12 @@ class Printed(NamedTuple):
 
 @pytest.fixture(scope="module")
 def program() -> Path:
-    return servers.distro_binary("etcdctl")
+    return distro_binary("etcdctl")
 
 
 @pytest.fixture(scope="module")
 def etcdpy() -> Iterator[Server]:
-    with servers.etcdpy_server(args=(*reachable(), "--enable-v2")) as server:
+    with start_v2("etcdpy", *reachable()) as server:
         yield server
 
 
@@ -117,7 +116,7 @@ def without_noise(text: str, server: Server) -> str:
 
 
 def test_what_is_printed_is_the_same(program: Path, etcdpy: Server) -> None:
-    with servers.etcd(servers.distro_binary("etcd"), (*reachable(), "--enable-v2")) as etcd:
+    with start_v2("etcd", *reachable()) as etcd:
         for line in LINES:
             ours, etcds = (typed(program, server, line) for server in (etcdpy, etcd))
             assert ours == etcds, line

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.interop import go_client
-from tests.interop.conftest import reachable
-from tests.support import servers
+from tests.interop.conftest import reachable, start_v2
 from tests.support.servers import Server
 
 pytestmark = pytest.mark.usefixtures("go_program")
@@ -16,13 +15,8 @@ pytestmark = pytest.mark.usefixtures("go_program")
 
 @pytest.fixture(scope="module", params=["etcdpy", "etcd"])
 def v2_server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    flags = (*reachable(), "--enable-v2")
-    if request.param == "etcdpy":
-        with servers.etcdpy_server(args=flags) as server:
-            yield server
-    else:
-        with servers.etcd(servers.distro_binary("etcd"), (*flags, "--unsafe-no-fsync")) as server:
-            yield server
+    with start_v2(request.param, *reachable()) as server:
+        yield server
 
 
 @pytest.mark.parametrize("name", go_client.v2_names())

@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.interop.conftest import reachable, start
+from tests.interop.conftest import reachable, start_v2
 from tests.interop.environment import outside
 from tests.interop.v2_environment import ENVIRONMENT
 
@@ -19,7 +19,7 @@ PATTERN = "^(?!TestClusterFunctions)"
 
 def test_python_etcd_passes_its_own_tests() -> None:
     python = ENVIRONMENT.interpreter()
-    with start("etcdpy", *reachable(), "--enable-v2") as server:
+    with start_v2("etcdpy", *reachable()) as server:
         port = server.address.rpartition(":")[2]
         done = subprocess.run(
             [str(python), "-W", "ignore", str(SUITE), port, PATTERN],
