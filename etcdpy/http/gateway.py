@@ -34,7 +34,7 @@ from etcdpy.http.gateway_errors import (
     error_response,
     status_for,
 )
-from etcdpy.http.json_decode import decode_plain
+from etcdpy.http.json_decode import MOST_AT_ONCE, decode, decode_plain
 from etcdpy.http.json_encode import BASE64, PIECE, TEXT
 from etcdpy.http.json_reader import read_message
 from etcdpy.http.json_scanner import JsonError
@@ -298,10 +298,12 @@ class _Call:
 
     async def _decoded(self, body: bytes) -> Any:
         kind, as_text = self._method.request, self._as_text
-        message = decode_plain(body, kind, as_text=as_text)
+        is_large = len(body) > MOST_AT_ONCE
+        message = None if is_large else decode_plain(body, kind, as_text=as_text)
         if message is None:
+            read = decode if is_large else read_message
             try:
-                message = await run(read_message(body, kind, as_text=as_text))
+                message = await run(read(body, kind, as_text=as_text))
             except JsonError as error:
                 raise _UnreadableError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
         # It is what gRPC would have been sent, and as large.

@@ -24,7 +24,13 @@ from etcdpy.cooperative import Steps
 from etcdpy.http.json_fields import ABSENT, RANGES, fields_by_name, message_type_of
 from etcdpy.http.json_reader import read_message
 
-__all__ = ["decode", "decode_plain"]
+__all__ = ["MOST_AT_ONCE", "decode", "decode_plain"]
+
+#: Bytes of a body that may be read without a pause: at worst about as many milliseconds as it has
+#: kilobytes.
+MOST_AT_ONCE: Final = 64 * 1024
+#: Elements of a list between two pauses, of a body that is larger.
+SLICE: Final = 500
 
 M = TypeVar("M", bound=Message)
 
@@ -50,7 +56,11 @@ def decode(data: bytes, kind: type[M], *, as_text: bool = False) -> Steps[M]:
         JsonError: It is no JSON, or none of such a message; the words are Go's.
 
     """
-    message = decode_plain(data, kind, as_text=as_text)
+    message: M | None
+    if len(data) <= MOST_AT_ONCE:
+        message = decode_plain(data, kind, as_text=as_text)
+    else:
+        message = yield from _plain_in_slices(data, kind, as_text)
     if message is None:
         message = yield from read_message(data, kind, as_text=as_text)
     return message
@@ -60,6 +70,14 @@ def decode_plain(data: bytes, kind: type[M], *, as_text: bool = False) -> M | No
     """Return what ``decode`` does, None if it takes ``read_message`` to read it."""
     try:
         message: M = (_TEXT if as_text else _BASE64).decode(data, kind)
+        return message
+    except (ValueError, RecursionError, _NotPlain):
+        return None
+
+
+def _plain_in_slices(data: bytes, kind: type[M], as_text: bool) -> Steps[M | None]:
+    try:
+        message: M = yield from (_TEXT if as_text else _BASE64).decode_in_slices(data, kind)
         return message
     except (ValueError, RecursionError, _NotPlain):
         return None
@@ -116,16 +134,27 @@ class _PlainReader:
             ValueError, RecursionError, _NotPlain: To be read by others.
 
         """
-        # An escape may stand for half a character, which Python takes and Go does not.
-        if b"\\u" in data:
+        return self._message(kind, _first_value(data))
+
+    def decode_in_slices(self, data: bytes, kind: type[Message]) -> Steps[Any]:
+        """Do as ``decode`` does, with a pause behind so many elements of the message's lists."""
+        pairs = _first_value(data)
+        yield
+        if type(pairs) is not tuple:
             raise _NotPlain
-        text = data.decode("utf-8")
-        start = _SPACE(text)
-        assert start is not None
-        if start.end() == len(text):
-            return kind()
-        value, _ = _decoder.raw_decode(text, start.end())
-        return self._message(kind, value)
+        plan = self._plan(kind)
+        read: list[tuple[str, Any]] = []
+        for key, value in pairs:
+            field = plan.get(key)
+            if field is None or type(value) is not list or len(value) <= SLICE:
+                read.append((key, value))
+                continue
+            made = _Made()
+            for at in range(0, len(value), SLICE):
+                made += field.read(value[at : at + SLICE])
+                yield
+            read.append((key, made))
+        return self._message(kind, tuple(read))
 
     def _message(self, kind: type[Message], pairs: Any) -> Any:
         if type(pairs) is not tuple:
@@ -174,9 +203,25 @@ class _PlainReader:
         return self._readers[field.type]
 
 
+def _first_value(data: bytes) -> Any:
+    # An escape may stand for half a character, which Python takes and Go does not.
+    if b"\\u" in data:
+        raise _NotPlain
+    text = data.decode("utf-8")
+    start = _SPACE(text)
+    assert start is not None
+    if start.end() == len(text):
+        return ()
+    return _decoder.raw_decode(text, start.end())[0]
+
+
+class _Made(list[Any]):
+    """The elements of a list, read already."""
+
+
 def _list(read: Read, values: Any) -> list[Any]:
     if type(values) is not list:
-        raise _NotPlain
+        return values if type(values) is _Made else _not_plain(values)
     made = []
     for value in values:
         if value is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from json import decoder
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -315,7 +315,11 @@ def _integer(text: str, least: int, most: int) -> int | None:
     """Return a whole number in a range, however it is written, None if it is none."""
     if _IS_NUMBER(text) is None:
         return None
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        # Its exponent is beyond all bounds, which only nothing is still something with.
+        return None if text.lower().partition("e")[0].strip("-0.") else 0
     # An exponent of a billion is written in ten characters, and no int is to be made of it.
     if number and number.adjusted() > _MOST_DIGITS:
         return None

@@ -148,7 +148,7 @@ class _Scanner:
 
     def _open(self, char: int, open_: list[int]) -> None:
         if len(open_) >= MAX_DEPTH:
-            raise JsonError("exceeded max depth")
+            raise JsonError(f"invalid character {_shown(char)} exceeded max depth")
         open_.append(char)
 
     def _key(self, at: int) -> int:

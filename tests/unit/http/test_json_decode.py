@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.message import Message
 
 from etcdpy.cooperative import Steps, finish
-from etcdpy.http.json_decode import decode
+from etcdpy.http.json_decode import MOST_AT_ONCE, decode
 from etcdpy.http.json_encode import BASE64, TEXT
 from etcdpy.http.json_reader import read_message
 from etcdpy.http.json_scanner import JsonError
@@ -50,6 +50,9 @@ Read = Callable[[bytes, type[Message]], Steps[Any]]
         (b'{"limit":"12 34"}', pb.RangeRequest(limit=12)),
         (b'{"limit":"12,x"}', pb.RangeRequest(limit=12)),
         (b'{"limit":-0}', pb.RangeRequest()),
+        (b'{"limit":0e9999999999999999999}', pb.RangeRequest()),
+        (b'{"limit":-0.00e-99999999999999999999}', pb.RangeRequest()),
+        (b'{"limit":100e-2}', pb.RangeRequest(limit=1)),
         (b'{"limit":-9223372036854775808}', pb.RangeRequest(limit=-(2**63))),
         # Enums: a name, a number, even one that has none; a name that is none is passed over.
         (b'{"sort_order":"DESCEND"}', pb.RangeRequest(sort_order=pb.RangeRequest.DESCEND)),
@@ -103,7 +106,9 @@ def read_by(read: Read, body: bytes, kind: type[Message]) -> object:
 def test_body_that_is_deep_is_read_or_refused_and_ends_nothing() -> None:
     for depth in (100, 5_000, 9_998, 10_001, 200_000):
         body = b'{"x":' + b"[" * depth + b"]" * depth + b"}"
-        expected = "exceeded max depth" if depth >= 10_000 else pb.RangeRequest()
+        expected = (
+            "invalid character '[' exceeded max depth" if depth >= 10_000 else pb.RangeRequest()
+        )
         assert read_by(decode, body, pb.RangeRequest) == expected
     body = b'{"success":[{"request_txn":' * 50 + b"{}" + b"}]}" * 50
     assert isinstance(read_by(decode, body, pb.TxnRequest), pb.TxnRequest)
@@ -113,6 +118,28 @@ def test_large_body_that_is_not_plain_is_read_in_slices() -> None:
     body = b'{"x":[' + b",".join([b"1.5"] * 20_000) + b"]}"
     steps = sum(1 for _ in decode(body, pb.RangeRequest))
     assert steps > 20
+
+
+def test_large_body_that_is_plain_is_read_in_slices() -> None:
+    operation = b'{"request_range":{"key":"YQ=="}}'
+    body = b'{"success":[' + b",".join([operation] * 20_000) + b'],"failure":[]} more'
+    assert len(body) > MOST_AT_ONCE
+    assert sum(1 for _ in decode(body, pb.TxnRequest)) > 20
+    message = read_by(decode, body, pb.TxnRequest)
+    assert isinstance(message, pb.TxnRequest)
+    assert len(message.success) == 20_000
+    assert message == read_by(read_message, body, pb.TxnRequest)
+
+
+@pytest.mark.parametrize(
+    "last", [b"null", b"1", b'{"request_range":{"limit":"x"}}', b'{"request_range":[]}', b"[1"]
+)
+def test_fault_of_a_large_body_is_told_as_one_of_a_small_is(last: bytes) -> None:
+    operation = b'{"request_range":{"key":"YQ=="}}'
+    body = b'{"success":[' + b",".join([operation] * 20_000 + [last]) + b"]}"
+    fault = read_by(decode, body, pb.TxnRequest)
+    assert isinstance(fault, str)
+    assert fault == read_by(read_message, body, pb.TxnRequest)
 
 
 @pytest.mark.parametrize("read", READERS)

@@ -58,6 +58,21 @@ from etcdpy.pb import rpc_pb2 as pb
             '{"limit":9223372036854775808}',
             "(line 1:10): invalid value for int64 field limit: 9223372036854775808",
         ),
+        *(
+            (
+                pb.RangeRequest,
+                f'{{"limit":{number}}}',
+                f"(line 1:10): invalid value for int64 field limit: {number}",
+            )
+            for number in (
+                "1e2147483648",
+                "1e-2147483649",
+                "1e9999999999999999999",
+                "-1.0E+9999999999999999999",
+                "1e-9999999999999999999",
+                '"1e9999999999999999999"',
+            )
+        ),
         (pb.RangeRequest, '{"limit":[1]}', "(line 1:10): invalid value for int64 field limit: ["),
         (
             pb.RangeRequest,
