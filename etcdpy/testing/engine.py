@@ -283,7 +283,9 @@ class Engine:
         config = self._config(opened.home.path)
         if self._http is not None:
             self._http.stop()
-        self._http = open_http(config, opened.node, self._gateway.handle, self._counts)
+        self._http = open_http(
+            config, opened.node, self._gateway.handle, self._counts, opened.v2_locks
+        )
         self.on_taken()
 
     def _prepare(self, home: Home, old: Generation | None = None) -> None:

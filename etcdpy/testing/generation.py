@@ -48,6 +48,7 @@ class Generation:
         node: The node.
         handlers: Of its services, as they were registered.
         behaviours: What answers each of its methods, by path.
+        v2_locks: The locks of v2, if that is served.
         sessions: Of the clients that watch; some may have left.
 
     """
@@ -56,6 +57,7 @@ class Generation:
         self.home = home
         self.node: Node = served.node
         self.queues = served.queues
+        self.v2_locks = served.v2_locks
         self.handlers = handlers
         self.behaviours: Mapping[str, Callable[..., Any]] = handlers.behaviours()
         self.sessions: list[WatchSession] = []

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from posixpath import normpath
 from typing import Final
 
 from etcdpy.concurrency.v2_locks import LockClosedError, LockHeldError, V2Locks
@@ -160,7 +161,8 @@ async def answered(request: HttpRequest, prefix: str, answer: Answer) -> HttpRes
 
     """
     path, _, query = request.path.partition("?")
-    name = unescaped(path).removeprefix(prefix).strip("/")
+    # Cleaned, as a path is. (Go: ``path.Join``)
+    name = normpath("/" + unescaped(path).removeprefix(prefix)).strip("/")
     if not name or request.method not in ("GET", "POST", "PUT", "DELETE"):
         return await not_found(request)
     try:

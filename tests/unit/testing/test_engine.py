@@ -140,6 +140,26 @@ def test_v2_is_served_where_it_is_wanted() -> None:
         assert etcd.requests.count("GET /v2/*") == 1
 
 
+def test_locks_of_v2_wait_on_the_clock_and_end_with_a_reset() -> None:
+    with Etcd(enable_v2=True) as etcd:
+
+        def lock(timeout: int) -> tuple[int, bytes]:
+            url = f"{etcd.url}/mod/v2/lock/m?ttl=3600&timeout={timeout}"
+            try:
+                with urllib.request.urlopen(url, data=b"") as response:
+                    return response.status, response.read()
+            except urllib.error.HTTPError as refused:
+                with refused:
+                    return refused.code, refused.read()
+
+        assert lock(0) == (200, b"4")
+        assert lock(0) == (500, b"failed to acquire lock\n")
+        etcd.clock.advance(3601)
+        assert lock(0)[0] == 200
+        etcd.reset()
+        assert lock(0) == (200, b"4")
+
+
 def test_stream_of_http_is_cut_off(etcd: Etcd) -> None:
     body = b'{"create_request": {"key": "YQ=="}}'
     with urllib.request.urlopen(f"{etcd.url}/v3/watch", data=body) as stream:

@@ -68,13 +68,22 @@ async def test_renew_and_release(method: str, query: str, asked: tuple[object, .
 
 @pytest.mark.parametrize(
     ("target", "name"),
-    [("a", "a"), ("a/b", "a/b"), ("a%2Fb%20", "a/b "), ("a/", "a"), ("%C3%A9", "é")],
+    [
+        ("a", "a"),
+        ("a/b", "a/b"),
+        ("a%2Fb%20", "a/b "),
+        ("a/", "a"),
+        ("%C3%A9", "é"),
+        ("a%2F%2F./b", "a/b"),
+        ("%2E%2E/a", "a"),
+    ],
 )
 async def test_name_is_what_follows(target: str, name: str) -> None:
     locks = AsyncMock()
     await ask(locks, "DELETE", f"{target}?index=7")
     assert locks.release.call_args.args[0] == name
-    assert (await ask(locks, "DELETE", "?index=7")).status == 404
+    for nothing in ("", "%2F", "..", "%2E"):
+        assert (await ask(locks, "DELETE", f"{nothing}?index=7")).status == 404
 
 
 async def test_refusals_are_errors_of_keys() -> None:
