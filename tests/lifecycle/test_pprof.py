@@ -53,9 +53,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def _may_look(server: Served) -> None:
-    """Skip tests of profiles where the system lets py-spy take none, as in some containers."""
+    """Skip tests of profiles where there can be none: in some containers, on a new Python."""
     answer = get(server.address, ROOT + "profile?seconds=1").body.decode()
-    if "the system lets no process" in answer:
+    if "the system lets no process" in answer or "Unsupported version of Python" in answer:
         pytest.skip(answer)
 
 
@@ -68,12 +68,12 @@ def profile(address: str, **asked: str | int) -> str:
 
 @contextmanager
 def load(address: str) -> Iterator[None]:
-    """Put keys as fast as they are taken until the block ends."""
+    """Put keys until the block ends, enough to be seen in each second."""
     done = threading.Event()
 
     def put() -> None:
         with closing(Client(address)) as client:
-            while not done.is_set():
+            while not done.wait(0.01):
                 calls = [
                     client.kv.Put.future(rpc_pb2.PutRequest(key=b"hunter2-%d" % number))
                     for number in range(50)
@@ -96,10 +96,13 @@ def test_profile_tells_what_of_ours_takes_time(server: Served) -> None:
     assert all(number.isdigit() for _, _, number in stacks)
     times: Counter[str] = Counter()
     for stack, _, number in stacks:
-        times.update({call.partition(" (")[0]: int(number) for call in stack.split(";")})
+        # Before Python 3.11 code does not know the class that it is in.
+        called = {call.partition(" (")[0].rpartition(".")[2] for call in stack.split(";")}
+        times.update(dict.fromkeys(called, int(number)))
     assert any("MainThread" in stack for stack, _, _ in stacks)
     assert times["_serve_until_signal"] == 0, "it only waits"
-    assert {"Connection.receive", "Http2Protocol.flush", "GroupCommit._flush"} & times.keys()
+    assert {"data_received", "receive", "flush", "_flush"} & times.keys()
+    assert "etcdpy/transport/" in found
 
 
 @pytest.mark.usefixtures("_may_look")

@@ -25,6 +25,10 @@ async def inner(until: asyncio.Event) -> None:
     await until.wait()
 
 
+async def around(until: asyncio.Event) -> None:
+    await by_generator(until)
+
+
 @coroutine
 def by_generator(until: asyncio.Event) -> Generator[Any, Any, None]:
     # Only such a generator may.
@@ -56,9 +60,9 @@ async def test_task_is_shown_down_to_where_it_waits() -> None:
 
 async def test_generators_that_stand_for_coroutines_are_no_end() -> None:
     until = asyncio.Event()
-    task = asyncio.create_task(by_generator(until), name="old")
+    task = asyncio.create_task(around(until), name="old")
     await asyncio.sleep(0)
-    assert names(await named("old")) == ["wait", "by_generator"]
+    assert names(await named("old")) == ["wait", "by_generator", "around"]
     until.set()
     await task
 
