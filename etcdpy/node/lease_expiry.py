@@ -109,6 +109,11 @@ class LeaseExpiry:
             self._moment = moment
             self._timer = self._clock.wake_at(moment, self._wake)
 
+    async def idle(self) -> None:
+        """Wait until the look that is under way is over, if one is."""
+        if self._looking is not None:
+            await asyncio.wait([self._looking])
+
     async def look_now(self) -> None:
         """
         Do all that is due by now, without waiting for the next look.
@@ -116,11 +121,11 @@ class LeaseExpiry:
         Whoever has moved the clock sees what that has brought about when this returns.
         """
         while self._looking is not None:
-            await asyncio.wait([self._looking])
+            await self.idle()
         if self._is_started:
             self._stop_waiting()
             self._looking = asyncio.get_running_loop().create_task(self._look())
-            await asyncio.wait([self._looking])
+            await self.idle()
 
     # ------------------------------------------------------------------ revoking
 

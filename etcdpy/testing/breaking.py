@@ -57,7 +57,8 @@ class Breaker:
         # What to do to the disk of each node that is served while this lasts.
         self._disk: dict[int, Callable[[GroupCommit], Callable[[], None]]] = {}
         self._undo: dict[int, Callable[[], None]] = {}
-        engine.on_taken = self._break_disk
+        engine.on_left, engine.on_taken = self._mend_disk, self._break_disk
+        self._restarts = True
 
     async def begin(self, kind: str, **arguments: Any) -> int:
         """
@@ -87,10 +88,18 @@ class Breaker:
         if end is not None:
             await end()
 
-    async def end_all(self) -> None:
-        """End all of them, the last one first."""
+    async def end_all(self, *, restarts: bool = True) -> None:
+        """
+        End all of them, the last one first.
+
+        Args:
+            restarts: Whether what is down is started again by that.
+
+        """
+        self._restarts = restarts
         for number in sorted(self._active, reverse=True):
             await self.end(number)
+        self._restarts = True
 
     # ------------------------------------------------------------------- requests
 
@@ -153,10 +162,12 @@ class Breaker:
 
     async def refuse_connections(self, number: int) -> End:
         engine = self._engine
+        engine.refusals += 1
         engine.transport.stop_listening()
 
         async def end() -> None:
-            if engine.is_up:
+            engine.refusals -= 1
+            if engine.is_up and not engine.refusals:
                 await engine.listen()
 
         return end
@@ -191,10 +202,8 @@ class Breaker:
     # ------------------------------------------------------------------- the disk
 
     async def slow_disk(self, number: int, *, seconds: float) -> End:
-        over = threading.Event()
-
         def slow(log: GroupCommit) -> Callable[[], None]:
-            before = log.before_write
+            over, before = threading.Event(), log.before_write
 
             def wait() -> None:
                 over.wait(seconds)
@@ -236,9 +245,15 @@ class Breaker:
 
         async def end() -> None:
             del self._disk[number]
-            self._undo.pop(number)()
+            if undo := self._undo.pop(number, None):
+                undo()
 
         return end
+
+    def _mend_disk(self) -> None:
+        """Let nobody wait for the disk of a node that goes."""
+        while self._undo:
+            self._undo.popitem()[1]()
 
     def _break_disk(self) -> None:
         """Do to another node's disk what was done to that of the one before."""
@@ -281,7 +296,7 @@ class Breaker:
         await self._engine.crash()
 
         async def end() -> None:
-            if not self._engine.is_up:
+            if self._restarts and not self._engine.is_up:
                 await self._engine.restart()
 
         return end

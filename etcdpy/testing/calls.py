@@ -28,7 +28,7 @@ from etcdpy.testing.requests import Request, short_name
 from etcdpy.testing.rules import Rules
 from etcdpy.transport import StatusError, endless, is_endless
 
-__all__ = ["Calls", "Handlers"]
+__all__ = ["Calls", "Handlers", "as_asked"]
 
 _TXN: Final = "/etcdserverpb.KV/Txn"
 
@@ -196,7 +196,7 @@ class Calls:
     def _unary(self, path: str) -> Callable[..., Awaitable[Any]]:
         async def unary(message: Any, caller: Any) -> Any:
             asked = message
-            if type(message) is _Kept:
+            if type(message) is KeptTxn:
                 message, asked = TxnRequest.FromString(message.data), message.txn
             request = self._arrived(path, message, caller)
             with self.noted(request, caller):
@@ -290,7 +290,7 @@ class Calls:
                 request.status, request.details = stream.status, stream.details
 
 
-class _Kept:
+class KeptTxn:
     """A transaction as the node has it, which is no message, and its bytes, which are one."""
 
     __slots__ = ("data", "txn")
@@ -300,9 +300,14 @@ class _Kept:
         self.data = data
 
 
+def as_asked(request: Any) -> Any:
+    """Return a request as the node has it, of what its handler was given here."""
+    return request.txn if type(request) is KeptTxn else request
+
+
 def _keeping(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    def keep(data: bytes) -> _Kept:
-        return _Kept(read(data), data)
+    def keep(data: bytes) -> KeptTxn:
+        return KeptTxn(read(data), data)
 
     return keep
 

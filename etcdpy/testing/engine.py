@@ -29,10 +29,10 @@ from etcdpy.http.gateway import Gateway
 from etcdpy.http.gateway_errors import error_response
 from etcdpy.server.http_doors import HttpDoors, open_http
 from etcdpy.server.tls import ServerSecurity, configure
-from etcdpy.server.transports import options_of
+from etcdpy.server.transports import EXTENSIVE, options_of
 from etcdpy.services.caller import GrpcCaller
 from etcdpy.services.codes import status_of
-from etcdpy.testing.calls import Calls
+from etcdpy.testing.calls import Calls, as_asked
 from etcdpy.testing.clock import TURNS
 from etcdpy.testing.generation import Generation
 from etcdpy.testing.homes import Home, Shelter
@@ -44,6 +44,7 @@ from etcdpy.testing.settings import Settings
 from etcdpy.testing.where import Certificates
 from etcdpy.transport import (
     CallCounts,
+    EndedCall,
     HttpRequest,
     HttpResponse,
     Observer,
@@ -55,6 +56,10 @@ from etcdpy.transport.grpc.status import CODE_OF
 __all__ = ["Engine"]
 
 logger = logging.getLogger(__name__)
+
+#: How often it is looked whether anything is under way yet. Clients that go on writing while the
+#: clock is moved would have it go on for ever.
+_ROUNDS: Final = 10
 
 #: Seconds that calls which were cut off have to end before what they use is taken away.
 _END_SECONDS: Final = 1.0
@@ -78,6 +83,8 @@ class Engine:
         transport: What clients are connected to.
         is_up: Whether clients can connect.
         first_revision: The revision of the node when it was taken into service.
+        refusals: How many faults there are that have nobody connect.
+        on_left: Called before a node is closed that was served.
         on_taken: Called when another node is served.
 
     """
@@ -89,16 +96,19 @@ class Engine:
         self.settings = settings
         self.clock = RunningClock(self.settle)
         self.rules = Rules()
+        self.on_left: Callable[[], None] = lambda: None
         self.on_taken: Callable[[], None] = lambda: None
         self.requests = Requests(settings.requests)
         self.shelter = Shelter()
         self.certificates: Certificates | None = None
         self.is_up = False
+        self.refusals = 0
         self._machine = SystemClock()
         self._spare: asyncio.Task[Generation] | None = None
         self._http: HttpDoors | None = None
         self._homes: list[Home] = []
-        self._counts = CallCounts()
+        extensive = settings.flags.get("metrics") == EXTENSIVE
+        self._counts = CallCounts(is_timed=extensive)
         self.calls = Calls(self.requests.note, self.rules, self.clock.wall, self._user_of)
         self.calls.version = settings.version
         try:
@@ -232,16 +242,12 @@ class Engine:
 
     async def settle(self) -> None:
         """Wait until all that has begun is done, durable, and on its way to clients."""
-        loop = asyncio.get_running_loop()
-        ready: Any = getattr(loop, "_ready", None)
-        while True:
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-                if ready is not None and not ready:
-                    break
-            parts = self.current.node.parts
+        for _ in range(_ROUNDS):
+            await _turns()
             if not self.is_up:
                 return
+            parts = self.current.node.parts
+            await parts.expiry.idle()
             if pending := parts.store.log.unsettled():
                 await asyncio.wait([pending])
             elif passed := parts.hub.passed():
@@ -306,7 +312,9 @@ class Engine:
 
     def _make_transport(self, config: Config, opened: Generation) -> None:
         observer = Observer()
-        observer.listen(self._unreadable)
+        observer.listen(self._observe)
+        if self._counts.is_timed:
+            observer.listen(lambda call: self._counts.count_time(call.path, call.seconds))
         self.transport = Server(
             options_of(config),
             http=self._answer_http,
@@ -320,16 +328,19 @@ class Engine:
         self.calls.register(opened.handlers, self.transport, self._gateway)
 
     async def listen(self) -> None:
-        """Let clients connect."""
+        """Let clients connect, unless they are to be refused."""
+        self.is_up = True
+        if self.refusals:
+            return
         security = None
         if self.settings.tls:
             security = ServerSecurity(configure(self._config(self.current.home.path), self.clock))
         tcp, unix = self.places.listen()
         await self.transport.listen_socket(tcp, security=security)
         await self.transport.listen_socket(unix)
-        self.is_up = True
 
     def _end_serving(self) -> None:
+        self.on_left()
         self.transport.stop_listening()
         self.transport.drop_connections()
         self.is_up = False
@@ -379,8 +390,12 @@ class Engine:
             response = _with_version(response, self.settings.version)
         return response
 
-    def _unreadable(self, call: Any) -> None:
-        """Note a request that no handler has seen."""
+    def _observe(self, call: EndedCall) -> None:
+        """Judge how long a call took, and note a request that no handler has seen."""
+        slow = self.current.node.parts.slow
+        if call.seconds > slow.slower_than:
+            request = as_asked(call.request)
+            slow.ended(call.path, call.peer, request, call.response, call.seconds)
         if call.request is None:
             method, status = short_name(call.path), CODE_OF[call.code].name
             request = Request(self.clock.wall(), method, None, call.peer, status=status)
@@ -395,6 +410,15 @@ class Engine:
             return None if who is None else who.user
         name: str | None = caller.certificate_name
         return name
+
+
+async def _turns() -> None:
+    """Let the loop turn until nothing is ready, where it tells, but not for ever."""
+    ready: Any = getattr(asyncio.get_running_loop(), "_ready", None)
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+        if ready is not None and not ready:
+            return
 
 
 def _forget_counts(counts: CallCounts) -> None:

@@ -24,6 +24,7 @@ from etcdpy.node.watches import WatchSession
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.auth_pb2 import Permission, UserAddOptions
 from etcdpy.server.assembly import Served, open_served
+from etcdpy.server.transports import EXTENSIVE
 from etcdpy.storage import StorageError
 from etcdpy.storage.bolt_read import BoltReader
 from etcdpy.storage.snapshot_file import open_snapshot
@@ -95,7 +96,13 @@ class Generation:
             restore(Path(str(settings.data)), home, config)
         end = AsyncExitStack()
         handlers = Handlers()
-        opening = open_served(config, clock, handlers, SlowRequests(), home.backend)
+        slow = SlowRequests(
+            config.warning_apply_duration,
+            config.slow_request_seconds,
+            clock,
+            times_all=config.metrics == EXTENSIVE,
+        )
+        opening = open_served(config, clock, handlers, slow, home.backend)
         served = await end.enter_async_context(opening)
         opened = cls(home, served, handlers, end)
         try:

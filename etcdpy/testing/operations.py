@@ -96,13 +96,9 @@ class Operations:
 
     async def reset(self) -> None:
         """Be as new."""
-        engine = self._engine
-        if engine.is_up:
-            await self._breaker.end_all()
-        else:
-            # What was down is not started only to be emptied.
-            self._breaker = Breaker(engine)
-        await engine.reset()
+        # What is down is not started only to be emptied.
+        await self._breaker.end_all(restarts=False)
+        await self._engine.reset()
 
     async def is_new(self) -> bool:
         """Tell whether there is nothing that a reset would change."""
@@ -121,8 +117,7 @@ class Operations:
 
     async def stop(self) -> None:
         """Stop for good."""
-        if self._engine.is_up:
-            await self._breaker.end_all()
+        await self._breaker.end_all(restarts=False)
         await self._engine.stop()
 
     # ------------------------------------------------------------------- keys

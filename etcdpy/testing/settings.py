@@ -78,6 +78,8 @@ class Settings:
             flag = name.replace("_", "-")
             if flag not in FLAGS:
                 raise TypeError(_unknown(name))
+            if flag in _DECIDED:
+                raise ValueError(f"{name} is not a test's to set; give {_DECIDED[flag]}")
             flags[flag] = _text(flag, value)
         settings = cls(flags=flags, **own)
         if settings.clock not in ("running", "frozen"):
@@ -124,6 +126,14 @@ class Settings:
             raise ValueError(str(error)) from None
 
 
+#: Flags that the kit decides by itself, and what to say instead.
+_DECIDED = {
+    "listen-client-urls": "port=",
+    "listen-client-http-urls": "port=",
+    "listen-metrics-urls": "port=; metrics are there, too",
+    "config-file": "the settings in it",
+    "transport": "nothing: it is the native one",
+}
 _OWN = {entry.name for entry in fields(Settings)}
 
 

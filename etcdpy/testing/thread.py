@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 import weakref
@@ -163,6 +164,14 @@ _threads: weakref.WeakSet[ServerThread] = weakref.WeakSet()
 def _let_go(act: Callable[[ServerThread], None] = ServerThread.forked) -> None:
     for thread in list(_threads):
         act(thread)
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Leave nothing in memory of servers that nobody has stopped."""
+    for thread in list(_threads):
+        with suppress(Exception):
+            thread.stop()
 
 
 if hasattr(os, "register_at_fork"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -210,3 +211,30 @@ def test_deadlines_that_clients_set_are_on_their_own_clocks(etcd: Etcd, client: 
     assert not waiting.done()
     etcd.clock.advance(3600)
     assert waiting.result().header.revision == 2
+
+
+def test_who_goes_on_writing_does_not_hold_the_clock_up(etcd: Etcd, client: Client) -> None:
+    attach(client, b"a", 60)
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            client.kv.Put(pb.PutRequest(key=b"b"))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(5):
+            etcd.clock.advance(60)
+        assert etcd.leases == []
+    finally:
+        over.set()
+        writer.join()
+
+
+def test_thousand_leases_have_ended_at_once(etcd: Etcd) -> None:
+    with closing(Client(etcd.endpoint)) as client:
+        for number in range(1000):
+            client.lease.LeaseGrant(pb.LeaseGrantRequest(TTL=60, ID=number + 1))
+    etcd.clock.advance(3600)
+    assert etcd.leases == []

@@ -13,6 +13,7 @@ import grpc.aio
 import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.storage import StorageError
 from etcdpy.testing import Etcd
 from etcdpy.testing.data import Event
 from tests.support.client import Client
@@ -200,3 +201,22 @@ def test_threads_of_a_test_may_use_it_at_once(etcd: Etcd) -> None:
     for thread in threads:
         thread.join()
     assert len(etcd.data) == 80
+
+
+def test_slow_requests_are_logged_and_timed_as_etcd_does() -> None:
+    with Etcd(warning_unary_request_duration="1ns", metrics="extensive") as etcd:
+        with closing(Client(etcd.endpoint)) as client:
+            client.kv.Txn(pb.TxnRequest())
+        assert '"msg":"request stats"' in str(etcd.log)
+        assert "cannot describe" not in str(etcd.log)
+        with urllib.request.urlopen(f"{etcd.url}/metrics") as response:
+            assert b"grpc_server_handling_seconds" in response.read()
+
+
+def test_beginning_that_cannot_be_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "broken.db").write_bytes(b"nothing of the kind")
+    for data, error in ((tmp_path / "broken.db", StorageError), (tmp_path / "no.json", OSError)):
+        threads = threading.active_count()
+        with pytest.raises(error):
+            Etcd(data=data).start()
+        assert threading.active_count() == threads

@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -320,3 +321,53 @@ def test_pages_of_http_fail_too(etcd: Etcd) -> None:
     with caught.value:
         assert caught.value.code == 503
     urllib.request.urlopen(f"{etcd.url}/health").close()
+
+
+@pytest.mark.parametrize("end", ["restart", "crash"])
+def test_slow_disk_holds_up_no_end_of_the_server(etcd: Etcd, client: Client, end: str) -> None:
+    etcd.put("a", "1")
+    etcd.faults.slow_disk(seconds=3600)
+    writing = client.kv.Put.future(PUT)
+    etcd.requests.wait_for("KV/Put")
+    if end == "crash":
+        etcd.crash()
+    etcd.restart()
+    assert code_of(writing.result) == "UNAVAILABLE"
+    # It is slow again, to who comes now.
+    with closing(Client(etcd.endpoint)) as again:
+        assert code_of(lambda: again.kv.Put(PUT, timeout=0.2)) == "DEADLINE_EXCEEDED"
+        etcd.faults.clear()
+        again.kv.Put(PUT)
+
+
+def test_refusing_goes_on_over_a_restart(etcd: Etcd) -> None:
+    with etcd.faults.refuse_connections(), etcd.faults.refuse_connections():
+        etcd.restart()
+        with pytest.raises(urllib.error.URLError, match="refused"):
+            put_over_http(etcd)
+    assert "header" in put_over_http(etcd)
+
+
+def test_faults_of_a_server_that_is_down_are_over_with_its_reset(etcd: Etcd) -> None:
+    etcd.faults.blackhole()
+    etcd.faults.refuse_connections()
+    etcd.faults.raise_alarm("NOSPACE")
+    etcd.faults.slow_disk(seconds=3600)
+    etcd.faults.crash()
+    etcd.reset()
+    assert "header" in put_over_http(etcd)
+
+
+def test_answers_over_tls_are_lost_too() -> None:
+    with Etcd(tls=True) as etcd:
+        assert etcd.tls is not None
+        trusted = grpc.ssl_channel_credentials(Path(etcd.tls.ca).read_bytes())
+        with closing(Client(etcd.endpoint, credentials=trusted)) as client:
+            etcd.faults.drop("KV/Put", times=1)
+            assert code_of(lambda: client.kv.Put(PUT)) == "UNAVAILABLE"
+            with etcd.faults.blackhole():
+                assert code_of(lambda: client.kv.Put(PUT, timeout=0.2)) in (
+                    "DEADLINE_EXCEEDED",
+                    "UNAVAILABLE",
+                )
+            assert etcd.data == {"a": "1"}

@@ -66,3 +66,9 @@ def test_lists_are_joined_and_what_is_no_setting_refused() -> None:
 def test_hashing_is_cheap_unless_it_is_wanted_otherwise() -> None:
     assert Settings.of().config("/d", 1).bcrypt_cost == 4
     assert Settings.of(bcrypt_cost=5).config("/d", 1).bcrypt_cost == 5
+
+
+@pytest.mark.parametrize("name", ["listen_client_urls", "transport", "config_file"])
+def test_what_the_kit_decides_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is not a test's to set"):
+        Settings.of(**{name: "http://127.0.0.1:1"})

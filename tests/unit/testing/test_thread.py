@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +99,15 @@ def test_fork_of_the_test_does_it_no_harm() -> None:
             os.waitpid(child, 0)
             os.close(ready)
             os.close(tell)
+
+
+def test_nothing_is_left_by_a_process_that_stops_nothing() -> None:
+    script = (
+        "from etcdpy.testing import Etcd\n"
+        "etcd = Etcd().start()\n"
+        "print(etcd.unix_socket, flush=True)\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not Path(done.stdout.strip()).parent.exists()
