@@ -102,6 +102,7 @@ class ResponseOptions:
         "initial_metadata",
         "is_aborted",
         "is_uncompressed",
+        "last_piece",
         "trailing_metadata",
     )
 
@@ -113,6 +114,8 @@ class ResponseOptions:
         self.callbacks: list[Callable[[Any], None]] = []
         self.is_aborted = False
         self.is_uncompressed = False
+        #: What an answer that is not gRPC, and has no end of its own, ends with.
+        self.last_piece: bytes | None = None
 
 
 class Call:
@@ -384,6 +387,13 @@ class Call:
     def is_closed(self) -> bool:
         """Whether our side of the stream, and so all of it, is ended."""
         return self.stream_state is _CLOSED
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it ends only if one of both sides wants it to."""
+        if self.head.route is not None:
+            return self.head.route.endless
+        return self.response_options is not None and self.response_options.last_piece is not None
 
     # What the handler set, or else the usual.
 

@@ -898,14 +898,13 @@ class Connection:
 
     def _endless_calls(self) -> list[Context]:
         """Return the calls that do not end by themselves."""
-        calls = self.streams.values()
-        return [call for call in calls if call.head.route is not None and call.head.route.endless]
+        return [call for call in self.streams.values() if call.is_endless]
 
     def _turn_away(self, call: Context) -> None:
         """End a call because the server stops, behind what is queued for it."""
         # UNAVAILABLE: etcd's clients take up their watches and leases elsewhere for this code, and
         # give them up for most others. (etcd: client/v3/client.go, isHaltErr)
-        self.sender.status(call, UNAVAILABLE, self.options.stopped_message)
+        self.sender.turn_away(call, UNAVAILABLE, self.options.stopped_message)
         self.call_handler.cancel(call)
 
     def _cut(self, call: Context) -> None:

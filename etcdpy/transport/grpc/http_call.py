@@ -47,7 +47,7 @@ async def answer_http(call: Context, body: bytes | None, handler: HttpHandler) -
         if not isinstance(error, CancelledError):
             _logger.exception("request %s %s failed", head.method, head.path)
         # The response may have begun: a reset still tells that it is not all.
-        if not call.is_closed:
+        if not call.is_answered:
             call.channel.sender.reset(call, INTERNAL_ERROR)
 
 
@@ -63,6 +63,8 @@ async def _send(call: Context, response: HttpResponse) -> None:
     if isinstance(response.body, bytes):
         sender.data(call, b"", response.body)
     else:
+        if response.is_endless:
+            call.make_options().last_piece = response.last
         async for piece in response.body:
             await call.room()
             if piece:

@@ -327,6 +327,16 @@ class Sender:
             http_status=http_status,
         )
 
+    def turn_away(self, call: Call, number: int, details: str) -> None:
+        """End a call, behind what is queued for it: with a status, or as its handler has chosen."""
+        options = call.response_options
+        if options is None or options.last_piece is None:
+            self.status(call, number, details)
+        elif call.stream_state < _ENDING:
+            if options.last_piece:
+                self.data(call, b"", options.last_piece)
+            self.end(call, b"")
+
     def end(self, call: Call, trailers: bytes) -> None:
         """End a stream from our side: with a block, or b"" for an END_STREAM flag alone."""
         outgoing = call.outgoing

@@ -226,3 +226,29 @@ class TestBodyThatComes:
         peer.send(frames.rst_stream(stream, frames.CANCEL))
         await turns(6)
         assert ended == [True]
+
+
+@pytest.mark.parametrize("window", [65535, 4])
+@pytest.mark.parametrize("last", [b"bye", b""])
+async def test_answer_without_end_ends_with_the_server(window: int, last: bytes) -> None:
+    ended = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        try:
+            yield b"one"
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append(True)
+
+    response = HttpResponse(200, (), pieces(), is_endless=True, last=last)
+    peer = serving(answering(response), window=window)
+    stream = await request(peer)
+    assert peer.reply(stream).body == b"one"
+    peer.connection.shut_down(peer.now)
+    await turns(6)
+    peer.send(frames.window_update(stream, 10))
+    await turns(6)
+    reply = peer.reply(stream)
+    assert (reply.body, reply.is_ended) == (b"one" + last, True)
+    assert ended == [True]
+    assert not peer.connection.streams
