@@ -36,12 +36,16 @@ from etcdpy.v2.node import Node
 from etcdpy.v2.records import encode_event, encode_node, event_key, node_key
 from etcdpy.v2.watchers import Hub, Watcher
 
-__all__ = ["Reading", "V2Store"]
+__all__ = ["MOST_PATH", "Reading", "V2Store"]
 
 logger = logging.getLogger(__name__)
 
 #: Rows of removed nodes that are deleted in one turn: about half a millisecond's work.
 SWEPT_AT_ONCE: Final = 512
+
+#: Longest path to be written to, in characters. Each directory on it is listed with all of its own
+#: path, which grows with the square.
+MOST_PATH: Final = 8192
 
 #: What a write costs beside its texts, in bytes: the rows' fixed parts.
 _OVERHEAD: Final = 512
@@ -190,8 +194,8 @@ class V2Store:
     # -------------------------------------------------------------------- writing
     #
     # All return when the write is durable; cancelling one does not take the write back. Besides
-    # what the tree raises there are V2Error 300, if there is no room or an alarm is on, and
-    # StorageError, if the write cannot become durable.
+    # what the tree raises there are V2Error 300, if there is no room or an alarm is on, 210 if the
+    # path is too long, and StorageError, if the write cannot become durable.
 
     async def set(
         self,
@@ -203,7 +207,7 @@ class V2Store:
         refresh: bool = False,
     ) -> Event:
         """Do ``Tree.set``."""
-        await self._admit(len(path) + len(value))
+        await self._admit(path, len(path) + len(value))
         try:
             event = self.tree.set(
                 path,
@@ -227,7 +231,7 @@ class V2Store:
         expires: int | None = None,
     ) -> Event:
         """Do ``Tree.create``."""
-        await self._admit(len(path) + len(value))
+        await self._admit(path, len(path) + len(value))
         try:
             event = self.tree.create(
                 path, value, directory=directory, unique=unique, expires=expires, now=self.now()
@@ -240,7 +244,7 @@ class V2Store:
         self, path: str, value: str, *, expires: int | None = None, refresh: bool = False
     ) -> Event:
         """Do ``Tree.update``."""
-        await self._admit(len(path) + len(value))
+        await self._admit(path, len(path) + len(value))
         try:
             event = self.tree.update(path, value, expires=expires, refresh=refresh, now=self.now())
         except V2Error as error:
@@ -258,7 +262,7 @@ class V2Store:
         refresh: bool = False,
     ) -> Event:
         """Do ``Tree.compare_and_swap``."""
-        await self._admit(len(path) + len(value))
+        await self._admit(path, len(path) + len(value))
         try:
             event = self.tree.compare_and_swap(
                 path,
@@ -275,7 +279,7 @@ class V2Store:
 
     async def delete(self, path: str, *, directory: bool = False, recursive: bool = False) -> Event:
         """Do ``Tree.delete``."""
-        await self._admit(0)
+        await self._admit(path, 0)
         try:
             event = self.tree.delete(path, directory=directory, recursive=recursive, now=self.now())
         except V2Error as error:
@@ -286,7 +290,7 @@ class V2Store:
         self, path: str, *, prev_value: str = "", prev_index: int = 0
     ) -> Event:
         """Do ``Tree.compare_and_delete``."""
-        await self._admit(0)
+        await self._admit(path, 0)
         try:
             event = self.tree.compare_and_delete(
                 path, prev_value=prev_value, prev_index=prev_index, now=self.now()
@@ -316,8 +320,11 @@ class V2Store:
             await ready
         return number
 
-    async def _admit(self, size: int) -> None:
+    async def _admit(self, path: str, size: int) -> None:
         """Wait for the turn of a write; raise what keeps it out."""
+        if len(path) > MOST_PATH:
+            cause = f"the key has more than {MOST_PATH} characters"
+            raise V2Error(codes.INVALID_FORM, cause, self.tree.index)
         if self._reading is not None:
             await self._idle()
         try:

@@ -16,7 +16,19 @@ __all__ = ["quote", "timestamp"]
 #: lines in JavaScript, and bytes that are no UTF-8 (those are lone surrogates here).
 _SPECIAL: Final = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
 
-_SHORT: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+_SHORT: Final = {'"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+#: What stands for what, the backslash first, as it is in all others.
+_ESCAPES: Final = [
+    ("\\", "\\\\"),
+    *_SHORT.items(),
+    *(
+        (char, f"\\u{ord(char):04x}")
+        for char in ("<", ">", "&", "\u2028", "\u2029", *map(chr, range(32)))
+        if char not in _SHORT
+    ),
+]
 
 _EPOCH: Final = datetime(1970, 1, 1)
 
@@ -32,14 +44,13 @@ def quote(text: str) -> str:
     # Nearly all texts are done here.
     if _SPECIAL.search(text) is None:
         return f'"{text}"'
-    return f'"{_SPECIAL.sub(_escaped, text)}"'
-
-
-def _escaped(match: re.Match[str]) -> str:
-    char = match[0]
-    if char in _SHORT:
-        return _SHORT[char]
-    return "\\ufffd" if "\ud800" <= char <= "\udfff" else f"\\u{ord(char):04x}"
+    # Not one by one: there may be millions of them.
+    for char, escape in _ESCAPES:
+        if char in text:
+            text = text.replace(char, escape)
+    if not text.isascii():
+        text = _SURROGATES.sub(r"\\ufffd", text)
+    return f'"{text}"'
 
 
 def timestamp(nanoseconds: int) -> str:

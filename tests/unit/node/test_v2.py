@@ -11,7 +11,7 @@ import pytest
 
 from etcdpy.errors import V2Error
 from etcdpy.node.node import Node
-from etcdpy.node.v2 import SWEPT_AT_ONCE
+from etcdpy.node.v2 import MOST_PATH, SWEPT_AT_ONCE
 from etcdpy.pb.rpc_pb2 import CORRUPT, NOSPACE
 from etcdpy.storage import StorageError
 from etcdpy.testing.clock import MovableClock
@@ -241,6 +241,14 @@ async def test_write_that_is_over_the_quota_is_refused() -> None:
     await world.done(world.v2.set("/a", "v" * 100))
     assert (await refusal(world, world.v2.set("/a", "v" * 2000))).code == 300
     assert world.alarms.matching(NOSPACE)
+
+
+async def test_path_that_is_too_long_is_refused(world: V2World) -> None:
+    longest = "/a" * (MOST_PATH // 2)
+    await world.done(world.v2.set(longest, "v"))
+    refused = await refusal(world, world.v2.create(f"{longest}a", ""))
+    assert (refused.code, refused.cause) == (210, "the key has more than 8192 characters")
+    assert len((await world.done(world.v2.read("/", recursive=True))).body) < 50 << 20
 
 
 async def test_every_write_is_an_entry_of_the_log(world: V2World) -> None:

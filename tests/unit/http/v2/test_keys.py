@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random, SystemRandom
 from typing import Any
 
 import pytest
@@ -163,3 +164,50 @@ async def test_node_that_cannot_write_says_so(
     monkeypatch.setattr(client.v2, "set", fail)
     status, told = await client.told("PUT", "/k", "value=1")
     assert (status, told["errorCode"], told["cause"]) == (500, 300, "etcdserver: server stopped")
+
+
+async def test_any_request_is_answered(client: Client) -> None:
+    seed = SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    random = Random(seed)
+    words = [
+        "value",
+        "ttl",
+        "dir",
+        "prevExist",
+        "prevIndex",
+        "refresh",
+        "recursive",
+        "wait",
+        "/",
+        "k",
+    ]
+    pieces = [
+        *words,
+        "=",
+        "&",
+        "?",
+        "%",
+        "%2F",
+        "%ff",
+        "+",
+        ";",
+        "true",
+        "1",
+        "-1",
+        "\xe9",
+        "//",
+        "..",
+    ]
+
+    def noise() -> str:
+        return "".join(random.choice(pieces) for _ in range(random.randrange(8)))
+
+    for _ in range(500):
+        method = random.choice(["GET", "PUT", "POST", "DELETE", "HEAD", "PATCH"])
+        target, body = f"/{noise()}?{noise()}", noise()
+        answer = await client.ask(method, target, body)
+        assert answer.status in (200, 201, 301, 400, 403, 404, 405, 412), (method, target, body)
+        if isinstance(answer.body, bytes) and answer.headers[0] == JSON:
+            assert json.loads(answer.body)
+    assert (await client.ask("GET", "")).status == 200
