@@ -78,10 +78,9 @@ def test_watches_are_created_while_the_body_goes_on(server: Secure, version: str
         (created,) = results(client, watch, 1)
         assert created["created"]
         send(client, b'{"create_re')
-        send(client, b'quest":{"key":"Yg=="}}{"progress_request":{}}')
-        _, second, progress = results(client, watch, 3)
-        assert second["watch_id"] == "1"
-        assert progress["watch_id"] == "-1"
+        send(client, b'quest":{"key":"Yg=="}}{"create_request":{"key":"Yw=="}}')
+        _, second, third = results(client, watch, 3)
+        assert (second["watch_id"], third["watch_id"]) == ("1", "2")
         put = post(client, "/v3/kv/put", 3)
         send(client, b'{"key":"Yg==","value":"YQ=="}', 3, end=True)
         client.finish(3)
@@ -100,10 +99,10 @@ def test_watches_are_created_while_the_body_goes_on(server: Secure, version: str
 def test_watch_may_be_asked_for_in_one_go(server: Secure) -> None:
     with server.connect() as client:
         watch = post(client, "/v3/watch")
-        send(client, b'{"create_request":{"key":"YQ=="}}{"progress_request":{}}', end=True)
-        created, progress = results(client, watch, 2)
-        assert created["created"]
-        assert progress["watch_id"] == "-1"
+        send(client, b'{"create_request":{"key":"YQ=="}}' * 2, end=True)
+        first, second = results(client, watch, 2)
+        assert "watch_id" not in first
+        assert second["watch_id"] == "1"
 
 
 def test_lease_is_kept_alive_while_the_body_goes_on(server: Secure) -> None:
