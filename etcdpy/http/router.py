@@ -138,7 +138,10 @@ class Access:
         if request.method == "OPTIONS":
             return HttpResponse(200, allowed)
         response = await self.inner(request)
-        return response.with_headers(allowed) if allowed else response
+        if not allowed or response.upgrade is not None:
+            # What is no HTTP any more, scripts may read anyway.
+            return response
+        return response.with_headers(allowed)
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         if request.is_secure:

@@ -10,9 +10,12 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from tests.conformance.differences import TARGET, version_of
 from tests.conformance.peers import Peer
@@ -469,6 +472,49 @@ def test_put_under_an_alarm(address: str, alarm: str, status: int) -> None:
             assert ready.body.endswith(b"\n\n")
     finally:
         switch("DEACTIVATE")
+
+
+# -------------------- over WebSocket
+
+WATCH = '{"create_request":{"key":"bm9ib2R5IHB1dHMgdGhpcw=="}}'
+
+
+@pytest.mark.parametrize("path", ["/v3/watch", "/v3beta/watch?x=y"])
+@pytest.mark.parametrize("origin", [None, "http://elsewhere"])
+def test_each_text_is_a_request_and_each_line_a_text(
+    address: str, path: str, origin: str | None
+) -> None:
+    with connect(f"ws://{address}{path}", origin=cast(Origin, origin)) as socket:
+        assert socket.response is not None
+        headers = {name.lower() for name in socket.response.headers} - {"date"}
+        assert headers == {"upgrade", "connection", "sec-websocket-accept"}
+        for number in ("", "1", "2"):
+            socket.send(WATCH if number != "2" else WATCH.encode())
+            created = json.loads(socket.recv(30))["result"]
+            assert (created["created"], created.get("watch_id", "")) == (True, number)
+
+
+def test_token_may_come_as_a_protocol(address: str) -> None:
+    protocols = [Subprotocol("Bearer"), Subprotocol("token")]
+    with connect(f"ws://{address}/v3/watch", subprotocols=protocols) as socket:
+        assert socket.subprotocol == "Bearer"
+    with connect(f"ws://{address}/v3/watch", subprotocols=protocols[1:]) as socket:
+        assert socket.subprotocol is None
+
+
+def test_path_that_is_none_is_told_so_in_a_text(address: str) -> None:
+    with connect(f"ws://{address}/v3/nope") as socket:
+        assert json.loads(socket.recv(30)) == NOT_FOUND
+        with pytest.raises(ConnectionClosed):
+            socket.recv(30)
+
+
+@pytest.mark.parametrize("path", ["/health", "/v3", "/nope"])
+def test_other_paths_are_no_websockets(address: str, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(f"ws://{address}{path}"):
+        pass
+    asked = ask(address, request(path)).status
+    assert refused.value.response.status_code == int(asked.split(" ")[1])
 
 
 # -------------------- with users
