@@ -280,7 +280,7 @@ class _Reader:
             number = _FIRST_NUMBER(text)
             if number is None or text != text.strip():
                 return None
-            text = number[0]
+            text = number[1] + (number[2] or "")
         return _integer(text, *RANGES[kind])
 
     def _bytes_of(self, token: _Token) -> bytes | None:
@@ -303,9 +303,12 @@ _ESCAPED: Final = {ord(a): b for a, b in zip('"\\/bfnrt', '"\\/\b\f\n\r\t', stri
 _IS_NUMBER: Final = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII
 ).fullmatch
-#: The same, up to what ends a number. (Go: ``internal/encoding/json``, isNotDelim)
+#: The same, up to what ends a number, which an ``e`` may stand before that means nothing.
+#: (Go: ``internal/encoding/json``, parseNumber and isNotDelim)
 _FIRST_NUMBER: Final = re.compile(
-    r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![-+._a-zA-Z0-9])", re.ASCII
+    r"(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?)"
+    r"(?:((?:[eE][+-]?[0-9]+)?)(?![-+._a-zA-Z0-9])|[eE](?=[^-+._a-zA-Z0-9]))",
+    re.ASCII,
 ).match
 #: Digits of the largest number that has any effect, with room.
 _MOST_DIGITS: Final = 400

@@ -71,6 +71,10 @@ from etcdpy.pb import rpc_pb2 as pb
                 "-1.0E+9999999999999999999",
                 "1e-9999999999999999999",
                 '"1e9999999999999999999"',
+                '"12e"',
+                '"12e+}"',
+                '"12e5e}"',
+                '"12ex"',
             )
         ),
         (pb.RangeRequest, '{"limit":[1]}', "(line 1:10): invalid value for int64 field limit: ["),
