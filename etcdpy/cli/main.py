@@ -36,9 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Until serving starts Ctrl-C just ends the process, without Python's traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Before the settings are known: what is wrong with them is a line of the log, too.
-    logs.configure(logging.INFO)
+    words = sys.argv[1:] if arguments is None else arguments
+    is_said = settings.mentions("log-format", words, os.environ)
+    logs.configure(logging.INFO, "json" if is_said else logs.FOR_THE_READER)
     try:
-        return _main(sys.argv[1:] if arguments is None else arguments)
+        return _main(words)
     finally:
         logs.flush()
 
@@ -101,8 +103,11 @@ def _load(arguments: Sequence[str]) -> settings.Config:
 
 def _configure_logs(config: settings.Config) -> None:
     level = settings.parse_level(config.log_level)
+    # etcd takes an empty format for JSON.
+    said = config.log_format or "json"
+    line_format = said if "log-format" in config.given else logs.FOR_THE_READER
     try:
-        logs.configure(level, config.log_format, config.log_outputs, config.log_rotation)
+        logs.configure(level, line_format, config.log_outputs, config.log_rotation)
     except (logs.OutputError, logs.NoSystemdJournalError) as error:
         raise settings.InvalidConfigError(str(error)) from None
 

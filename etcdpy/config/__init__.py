@@ -17,7 +17,14 @@ from etcdpy.config.errors import (
     UsageError,
 )
 from etcdpy.config.flags import FLAGS, value_of
-from etcdpy.config.load import Note, ShadowedVariableError, VersionRequested, load, with_data_dir
+from etcdpy.config.load import (
+    Note,
+    ShadowedVariableError,
+    VersionRequested,
+    load,
+    mentions,
+    with_data_dir,
+)
 from etcdpy.config.model import SETTINGS, Config
 from etcdpy.config.setting import Setting
 from etcdpy.config.urls import Url, UrlError, parse_urls
@@ -42,6 +49,7 @@ __all__ = [
     "check_learners",
     "cluster_text",
     "load",
+    "mentions",
     "parse_level",
     "parse_urls",
     "value_of",

@@ -33,6 +33,7 @@ __all__ = [
     "VersionRequested",
     "environment_name",
     "load",
+    "mentions",
     "with_data_dir",
 ]
 
@@ -131,6 +132,17 @@ def environment_name(flag: str) -> str:
     return _PREFIX + flag.upper().replace("-", "_")
 
 
+def mentions(flag: str, arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """
+    Tell whether a flag may have been given, before it is known what has.
+
+    Whatever could turn out to be it counts, as does any file.
+    """
+    words = {word.partition("=")[0].lstrip("-") for word in arguments}
+    variables = {environment_name(flag), environment_name("config-file")}
+    return not words.isdisjoint((flag, "config-file")) or any(map(environment.get, variables))
+
+
 @dataclass
 class _Given:
     """The settings somebody has given, and where: ``names`` maps each to its source."""
@@ -202,7 +214,7 @@ def _complete(given: _Given) -> Config:
     """Build the settings and fill in the defaults that follow from other settings."""
     values = {name.replace("-", "_"): given.values[name] for name in SETTINGS.keys() & given.values}
     accepted = {name: given.values[name] for name in ACCEPTED.keys() & given.values}
-    config = Config(**values, accepted=accepted)
+    config = Config(**values, accepted=accepted, given=frozenset(given.names))
     renamed = config.name != SETTINGS["name"].default
     # A cluster that was spelled out stays, even where it lacks the name: ``check_bootstrap`` says
     # so.

@@ -83,6 +83,8 @@ class Config:
     Attributes:
         accepted: Those flags of ``accepted`` that were given, by their names: without effect
             on what is served, but told in the log. ``flags.value_of`` knows their defaults.
+        given: The names of the flags that somebody has given, wherever: what nobody has said
+            anything about may depend on who looks.
 
     """
 
@@ -397,7 +399,12 @@ class Config:
         "List of outputs of the log: stdout, stderr (which is 'default'), or paths of files that "
         "are appended to; or 'systemd/journal' alone.",
     )
-    log_format: str = _setting(LOGGING, Text(), "json", "Format of log lines: json or console.")
+    log_format: str = _setting(
+        LOGGING,
+        Text(),
+        "json",
+        "Format of log lines: json or console. Unless it is given, a terminal gets console.",
+    )
     log_level: str = _setting(
         LOGGING,
         Text(),
@@ -469,6 +476,7 @@ class Config:
         UNSAFE, Bool(), "false", "Disables fsync, unsafe, will cause data loss."
     )
     accepted: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    given: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def max_message_bytes(self) -> int:

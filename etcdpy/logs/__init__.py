@@ -6,6 +6,8 @@ becomes the fields::
 
     log.info("closed etcd server", {"name": config.name, "data-dir": config.data_dir})
 
+On a terminal, where a person reads them, lines are etcd's for people unless a format is asked for.
+
 Logging never waits for whoever reads the lines: they are handed to a thread, and when it cannot
 keep up lines are dropped and counted.
 
@@ -23,7 +25,18 @@ from etcdpy.logs.outputs import OutputError, open_outputs
 from etcdpy.logs.sampling import Sampler
 from etcdpy.logs.systemd import NoSystemdJournalError
 
-__all__ = ["NoSystemdJournalError", "OutputError", "configure", "flush", "timestamp"]
+__all__ = [
+    "FOR_THE_READER",
+    "NoSystemdJournalError",
+    "OutputError",
+    "configure",
+    "flush",
+    "tell",
+    "timestamp",
+]
+
+#: A format of lines that depends on the output: ``console`` on a terminal, JSON elsewhere.
+FOR_THE_READER = ""
 
 
 def configure(
@@ -37,7 +50,7 @@ def configure(
 
     Args:
         level: A number of the standard library's.
-        line_format: ``console``, or else JSON.
+        line_format: ``console``, ``FOR_THE_READER``, or else JSON.
         outputs: Names as of ``--log-outputs``; others than those known are paths of files,
             which are appended to and stay open.
         rotation: How files are rotated, if they are.
@@ -56,11 +69,22 @@ def configure(
     for old in [handler for handler in root.handlers if isinstance(handler, LineHandler)]:
         root.removeHandler(old)
     for output in opened:
-        formatter = ConsoleFormatter() if line_format == "console" else JsonFormatter()
+        is_console = line_format == "console" or (
+            line_format == FOR_THE_READER and output.is_terminal
+        )
+        formatter = ConsoleFormatter() if is_console else JsonFormatter()
         handler = LineHandler(output, formatter=formatter)
+        handler.has_reader = is_console and output.is_terminal
         if output.is_sampled:
             handler.addFilter(Sampler())
         root.addHandler(handler)
+
+
+def tell(text: str) -> None:
+    """Write a line as it stands, behind those of the log, wherever somebody reads them."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LineHandler) and handler.has_reader:
+            handler.tell(text)
 
 
 def flush() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from contextlib import nullcontext
 
 from etcdpy.logs.formats import JsonFormatter, source_of
 from etcdpy.logs.lines import Line, Output
@@ -22,6 +23,9 @@ class LineHandler(logging.Handler):
             is some megabytes, and more than a busy second's worth.
         formatter: How lines look; as JSON by default.
 
+    Attributes:
+        has_reader: Whether it is a person that the lines are for.
+
     """
 
     FLUSH_SECONDS = 1.0
@@ -31,6 +35,7 @@ class LineHandler(logging.Handler):
     ) -> None:
         super().__init__()
         self.setFormatter(formatter or JsonFormatter())
+        self.has_reader = False
         self._output = output
         self._limit = limit
         self._dropped = 0
@@ -43,11 +48,7 @@ class LineHandler(logging.Handler):
         if self._lines.qsize() >= self._limit:
             self._dropped += 1
             return
-        # Only now: a command that logs nothing, such as --help, needs no thread. As a daemon it
-        # cannot keep the process from ending while its reader does not read.
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._write_lines, name="log", daemon=True)
-            self._thread.start()
+        self._start()
         if self._dropped:
             self._put(_dropped_record(self._dropped))
             self._dropped = 0
@@ -55,6 +56,19 @@ class LineHandler(logging.Handler):
             self._put(record)
         except Exception:  # noqa: BLE001 - logging reports its own failures
             self.handleError(record)
+
+    def tell(self, text: str) -> None:
+        """Queue a line that is no record's. Any thread."""
+        with self.lock or nullcontext():
+            self._start()
+            self._lines.put(Line(text, logging.INFO, ""))
+
+    def _start(self) -> None:
+        # Only now: a command that logs nothing, such as --help, needs no thread. As a daemon it
+        # cannot keep the process from ending while its reader does not read.
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write_lines, name="log", daemon=True)
+            self._thread.start()
 
     def _put(self, record: logging.LogRecord) -> None:
         # Formatted in the caller's turn: what a record refers to may have changed by the time the

@@ -38,5 +38,9 @@ class Output(Protocol):
     def is_sampled(self) -> bool:
         """Whether a storm of lines is to be thinned out."""
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person sees the lines as they are written."""
+
     def write(self, line: Line) -> None:
         """Write a line, as well as that can be done; nobody could be told of a failure."""

@@ -37,6 +37,13 @@ class Descriptor:
     def __init__(self, number: int) -> None:
         self.number = number
 
+    @property
+    def is_terminal(self) -> bool:
+        try:
+            return os.isatty(self.number)
+        except OSError:
+            return False
+
     def write(self, line: Line) -> None:
         """Write a line, however long its reader takes."""
         data = f"{line.text}\n".encode(errors="replace")

@@ -52,6 +52,7 @@ class RotatedFile:
     """
 
     is_sampled = True
+    is_terminal = False
 
     def __init__(
         self,

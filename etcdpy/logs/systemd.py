@@ -52,6 +52,7 @@ class SystemdJournal:
 
     # etcd puts this logger together without zap's sampler. (etcd: ``setupLogging``)
     is_sampled = False
+    is_terminal = False
 
     def __init__(self, instead: Output, path: str = SOCKET) -> None:
         self._instead = instead

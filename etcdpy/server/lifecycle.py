@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -34,6 +35,7 @@ from etcdpy.server import (
 )
 from etcdpy.server.assembly import Served, garbage_left_alone, open_served
 from etcdpy.server.auto_tls import SelfSignError
+from etcdpy.server.banner import banner
 from etcdpy.server.cipher_suites import CipherSuitesError
 from etcdpy.server.doors import Door, Use, addresses
 from etcdpy.server.grpcio_tls import check_grpcio
@@ -235,7 +237,12 @@ async def _serve_until_signal(
     # Before anyone is served, so that from then on every signal drains.
     arrived = signals.first_signal()
     told = [
-        startup_log.Address(address_of(door.listener), door.security is not None, door.use.value)
+        startup_log.Address(
+            address_of(door.listener),
+            is_secure=door.security is not None,
+            traffic=door.use.value,
+            is_unix=door.listener.family == socket.AF_UNIX,
+        )
         for door in doors
         if door.use is not Use.METRICS
     ]
@@ -247,6 +254,7 @@ async def _serve_until_signal(
     http.serve_http(handlers.clients)
     await accept(transport, http, doors, handlers.metrics)
     log_serving(told)
+    logs.tell(banner(config, told))
     # sd_notify(3): READY=1 tells that starting up is over, so it waits for ``accept``.
     systemd.notify_ready()
     failed = served.node.failed

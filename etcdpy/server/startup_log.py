@@ -39,12 +39,14 @@ class Address(NamedTuple):
         text: Such as ``127.0.0.1:2379``, or a path.
         is_secure: Whether over TLS.
         traffic: ``grpc+http``, or one of them.
+        is_unix: Whether it is a path.
 
     """
 
     text: str
     is_secure: bool
     traffic: str = "grpc+http"
+    is_unix: bool = False
 
 
 #: Beyond it etcd warns, and serves. (etcd: ``MaxQuotaBytes``)
@@ -159,9 +161,9 @@ def log_serving(
         logger.info("set initial cluster version", cluster | member | version)
     logger.info("ready to serve client requests")
     logger.info("grpc service status changed", {"service": "", "status": "SERVING"})
-    for address, is_secure, traffic in addresses:
-        served = {"traffic": traffic, "address": address}
-        if is_secure:
+    for address in addresses:
+        served = {"traffic": address.traffic, "address": address.text}
+        if address.is_secure:
             logger.info("serving client traffic securely", served)
         else:
             logger.info("serving client traffic insecurely; this is strongly discouraged!", served)

@@ -13,7 +13,7 @@ from etcdpy.config import (
     with_data_dir,
 )
 from etcdpy.config.accepted import IGNORED_FLAGS
-from etcdpy.config.load import environment_name
+from etcdpy.config.load import environment_name, mentions
 from tests.unit.config.loading import URLS, Notes, loaded, loaded_with_notes, refusal
 
 
@@ -187,3 +187,24 @@ def test_data_directory_is_named_after_the_member() -> None:
     assert notes == [("warn", "'data-dir' was empty; using default", {"data-dir": "n1.etcd"})]
     assert with_data_dir(loaded("--data-dir=/x"), note).data_dir == "/x"
     assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "is_mentioned"),
+    [
+        (["--log-format", "json"], {}, True),
+        (["-log-format=json"], {}, True),
+        ([], {"ETCD_LOG_FORMAT": "json"}, True),
+        (["--config-file=x"], {}, True),
+        ([], {"ETCD_CONFIG_FILE": "x"}, True),
+        (["--log-level=info"], {"ETCD_LOG_FORMAT": ""}, False),
+    ],
+)
+def test_flag_that_may_have_been_given_is_mentioned(
+    arguments: list[str], environment: dict[str, str], is_mentioned: bool
+) -> None:
+    assert mentions("log-format", arguments, environment) is is_mentioned
+
+
+def test_who_has_been_asked_is_known() -> None:
+    assert loaded("--name=x", ETCD_LOG_FORMAT="json").given == {"name", "log-format"}

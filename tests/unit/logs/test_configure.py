@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
 
 from etcdpy import logs
 from etcdpy.config.rotation import Rotation
+from etcdpy.logs import outputs
 from etcdpy.logs.handler import LineHandler
 
 
@@ -47,3 +50,26 @@ def test_storm_is_thinned_out(tmp_path: Path) -> None:
 def test_same_output_by_two_names_is_written_once(root: logging.Logger) -> None:
     logs.configure(logging.INFO, outputs=("stderr", "stdout", "stderr"))
     assert len([handler for handler in root.handlers if isinstance(handler, LineHandler)]) == 2
+
+
+@pytest.mark.usefixtures("root")
+def test_terminal_has_lines_for_people_and_what_is_told_besides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    near, far = os.openpty()
+    monkeypatch.setitem(outputs._DESCRIPTORS, "stderr", far)
+    logs.configure(logging.INFO, logs.FOR_THE_READER, ("stderr", str(path)))
+    logging.getLogger("etcdpy.x").info("hello")
+    logs.tell("look there")
+    logs.flush()
+    seen = b""
+    while not seen.endswith(b"there\r\n"):
+        seen += os.read(near, 1000)
+    first, second = seen.decode().splitlines()
+    assert first.endswith("\thello")
+    assert second == "look there"
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["msg"] == "hello"
+    os.close(near)
+    os.close(far)

@@ -18,6 +18,7 @@ class Instead:
     """Notes the lines that the journal did not take."""
 
     is_sampled = True
+    is_terminal = False
 
     def __init__(self) -> None:
         self.lines: list[Line] = []

@@ -1,0 +1,107 @@
+"""
+A process at a terminal: standard streams are a pseudo-terminal of 80 columns.
+
+    with Terminal("-m", "etcdpy", "--data-dir", path) as person:
+        person.wait_for("etcdpy serves at")
+        person.signal(signal.SIGINT)
+        person.wait()
+
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["Terminal"]
+
+#: No step of a test takes longer, even on a busy machine; the process is killed then.
+TIMEOUT = 60.0
+
+
+class Terminal:
+    """
+    A running Python at a terminal of its own, with nothing of this process's ``ETCD_*`` variables.
+
+    Args:
+        arguments: What Python is to run.
+        environment: Variables besides those of this process.
+        cwd: Where it runs.
+
+    Attributes:
+        text: What it has written to the terminal so far, as a terminal gets it.
+
+    """
+
+    def __init__(
+        self,
+        *arguments: str | Path,
+        environment: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        inherited = {key: text for key, text in os.environ.items() if not key.startswith("ETCD_")}
+        self._near, far = os.openpty()
+        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self._process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            stdin=far,
+            stdout=far,
+            stderr=far,
+            cwd=cwd,
+            env={**inherited, **(environment or {})},
+            start_new_session=True,
+        )
+        os.close(far)
+        self._watchdog = threading.Timer(TIMEOUT, self._process.kill)
+        self._watchdog.start()
+        self.text = ""
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._watchdog.cancel()
+        self._process.kill()
+        self._process.wait()
+        os.close(self._near)
+
+    def wait_for(self, words: str) -> None:
+        """Read on until the terminal has shown these words."""
+        while words not in self.text:
+            if not self._read():
+                raise AssertionError(f"no {words!r} in {self.text!r}")
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Read to its end and return its exit status; a signal is negative."""
+        while self._read():
+            pass
+        return self._process.wait()
+
+    @property
+    def lines(self) -> list[str]:
+        """What was written so far, by line."""
+        return self.text.replace("\r\n", "\n").splitlines()
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self._near, 1 << 16)
+        except OSError:  # Linux: nobody has the other end any more
+            return False
+        self.text += data.decode(errors="replace")
+        return bool(data)
