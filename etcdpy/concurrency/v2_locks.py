@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from etcdpy.clock import Clock, Timer
 from etcdpy.concurrency.turns import wait_for_turn
+from etcdpy.cooperative import turn
 from etcdpy.errors import EtcdError, V2Error
 from etcdpy.node.v2 import V2Store
 from etcdpy.storage import StorageError
@@ -233,12 +234,17 @@ class V2Locks:
             wakeup.wake()
 
     async def close(self) -> None:
-        """Wait for what was left to do; nothing may be asked for afterwards."""
+        """
+        End; nothing may be asked for afterwards.
+
+        What was left to be written is on its way to the disk then, and is not waited for: the disk
+        may be full, and a place that stays ends by itself.
+        """
         self.stop()
         for place in self._places.values():
             _cancel(place)
-        while self._work:
-            await asyncio.wait(self._work)
+        # Whatever has been asked for is done to the tree in its first turn.
+        await turn()
 
     # --------------------------------------------------------------------- places
 

@@ -129,7 +129,7 @@ class Contender:
 
     async def _hang_up(self) -> None:
         """Wait for a moment only, and see to it that nothing is left."""
-        await self._wait_in_vain(LONG_TTL)
+        await self._wait_in_vain(SHORT_TTL)
         self._events["hung up"] += 1
         await self._contest.ask("DELETE", f"{LOCK}?value={self._value}")
         self._be_born()

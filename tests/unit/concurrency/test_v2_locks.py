@@ -384,3 +384,12 @@ class TestRestart:
         world.locks.stop()
         await world.settled()
         assert isinstance(waiting.exception(), LockClosedError)
+
+    async def test_end_does_not_wait_for_the_disk(self, world: LockWorld) -> None:
+        await world.acquire(value="a")
+        waiting = await world.acquire()
+        world.locks.stop()
+        await turns(5)
+        await world.locks.close()
+        assert list(world.queue().values()) == ["a"]
+        assert not waiting.done()

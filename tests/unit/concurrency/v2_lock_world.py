@@ -68,9 +68,8 @@ class LockWorld(V2World):
     async def close(self) -> None:
         self.locks.stop()
         await self.settled()
-        closing = asyncio.ensure_future(self.locks.close())
+        await self.locks.close()
         await self.settled()
-        await closing
         await self.expiry.close()
         await self.v2.close()
 

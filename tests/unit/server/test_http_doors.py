@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -119,3 +120,10 @@ async def test_dashboard_is_there_unless_it_is_switched_off() -> None:
     page = (await ask(doors(enable_grpc_gateway=False).clients, "/mod/dashboard/")).body
     assert isinstance(page, bytes)
     assert b'data-gateway="off" data-v2="off"' in page
+
+
+async def test_waiting_for_locks_of_v2_ends_when_the_server_stops() -> None:
+    log, locks = FakeLog(), Mock()
+    config = Config(enable_v2=True)
+    open_http(config, make_node(Store(log), log), v2_locks=locks).stop()
+    locks.stop.assert_called_once_with()
