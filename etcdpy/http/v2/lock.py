@@ -24,6 +24,7 @@ from etcdpy.http.v2.answers import text_answer
 from etcdpy.http.v2.errors import error_response
 from etcdpy.http.v2.parameters import form_of
 from etcdpy.http.v2.path import unescaped
+from etcdpy.storage import StorageError
 from etcdpy.transport import HttpRequest, HttpResponse, plain_text
 from etcdpy.transport.http import not_found
 from etcdpy.v2 import codes
@@ -169,6 +170,9 @@ async def answered(request: HttpRequest, prefix: str, answer: Answer) -> HttpRes
         return await answer(name, await form_of(request, query), request)
     except V2Error as error:
         return error_response(error)
+    except StorageError:
+        # The node ends by that.
+        return error_response(V2Error(codes.RAFT_INTERNAL, "etcdserver: server stopped"))
 
 
 def _timeout(form: Form) -> float | None:

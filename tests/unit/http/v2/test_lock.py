@@ -11,6 +11,7 @@ import pytest
 from etcdpy.concurrency.v2_locks import LockClosedError, LockHeldError
 from etcdpy.errors import V2Error
 from etcdpy.http.v2.lock import PREFIX, LockModule
+from etcdpy.storage import StorageError
 from etcdpy.transport import HttpResponse
 from tests.unit.http.v2.asking import JSON, TEXT, request
 
@@ -95,3 +96,11 @@ async def test_refusals_are_errors_of_keys() -> None:
         b'{"errorCode":300,"message":"Raft Internal Error","cause":"etcdserver: no space",'
         b'"index":7}\n'
     )
+
+
+async def test_disk_that_fails_is_told_as_an_error_of_keys() -> None:
+    locks = AsyncMock()
+    locks.release.side_effect = StorageError("the disk is gone")
+    answer = await ask(locks, "DELETE", "a?index=7")
+    assert isinstance(answer.body, bytes)
+    assert (answer.status, b"etcdserver: server stopped" in answer.body) == (500, True)
