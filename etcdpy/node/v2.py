@@ -207,7 +207,9 @@ class V2Store:
         refresh: bool = False,
     ) -> Event:
         """Do ``Tree.set``."""
-        await self._admit(path, len(path) + len(value))
+        if self._reading is not None:
+            await self._idle()
+        self._admit(path, len(path) + len(value))
         try:
             event = self.tree.set(
                 path,
@@ -219,7 +221,9 @@ class V2Store:
             )
         except V2Error as error:
             raise await self._refused(error) from None
-        return await self._written(event)
+        if (ready := self._record(event)) is not None:
+            await ready
+        return event
 
     async def create(
         self,
@@ -231,25 +235,33 @@ class V2Store:
         expires: int | None = None,
     ) -> Event:
         """Do ``Tree.create``."""
-        await self._admit(path, len(path) + len(value))
+        if self._reading is not None:
+            await self._idle()
+        self._admit(path, len(path) + len(value))
         try:
             event = self.tree.create(
                 path, value, directory=directory, unique=unique, expires=expires, now=self.now()
             )
         except V2Error as error:
             raise await self._refused(error) from None
-        return await self._written(event)
+        if (ready := self._record(event)) is not None:
+            await ready
+        return event
 
     async def update(
         self, path: str, value: str, *, expires: int | None = None, refresh: bool = False
     ) -> Event:
         """Do ``Tree.update``."""
-        await self._admit(path, len(path) + len(value))
+        if self._reading is not None:
+            await self._idle()
+        self._admit(path, len(path) + len(value))
         try:
             event = self.tree.update(path, value, expires=expires, refresh=refresh, now=self.now())
         except V2Error as error:
             raise await self._refused(error) from None
-        return await self._written(event)
+        if (ready := self._record(event)) is not None:
+            await ready
+        return event
 
     async def compare_and_swap(
         self,
@@ -262,7 +274,9 @@ class V2Store:
         refresh: bool = False,
     ) -> Event:
         """Do ``Tree.compare_and_swap``."""
-        await self._admit(path, len(path) + len(value))
+        if self._reading is not None:
+            await self._idle()
+        self._admit(path, len(path) + len(value))
         try:
             event = self.tree.compare_and_swap(
                 path,
@@ -275,29 +289,39 @@ class V2Store:
             )
         except V2Error as error:
             raise await self._refused(error) from None
-        return await self._written(event)
+        if (ready := self._record(event)) is not None:
+            await ready
+        return event
 
     async def delete(self, path: str, *, directory: bool = False, recursive: bool = False) -> Event:
         """Do ``Tree.delete``."""
-        await self._admit(path, 0)
+        if self._reading is not None:
+            await self._idle()
+        self._admit(path, 0)
         try:
             event = self.tree.delete(path, directory=directory, recursive=recursive, now=self.now())
         except V2Error as error:
             raise await self._refused(error) from None
-        return await self._written(event)
+        if (ready := self._record(event)) is not None:
+            await ready
+        return event
 
     async def compare_and_delete(
         self, path: str, *, prev_value: str = "", prev_index: int = 0
     ) -> Event:
         """Do ``Tree.compare_and_delete``."""
-        await self._admit(path, 0)
+        if self._reading is not None:
+            await self._idle()
+        self._admit(path, 0)
         try:
             event = self.tree.compare_and_delete(
                 path, prev_value=prev_value, prev_index=prev_index, now=self.now()
             )
         except V2Error as error:
             raise await self._refused(error) from None
-        return await self._written(event)
+        if (ready := self._record(event)) is not None:
+            await ready
+        return event
 
     async def expire_some(self, most: int) -> int:
         """
@@ -320,13 +344,11 @@ class V2Store:
             await ready
         return number
 
-    async def _admit(self, path: str, size: int) -> None:
-        """Wait for the turn of a write; raise what keeps it out."""
+    def _admit(self, path: str, size: int) -> None:
+        """Raise what keeps a write out."""
         if len(path) > MOST_PATH:
             cause = f"the key has more than {MOST_PATH} characters"
             raise V2Error(codes.INVALID_FORM, cause, self.tree.index)
-        if self._reading is not None:
-            await self._idle()
         try:
             if size:
                 self._check_quota(_COPIES * size + _OVERHEAD)
@@ -342,11 +364,6 @@ class V2Store:
         self._store.applied_index += 1
         await self.settled()
         return error
-
-    async def _written(self, event: Event) -> Event:
-        if (ready := self._record(event)) is not None:
-            await ready
-        return event
 
     async def settled(self) -> None:
         """Wait until all that was written is durable."""

@@ -45,6 +45,9 @@ class Bucket(enum.Enum):
     MEMBERS_REMOVED = "members_removed"
     V2 = "v2"
 
+    # There is one of each. By its name, as enums have it, would be a call of Python's each time.
+    __hash__ = object.__hash__
+
     @property
     def is_etcds(self) -> bool:
         """Whether etcd has it, so that it is in every file, also when it is empty."""
