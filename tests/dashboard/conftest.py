@@ -8,18 +8,33 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dashboard.pages import Scripts
-from tests.support.browser import a_page, browser
+from tests.support.browser import a_page, running_browser
 from tests.support.servers import Server, etcdpy_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-__all__ = ["browser"]
+# Of the package, as both take a second to start: none of its tests is a coroutine, and they are
+# gone before any other test runs.
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of the page."""
+    with running_browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def server(browser: Browser) -> Iterator[Server]:
+    """A server for tests that have keys of their own. Without a browser there is no use in one."""
+    with etcdpy_server() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def server(browser: Browser) -> Iterator[Server]:
-    """A server for the tests of a module. Without a browser there is no use in one."""
+def fresh(browser: Browser) -> Iterator[Server]:
+    """A server for the tests of a module alone."""
     with etcdpy_server() as running:
         yield running
 

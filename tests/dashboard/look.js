@@ -28,7 +28,8 @@
   for (const one of document.querySelectorAll("button, input, select, textarea, .button")) {
     const box = one.getBoundingClientRect();
     const isOut = box.right > innerWidth + 1 || box.left < -1;
-    if (isSeen(one) && isOut && !one.closest(".nav, .virtual")) wrong.push(`outside: ${short(one)}`);
+    if (isSeen(one) && isOut && !one.closest(".nav, .virtual"))
+      wrong.push(`outside: ${short(one)}`);
   }
 
   // Every text stands out from its ground: WCAG 2.2, 1.4.3.
@@ -66,8 +67,9 @@
     const isLarge = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
     const contrast = contrastOf(one, style);
     const what = `contrast ${contrast.toFixed(2)} in ${one.className || one.tagName}`;
-    if (contrast < (isLarge ? 3 : 4.5) && !seen.has(what)) wrong.push(`${what}: ${text.data.trim().slice(0, 40)}`);
+    if (contrast < (isLarge ? 3 : 4.5) && !seen.has(what))
+      wrong.push(`${what}: ${text.data.trim().slice(0, 40)}`);
     seen.add(what);
   }
   return wrong;
-}
+};

@@ -77,7 +77,7 @@ def test_history_begins_where_it_was_compacted(browser: Browser, server: Server)
     with dashboard(
         browser, server.address, "#/history?key=/long", expected_errors=("status of 400",)
     ) as page:
-        page.get_by_text(f"History begins at revision {now - 60}").wait_for()
+        page.get_by_text(f"History begins at revision {now - 60:,}").wait_for()
         older = page.get_by_role("button", name="Older versions")
         older.wait_for()
         assert len(versions(page)) == 50

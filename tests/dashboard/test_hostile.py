@@ -33,8 +33,7 @@ def keys(server: Server) -> None:
 
 
 def test_markup_stays_text_wherever_it_is_shown(browser: Browser, server: Server) -> None:
-    with dashboard(browser, server.address) as page:
-        # The only folder there is opens by itself.
+    with dashboard(browser, server.address, "#/keys?prefix=h/") as page:
         row(page, "<img src=x").click()
         shown = page.locator("pre.code")
         assert shown.inner_text() == MARKUP.decode()

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def keys(server: Server) -> None:
+def keys(fresh: Server) -> None:
     put(
-        server.address,
+        fresh.address,
         (b"/app/config", b'{"a":[1,12345678901234567890]}'),
         (b"/app/notes", b"a: 1\nb:\n  - x\n"),
         *((b"/app/pods/%04d" % number, b"pod") for number in range(2000)),
@@ -25,8 +25,8 @@ def keys(server: Server) -> None:
     )
 
 
-def test_tree_is_opened_folder_by_folder(browser: Browser, server: Server) -> None:
-    with dashboard(browser, server.address) as page:
+def test_tree_is_opened_folder_by_folder(browser: Browser, fresh: Server) -> None:
+    with dashboard(browser, fresh.address) as page:
         row(page, "/").click()
         assert row(page, "app/").get_attribute("aria-label") == "app/, 2,002 keys"
         row(page, "app/").click()
@@ -47,22 +47,22 @@ def test_tree_is_opened_folder_by_folder(browser: Browser, server: Server) -> No
     ],
 )
 def test_value_is_shown_as_what_it_is(
-    browser: Browser, server: Server, key: str, kind: str, begins: str
+    browser: Browser, fresh: Server, key: str, kind: str, begins: str
 ) -> None:
-    with dashboard(browser, server.address, f"#/keys?key={key}") as page:
+    with dashboard(browser, fresh.address, f"#/keys?key={key}") as page:
         assert page.locator("pre.code").inner_text().startswith(begins)
         assert page.locator(".value [aria-pressed=true]").inner_text() == kind
 
 
-def test_key_of_the_address_is_found_in_the_tree(browser: Browser, server: Server) -> None:
-    with dashboard(browser, server.address, "#/keys?key=/app/pods/1999") as page:
+def test_key_of_the_address_is_found_in_the_tree(browser: Browser, fresh: Server) -> None:
+    with dashboard(browser, fresh.address, "#/keys?key=/app/pods/1999") as page:
         page.locator("[role=treeitem][aria-selected=true]", has_text="1999").wait_for()
         # What lies between is not loaded, and the tree says how much that is.
         page.get_by_role("treeitem").filter(has_text="1,359 more keys").wait_for()
 
 
-def test_prefix_shows_what_begins_with_it(browser: Browser, server: Server) -> None:
-    with dashboard(browser, server.address) as page:
+def test_prefix_shows_what_begins_with_it(browser: Browser, fresh: Server) -> None:
+    with dashboard(browser, fresh.address) as page:
         page.get_by_role("searchbox").fill("/app/pods/029")
         page.get_by_text("10 keys").wait_for()
         names = page.get_by_role("treeitem").all_inner_texts()
@@ -71,8 +71,17 @@ def test_prefix_shows_what_begins_with_it(browser: Browser, server: Server) -> N
         page.get_by_text("No key begins with").wait_for()
 
 
-def test_tree_is_walked_with_the_keyboard(browser: Browser, server: Server) -> None:
-    with dashboard(browser, server.address) as page:
+def test_tree_says_that_there_is_something_new(browser: Browser, fresh: Server) -> None:
+    with dashboard(browser, fresh.address) as page:
+        row(page, "plain").wait_for()
+        put(fresh.address, (b"newer", b"x"))
+        page.locator(".has-news").click()
+        row(page, "newer").wait_for()
+        page.locator(".has-news").wait_for(state="detached")
+
+
+def test_tree_is_walked_with_the_keyboard(browser: Browser, fresh: Server) -> None:
+    with dashboard(browser, fresh.address) as page:
         row(page, "plain").wait_for()
         page.keyboard.press("/")
         page.keyboard.press("ArrowDown")

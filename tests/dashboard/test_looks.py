@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -74,9 +75,9 @@ def _fill(address: str) -> None:
             *((b"/registry/services/web-%d" % n, b"{}") for n in range(12)),
             (b"/raw/\xff\x00\n", bytes(range(64))),
         )
-        for ttl in (300, 120, 600):
+        for ttl in (3000, 1200, 6000):
             leased("/locks/deploy/{}", b"", ttl)
-        for node, ttl in (("node-a:7001", 60), ("node-b:7001", 45)):
+        for node, ttl in (("node-a:7001", 900), ("node-b:7001", 1200)):
             leased("/elections/scheduler/{}", node.encode(), ttl)
         leased("/sessions/{}", b"web", 3600)
         url = f"http://{address}/v2/keys/services/"
@@ -158,8 +159,10 @@ def _happen(address: str) -> None:
 
 
 def _picture(page: Page, panel: str, file: Path) -> None:
-    if panel in ("node", "live"):
-        page.wait_for_timeout(6500)  # so that there is something to plot
+    # So that there is something to plot: each second, or each look at the figures, is a place.
+    for _ in range({"live": 8, "node": 6}.get(panel, 0)):
+        _happen(urlsplit(page.url).netloc)
+        page.wait_for_timeout({"live": 1000, "node": 5200}[panel])
     page.wait_for_timeout(300)
     asked = {"format": "webp", "quality": 82}
     taken = page.context.new_cdp_session(page).send("Page.captureScreenshot", asked)

@@ -92,8 +92,8 @@ def test_denials_are_told_and_what_is_allowed_works(browser: Browser, guarded: S
         page.get_by_role("dialog").get_by_text("permission denied").wait_for()
 
 
-def test_users_and_roles_are_made_and_unmade(browser: Browser, server: Server) -> None:
-    with dashboard(browser, server.address, "#/users") as page:
+def test_users_and_roles_are_made_and_unmade(browser: Browser, fresh: Server) -> None:
+    with dashboard(browser, fresh.address, "#/users") as page:
         page.get_by_text("Authentication is off").wait_for()
 
         def fill(button: str, values: dict[str, str], action: str) -> None:
@@ -120,7 +120,7 @@ def test_users_and_roles_are_made_and_unmade(browser: Browser, server: Server) -
         page.get_by_role("button", name="Delete: bob").click()
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         page.get_by_role("article").filter(has_text="bob").wait_for(state="detached")
-    with dashboard(browser, server.address, "#/users", expected_errors=REFUSED) as page:
+    with dashboard(browser, fresh.address, "#/users", expected_errors=REFUSED) as page:
         page.get_by_role("button", name="Switch on").click()
         page.get_by_role("dialog").get_by_role("button", name="Switch on").click()
         log_in(page, "root", "pw")

@@ -61,8 +61,11 @@ async function show() {
 
 /** Without the gateway there is nobody to talk to. */
 function showClosedDoor() {
-  const text = "This server does not serve its JSON gateway (--enable-grpc-gateway=false), which this page needs.";
-  main.replaceChildren(h("div", { class: "panel-body" }, h("p", { class: "notice warn", role: "alert" }, text)));
+  const text =
+    "This server does not serve its JSON gateway (--enable-grpc-gateway=false), which this page needs.";
+  main.replaceChildren(
+    h("div", { class: "panel-body" }, h("p", { class: "notice warn", role: "alert" }, text)),
+  );
 }
 
 /** Begins again with what is shown: the server is back, or asks for somebody else. */

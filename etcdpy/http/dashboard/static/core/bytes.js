@@ -60,7 +60,9 @@ export function fromHex(text) {
   const stray = digits.match(/[^0-9a-f]/i);
   if (stray) throw new Error(`“${stray[0]}” is no hexadecimal digit`);
   if (digits.length % 2) throw new Error("there is half a byte: the digits are an odd number");
-  return (digits.match(/../g) ?? []).map((pair) => String.fromCharCode(parseInt(pair, 16))).join("");
+  return (digits.match(/../g) ?? [])
+    .map((pair) => String.fromCharCode(parseInt(pair, 16)))
+    .join("");
 }
 
 /** What stands for "all keys from here on" as an end. (etcd: a range_end of one zero byte) */

@@ -13,7 +13,8 @@ export function quote(binary) {
   if (binary.includes("\0")) return null;
   const text = toText(binary);
   if (text !== null && PLAIN.test(text)) return text;
-  if (text !== null && isPrintable(text) && !/[\r\t]/.test(text)) return `'${text.replaceAll("'", `'\\''`)}'`;
+  if (text !== null && isPrintable(text) && !/[\r\t]/.test(text))
+    return `'${text.replaceAll("'", `'\\''`)}'`;
   return `$'${escapeBytes(binary, hexEscape)}'`;
 }
 
@@ -44,7 +45,10 @@ export function commandsFor(where, { key, value }) {
     { name: "etcdctl del", command: etcdctl(where, "del", key) },
     { name: "etcdctl watch", command: etcdctl(where, "watch", key) },
     { name: "curl, to get", command: curl(where, "kv/range", { key: toBase64(key) }) },
-    { name: "curl, to put", command: curl(where, "kv/put", { key: toBase64(key), value: toBase64(value) }) },
+    {
+      name: "curl, to put",
+      command: curl(where, "kv/put", { key: toBase64(key), value: toBase64(value) }),
+    },
   ].filter(({ command }) => command !== null);
 }
 
@@ -54,7 +58,14 @@ function etcdctl(where, verb, ...words) {
   // What begins with a dash would be taken for a flag.
   const dashes = words.some((word) => word.startsWith("-")) ? ["--"] : [];
   const user = where.user === null ? [] : [`--user=${quote(where.user)}`];
-  return ["etcdctl", `--endpoints=${where.origin}`, ...user, verb, ...dashes, ...quoted.map((word) => word || "''")].join(" ");
+  return [
+    "etcdctl",
+    `--endpoints=${where.origin}`,
+    ...user,
+    verb,
+    ...dashes,
+    ...quoted.map((word) => word || "''"),
+  ].join(" ");
 }
 
 function etcdctlPut(where, key, value) {

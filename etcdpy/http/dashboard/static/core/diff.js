@@ -85,13 +85,18 @@ function number(kinds, a, b) {
     if (kind !== ADDED) left += 1;
     if (kind !== REMOVED) right += 1;
     const text = kind === ADDED ? b[right - 1] : a[left - 1];
-    return { kind, text, left: kind === ADDED ? null : left, right: kind === REMOVED ? null : right };
+    return {
+      kind,
+      text,
+      left: kind === ADDED ? null : left,
+      right: kind === REMOVED ? null : right,
+    };
   });
 }
 
 /** Marks what changed within lines: as many added as removed are taken for the same lines. */
 function mark(lines) {
-  for (let at = 0; at < lines.length; ) {
+  for (let at = 0; at < lines.length;) {
     const removed = run(lines, at, REMOVED);
     const added = run(lines, at + removed, ADDED);
     if (removed && removed === added) {
@@ -131,7 +136,7 @@ export function withContext(lines, context = 3) {
     if (kind !== SAME) near.fill(1, Math.max(0, at - context), at + context + 1);
   });
   const shown = [];
-  for (let at = 0; at < lines.length; ) {
+  for (let at = 0; at < lines.length;) {
     let end = at;
     while (end < lines.length && !near[end]) end += 1;
     if (end > at) shown.push(end - at > 1 ? { skipped: end - at } : lines[at]);

@@ -59,7 +59,9 @@ export function visible(binary, most = Infinity) {
     } else {
       flush();
       const isWide = length > 1;
-      pieces.push(piece(isWide ? `\\u{${code.toString(16)}}` : escapeByte(binary.charCodeAt(at)), true));
+      pieces.push(
+        piece(isWide ? `\\u{${code.toString(16)}}` : escapeByte(binary.charCodeAt(at)), true),
+      );
     }
     at += length || 1;
   }
@@ -70,7 +72,9 @@ export function visible(binary, most = Infinity) {
 
 /** Returns what is shown as one text, for titles and labels. */
 export function visibleText(binary, most = 256) {
-  return visible(binary, most).map((shown) => shown.text).join("");
+  return visible(binary, most)
+    .map((shown) => shown.text)
+    .join("");
 }
 
 /** Returns bytes as text that can be edited: as shown, with a backslash twice where it is one. */
@@ -81,7 +85,17 @@ export function toEditable(binary) {
 }
 
 const ESCAPE = /\\(?:x([0-9a-f]{2})|u\{([0-9a-f]{1,6})\}|([abtnvfr0\\]))/giy;
-const LETTERS = { a: "\x07", b: "\b", t: "\t", n: "\n", v: "\v", f: "\f", r: "\r", 0: "\0", "\\": "\\" };
+const LETTERS = {
+  a: "\x07",
+  b: "\b",
+  t: "\t",
+  n: "\n",
+  v: "\v",
+  f: "\f",
+  r: "\r",
+  0: "\0",
+  "\\": "\\",
+};
 
 /**
  * Reads what toEditable() writes. A backslash that begins no escape is one.
@@ -92,7 +106,7 @@ const LETTERS = { a: "\x07", b: "\b", t: "\t", n: "\n", v: "\v", f: "\f", r: "\r
 export function fromEditable(text, encode) {
   let binary = "";
   let plain = "";
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     ESCAPE.lastIndex = at;
     const found = text[at] === "\\" ? ESCAPE.exec(text) : null;
     const code = found?.[2] ? parseInt(found[2], 16) : 0;

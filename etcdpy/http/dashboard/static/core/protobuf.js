@@ -91,7 +91,8 @@ function take(reader, size) {
 export function writeFields(fields, indent = "") {
   return fields
     .map(({ number, kind, value }) => {
-      if (kind === "message") return `${indent}${number} {\n${writeFields(value, `${indent}  `)}\n${indent}}`;
+      if (kind === "message")
+        return `${indent}${number} {\n${writeFields(value, `${indent}  `)}\n${indent}}`;
       if (kind === "text") return `${indent}${number}: ${JSON.stringify(value)}`;
       if (kind !== "bytes") return `${indent}${number}: ${value}`;
       const rest = value.length > MOST_BYTES ? ` … ${value.length} bytes` : "";

@@ -39,7 +39,9 @@ export function queuesOf(leases) {
  * @param {{record: Record, lease: object}[]} entries
  */
 export function inOrder(entries) {
-  return entries.toSorted((a, b) => a.record.created - b.record.created || (a.record.key < b.record.key ? -1 : 1));
+  return entries.toSorted(
+    (a, b) => a.record.created - b.record.created || (a.record.key < b.record.key ? -1 : 1),
+  );
 }
 
 /** An election's entries say something; those of a lock are empty. */

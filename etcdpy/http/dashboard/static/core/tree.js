@@ -248,4 +248,3 @@ function collectOpen(folder, into) {
 export function isLastSpan(span) {
   return span.folder.spans.at(-1) === span;
 }
-

@@ -58,7 +58,9 @@ export class V2Tree {
     let folder = this.root;
     for (;;) {
       if (!folder.isRead) await this.load(folder.span);
-      const node = folder.children.find((child) => path === child.path || path.startsWith(`${child.path}/`));
+      const node = folder.children.find(
+        (child) => path === child.path || path.startsWith(`${child.path}/`),
+      );
       if (!node) return null;
       if (node.path === path) return node;
       folder = node;
@@ -84,7 +86,13 @@ export class V2Tree {
 }
 
 function makeFolder(parent, path) {
-  const folder = { ...place(parent, path, FOLDER), count: null, isOpen: false, isRead: false, children: [] };
+  const folder = {
+    ...place(parent, path, FOLDER),
+    count: null,
+    isOpen: false,
+    isRead: false,
+    children: [],
+  };
   folder.span = { folder, children: [], left: null, loading: null, error: null };
   folder.spans = [folder.span];
   folder.row = { kind: MORE, span: folder.span, parent: folder, depth: folder.depth + 1 };
@@ -97,7 +105,14 @@ function makeNode(parent, { key, dir }) {
 
 function place(parent, path, kind) {
   const name = `${path.slice(path.lastIndexOf("/") + 1)}${kind === FOLDER ? "/" : ""}`;
-  return { kind, path, key: fromText(path), name: fromText(name), parent, depth: parent ? parent.depth + 1 : 0 };
+  return {
+    kind,
+    path,
+    key: fromText(path),
+    name: fromText(name),
+    parent,
+    depth: parent ? parent.depth + 1 : 0,
+  };
 }
 
 function addRows(folder, rows) {

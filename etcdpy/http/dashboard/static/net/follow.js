@@ -72,7 +72,11 @@ function request({ key, end, withBefore, filters }, next) {
 }
 
 function toEvent({ type, kv, prev_kv }) {
-  return { isDelete: type === "DELETE", record: toRecord(kv), before: prev_kv ? toRecord(prev_kv) : null };
+  return {
+    isDelete: type === "DELETE",
+    record: toRecord(kv),
+    before: prev_kv ? toRecord(prev_kv) : null,
+  };
 }
 
 function refusal(reason) {

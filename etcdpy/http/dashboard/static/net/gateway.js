@@ -69,7 +69,10 @@ export class Gateway extends EventTarget {
    * @yields {object} Each result.
    */
   async *stream(path, messages, { signal } = {}) {
-    const body = [messages].flat().map((one) => JSON.stringify(one)).join("\n");
+    const body = [messages]
+      .flat()
+      .map((one) => JSON.stringify(one))
+      .join("\n");
     const response = await this.#post(path, body, signal);
     for await (const line of readLines(response, signal)) {
       const { result, error } = parse(line);
@@ -116,7 +119,11 @@ export class Gateway extends EventTarget {
 
   #refusal(answer, response) {
     const { code, message } = answer.error ?? answer;
-    const refusal = new RefusedError(code ?? NOT_FOUND, message ?? `HTTP ${response.status}`, response.status);
+    const refusal = new RefusedError(
+      code ?? NOT_FOUND,
+      message ?? `HTTP ${response.status}`,
+      response.status,
+    );
     if (refusal.wantsLogin) this.session.ask(refusal.message);
     return refusal;
   }

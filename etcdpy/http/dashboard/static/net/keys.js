@@ -72,7 +72,11 @@ export class Keys {
     const answer = await this.#ask("kv/txn", {
       compare: entries.map(({ key, seen }) => guard(key, seen)),
       success: entries.map(({ key, value, seen }) => ({
-        request_put: { key: toBase64(key), value: toBase64(value), ...(seen && { ignore_lease: true }) },
+        request_put: {
+          key: toBase64(key),
+          value: toBase64(value),
+          ...(seen && { ignore_lease: true }),
+        },
       })),
     });
     return answer.succeeded === true;

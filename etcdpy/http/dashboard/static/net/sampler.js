@@ -15,12 +15,20 @@ const CALLS = ["grpc_server_started_total"];
 const SINGLE = [
   "process_start_time_seconds",
   "process_resident_memory_bytes",
+  "etcd_debugging_mvcc_current_revision",
   "etcd_debugging_mvcc_compact_revision",
   "etcd_debugging_mvcc_keys_total",
   "etcd_debugging_mvcc_watcher_total",
 ];
 
-const WANTED = new Set([...READS, ...WRITES, ...CALLS, ...SINGLE, `${FSYNC}_bucket`, `${HANDLING}_bucket`]);
+const WANTED = new Set([
+  ...READS,
+  ...WRITES,
+  ...CALLS,
+  ...SINGLE,
+  `${FSYNC}_bucket`,
+  `${HANDLING}_bucket`,
+]);
 
 export class Sampler extends EventTarget {
   constructor(app) {
@@ -85,7 +93,9 @@ export class Sampler extends EventTarget {
       fsync99: quantile(0.99, fsync),
       handling50: quantile(0.5, handling),
       handling99: quantile(0.99, handling),
-      trip: trips.length ? trips.reduce((total, one) => total + one, 0) / trips.length / 1000 : null,
+      trip: trips.length
+        ? trips.reduce((total, one) => total + one, 0) / trips.length / 1000
+        : null,
     };
   }
 

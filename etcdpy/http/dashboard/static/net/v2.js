@@ -38,7 +38,11 @@ export class V2 {
 
   /** Creates a key, or a folder if there is no value. */
   create(path, { value = null, ttl = "" }) {
-    return this.#ask("PUT", path, { prevExist: false, ...(value === null ? { dir: true } : { value }), ...(ttl && { ttl }) });
+    return this.#ask("PUT", path, {
+      prevExist: false,
+      ...(value === null ? { dir: true } : { value }),
+      ...(ttl && { ttl }),
+    });
   }
 
   /** Writes a key that is as it was seen. The time that it has to live is what is given now. */

@@ -104,7 +104,9 @@ export class Versions {
     this.lives.push(...lives);
     // The one that lasts is the newest; a deletion that is told now has ended it.
     const newest = Math.max(...lives.map(({ end }) => end));
-    this.lives = this.lives.filter(({ end, versions }) => end !== null || versions[0].modified > newest);
+    this.lives = this.lives.filter(
+      ({ end, versions }) => end !== null || versions[0].modified > newest,
+    );
     this.lives.sort((a, b) => (b.end ?? Infinity) - (a.end ?? Infinity));
     this.changed();
   }

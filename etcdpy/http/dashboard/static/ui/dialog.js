@@ -14,12 +14,25 @@ export class Dialog {
    * @param {() => void} [options.closed] Called when it is gone, however that came.
    * @param {() => boolean} [options.isDirty] Tells whether something would be lost.
    */
-  constructor({ title, size = "", body, actions, submit = () => {}, closed = () => {}, isDirty = () => false }) {
+  constructor({
+    title,
+    size = "",
+    body,
+    actions,
+    submit = () => {},
+    closed = () => {},
+    isDirty = () => false,
+  }) {
     const id = freshId("dialog");
     this.isDirty = isDirty;
     const dismiss = h(
       "button",
-      { type: "button", class: "quiet icon-only", "aria-label": "Close", onclick: () => this.dismiss() },
+      {
+        type: "button",
+        class: "quiet icon-only",
+        "aria-label": "Close",
+        onclick: () => this.dismiss(),
+      },
       icon("close"),
     );
     const form = h(
@@ -49,7 +62,10 @@ export class Dialog {
     document.body.append(this.element);
     this.element.showModal();
     // Where one begins: what is to be filled in, or else the button that does no harm.
-    (this.body.querySelector("[autofocus], input, select, textarea") ?? this.footer.querySelector("button"))?.focus();
+    (
+      this.body.querySelector("[autofocus], input, select, textarea") ??
+      this.footer.querySelector("button")
+    )?.focus();
     return this;
   }
 
@@ -107,7 +123,9 @@ export async function attempt(dialog, place, task) {
     await task();
   } catch (error) {
     if (error.name === "AbortError") return;
-    place.replaceChildren(h("p", { class: "notice bad", role: "alert" }, icon("warning"), error.message));
+    place.replaceChildren(
+      h("p", { class: "notice bad", role: "alert" }, icon("warning"), error.message),
+    );
   } finally {
     for (const button of buttons) button.disabled = false;
   }

@@ -22,10 +22,12 @@ const SPOKEN = { [ADDED]: "added: ", [REMOVED]: "removed: " };
  */
 export function diffView(before, after, label) {
   const [a, b] = asLines(before ?? "", after ?? "");
-  if (before === after) return h("div", { class: "diff" }, h("p", { class: "diff-same" }, "Both are the same."));
+  if (before === after)
+    return h("div", { class: "diff" }, h("p", { class: "diff-same" }, "Both are the same."));
   const lines = withContext(diffLines(a, b));
   const shown = lines.slice(0, MOST_LINES).map(makeLine);
-  if (lines.length > MOST_LINES) shown.push(h("p", { class: "diff-skip" }, `… ${number(lines.length - MOST_LINES)} more`));
+  if (lines.length > MOST_LINES)
+    shown.push(h("p", { class: "diff-skip" }, `… ${number(lines.length - MOST_LINES)} more`));
   return h("div", { class: "diff", role: "region", tabindex: "0", "aria-label": label }, shown);
 }
 
@@ -33,7 +35,11 @@ export function diffView(before, after, label) {
 function asLines(before, after) {
   const kinds = kindsOf(after).filter((kind) => kindsOf(before).includes(kind) || before === "");
   const isText = toText(before) !== null && toText(after) !== null;
-  const ways = [kinds.includes(JSON_KIND) && before !== "" && JSON_KIND, isText && TEXT, HEX].filter(Boolean);
+  const ways = [
+    kinds.includes(JSON_KIND) && before !== "" && JSON_KIND,
+    isText && TEXT,
+    HEX,
+  ].filter(Boolean);
   for (const way of ways) {
     const both = [before, after].map((value) => textOf(value, way));
     if (both[0] !== both[1]) return both;
@@ -56,7 +62,11 @@ function makeLine({ skipped, kind, text, left, right, mark }) {
 function marked(text, mark) {
   if (!mark || mark[0] === mark[1]) return shown(text);
   const [from, to] = mark;
-  return [shown(text.slice(0, from)), h("mark", {}, shown(text.slice(from, to))), shown(text.slice(to))];
+  return [
+    shown(text.slice(0, from)),
+    h("mark", {}, shown(text.slice(from, to))),
+    shown(text.slice(to)),
+  ];
 }
 
 /** A line as text in which nothing hides; a very long one is cut. */

@@ -22,14 +22,19 @@ export function svg(tag, props = {}, ...children) {
 
 function fill(element, props, children) {
   for (const [name, value] of Object.entries(props)) setProp(element, name, value);
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children
+      .flat(Infinity)
+      .filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
 function setProp(element, name, value) {
   if (value === null || value === undefined || value === false) return;
   if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-  else if (name === "class") element.setAttribute("class", [value].flat().filter(Boolean).join(" "));
+  else if (name === "class")
+    element.setAttribute("class", [value].flat().filter(Boolean).join(" "));
   else if (name === "value") element.value = value;
   else element.setAttribute(name, value === true ? "" : value);
 }

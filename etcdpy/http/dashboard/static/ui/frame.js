@@ -25,7 +25,9 @@ export class Frame {
       if (link.dataset.panel === name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    this.nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.nav
+      .querySelector("[aria-current]")
+      ?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   /** Adds the name of a panel that is there only sometimes. */
@@ -67,7 +69,12 @@ export class Frame {
 
   #makeTools() {
     const { session } = this.app;
-    const user = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.#userPressed() });
+    const user = h("button", {
+      type: "button",
+      class: "quiet",
+      hidden: true,
+      onclick: () => this.#userPressed(),
+    });
     this.user = user;
     const update = () => {
       const name = session.user;
@@ -109,7 +116,11 @@ export class Frame {
     const { presence } = this.app;
     const banner = document.getElementById("banner");
     const retry = h("button", { type: "button", onclick: () => presence.retry() }, "Try now");
-    banner.append(icon("warning"), h("span", {}, "The server does not answer. This page goes on by itself once it does."), retry);
+    banner.append(
+      icon("warning"),
+      h("span", {}, "The server does not answer. This page goes on by itself once it does."),
+      retry,
+    );
     presence.addEventListener("away", () => (banner.hidden = false));
     presence.addEventListener("back", () => (banner.hidden = true));
   }

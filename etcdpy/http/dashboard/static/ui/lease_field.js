@@ -16,7 +16,9 @@ export class LeaseField {
   constructor(gateway, lease = "0") {
     this.gateway = gateway;
     const has = lease !== "0";
-    this.way = h("select", { onchange: () => this.#update() },
+    this.way = h(
+      "select",
+      { onchange: () => this.#update() },
       h("option", { value: NONE }, "None: the key stays"),
       h("option", { value: NEW }, "A new one"),
       h("option", { value: KNOWN }, "One that there is"),
@@ -24,10 +26,23 @@ export class LeaseField {
     this.way.value = has ? KNOWN : NONE;
     this.ttl = h("input", { type: "number", min: "1", max: "9000000000", value: "60" });
     this.known = h("datalist", { id: freshId("leases") });
-    this.id = h("input", { class: "mono", list: this.known.id, spellcheck: "false", autocomplete: "off", value: has ? hexId(lease) : "" });
+    this.id = h("input", {
+      class: "mono",
+      list: this.known.id,
+      spellcheck: "false",
+      autocomplete: "off",
+      value: has ? hexId(lease) : "",
+    });
     this.ttlField = field("Seconds to live, unless it is kept alive", this.ttl);
     this.idField = field("ID, in hexadecimal digits as etcdctl writes it", this.id);
-    this.element = h("div", { class: "field" }, field("Lease", this.way), this.ttlField, this.idField, this.known);
+    this.element = h(
+      "div",
+      { class: "field" },
+      field("Lease", this.way),
+      this.ttlField,
+      this.idField,
+      this.known,
+    );
     this.#update();
     this.#suggest();
   }
@@ -39,9 +54,11 @@ export class LeaseField {
    */
   async take() {
     if (this.way.value === NONE) return "0";
-    if (this.way.value === NEW) return (await this.gateway.call("lease/grant", { TTL: this.ttl.value || "60" })).ID;
+    if (this.way.value === NEW)
+      return (await this.gateway.call("lease/grant", { TTL: this.ttl.value || "60" })).ID;
     const id = this.id.value.trim();
-    if (!/^[0-9a-f]{1,16}$/i.test(id)) throw new Error("The ID of a lease has up to 16 hexadecimal digits.");
+    if (!/^[0-9a-f]{1,16}$/i.test(id))
+      throw new Error("The ID of a lease has up to 16 hexadecimal digits.");
     return decimalId(id);
   }
 

@@ -8,18 +8,32 @@ export class Login {
   constructor(app) {
     this.app = app;
     this.dialog = null;
+    this.isDeclined = false;
+    app.session.addEventListener("change", () => (this.isDeclined = false));
+    addEventListener("hashchange", () => (this.isDeclined = false));
   }
 
   /**
    * Asks for a name and a password, unless that is being done already.
    *
-   * @param {string} reason What the server said, if it was it that asked.
+   * @param {string} reason What the server said, if it was it that asked. Who has declined is not
+   *   asked by it again before going somewhere else.
    */
   open(reason = "") {
-    if (this.dialog) return;
+    if (this.dialog || (reason && this.isDeclined)) return;
     const { session } = this.app;
-    const name = h("input", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true, value: session.user ?? "" });
-    const password = h("input", { type: "password", autocomplete: "current-password", required: true });
+    const name = h("input", {
+      autocomplete: "username",
+      autocapitalize: "none",
+      spellcheck: "false",
+      required: true,
+      value: session.user ?? "",
+    });
+    const password = h("input", {
+      type: "password",
+      autocomplete: "current-password",
+      required: true,
+    });
     const place = h("div", {});
     if (reason) place.append(h("p", { class: "notice" }, icon("locks"), explainReason(reason)));
     this.dialog = new Dialog({
@@ -28,7 +42,10 @@ export class Login {
       body: [place, field("User", name), field("Password", password)],
       actions: [cancelButton(() => this.dialog), submitButton("Log in")],
       submit: () => attempt(this.dialog, place, () => this.#begin(name.value, password.value)),
-      closed: () => (this.dialog = null),
+      closed: () => {
+        this.dialog = null;
+        this.isDeclined = true;
+      },
     }).open();
   }
 
@@ -41,6 +58,7 @@ export class Login {
 }
 
 function explainReason(reason) {
-  if (reason === "etcdserver: invalid auth token") return "The session is over. Please log in again.";
+  if (reason === "etcdserver: invalid auth token")
+    return "The session is over. Please log in again.";
   return "This server wants to know who asks.";
 }

@@ -11,8 +11,17 @@ import { freshId, h } from "./dom.js";
  */
 export function menu(props, face, items) {
   const id = freshId("menu");
-  const list = h("div", { id, popover: "auto", role: "menu", onkeydown: (event) => pressed(event, list) });
-  const button = h("button", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", ...props }, face);
+  const list = h("div", {
+    id,
+    popover: "auto",
+    role: "menu",
+    onkeydown: (event) => pressed(event, list),
+  });
+  const button = h(
+    "button",
+    { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", ...props },
+    face,
+  );
   button.popoverTargetElement = list;
   list.addEventListener("beforetoggle", ({ newState }) => {
     button.setAttribute("aria-expanded", String(newState === "open"));
@@ -31,7 +40,12 @@ function makeItem({ text, icon = null, run }, list) {
     list.hidePopover();
     run();
   };
-  return h("button", { type: "button", role: "menuitem", tabindex: "-1", onclick: press }, icon, text);
+  return h(
+    "button",
+    { type: "button", role: "menuitem", tabindex: "-1", onclick: press },
+    icon,
+    text,
+  );
 }
 
 /** Puts it below the button, or above where there is no room, within the window. */

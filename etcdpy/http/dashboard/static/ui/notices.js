@@ -11,7 +11,12 @@ export function notify(text, { isBad = false } = {}) {
   const place = document.getElementById("notices");
   const close = h(
     "button",
-    { type: "button", class: "quiet icon-only", "aria-label": "Close this message", onclick: () => notice.remove() },
+    {
+      type: "button",
+      class: "quiet icon-only",
+      "aria-label": "Close this message",
+      onclick: () => notice.remove(),
+    },
     icon("close"),
   );
   const notice = h("div", { class: isBad ? "bad" : "" }, h("p", {}, text), close);

@@ -19,8 +19,23 @@ export class Plot {
     this.top = h("span", { class: "plot-top number" });
     this.lines = names.map((_, at) => svg("path", { class: `plot-line line-${at}` }));
     this.area = svg("path", { class: "plot-area" });
-    const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", class: "plot-picture", "aria-hidden": "true" }, this.area, this.lines);
-    this.element = h("figure", { class: "plot" }, h("figcaption", {}, h("span", {}, title), this.now), h("div", { class: "plot-frame" }, picture, this.top));
+    const picture = svg(
+      "svg",
+      {
+        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+        preserveAspectRatio: "none",
+        class: "plot-picture",
+        "aria-hidden": "true",
+      },
+      this.area,
+      this.lines,
+    );
+    this.element = h(
+      "figure",
+      { class: "plot" },
+      h("figcaption", {}, h("span", {}, title), this.now),
+      h("div", { class: "plot-frame" }, picture, this.top),
+    );
   }
 
   /**
@@ -34,7 +49,9 @@ export class Plot {
     const top = Math.max(...known, Number.MIN_VALUE);
     this.lines.forEach((line, at) => line.setAttribute("d", path(series[at], top, room)));
     this.area.setAttribute("d", closed(path(series[0], top, room)));
-    this.now.textContent = known.length ? series.map((one, at) => this.#write(one.at(-1), this.names[at])).join(" · ") : "–";
+    this.now.textContent = known.length
+      ? series.map((one, at) => this.#write(one.at(-1), this.names[at])).join(" · ")
+      : "–";
     this.top.textContent = known.length ? this.format(Math.max(...known)) : "";
   }
 

@@ -17,7 +17,8 @@ export function problem(error, retry = null) {
 
 /** Says what an error means for who looks at the page. */
 export function explain(error) {
-  if (error instanceof AwayError) return "The server does not answer. This goes on by itself once it does.";
+  if (error instanceof AwayError)
+    return "The server does not answer. This goes on by itself once it does.";
   if (error.isDenied) return "You may not see this: permission denied.";
   if (error.wantsLogin) return "You have to log in to see this.";
   return error.message;

@@ -8,7 +8,9 @@ import { fromEditable, toEditable } from "../core/escape.js";
 export function address(panel, parameters = {}) {
   const query = Object.entries(parameters)
     .filter(([, value]) => value !== "" && value !== null && value !== undefined)
-    .map(([name, value]) => `${name}=${encodeURIComponent(toEditable(value)).replaceAll("%2F", "/")}`)
+    .map(
+      ([name, value]) => `${name}=${encodeURIComponent(toEditable(value)).replaceAll("%2F", "/")}`,
+    )
     .join("&");
   return `#/${panel}${query && `?${query}`}`;
 }

@@ -13,10 +13,24 @@ export class Table {
     this.rows = new Map();
     this.body = h("tbody");
     const titles = columns.map(({ title, style = "", hidden }) =>
-      h("th", { scope: "col", class: style }, hidden ? h("span", { class: "visually-hidden" }, title) : title),
+      h(
+        "th",
+        { scope: "col", class: style },
+        hidden ? h("span", { class: "visually-hidden" }, title) : title,
+      ),
     );
-    const table = h("table", { class: "table" }, h("caption", { class: "visually-hidden" }, caption), h("thead", {}, h("tr", {}, titles)), this.body);
-    this.element = h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": caption }, table);
+    const table = h(
+      "table",
+      { class: "table" },
+      h("caption", { class: "visually-hidden" }, caption),
+      h("thead", {}, h("tr", {}, titles)),
+      this.body,
+    );
+    this.element = h(
+      "div",
+      { class: "table-box", tabindex: "0", role: "region", "aria-label": caption },
+      table,
+    );
   }
 
   /**
@@ -47,6 +61,10 @@ export class Table {
   }
 
   #make(cells) {
-    return h("tr", {}, cells.map((cell, at) => h("td", { class: this.columns[at].style ?? "" }, cell)));
+    return h(
+      "tr",
+      {},
+      cells.map((cell, at) => h("td", { class: this.columns[at].style ?? "" }, cell)),
+    );
   }
 }

@@ -13,18 +13,37 @@ export class ValueEditor {
   /** @param {string} value Binary. */
   constructor(value) {
     this.original = value;
-    this.area = h("textarea", { id: freshId("value"), spellcheck: "false", autocapitalize: "none", autocomplete: "off" });
+    this.area = h("textarea", {
+      id: freshId("value"),
+      spellcheck: "false",
+      autocapitalize: "none",
+      autocomplete: "off",
+    });
     this.isText = this.#comesBack(value);
     this.way = this.isText ? TEXT : HEX;
-    this.ways = h("div", { class: "segmented", role: "group", "aria-label": "Write the value as" },
+    this.ways = h(
+      "div",
+      { class: "segmented", role: "group", "aria-label": "Write the value as" },
       this.#wayButton(TEXT, "Text"),
       this.#wayButton(HEX, "Hex"),
     );
-    this.format = h("button", { type: "button", class: "quiet", onclick: () => this.#formatJson() }, "Format JSON");
+    this.format = h(
+      "button",
+      { type: "button", class: "quiet", onclick: () => this.#formatJson() },
+      "Format JSON",
+    );
     this.problem = h("p", { class: "problem", role: "alert" });
     this.area.addEventListener("input", () => this.#update());
-    this.element = h("div", { class: "field" },
-      h("div", { class: "value-head" }, h("label", { for: this.area.id }, "Value"), this.format, this.ways),
+    this.element = h(
+      "div",
+      { class: "field" },
+      h(
+        "div",
+        { class: "value-head" },
+        h("label", { for: this.area.id }, "Value"),
+        this.format,
+        this.ways,
+      ),
       this.area,
       this.problem,
     );
@@ -69,7 +88,8 @@ export class ValueEditor {
       return;
     }
     if (way === TEXT && !this.#comesBack(value)) {
-      this.problem.textContent = "These bytes are no text that could be edited without changing them.";
+      this.problem.textContent =
+        "These bytes are no text that could be edited without changing them.";
       return this.#write(value);
     }
     this.way = way;
@@ -82,7 +102,8 @@ export class ValueEditor {
   }
 
   #update() {
-    for (const button of this.ways.children) button.setAttribute("aria-pressed", String(button.dataset.way === this.way));
+    for (const button of this.ways.children)
+      button.setAttribute("aria-pressed", String(button.dataset.way === this.way));
     this.format.hidden = this.way === HEX || !isJson(this.area.value);
   }
 

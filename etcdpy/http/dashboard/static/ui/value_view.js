@@ -10,7 +10,13 @@ import { formatProtobuf } from "../core/protobuf.js";
 import { bytes } from "../core/units.js";
 import { h } from "./dom.js";
 
-const NAMES = { [TEXT]: "Text", [JSON_KIND]: "JSON", [YAML]: "YAML", [PROTOBUF]: "Protobuf", [HEX]: "Hex" };
+const NAMES = {
+  [TEXT]: "Text",
+  [JSON_KIND]: "JSON",
+  [YAML]: "YAML",
+  [PROTOBUF]: "Protobuf",
+  [HEX]: "Hex",
+};
 
 /** Characters shown at once: more would hold the page up while it lays them out. */
 const PORTION = 64 * 1024;
@@ -44,7 +50,12 @@ export function valueView(value, { label = "Value" } = {}) {
   };
   show(chosen);
   const size = h("span", { class: "muted" }, bytes(value.length));
-  return h("section", { class: "value", "aria-label": label }, h("div", { class: "value-head" }, h("h3", {}, label), size, choice), body);
+  return h(
+    "section",
+    { class: "value", "aria-label": label },
+    h("div", { class: "value-head" }, h("h3", {}, label), size, choice),
+    body,
+  );
 }
 
 function render(value, kind) {
@@ -96,8 +107,11 @@ const HIDDEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u;
 /** What cannot be seen is escaped in values, too; but lines and tabs are what they are. */
 function escaped(text) {
   if (!HIDDEN.test(text.replace(/[\n\t]/g, ""))) return [text];
-  return text.split(/([\n\t]|[^\p{C}\p{Zl}\p{Zp}]+)/u).filter(Boolean).map((part) => {
-    if (part === "\n" || part === "\t" || !HIDDEN.test(part)) return part;
-    return h("span", { class: "escape" }, visibleText(fromText(part), Infinity));
-  });
+  return text
+    .split(/([\n\t]|[^\p{C}\p{Zl}\p{Zp}]+)/u)
+    .filter(Boolean)
+    .map((part) => {
+      if (part === "\n" || part === "\t" || !HIDDEN.test(part)) return part;
+      return h("span", { class: "escape" }, visibleText(fromText(part), Infinity));
+    });
 }

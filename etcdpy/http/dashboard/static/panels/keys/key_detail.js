@@ -32,7 +32,12 @@ export class KeyDetail {
   clear(...instead) {
     this.hide();
     this.key = null;
-    const nothing = h("div", { class: "empty" }, icon("key"), h("p", {}, "Choose a key to see what is in it."));
+    const nothing = h(
+      "div",
+      { class: "empty" },
+      icon("key"),
+      h("p", {}, "Choose a key to see what is in it."),
+    );
     this.element.replaceChildren(...(instead.length ? instead : [nothing]));
   }
 
@@ -56,7 +61,10 @@ export class KeyDetail {
       this.timer = setTimeout(() => this.#watch(key, seen, signal), BEFORE_WATCHING);
     } catch (error) {
       if (signal.aborted) return;
-      this.element.replaceChildren(this.#title(key), problem(error, () => this.show(key)));
+      this.element.replaceChildren(
+        this.#title(key),
+        problem(error, () => this.show(key)),
+      );
     } finally {
       if (!signal.aborted) this.element.removeAttribute("aria-busy");
     }
@@ -67,31 +75,59 @@ export class KeyDetail {
   }
 
   #present(record) {
-    const lease = record.lease === "0" ? "none" : h("a", { href: address("leases", { id: hexId(record.lease) }) }, hexId(record.lease));
+    const lease =
+      record.lease === "0"
+        ? "none"
+        : h("a", { href: address("leases", { id: hexId(record.lease) }) }, hexId(record.lease));
     const facts = [
       ["Modified", `revision ${number(record.modified)}`],
       ["Created", `revision ${number(record.created)}`],
       ["Version", number(record.version)],
       ["Lease", lease],
     ].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
-    const head = [this.#title(record.key), h("dl", { class: "facts" }, facts), this.#actions(record), this.news];
+    const head = [
+      this.#title(record.key),
+      h("dl", { class: "facts" }, facts),
+      this.#actions(record),
+      this.news,
+    ];
     return [h("div", { class: "key-head" }, head), valueView(record.value)];
   }
 
   #absent(key) {
-    const history = h("a", { class: "button", href: address("history", { key }) }, icon("history"), "History");
+    const history = h(
+      "a",
+      { class: "button", href: address("history", { key }) },
+      icon("history"),
+      "History",
+    );
     const text = h("p", { class: "notice" }, "There is no such key now.");
-    return [h("div", { class: "key-head" }, this.#title(key), text, h("div", { class: "key-actions" }, history), this.news)];
+    return [
+      h(
+        "div",
+        { class: "key-head" },
+        this.#title(key),
+        text,
+        h("div", { class: "key-actions" }, history),
+        this.news,
+      ),
+    ];
   }
 
   #actions(record) {
-    const press = (name, text, run, style) => h("button", { type: "button", class: style, onclick: run }, icon(name), text);
+    const press = (name, text, run, style) =>
+      h("button", { type: "button", class: style, onclick: run }, icon(name), text);
     const after = (done) => done && this.panel.written(record.key);
     return h(
       "div",
       { class: "key-actions" },
       press("edit", "Edit", async () => after(await editKey(this.app, record)), "primary"),
-      h("a", { class: "button", href: address("history", { key: record.key }) }, icon("history"), "History"),
+      h(
+        "a",
+        { class: "button", href: address("history", { key: record.key }) },
+        icon("history"),
+        "History",
+      ),
       menu({}, [icon("copy"), "Copy"], () => this.#copies(record)),
       press("leases", "Lease", async () => after(await attachLease(this.app, record))),
       press("download", "Value", () => save(record.value, nameOf(record.key))),
@@ -105,7 +141,10 @@ export class KeyDetail {
     const items = [
       { text: "Key", run: () => copy(toText(record.key) ?? toEditable(record.key), "The key") },
       text !== null && { text: "Value", run: () => copy(text, "The value") },
-      ...commandsFor(where, record).map(({ name, command }) => ({ text: name, run: () => copy(command, "The command") })),
+      ...commandsFor(where, record).map(({ name, command }) => ({
+        text: name,
+        run: () => copy(command, "The command"),
+      })),
     ];
     return items.filter(Boolean);
   }
@@ -117,7 +156,15 @@ export class KeyDetail {
         const { isDelete, record } = events.at(-1);
         const what = `${isDelete ? "Deleted" : "Changed"} at revision ${number(record.modified)}.`;
         const show = h("button", { type: "button", onclick: () => this.show(key) }, "Show it");
-        this.news.replaceChildren(h("div", { class: "notice warn", role: "status" }, icon("refresh"), h("p", {}, what), show));
+        this.news.replaceChildren(
+          h(
+            "div",
+            { class: "notice warn", role: "status" },
+            icon("refresh"),
+            h("p", {}, what),
+            show,
+          ),
+        );
       }
     } catch {
       // It is a courtesy: who may read a key and not watch it, or is away, goes without.

@@ -51,8 +51,12 @@ export function editKey(app, record) {
           }
           // From here on the other version is what was seen; another one would be a conflict again.
           seen = found?.modified ?? 0;
-          save.textContent = found ? `Save over revision ${number(found.modified)}` : "Create it again";
-          place.replaceChildren(...conflict(found, { title: "From what is there to yours", value }, "written"));
+          save.textContent = found
+            ? `Save over revision ${number(found.modified)}`
+            : "Create it again";
+          place.replaceChildren(
+            ...conflict(found, { title: "From what is there to yours", value }, "written"),
+          );
         }),
       closed: () => resolve(isDone),
     });
@@ -66,14 +70,25 @@ export function editKey(app, record) {
 export function createKey(app, prefix) {
   return new Promise((resolve) => {
     let created = null;
-    const name = h("input", { class: "mono", spellcheck: "false", autocapitalize: "none", autocomplete: "off", required: true, value: toEditable(prefix) });
+    const name = h("input", {
+      class: "mono",
+      spellcheck: "false",
+      autocapitalize: "none",
+      autocomplete: "off",
+      required: true,
+      value: toEditable(prefix),
+    });
     const editor = new ValueEditor("");
     const lease = new LeaseField(app.gateway);
     const place = h("div", { class: "dialog-part" });
     const dialog = new Dialog({
       title: "New key",
       body: [
-        field("Key", name, "Escapes such as \\x00, \\n and \\u{e4} stand for bytes and characters; \\\\ is a backslash."),
+        field(
+          "Key",
+          name,
+          "Escapes such as \\x00, \\n and \\u{e4} stand for bytes and characters; \\\\ is a backslash.",
+        ),
         editor.element,
         lease.element,
         place,
@@ -160,7 +175,9 @@ export function attachLease(app, record) {
           }
           isDone = true;
           dialog.close();
-          notify(id === "0" ? "The key has no lease any more." : "The key ends with its lease now.");
+          notify(
+            id === "0" ? "The key has no lease any more." : "The key ends with its lease now.",
+          );
         }),
       closed: () => resolve(isDone),
     });

@@ -22,18 +22,29 @@ export default class KeysPanel {
   constructor(app) {
     this.app = app;
     this.key = null;
+    /** The revision that the tree was read at; null before it is read at all. */
+    this.readAt = null;
     this.tree = new Tree(app.keys, () => this.#changed());
     this.view = new TreeView(this.tree, (row) => this.choose(row.key));
     this.detail = new KeyDetail(app, this);
-    this.element = h("div", { class: "panel keys-panel" }, h("h1", { class: "visually-hidden" }, "Keys"), this.#makeSplit());
+    this.element = h(
+      "div",
+      { class: "panel keys-panel" },
+      h("h1", { class: "visually-hidden" }, "Keys"),
+      this.#makeSplit(),
+    );
+    app.sampler.addEventListener("sample", () => this.#markNews());
     // Wherever the focus is, as long as this is what is shown.
-    document.addEventListener("keydown", (event) => this.element.isConnected && this.#pressed(event));
+    document.addEventListener(
+      "keydown",
+      (event) => this.element.isConnected && this.#pressed(event),
+    );
   }
 
   /** Shows a key, or the keys with a prefix. */
   show({ key, prefix = "", separator: given = SEPARATOR, flat }) {
     const separator = flat ? "" : given;
-    if (prefix !== this.tree.prefix || separator !== this.tree.separator || !this.tree.rows.length) {
+    if (prefix !== this.tree.prefix || separator !== this.tree.separator || this.readAt === null) {
       this.search.value = toEditable(prefix);
       this.separator.value = toEditable(separator);
       this.#reset(prefix, separator);
@@ -72,7 +83,17 @@ export default class KeysPanel {
     } catch (error) {
       notifyFailure("The keys could not be read again", error);
     }
+    this.readAt = this.app.keys.revision;
+    this.#markNews();
     this.view.renew();
+  }
+
+  /** Says when there may be other keys; the tree does not move by itself. */
+  #markNews() {
+    const now = this.app.sampler.latest?.etcd_debugging_mvcc_current_revision ?? 0;
+    const isOld = this.readAt > 0 && now > this.readAt;
+    this.reread.classList.toggle("has-news", isOld);
+    this.reread.title = isOld ? "Something has changed since: read again" : "Read again";
   }
 
   /** A key was written, or deleted: it is read again, and the tree with it. */
@@ -120,15 +141,34 @@ export default class KeysPanel {
   }
 
   #reset(prefix, separator) {
+    this.readAt = 0;
     this.tree.reset(prefix, separator);
     this.#changed();
-    this.tree.load(this.tree.root.spans[0]);
+    this.tree.load(this.tree.root.spans[0]).then(() => (this.readAt = this.app.keys.revision));
   }
 
   #makeSplit() {
     this.status = h("span", { role: "status" });
-    const refresh = h("button", { type: "button", class: "quiet icon-only", "aria-label": "Read the keys again", title: "Read again", onclick: () => this.refresh() }, icon("refresh"));
-    const more = menu({ class: "quiet icon-only", "aria-label": "Actions for many keys", title: "Actions for many keys" }, [icon("more")], () => this.#actions());
+    this.reread = h(
+      "button",
+      {
+        type: "button",
+        class: "quiet icon-only",
+        "aria-label": "Read the keys again",
+        title: "Read again",
+        onclick: () => this.refresh(),
+      },
+      icon("refresh"),
+    );
+    const more = menu(
+      {
+        class: "quiet icon-only",
+        "aria-label": "Actions for many keys",
+        title: "Actions for many keys",
+      },
+      [icon("more")],
+      () => this.#actions(),
+    );
     this.emptiness = h("div", { class: "tree-empty", hidden: true });
     const side = h(
       "section",
@@ -136,10 +176,20 @@ export default class KeysPanel {
       this.#makeTools(),
       this.emptiness,
       this.view.element,
-      h("div", { class: "tree-status" }, this.status, more, refresh),
+      h("div", { class: "tree-status" }, this.status, more, this.reread),
     );
-    const back = h("button", { type: "button", class: "only-narrow quiet", onclick: () => this.#close() }, icon("back"), "All keys");
-    this.split = h("div", { class: "split", "data-shows": "side" }, side, h("section", { class: "detail", "aria-label": "Key" }, back, this.detail.element));
+    const back = h(
+      "button",
+      { type: "button", class: "only-narrow quiet", onclick: () => this.#close() },
+      icon("back"),
+      "All keys",
+    );
+    this.split = h(
+      "div",
+      { class: "split", "data-shows": "side" },
+      side,
+      h("section", { class: "detail", "aria-label": "Key" }, back, this.detail.element),
+    );
     return this.split;
   }
 
@@ -155,9 +205,26 @@ export default class KeysPanel {
       oninput: whenQuiet(() => this.#searched()),
       onkeydown: (event) => this.#searchPressed(event),
     });
-    this.separator = h("input", { class: "mono separator", "aria-label": "What parts names", title: "What parts names; empty for none", value: SEPARATOR, oninput: whenQuiet(() => this.#searched()) });
-    const create = h("button", { type: "button", class: "primary", onclick: () => this.#create() }, icon("plus"), "New");
-    return h("div", { class: "tree-tools" }, h("div", { class: "search" }, icon("search"), this.search), this.separator, create);
+    this.separator = h("input", {
+      class: "mono separator",
+      "aria-label": "What parts names",
+      title: "What parts names; empty for none",
+      value: SEPARATOR,
+      oninput: whenQuiet(() => this.#searched()),
+    });
+    const create = h(
+      "button",
+      { type: "button", class: "primary", onclick: () => this.#create() },
+      icon("plus"),
+      "New",
+    );
+    return h(
+      "div",
+      { class: "tree-tools" },
+      h("div", { class: "search" }, icon("search"), this.search),
+      this.separator,
+      create,
+    );
   }
 
   get #typed() {
@@ -208,7 +275,8 @@ export default class KeysPanel {
     this.emptiness.hidden = !isEmpty && !span.error;
     this.view.element.hidden = !this.emptiness.hidden;
     if (span.error) this.emptiness.replaceChildren(problem(span.error, () => this.refresh()));
-    else if (isEmpty && this.tree.prefix) this.emptiness.replaceChildren("No key begins with ", keyLabel(this.tree.prefix), ".");
+    else if (isEmpty && this.tree.prefix)
+      this.emptiness.replaceChildren("No key begins with ", keyLabel(this.tree.prefix), ".");
     else if (isEmpty) this.emptiness.replaceChildren("There are no keys yet.");
   }
 }

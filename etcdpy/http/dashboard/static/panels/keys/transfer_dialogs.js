@@ -11,7 +11,9 @@ import { keyLabel } from "../../ui/key_label.js";
 import { notify, notifyFailure } from "../../ui/notices.js";
 
 function named(prefix) {
-  return prefix === "" ? h("strong", {}, "all keys") : h("span", {}, "keys with ", keyLabel(prefix));
+  return prefix === ""
+    ? h("strong", {}, "all keys")
+    : h("span", {}, "keys with ", keyLabel(prefix));
 }
 
 /** Saves all keys with a prefix, as they are at one revision. */
@@ -60,7 +62,12 @@ export async function uploadKeys(app) {
   }
   const overwrite = h("input", { type: "checkbox" });
   const change = plan.changed.length
-    ? h("label", { class: "check" }, overwrite, `Write the ${plural(plan.changed.length, "key")} with another value, too`)
+    ? h(
+        "label",
+        { class: "check" },
+        overwrite,
+        `Write the ${plural(plan.changed.length, "key")} with another value, too`,
+      )
     : null;
   const told = h("p", { role: "status" });
   return confirmAndDo({
@@ -68,15 +75,23 @@ export async function uploadKeys(app) {
     isDangerous: false,
     action: "Upload",
     body: [
-      h("p", {}, `${plural(entries.length, "key")} in “${file.name}”: ${number(plan.missing.length)} new, ` +
-        `${number(plan.changed.length)} with another value here, ${number(plan.same)} the same.`),
+      h(
+        "p",
+        {},
+        `${plural(entries.length, "key")} in “${file.name}”: ${number(plan.missing.length)} new, ` +
+          `${number(plan.changed.length)} with another value here, ${number(plan.same)} the same.`,
+      ),
       change,
       told,
     ].filter(Boolean),
     task: async () => {
       const wanted = overwrite.checked ? [...plan.missing, ...plan.changed] : plan.missing;
-      const { written, conflicts } = await writeAll(app, wanted, (done) => setText(told, `${number(done)} of ${number(wanted.length)}`));
-      const rest = conflicts ? ` ${plural(conflicts, "key")} changed meanwhile, and stayed as it was.` : "";
+      const { written, conflicts } = await writeAll(app, wanted, (done) =>
+        setText(told, `${number(done)} of ${number(wanted.length)}`),
+      );
+      const rest = conflicts
+        ? ` ${plural(conflicts, "key")} changed meanwhile, and stayed as it was.`
+        : "";
       notify(`${plural(written, "key")} written.${rest}`, { isBad: conflicts > 0 });
     },
   });
@@ -130,13 +145,18 @@ export async function deleteKeys(app, prefix) {
     title: "Delete all of these?",
     action: "Delete all",
     body: [
-      h("p", { class: "notice warn" }, icon("warning"), h("span", {}, `This deletes `, named(prefix), `: ${plural(count, "key")}.`)),
+      h(
+        "p",
+        { class: "notice warn" },
+        icon("warning"),
+        h("span", {}, `This deletes `, named(prefix), `: ${plural(count, "key")}.`),
+      ),
       field(`How many are that? Type ${count}`, typed),
     ],
     task: async () => {
-      if (typed.value.replaceAll(",", "").trim() !== String(count)) throw new Error("That is another number.");
+      if (typed.value.replaceAll(",", "").trim() !== String(count))
+        throw new Error("That is another number.");
       notify(`${plural(await app.keys.deletePrefix(prefix), "key")} deleted.`);
     },
   });
 }
-

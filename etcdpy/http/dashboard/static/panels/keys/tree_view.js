@@ -21,7 +21,13 @@ export class TreeView {
     this.chosen = chosen;
     this.active = null;
     this.id = freshId("tree");
-    this.element = h("div", { class: "tree", role: "tree", tabindex: "0", "aria-label": "Keys", onkeydown: (event) => this.#pressed(event) });
+    this.element = h("div", {
+      class: "tree",
+      role: "tree",
+      tabindex: "0",
+      "aria-label": "Keys",
+      onkeydown: (event) => this.#pressed(event),
+    });
     this.element.addEventListener("focus", () => this.#focused());
     this.rows = new VirtualRows({
       scroller: this.element,
@@ -40,7 +46,9 @@ export class TreeView {
   /** Finds the active row again among rows that were read anew. */
   renew() {
     const { active } = this;
-    if (active) this.active = this.tree.rows.find((row) => row.kind === active.kind && row.key === active.key) ?? null;
+    if (active)
+      this.active =
+        this.tree.rows.find((row) => row.kind === active.kind && row.key === active.key) ?? null;
     this.rows.draw();
   }
 
@@ -57,14 +65,25 @@ export class TreeView {
   #focused() {
     const { rows } = this.tree;
     if (!rows.includes(this.active)) this.active = null;
-    if (this.active === null && rows.length && this.element.matches(":focus-visible")) this.activate(rows[0]);
+    if (this.active === null && rows.length && this.element.matches(":focus-visible"))
+      this.activate(rows[0]);
   }
 
   #makeRow() {
     const row = h("div", { class: "tree-row", role: "treeitem" });
-    row.parts = { twisty: icon("chevron", "twisty"), label: h("code", { class: "bytes" }), count: h("span", { class: "count" }) };
+    row.parts = {
+      twisty: icon("chevron", "twisty"),
+      label: h("code", { class: "bytes" }),
+      count: h("span", { class: "count" }),
+    };
     row.icons = { [FOLDER]: icon("folder"), [KEY]: icon("key") };
-    row.append(row.parts.twisty, row.icons[FOLDER], row.icons[KEY], row.parts.label, row.parts.count);
+    row.append(
+      row.parts.twisty,
+      row.icons[FOLDER],
+      row.icons[KEY],
+      row.parts.label,
+      row.parts.count,
+    );
     row.addEventListener("click", () => this.#clicked(row.node));
     return row;
   }
@@ -73,7 +92,11 @@ export class TreeView {
     const node = this.tree.rows[index];
     if (!node) return;
     row.id = `${this.id}-${index}`;
-    setAttribute(row, "aria-selected", this.selected !== null && node.kind === KEY && node.key === this.selected);
+    setAttribute(
+      row,
+      "aria-selected",
+      this.selected !== null && node.kind === KEY && node.key === this.selected,
+    );
     setAttribute(row, "aria-expanded", node.kind === FOLDER ? node.isOpen : null);
     row.classList.toggle("active", node === this.active);
     const error = node.span?.error;
@@ -137,7 +160,10 @@ export class TreeView {
     const at = Math.max(0, rows.indexOf(this.active));
     const move = MOVES[event.key];
     if (move) {
-      const to = Math.min(rows.length - 1, Math.max(0, move(this.active ? at : -1, rows.length, this.rows.page)));
+      const to = Math.min(
+        rows.length - 1,
+        Math.max(0, move(this.active ? at : -1, rows.length, this.rows.page)),
+      );
       if (rows[to]) this.activate(rows[to]);
     } else if (!this.#open(event.key, rows[at])) {
       return;
@@ -149,8 +175,10 @@ export class TreeView {
   #open(key, row) {
     if (!row || row !== this.active) return false;
     if (key === "Enter" || key === " ") this.#do(row);
-    else if (key === "ArrowRight" && row.kind === FOLDER && !row.isOpen) this.tree.toggle(row, true);
-    else if (key === "ArrowRight" && row.kind === FOLDER) this.activate(this.tree.rows[this.tree.rows.indexOf(row) + 1] ?? row);
+    else if (key === "ArrowRight" && row.kind === FOLDER && !row.isOpen)
+      this.tree.toggle(row, true);
+    else if (key === "ArrowRight" && row.kind === FOLDER)
+      this.activate(this.tree.rows[this.tree.rows.indexOf(row) + 1] ?? row);
     else if (key === "ArrowLeft" && row.kind === FOLDER && row.isOpen) this.tree.toggle(row, false);
     else if (key === "ArrowLeft" && row.parent?.parent) this.activate(row.parent);
     else return key === "ArrowLeft" || key === "ArrowRight";
@@ -177,7 +205,8 @@ const MOVES = {
 
 /** What a row shows besides what it is: if that is the same, it is drawn already. */
 function seenOf(node) {
-  if (node.kind === MORE) return `${Boolean(node.span.loading)} ${node.span.error?.message} ${node.span.left}`;
+  if (node.kind === MORE)
+    return `${Boolean(node.span.loading)} ${node.span.error?.message} ${node.span.left}`;
   return `${node.count}`;
 }
 

@@ -30,10 +30,27 @@ export default class LeasesPanel {
       { title: "Actions", hidden: true, style: "actions" },
     ]);
     this.count = h("p", { class: "muted number", role: "status" });
-    const grant = h("button", { type: "button", class: "primary", onclick: () => this.#grant() }, icon("plus"), "Grant");
+    const grant = h(
+      "button",
+      { type: "button", class: "primary", onclick: () => this.#grant() },
+      icon("plus"),
+      "Grant",
+    );
     this.place = h("div", { class: "panel-part" });
     this.body = h("div", { class: "panel-body" }, this.place, this.table.element);
-    this.element = h("div", { class: "panel" }, h("div", { class: "panel-head" }, h("h1", {}, "Leases"), this.count, h("span", { class: "spring" }), grant), this.body);
+    this.element = h(
+      "div",
+      { class: "panel" },
+      h(
+        "div",
+        { class: "panel-head" },
+        h("h1", {}, "Leases"),
+        this.count,
+        h("span", { class: "spring" }),
+        grant,
+      ),
+      this.body,
+    );
   }
 
   show({ id = "" }) {
@@ -101,16 +118,34 @@ export default class LeasesPanel {
 
   #cells({ id }) {
     const hex = hexId(id);
-    const action = (text, run, style) => h("button", { type: "button", class: style, "aria-label": `${text} lease ${hex}`, onclick: run }, text);
+    const action = (text, run, style) =>
+      h(
+        "button",
+        { type: "button", class: style, "aria-label": `${text} lease ${hex}`, onclick: run },
+        text,
+      );
     const left = h("span", { class: "number lease-left" });
     const bar = h("progress", { class: "lease-bar", "aria-label": "Time left" });
-    const actions = h("div", { class: "row-actions" }, action("Keep alive", () => this.#keepAlive(id)), action("Revoke", () => this.#revoke(id), "danger"));
-    return [h("code", {}, hex), h("div", { class: "lease-time" }, left, bar), h("div", { class: "lease-keys" }), actions];
+    const actions = h(
+      "div",
+      { class: "row-actions" },
+      action("Keep alive", () => this.#keepAlive(id)),
+      action("Revoke", () => this.#revoke(id), "danger"),
+    );
+    return [
+      h("code", {}, hex),
+      h("div", { class: "lease-time" }, left, bar),
+      h("div", { class: "lease-keys" }),
+      actions,
+    ];
   }
 
   #update([, time, keys], lease) {
     const left = remainingOf(lease);
-    setText(time.querySelector("span"), `${duration(Math.ceil(left))} of ${duration(lease.granted)}`);
+    setText(
+      time.querySelector("span"),
+      `${duration(Math.ceil(left))} of ${duration(lease.granted)}`,
+    );
     const bar = time.querySelector("progress");
     bar.max = lease.granted;
     bar.value = Math.min(left, lease.granted);
@@ -119,15 +154,22 @@ export default class LeasesPanel {
     const box = keys.firstChild;
     if (box.seen === seen) return;
     box.seen = seen;
-    const links = lease.keys.slice(0, MOST_KEYS).map((key) => h("a", { href: address("keys", { key }) }, keyLabel(key, "span", 120)));
+    const links = lease.keys
+      .slice(0, MOST_KEYS)
+      .map((key) => h("a", { href: address("keys", { key }) }, keyLabel(key, "span", 120)));
     const rest = lease.keys.length - links.length;
-    box.replaceChildren(...(links.length ? links : [h("span", { class: "muted" }, "none")]), rest > 0 ? `and ${number(rest)} more` : "");
+    box.replaceChildren(
+      ...(links.length ? links : [h("span", { class: "muted" }, "none")]),
+      rest > 0 ? `and ${number(rest)} more` : "",
+    );
   }
 
   async #keepAlive(id) {
     try {
       const isThere = await this.leases.keepAlive(id);
-      notify(isThere ? `Lease ${hexId(id)} lives on.` : `Lease ${hexId(id)} has ended already.`, { isBad: !isThere });
+      notify(isThere ? `Lease ${hexId(id)} lives on.` : `Lease ${hexId(id)} has ended already.`, {
+        isBad: !isThere,
+      });
       await this.#read(this.stop.signal);
     } catch (error) {
       notifyFailure("The lease was not kept alive", error);
@@ -142,8 +184,20 @@ export default class LeasesPanel {
       action: "Revoke",
       body: [
         h("p", {}, keys.length ? `This deletes ${plural(keys.length, "key")}:` : "No key has it."),
-        h("ul", { class: "plain-list", "aria-label": keys.map((key) => visibleText(key, 40)).slice(0, 5).join(", ") }, shown),
-        keys.length > shown.length ? h("p", { class: "muted" }, `and ${number(keys.length - shown.length)} more`) : null,
+        h(
+          "ul",
+          {
+            class: "plain-list",
+            "aria-label": keys
+              .map((key) => visibleText(key, 40))
+              .slice(0, 5)
+              .join(", "),
+          },
+          shown,
+        ),
+        keys.length > shown.length
+          ? h("p", { class: "muted" }, `and ${number(keys.length - shown.length)} more`)
+          : null,
       ].filter(Boolean),
       task: () => this.leases.revoke(id),
     });
@@ -154,7 +208,13 @@ export default class LeasesPanel {
   }
 
   async #grant() {
-    const ttl = h("input", { type: "number", min: "1", max: "9000000000", value: "60", required: true });
+    const ttl = h("input", {
+      type: "number",
+      min: "1",
+      max: "9000000000",
+      value: "60",
+      required: true,
+    });
     let id = null;
     const isDone = await confirmAndDo({
       title: "Grant a lease",

@@ -21,7 +21,12 @@ const COMES_BACK = 60_000;
 /** Of each value that much is shown. */
 const MOST_OF_VALUE = 200;
 
-const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
+const time = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+});
 
 export default class LivePanel {
   constructor(app) {
@@ -31,10 +36,29 @@ export default class LivePanel {
     this.isPaused = false;
     this.frozen = null;
     this.#makeControls();
-    this.list = h("div", { class: "live-list", role: "log", "aria-label": "Events, the newest first", "aria-live": "off", tabindex: "0" });
-    this.rows = new VirtualRows({ scroller: this.list, rowHeight: 30, make: makeRow, show: (row, index) => this.#showRow(row, index) });
+    this.list = h("div", {
+      class: "live-list",
+      role: "log",
+      "aria-label": "Events, the newest first",
+      "aria-live": "off",
+      tabindex: "0",
+    });
+    this.rows = new VirtualRows({
+      scroller: this.list,
+      rowHeight: 30,
+      make: makeRow,
+      show: (row, index) => this.#showRow(row, index),
+    });
     this.empty = h("p", { class: "tree-empty" }, "Nothing has happened yet.");
-    this.element = h("div", { class: "panel" }, this.head, this.tools, this.problemPlace, this.empty, this.list);
+    this.element = h(
+      "div",
+      { class: "panel" },
+      this.head,
+      this.tools,
+      this.problemPlace,
+      this.empty,
+      this.list,
+    );
     this.draw = oncePerFrame(() => this.#draw());
   }
 
@@ -52,17 +76,54 @@ export default class LivePanel {
   }
 
   #makeControls() {
-    this.prefix = h("input", { class: "mono", type: "search", placeholder: "Prefix; empty for all keys", "aria-label": "Prefix", autocapitalize: "none", autocomplete: "off", spellcheck: "false", oninput: whenQuiet(() => this.#restart(), 400) });
-    this.pause = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.#togglePause() });
+    this.prefix = h("input", {
+      class: "mono",
+      type: "search",
+      placeholder: "Prefix; empty for all keys",
+      "aria-label": "Prefix",
+      autocapitalize: "none",
+      autocomplete: "off",
+      spellcheck: "false",
+      oninput: whenQuiet(() => this.#restart(), 400),
+    });
+    this.pause = h("button", {
+      type: "button",
+      "aria-pressed": "false",
+      onclick: () => this.#togglePause(),
+    });
     this.state = h("span", { class: "badge", role: "status" });
-    this.head = h("div", { class: "panel-head" }, h("h1", {}, "Live"), h("div", { class: "search" }, icon("search"), this.prefix), this.state);
-    this.filter = h("input", { type: "search", placeholder: "Filter: part of a key or value", "aria-label": "Filter", autocomplete: "off", spellcheck: "false", oninput: whenQuiet(() => this.draw()) });
-    this.kind = h("select", { "aria-label": "Kind of event", onchange: () => this.draw() }, h("option", { value: "" }, "Puts and deletes"), h("option", { value: "put" }, "Puts"), h("option", { value: "delete" }, "Deletes"));
+    this.head = h(
+      "div",
+      { class: "panel-head" },
+      h("h1", {}, "Live"),
+      h("div", { class: "search" }, icon("search"), this.prefix),
+      this.state,
+    );
+    this.filter = h("input", {
+      type: "search",
+      placeholder: "Filter: part of a key or value",
+      "aria-label": "Filter",
+      autocomplete: "off",
+      spellcheck: "false",
+      oninput: whenQuiet(() => this.draw()),
+    });
+    this.kind = h(
+      "select",
+      { "aria-label": "Kind of event", onchange: () => this.draw() },
+      h("option", { value: "" }, "Puts and deletes"),
+      h("option", { value: "put" }, "Puts"),
+      h("option", { value: "delete" }, "Deletes"),
+    );
     const clear = h("button", { type: "button", onclick: () => this.#clear() }, "Clear");
     this.plot = new Plot({ title: "Events/s", format: short, names: ["put", "delete"] });
     this.counted = h("p", { class: "muted number" });
     this.problemPlace = h("div", {});
-    this.tools = h("div", { class: "live-tools" }, h("div", { class: "live-filters" }, this.filter, this.kind, this.pause, clear, this.counted), this.plot.element);
+    this.tools = h(
+      "div",
+      { class: "live-tools" },
+      h("div", { class: "live-filters" }, this.filter, this.kind, this.pause, clear, this.counted),
+      this.plot.element,
+    );
     this.#showPause();
   }
 
@@ -83,7 +144,12 @@ export default class LivePanel {
     this.watched = prefix;
     this.problemPlace.replaceChildren();
     this.#state("Connecting…", "");
-    const what = { key: prefix || "\0", end: prefix ? prefixEnd(prefix) : NO_END, from, withBefore: true };
+    const what = {
+      key: prefix || "\0",
+      end: prefix ? prefixEnd(prefix) : NO_END,
+      from,
+      withBefore: true,
+    };
     const told = {
       created: (next) => {
         this.next = next;
@@ -92,11 +158,18 @@ export default class LivePanel {
       lost: () => this.#state("Waiting for the server", "bad"),
     };
     try {
-      for await (const { events } of follow(this.app.gateway, what, signal, told)) this.#take(events);
+      for await (const { events } of follow(this.app.gateway, what, signal, told))
+        this.#take(events);
     } catch (error) {
       if (signal.aborted) return;
       this.#state("Not watching", "bad");
-      this.problemPlace.replaceChildren(h("div", { class: "tree-empty" }, problem(error, () => this.#watch(prefix))));
+      this.problemPlace.replaceChildren(
+        h(
+          "div",
+          { class: "tree-empty" },
+          problem(error, () => this.#watch(prefix)),
+        ),
+      );
     }
   }
 
@@ -132,7 +205,10 @@ export default class LivePanel {
   }
 
   #showPause() {
-    this.pause.replaceChildren(icon(this.isPaused ? "play" : "pause"), this.isPaused ? "Go on" : "Pause");
+    this.pause.replaceChildren(
+      icon(this.isPaused ? "play" : "pause"),
+      this.isPaused ? "Go on" : "Pause",
+    );
     this.pause.setAttribute("aria-pressed", String(this.isPaused));
   }
 
@@ -141,18 +217,26 @@ export default class LivePanel {
     const all = this.frozen ?? this.ring.items;
     const [text, kind] = [this.filter.value.toLowerCase(), this.kind.value];
     if (!text && !kind) return all;
-    return all.filter((event) => (!kind || event.kind === kind) && (!text || searchable(event).includes(text)));
+    return all.filter(
+      (event) => (!kind || event.kind === kind) && (!text || searchable(event).includes(text)),
+    );
   }
 
   #draw() {
     const now = Date.now();
-    this.plot.draw([this.rates.put.list(now).slice(0, -1), this.rates.delete.list(now).slice(0, -1)], SECONDS - 1);
+    this.plot.draw(
+      [this.rates.put.list(now).slice(0, -1), this.rates.delete.list(now).slice(0, -1)],
+      SECONDS - 1,
+    );
     this.shown = this.#matching();
     const waiting = this.isPaused ? `, ${number(this.ring.total - this.frozenAt)} waiting` : "";
     setText(this.counted, `${plural(this.ring.total, "event")}${waiting}`);
     this.empty.hidden = this.shown.length > 0;
     this.list.hidden = !this.empty.hidden;
-    setText(this.empty, this.ring.total ? "No event matches the filter." : "Nothing has happened yet.");
+    setText(
+      this.empty,
+      this.ring.total ? "No event matches the filter." : "Nothing has happened yet.",
+    );
     this.rows.count = this.shown.length;
     this.rows.draw();
   }
@@ -190,6 +274,7 @@ function makeRow() {
 
 /** An event as text to search in, made when it is first needed. */
 function searchable(event) {
-  event.text ??= `${toText(event.record.key) ?? toEditable(event.record.key)}\n${toText(event.record.value.slice(0, 4096)) ?? ""}`.toLowerCase();
+  event.text ??=
+    `${toText(event.record.key) ?? toEditable(event.record.key)}\n${toText(event.record.value.slice(0, 4096)) ?? ""}`.toLowerCase();
   return event.text;
 }

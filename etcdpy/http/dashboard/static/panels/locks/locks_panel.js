@@ -25,7 +25,12 @@ export default class LocksPanel {
     this.count = h("p", { class: "muted", role: "status" });
     this.place = h("div", { class: "panel-part" });
     this.cards = h("div", { class: "cards" });
-    this.element = h("div", { class: "panel" }, h("div", { class: "panel-head" }, h("h1", {}, "Locks and elections"), this.count), h("div", { class: "panel-body" }, this.place, this.cards));
+    this.element = h(
+      "div",
+      { class: "panel" },
+      h("div", { class: "panel-head" }, h("h1", {}, "Locks and elections"), this.count),
+      h("div", { class: "panel-body" }, this.place, this.cards),
+    );
   }
 
   show() {
@@ -49,7 +54,8 @@ export default class LocksPanel {
     try {
       const ids = await this.leases.list({ signal });
       const leases = [];
-      for await (const got of this.leases.getAll(ids.slice(0, MOST_LEASES), { signal })) leases.push(...got);
+      for await (const got of this.leases.getAll(ids.slice(0, MOST_LEASES), { signal }))
+        leases.push(...got);
       const queues = await this.#withRecords(queuesOf(leases));
       if (signal.aborted) return;
       this.#draw(queues, ids.length);
@@ -77,13 +83,25 @@ export default class LocksPanel {
 
   #draw(queues, leases) {
     this.#noteSeen(queues);
-    const isPart = leases > MOST_LEASES ? ` among the first ${number(MOST_LEASES)} of ${number(leases)} leases` : "";
+    const isPart =
+      leases > MOST_LEASES
+        ? ` among the first ${number(MOST_LEASES)} of ${number(leases)} leases`
+        : "";
     setText(this.count, `${plural(queues.length, "queue")}${isPart}`);
     // What one is pressing does not change under the finger.
-    if (this.cards.contains(document.activeElement) && this.seen === signature(queues)) return this.#tick(queues);
+    if (this.cards.contains(document.activeElement) && this.seen === signature(queues))
+      return this.#tick(queues);
     this.seen = signature(queues);
-    const none = h("div", { class: "empty" }, icon("locks"), h("p", {}, "Nobody holds a lock or stands for election."), h("p", {}, "They are known by keys NAME/LEASE that etcd's clients put."));
-    this.cards.replaceChildren(...(queues.length ? queues.map((queue) => this.#card(queue)) : [none]));
+    const none = h(
+      "div",
+      { class: "empty" },
+      icon("locks"),
+      h("p", {}, "Nobody holds a lock or stands for election."),
+      h("p", {}, "They are known by keys NAME/LEASE that etcd's clients put."),
+    );
+    this.cards.replaceChildren(
+      ...(queues.length ? queues.map((queue) => this.#card(queue)) : [none]),
+    );
     this.#tick(queues);
   }
 
@@ -106,35 +124,67 @@ export default class LocksPanel {
     return h(
       "article",
       { class: "card queue" },
-      h("header", {}, h("span", { class: "badge" }, icon(kind === "Lock" ? "locks" : "users"), kind), h("h2", {}, keyLabel(name, "span", 300))),
+      h(
+        "header",
+        {},
+        h("span", { class: "badge" }, icon(kind === "Lock" ? "locks" : "users"), kind),
+        h("h2", {}, keyLabel(name, "span", 300)),
+      ),
       h("h3", {}, kind === "Lock" ? "Held by" : "Led by"),
       this.#entry(holder, kind),
       h("h3", {}, waiting.length ? `Waiting: ${number(waiting.length)}` : "Nobody waits"),
-      waiting.length ? h("ol", { class: "queue-list" }, waiting.slice(0, MOST_WAITING).map((entry) => h("li", {}, this.#entry(entry, kind)))) : null,
+      waiting.length
+        ? h(
+            "ol",
+            { class: "queue-list" },
+            waiting.slice(0, MOST_WAITING).map((entry) => h("li", {}, this.#entry(entry, kind))),
+          )
+        : null,
       rest > 0 ? h("p", { class: "muted" }, `and ${number(rest)} more`) : null,
     );
   }
 
   #entry({ record, lease }, kind) {
     const hex = hexId(lease.id);
-    const says = kind === "Election" ? h("div", { class: "queue-says" }, keyLabel(record.value, "code", 160)) : null;
+    const says =
+      kind === "Election"
+        ? h("div", { class: "queue-says" }, keyLabel(record.value, "code", 160))
+        : null;
     const seen = this.firstSeen.get(`${record.created} ${record.key}`);
     const since = `since revision ${number(record.created)}${seen === null ? "" : `, seen at ${new Date(seen).toLocaleTimeString("en-GB")}`}`;
     return h(
       "div",
       { class: "queue-entry" },
       says,
-      h("div", { class: "queue-facts" },
+      h(
+        "div",
+        { class: "queue-facts" },
         h("a", { href: address("keys", { key: record.key }) }, since),
-        h("span", {}, "lease ", h("a", { href: address("leases", { id: hex }), class: "mono" }, hex)),
+        h(
+          "span",
+          {},
+          "lease ",
+          h("a", { href: address("leases", { id: hex }), class: "mono" }, hex),
+        ),
         h("span", { class: "number muted", "data-lease": lease.id }),
       ),
-      h("button", { type: "button", class: "danger", "aria-label": `Revoke lease ${hex}`, onclick: () => this.#revoke(lease, kind) }, "Revoke"),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "danger",
+          "aria-label": `Revoke lease ${hex}`,
+          onclick: () => this.#revoke(lease, kind),
+        },
+        "Revoke",
+      ),
     );
   }
 
   #tick(queues) {
-    const leases = new Map(queues.flatMap(({ entries }) => entries.map(({ lease }) => [lease.id, lease])));
+    const leases = new Map(
+      queues.flatMap(({ entries }) => entries.map(({ lease }) => [lease.id, lease])),
+    );
     for (const place of this.cards.querySelectorAll("[data-lease]")) {
       const lease = leases.get(place.dataset.lease);
       if (lease) setText(place, `${duration(Math.ceil(remainingOf(lease)))} left`);
@@ -145,7 +195,13 @@ export default class LocksPanel {
     const isDone = await confirmAndDo({
       title: `Revoke lease ${hexId(lease.id)}?`,
       action: "Revoke",
-      body: [h("p", {}, `This takes its holder out of this ${kind.toLowerCase()}, and deletes ${plural(lease.keys.length, "key")}. Whoever it is does not hear of it: it may still believe that it holds it.`)],
+      body: [
+        h(
+          "p",
+          {},
+          `This takes its holder out of this ${kind.toLowerCase()}, and deletes ${plural(lease.keys.length, "key")}. Whoever it is does not hear of it: it may still believe that it holds it.`,
+        ),
+      ],
       task: () => this.leases.revoke(lease.id),
     });
     if (!isDone) return;
@@ -155,5 +211,10 @@ export default class LocksPanel {
 }
 
 function signature(queues) {
-  return queues.flatMap(({ name, entries }) => [name, ...entries.map(({ record }) => `${record.modified} ${record.key}`)]).join("\n");
+  return queues
+    .flatMap(({ name, entries }) => [
+      name,
+      ...entries.map(({ record }) => `${record.modified} ${record.key}`),
+    ])
+    .join("\n");
 }

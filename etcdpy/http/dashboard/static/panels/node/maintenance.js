@@ -15,8 +15,18 @@ export function defragment(app, status) {
     isDangerous: false,
     action: "Defragment",
     body: [
-      h("p", {}, `The database has ${bytes(size)}, of which ${bytes(used)} are in use. About `, h("strong", {}, bytes(Math.max(0, size - used))), " go back to the file system."),
-      h("p", { class: "muted" }, "Reads and writes go on meanwhile. It takes about as long as copying what is in use."),
+      h(
+        "p",
+        {},
+        `The database has ${bytes(size)}, of which ${bytes(used)} are in use. About `,
+        h("strong", {}, bytes(Math.max(0, size - used))),
+        " go back to the file system.",
+      ),
+      h(
+        "p",
+        { class: "muted" },
+        "Reads and writes go on meanwhile. It takes about as long as copying what is in use.",
+      ),
     ],
     task: async () => {
       await app.gateway.call("maintenance/defragment");
@@ -28,18 +38,31 @@ export function defragment(app, status) {
 
 /** Compacts history up to a revision. Resolves to whether it was done. */
 export function compact(app, revision) {
-  const input = h("input", { type: "number", min: "1", max: String(revision), value: String(revision), required: true });
+  const input = h("input", {
+    type: "number",
+    min: "1",
+    max: String(revision),
+    value: String(revision),
+    required: true,
+  });
   const physical = h("input", { type: "checkbox" });
   return confirmAndDo({
     title: "Compact history?",
     action: "Compact",
     body: [
-      h("p", {}, "Versions that were replaced or deleted before this revision are gone for good. What the keys are now stays."),
+      h(
+        "p",
+        {},
+        "Versions that were replaced or deleted before this revision are gone for good. What the keys are now stays.",
+      ),
       field("Keep history from revision", input),
       h("label", { class: "check" }, physical, "Wait until the space is free"),
     ],
     task: async () => {
-      await app.gateway.call("kv/compaction", { revision: input.value, physical: physical.checked });
+      await app.gateway.call("kv/compaction", {
+        revision: input.value,
+        physical: physical.checked,
+      });
       notify(`History begins at revision ${number(Number(input.value))} now.`);
     },
   });
@@ -51,7 +74,15 @@ export function disarm(app, { memberID, alarm }) {
     title: `Disarm ${alarm}?`,
     isDangerous: false,
     action: "Disarm",
-    body: [h("p", {}, alarm === "NOSPACE" ? "Puts are taken again. Without more room, or less in it, the alarm comes back." : "It says that data was found to be wrong. Disarm it only if that is repaired.")],
+    body: [
+      h(
+        "p",
+        {},
+        alarm === "NOSPACE"
+          ? "Puts are taken again. Without more room, or less in it, the alarm comes back."
+          : "It says that data was found to be wrong. Disarm it only if that is repaired.",
+      ),
+    ],
     task: async () => {
       await app.gateway.call("maintenance/alarm", { action: "DEACTIVATE", memberID, alarm });
       notify(`${alarm} is off.`);
@@ -74,7 +105,9 @@ export async function downloadSnapshot(app) {
   try {
     const parts = [];
     let got = 0;
-    for await (const { blob, remaining_bytes } of app.gateway.stream("maintenance/snapshot", [{}], { signal: stop.signal })) {
+    for await (const { blob, remaining_bytes } of app.gateway.stream("maintenance/snapshot", [{}], {
+      signal: stop.signal,
+    })) {
       const piece = toArray(fromBase64(blob));
       // A blob of its own, which the browser may put on the disk.
       parts.push(new Blob([piece]));
@@ -83,7 +116,10 @@ export async function downloadSnapshot(app) {
       bar.value = got;
       setText(told, `${bytes(got)} of ${bytes(bar.max)}`);
     }
-    saveBlob(new Blob(parts), `snapshot-${new Date().toISOString().slice(0, 19).replace(/[T:]/g, "-")}.db`);
+    saveBlob(
+      new Blob(parts),
+      `snapshot-${new Date().toISOString().slice(0, 19).replace(/[T:]/g, "-")}.db`,
+    );
     notify(`A snapshot of ${bytes(got)} is saved. “etcdpy snapshot restore” and etcdutl read it.`);
   } catch (error) {
     if (!stop.signal.aborted) notifyFailure("There is no snapshot", error);

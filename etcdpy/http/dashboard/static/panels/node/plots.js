@@ -8,11 +8,27 @@ import { h } from "../../ui/dom.js";
 export class Plots {
   constructor(sampler) {
     this.sampler = sampler;
-    this.keys = new Plot({ title: "Operations on keys/s", format: short, names: ["read", "write"] });
+    this.keys = new Plot({
+      title: "Operations on keys/s",
+      format: short,
+      names: ["read", "write"],
+    });
     this.calls = new Plot({ title: "Calls/s", format: short });
     this.latency = h("div", {});
-    this.fsync = new Plot({ title: "Write to the disk, fsync", format: duration, names: ["p50", "p99"] });
-    this.element = h("section", { class: "card wide-card" }, h("header", {}, h("h2", {}, "Activity"), h("span", { class: "muted" }, "last 5 minutes")), h("div", { class: "plots" }, this.keys.element, this.calls.element, this.latency, this.fsync.element));
+    this.fsync = new Plot({ title: "Disk, fsync", format: duration, names: ["p50", "p99"] });
+    this.element = h(
+      "section",
+      { class: "card wide-card" },
+      h("header", {}, h("h2", {}, "Activity"), h("span", { class: "muted" }, "last 5 minutes")),
+      h(
+        "div",
+        { class: "plots" },
+        this.keys.element,
+        this.calls.element,
+        this.latency,
+        this.fsync.element,
+      ),
+    );
     sampler.addEventListener("sample", () => this.draw());
     this.draw();
   }
@@ -36,7 +52,10 @@ export class Plots {
       this.latency.replaceChildren(this.latencyPlot.element);
     }
     const names = isMeasured ? ["handling50", "handling99"] : ["trip"];
-    this.latencyPlot.draw(names.map((name) => this.sampler.series(name)), KEPT);
+    this.latencyPlot.draw(
+      names.map((name) => this.sampler.series(name)),
+      KEPT,
+    );
   }
 }
 

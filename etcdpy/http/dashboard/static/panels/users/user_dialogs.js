@@ -11,7 +11,12 @@ function ask(title, action, body, task) {
 }
 
 function nameInput() {
-  return h("input", { required: true, autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+  return h("input", {
+    required: true,
+    autocomplete: "off",
+    autocapitalize: "none",
+    spellcheck: "false",
+  });
 }
 
 function passwordInput() {
@@ -35,7 +40,11 @@ export function changePassword({ gateway }, name) {
 }
 
 export function grantRole({ gateway }, user, roles) {
-  const role = h("select", {}, roles.map((name) => h("option", {}, name)));
+  const role = h(
+    "select",
+    {},
+    roles.map((name) => h("option", {}, name)),
+  );
   return ask(`Grant ${user} a role`, "Grant", [field("Role", role)], async () => {
     await gateway.call("auth/user/grant", { user, role: role.value });
     notify(`${user} has the role ${role.value}.`);
@@ -57,10 +66,35 @@ const ENDS = {
 };
 
 export function grantPermission({ gateway }, name) {
-  const right = h("select", {}, ["READWRITE", "READ", "WRITE"].map((type) => h("option", { value: type }, { READWRITE: "Read and write", READ: "Read", WRITE: "Write" }[type])));
-  const which = h("select", {}, h("option", { value: "prefix" }, "Keys that begin with"), h("option", { value: "key" }, "This key alone"), h("option", { value: "from" }, "All keys from this one on"));
-  const key = h("input", { class: "mono", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
-  const body = [field("May", right), field("Which keys", which), field("Key", key, "Empty for all keys.")];
+  const right = h(
+    "select",
+    {},
+    ["READWRITE", "READ", "WRITE"].map((type) =>
+      h(
+        "option",
+        { value: type },
+        { READWRITE: "Read and write", READ: "Read", WRITE: "Write" }[type],
+      ),
+    ),
+  );
+  const which = h(
+    "select",
+    {},
+    h("option", { value: "prefix" }, "Keys that begin with"),
+    h("option", { value: "key" }, "This key alone"),
+    h("option", { value: "from" }, "All keys from this one on"),
+  );
+  const key = h("input", {
+    class: "mono",
+    autocomplete: "off",
+    autocapitalize: "none",
+    spellcheck: "false",
+  });
+  const body = [
+    field("May", right),
+    field("Which keys", which),
+    field("Key", key, "Empty for all keys."),
+  ];
   return ask(`Grant ${name} a right`, "Grant", body, async () => {
     const binary = fromEditable(key.value, fromText);
     // All keys begin with nothing, and etcd writes that as a range from the first key there can be.

@@ -19,12 +19,23 @@ export default class UsersPanel {
     this.place = h("div", { class: "panel-part" });
     this.users = h("div", { class: "cards user-cards" });
     this.roles = h("div", { class: "cards user-cards" });
-    this.lists = h("div", { class: "user-lists" },
+    this.lists = h(
+      "div",
+      { class: "user-lists" },
       this.#section("Users", this.users, "New user", () => this.#do(addUser)),
       this.#section("Roles", this.roles, "New role", () => this.#do(addRole)),
     );
-    this.element = h("div", { class: "panel" },
-      h("div", { class: "panel-head" }, h("h1", {}, "Users and roles"), this.state, h("span", { class: "spring" }), this.toggle),
+    this.element = h(
+      "div",
+      { class: "panel" },
+      h(
+        "div",
+        { class: "panel-head" },
+        h("h1", {}, "Users and roles"),
+        this.state,
+        h("span", { class: "spring" }),
+        this.toggle,
+      ),
       h("div", { class: "panel-body" }, this.place, this.lists),
     );
   }
@@ -40,7 +51,17 @@ export default class UsersPanel {
   }
 
   #section(title, list, action, run) {
-    return h("section", {}, h("div", { class: "section-head" }, h("h2", {}, title), h("button", { type: "button", onclick: run }, icon("plus"), action)), list);
+    return h(
+      "section",
+      {},
+      h(
+        "div",
+        { class: "section-head" },
+        h("h2", {}, title),
+        h("button", { type: "button", onclick: run }, icon("plus"), action),
+      ),
+      list,
+    );
   }
 
   async #read() {
@@ -54,12 +75,30 @@ export default class UsersPanel {
       setText(this.toggle, enabled ? "Switch off …" : "Switch on …");
       const [{ users = [] }, { roles = [] }] = await this.#names(ask);
       const [details, permissions] = await Promise.all([
-        Promise.all(users.map(async (name) => ({ name, roles: (await ask("user/get", { name })).roles ?? [] }))),
-        Promise.all(roles.map(async (role) => ({ name: role, perm: (await ask("role/get", { role })).perm ?? [] }))),
+        Promise.all(
+          users.map(async (name) => ({
+            name,
+            roles: (await ask("user/get", { name })).roles ?? [],
+          })),
+        ),
+        Promise.all(
+          roles.map(async (role) => ({
+            name: role,
+            perm: (await ask("role/get", { role })).perm ?? [],
+          })),
+        ),
       ]);
       this.roleNames = roles;
-      this.#fill(this.users, details.map((user) => this.#user(user)), "There are no users.");
-      this.#fill(this.roles, permissions.map((role) => this.#role(role)), "There are no roles.");
+      this.#fill(
+        this.users,
+        details.map((user) => this.#user(user)),
+        "There are no users.",
+      );
+      this.#fill(
+        this.roles,
+        permissions.map((role) => this.#role(role)),
+        "There are no roles.",
+      );
       this.lists.hidden = false;
     } catch (error) {
       if (signal.aborted) return;
@@ -76,7 +115,14 @@ export default class UsersPanel {
     } catch (error) {
       const me = this.app.session.user;
       if (!error.isDenied || me === null) throw error;
-      this.place.replaceChildren(h("p", { class: "notice warn" }, icon("locks"), "Only root sees all users and roles. These are your own."));
+      this.place.replaceChildren(
+        h(
+          "p",
+          { class: "notice warn" },
+          icon("locks"),
+          "Only root sees all users and roles. These are your own.",
+        ),
+      );
       const { roles = [] } = await ask("user/get", { name: me });
       return [{ users: [me] }, { roles }];
     }
@@ -87,15 +133,36 @@ export default class UsersPanel {
   }
 
   #user({ name, roles }) {
-    const chips = roles.map((role) => this.#chip(role, `Take the role ${role} from ${name}`, () => this.#send("user/revoke", { name, role }, `${name} has not the role ${role} any more.`)));
-    const press = (text, run, style) => h("button", { type: "button", class: style, "aria-label": `${text}: ${name}`, onclick: run }, text);
-    return h("article", { class: "card" },
+    const chips = roles.map((role) =>
+      this.#chip(role, `Take the role ${role} from ${name}`, () =>
+        this.#send("user/revoke", { name, role }, `${name} has not the role ${role} any more.`),
+      ),
+    );
+    const press = (text, run, style) =>
+      h(
+        "button",
+        { type: "button", class: style, "aria-label": `${text}: ${name}`, onclick: run },
+        text,
+      );
+    return h(
+      "article",
+      { class: "card" },
       h("header", {}, icon("users"), h("h3", { class: "user-name" }, name)),
-      h("div", { class: "chips" }, chips.length ? chips : h("span", { class: "muted" }, "No roles")),
-      h("div", { class: "row-actions" },
+      h(
+        "div",
+        { class: "chips" },
+        chips.length ? chips : h("span", { class: "muted" }, "No roles"),
+      ),
+      h(
+        "div",
+        { class: "row-actions" },
         press("Grant a role", () => this.#do(grantRole, name, this.roleNames)),
         press("Password", () => this.#do(changePassword, name)),
-        press("Delete", () => this.#ask(`Delete the user ${name}?`, "user/delete", { name }), "danger"),
+        press(
+          "Delete",
+          () => this.#ask(`Delete the user ${name}?`, "user/delete", { name }),
+          "danger",
+        ),
       ),
     );
   }
@@ -103,20 +170,52 @@ export default class UsersPanel {
   #role({ name, perm }) {
     const rights = perm.map((permission) => this.#permission(name, permission));
     const body = name === "root" ? [h("p", { class: "muted" }, "May do everything.")] : rights;
-    return h("article", { class: "card" },
+    return h(
+      "article",
+      { class: "card" },
       h("header", {}, icon("locks"), h("h3", { class: "user-name" }, name)),
-      h("ul", { class: "rights" }, body.length ? body : h("li", { class: "muted" }, "May do nothing.")),
-      h("div", { class: "row-actions" },
-        h("button", { type: "button", "aria-label": `Grant a right to ${name}`, onclick: () => this.#do(grantPermission, name) }, "Grant a right"),
-        h("button", { type: "button", class: "danger", "aria-label": `Delete: ${name}`, onclick: () => this.#ask(`Delete the role ${name}?`, "role/delete", { role: name }) }, "Delete"),
+      h(
+        "ul",
+        { class: "rights" },
+        body.length ? body : h("li", { class: "muted" }, "May do nothing."),
+      ),
+      h(
+        "div",
+        { class: "row-actions" },
+        h(
+          "button",
+          {
+            type: "button",
+            "aria-label": `Grant a right to ${name}`,
+            onclick: () => this.#do(grantPermission, name),
+          },
+          "Grant a right",
+        ),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "danger",
+            "aria-label": `Delete: ${name}`,
+            onclick: () => this.#ask(`Delete the role ${name}?`, "role/delete", { role: name }),
+          },
+          "Delete",
+        ),
       ),
     );
   }
 
   #permission(role, { permType = "READ", key = "", range_end = "" }) {
     const label = `Take this right from ${role}`;
-    const revoke = () => this.#send("role/revoke", { role, key, range_end }, `${role} has not this right any more.`);
-    return h("li", {}, h("span", { class: "badge" }, RIGHTS[permType]), h("span", { class: "range" }, rangeLabel(fromBase64(key), fromBase64(range_end))), removal(label, revoke));
+    const revoke = () =>
+      this.#send("role/revoke", { role, key, range_end }, `${role} has not this right any more.`);
+    return h(
+      "li",
+      {},
+      h("span", { class: "badge" }, RIGHTS[permType]),
+      h("span", { class: "range" }, rangeLabel(fromBase64(key), fromBase64(range_end))),
+      removal(label, revoke),
+    );
   }
 
   #chip(text, label, run) {
@@ -147,7 +246,15 @@ export default class UsersPanel {
     const isDone = await confirmAndDo({
       title: this.enabled ? "Switch authentication off?" : "Switch authentication on?",
       action: this.enabled ? "Switch off" : "Switch on",
-      body: [h("p", {}, this.enabled ? "Whoever reaches the server may do everything then. Users and roles stay." : "Everybody has to log in then. There has to be a user root with the role root; be sure to know its password.")],
+      body: [
+        h(
+          "p",
+          {},
+          this.enabled
+            ? "Whoever reaches the server may do everything then. Users and roles stay."
+            : "Everybody has to log in then. There has to be a user root with the role root; be sure to know its password.",
+        ),
+      ],
       task: () => this.app.gateway.call(path),
     });
     if (!isDone) return;
@@ -157,14 +264,18 @@ export default class UsersPanel {
 }
 
 function removal(label, onclick) {
-  return h("button", { type: "button", class: "quiet chip-remove", "aria-label": label, title: label, onclick }, icon("close"));
+  return h(
+    "button",
+    { type: "button", class: "quiet chip-remove", "aria-label": label, title: label, onclick },
+    icon("close"),
+  );
 }
 
 /** Says which keys a range has, as one would. */
 function rangeLabel(key, end) {
   if (end === "") return keyLabel(key);
-  if (end === "\0") return key === "\0" || key === "" ? "all keys" : ["all keys from ", keyLabel(key), " on"];
+  if (end === "\0")
+    return key === "\0" || key === "" ? "all keys" : ["all keys from ", keyLabel(key), " on"];
   if (end === prefixEnd(key)) return ["keys with ", keyLabel(key)];
   return [keyLabel(key), " up to ", keyLabel(end)];
 }
-

@@ -2,7 +2,14 @@
 // written, or where.
 
 import { fromText, toText } from "../../core/bytes.js";
-import { Dialog, attempt, cancelButton, confirmAndDo, field, submitButton } from "../../ui/dialog.js";
+import {
+  Dialog,
+  attempt,
+  cancelButton,
+  confirmAndDo,
+  field,
+  submitButton,
+} from "../../ui/dialog.js";
 import { diffView } from "../../ui/diff_view.js";
 import { h } from "../../ui/dom.js";
 import { icon } from "../../ui/icons.js";
@@ -24,7 +31,14 @@ function textOf(editor) {
 export function createNode(v2, folder) {
   return new Promise((resolve) => {
     let created = null;
-    const path = h("input", { class: "mono", required: true, spellcheck: "false", autocapitalize: "none", autocomplete: "off", value: folder.endsWith("/") ? folder : `${folder}/` });
+    const path = h("input", {
+      class: "mono",
+      required: true,
+      spellcheck: "false",
+      autocapitalize: "none",
+      autocomplete: "off",
+      value: folder.endsWith("/") ? folder : `${folder}/`,
+    });
     const isFolder = h("input", { type: "checkbox" });
     const ttl = ttlInput();
     const editor = new ValueEditor("");
@@ -32,13 +46,22 @@ export function createNode(v2, folder) {
     const place = h("div", { class: "dialog-part" });
     const dialog = new Dialog({
       title: "New key of version 2",
-      body: [field("Path", path), h("label", { class: "check" }, isFolder, "A folder"), editor.element, field("Seconds to live; empty for ever", ttl), place],
+      body: [
+        field("Path", path),
+        h("label", { class: "check" }, isFolder, "A folder"),
+        editor.element,
+        field("Seconds to live; empty for ever", ttl),
+        place,
+      ],
       actions: [cancelButton(() => dialog), submitButton("Create")],
       isDirty: () => editor.isDirty,
       submit: () =>
         attempt(dialog, place, async () => {
           const name = path.value.startsWith("/") ? path.value : `/${path.value}`;
-          await v2.create(name, { value: isFolder.checked ? null : textOf(editor), ttl: ttl.value });
+          await v2.create(name, {
+            value: isFolder.checked ? null : textOf(editor),
+            ttl: ttl.value,
+          });
           created = name;
           dialog.close();
           notify("Created.");
@@ -60,7 +83,12 @@ export function editNode(v2, node) {
     const dialog = new Dialog({
       title: "Edit",
       size: "wide",
-      body: [h("div", {}, keyLabel(fromText(node.key))), editor.element, field("Seconds to live; empty for ever", ttl), place],
+      body: [
+        h("div", {}, keyLabel(fromText(node.key))),
+        editor.element,
+        field("Seconds to live; empty for ever", ttl),
+        place,
+      ],
       actions: [cancelButton(() => dialog), submitButton("Save")],
       isDirty: () => editor.isDirty,
       submit: () =>
@@ -89,7 +117,12 @@ export function editNode(v2, node) {
 function conflict(found, value) {
   const title = "From what is there to yours";
   return [
-    h("p", { class: "notice warn", role: "alert" }, icon("warning"), "The key was changed meanwhile. Nothing was written; saving again writes over what is shown here."),
+    h(
+      "p",
+      { class: "notice warn", role: "alert" },
+      icon("warning"),
+      "The key was changed meanwhile. Nothing was written; saving again writes over what is shown here.",
+    ),
     h("h3", {}, title),
     diffView(fromText(found.value ?? ""), fromText(value), title),
   ];

@@ -17,17 +17,39 @@ import { createNode, deleteNode, editNode } from "./v2_dialogs.js";
 export default class V2Panel {
   constructor(app) {
     this.v2 = new V2(app.gateway);
-    this.tree = new V2Tree((path) => this.v2.get(path), () => this.#changed());
+    this.tree = new V2Tree(
+      (path) => this.v2.get(path),
+      () => this.#changed(),
+    );
     this.view = new TreeView(this.tree, (row) => this.#choose(row.path));
     this.view.element.setAttribute("aria-label", "Keys of version 2");
     this.status = h("span", { role: "status" });
     this.emptiness = h("div", { class: "tree-empty", hidden: true });
     this.detail = h("section", { class: "detail", "aria-label": "Node" });
-    const refresh = h("button", { type: "button", class: "quiet icon-only", "aria-label": "Read the tree again", onclick: () => this.#refresh() }, icon("refresh"));
-    const create = h("button", { type: "button", class: "primary", onclick: () => this.#create() }, icon("plus"), "New");
-    const side = h("section", { class: "side", "aria-label": "Tree of version 2" },
+    const refresh = h(
+      "button",
+      {
+        type: "button",
+        class: "quiet icon-only",
+        "aria-label": "Read the tree again",
+        onclick: () => this.#refresh(),
+      },
+      icon("refresh"),
+    );
+    const create = h(
+      "button",
+      { type: "button", class: "primary", onclick: () => this.#create() },
+      icon("plus"),
+      "New",
+    );
+    const side = h(
+      "section",
+      { class: "side", "aria-label": "Tree of version 2" },
       h("div", { class: "tree-tools" }, h("h1", { class: "spring" }, "Version 2"), create),
-      this.emptiness, this.view.element, h("div", { class: "tree-status" }, this.status, refresh));
+      this.emptiness,
+      this.view.element,
+      h("div", { class: "tree-status" }, this.status, refresh),
+    );
     this.split = h("div", { class: "split", "data-shows": "side" }, side, this.detail);
     this.element = h("div", { class: "panel" }, this.split);
   }
@@ -63,7 +85,9 @@ export default class V2Panel {
       this.detail.replaceChildren(this.#back(), ...this.#present(node));
     } catch (error) {
       if (signal.aborted) return;
-      const gone = error.isMissing ? h("p", { class: "notice" }, "There is no such node now.") : problem(error, () => this.#choose(path));
+      const gone = error.isMissing
+        ? h("p", { class: "notice" }, "There is no such node now.")
+        : problem(error, () => this.#choose(path));
       this.detail.replaceChildren(this.#back(), gone);
     }
   }
@@ -73,13 +97,20 @@ export default class V2Panel {
     this.split.dataset.shows = "side";
     this.view.select(null);
     settle("v2");
-    this.detail.replaceChildren(h("div", { class: "empty" }, icon("v2"), h("p", {}, "Choose a key to see what is in it.")));
+    this.detail.replaceChildren(
+      h("div", { class: "empty" }, icon("v2"), h("p", {}, "Choose a key to see what is in it.")),
+    );
     const stats = await this.v2.stats().catch(() => null);
     if (stats && this.path === null) this.detail.replaceChildren(statsCard(stats));
   }
 
   #back() {
-    return h("button", { type: "button", class: "only-narrow quiet", onclick: () => this.#close() }, icon("back"), "All keys");
+    return h(
+      "button",
+      { type: "button", class: "only-narrow quiet", onclick: () => this.#close() },
+      icon("back"),
+      "All keys",
+    );
   }
 
   #present(node) {
@@ -89,14 +120,42 @@ export default class V2Panel {
       ["Ends", node.ttl === undefined ? "never" : `in ${number(node.ttl)} s`],
     ].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
     const after = (isDone) => isDone && this.#written();
-    const actions = h("div", { class: "key-actions" },
-      node.dir ? null : h("button", { type: "button", class: "primary", onclick: async () => after(await editNode(this.v2, node)) }, icon("edit"), "Edit"),
-      h("button", { type: "button", class: "danger", onclick: async () => after(await deleteNode(this.v2, node)) }, icon("trash"), "Delete"),
+    const actions = h(
+      "div",
+      { class: "key-actions" },
+      node.dir
+        ? null
+        : h(
+            "button",
+            {
+              type: "button",
+              class: "primary",
+              onclick: async () => after(await editNode(this.v2, node)),
+            },
+            icon("edit"),
+            "Edit",
+          ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "danger",
+          onclick: async () => after(await deleteNode(this.v2, node)),
+        },
+        icon("trash"),
+        "Delete",
+      ),
     );
-    const title = h("div", { class: "key-title" }, h("h2", {}, keyLabel(fromText(node.key), "span", 4096)));
+    const title = h(
+      "div",
+      { class: "key-title" },
+      h("h2", {}, keyLabel(fromText(node.key), "span", 4096)),
+    );
     return [
       h("div", { class: "key-head" }, title, h("dl", { class: "facts" }, facts), actions),
-      node.dir ? h("p", { class: "notice" }, "This is a folder.") : valueView(fromText(node.value ?? "")),
+      node.dir
+        ? h("p", { class: "notice" }, "This is a folder.")
+        : valueView(fromText(node.value ?? "")),
     ];
   }
 
@@ -121,12 +180,22 @@ export default class V2Panel {
     const { error } = root.span;
     this.emptiness.hidden = !isEmpty && !error;
     this.view.element.hidden = !this.emptiness.hidden;
-    this.emptiness.replaceChildren(error ? problem(error, () => this.#refresh()) : "There are no keys yet.");
+    this.emptiness.replaceChildren(
+      error ? problem(error, () => this.#refresh()) : "There are no keys yet.",
+    );
     setText(this.status, root.isRead ? `${number(root.children.length)} at the top` : "Loading…");
   }
 }
 
 function statsCard(stats) {
-  const rows = Object.entries(stats).map(([name, value]) => [h("dt", {}, name), h("dd", {}, number(value))]);
-  return h("section", { class: "card" }, h("header", {}, h("h2", {}, "What was done")), h("dl", { class: "fact-list" }, rows));
+  const rows = Object.entries(stats).map(([name, value]) => [
+    h("dt", {}, name),
+    h("dd", {}, number(value)),
+  ]);
+  return h(
+    "section",
+    { class: "card" },
+    h("header", {}, h("h2", {}, "What was done")),
+    h("dl", { class: "fact-list" }, rows),
+  );
 }
