@@ -126,7 +126,9 @@ class _Reader:
         inner = self._data[token.start + 1 : token.last - 1]
         try:
             text = inner.decode("utf-8")
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
+            # What is wrong before that is told first.
+            self._unescaped(token, inner[: error.start])
             raise self._syntax_error(token, "invalid UTF-8 in string") from None
         if "\\" not in text:
             return text

@@ -135,6 +135,16 @@ def test_value_that_is_none_of_a_field_is_refused(
         (pb.TxnRequest, b'{"success":[null]}', "(line 1:13): unexpected token null"),
         (pb.TxnRequest, b'{"success":{}}', "(line 1:12): unexpected token {"),
         (pb.AuthUserAddRequest, b'{"name":"\xff"}', "(line 1:9): invalid UTF-8 in string"),
+        (
+            pb.AuthUserAddRequest,
+            b'{"name":"\\ude00\xc3aaaaaa"}',
+            r'(line 1:9): invalid escape code "\xc3aaaaa" in string',
+        ),
+        (
+            pb.AuthUserAddRequest,
+            b'{"name":"\\n\xc3\\ude00aaaaa"}',
+            "(line 1:9): invalid UTF-8 in string",
+        ),
         # Also where nobody wants to know.
         (pb.AuthUserAddRequest, b'{"x":["\xff"]}', "(line 1:7): invalid UTF-8 in string"),
         (
