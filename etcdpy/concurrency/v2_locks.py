@@ -33,8 +33,9 @@ __all__ = ["Entry", "LockClosedError", "LockHeldError", "V2Locks"]
 
 ROOT: Final = "/_etcd/mod/lock"
 
-#: Of its time to live: how often a place is renewed whose client waits.
-_RENEWALS: Final = 3
+#: How much of its time to live is over when a place is renewed whose client waits. Seldom enough,
+#: as each time is a write, and one of the thousand events that the store's history has.
+_RENEWED_AFTER: Final = 2 / 3
 #: A time to live beyond this is for ever: its end might be no time that can be written.
 _LONGEST: Final = 100 * 365 * 24 * 3600
 
@@ -331,7 +332,9 @@ class V2Locks:
 
     def _keep_alive(self, place: _Place) -> None:
         if not place.is_held and place.timer is None:
-            place.timer = self._clock.wake_after(place.ttl / _RENEWALS, self._renew_waiting, place)
+            place.timer = self._clock.wake_after(
+                place.ttl * _RENEWED_AFTER, self._renew_waiting, place
+            )
 
     def _renew_waiting(self, place: _Place) -> None:
         place.timer = None
