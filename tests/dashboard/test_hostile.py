@@ -27,6 +27,9 @@ def keys(server: Server) -> None:
         (b"h/" + b"long" * 2000, b"x"),
         (b"h//", b"empty name"),
         (b"h/mega", b"{" + b'"a<b>":1,' * 110_000 + b'"z":0}'),
+        # What a careless pattern takes minutes for, or a careless reader.
+        (b"h/blanks", b"a: 1\n" + b" " * 60_000 + b"x\nb: 2\n"),
+        (b"h/fields", b"\x08\x01" * 100_000),
         (b"h/__proto__", b'{"__proto__": {"polluted": true}}'),
     )
     put(server.address, (b"h/mega-line", b"y" * 1_000_000))
@@ -82,6 +85,14 @@ def test_megabyte_is_shown_in_portions(browser: Browser, server: Server, key: st
         assert len(page.locator("pre.code").inner_text()) > 1.9 * first
         page.get_by_role("button", name="Hex", exact=True).click()
         assert page.locator("pre.code").inner_text().startswith("00000000")
+
+
+@pytest.mark.parametrize(("key", "sign"), [("h/blanks", "a: 1"), ("h/fields", "1: 1")])
+def test_value_that_is_costly_to_understand_is_shown(
+    browser: Browser, server: Server, key: str, sign: str
+) -> None:
+    with dashboard(browser, server.address, f"#/keys?key={key}") as page:
+        page.locator("pre.code", has_text=sign).wait_for()
 
 
 def test_long_key_takes_no_room_from_others(browser: Browser, server: Server) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dashboard.pages import dashboard, put, row
+from tests.dashboard.pages import NARROW, dashboard, put, row
 from tests.support.servers import Server
 
 if TYPE_CHECKING:
@@ -69,6 +69,19 @@ def test_prefix_shows_what_begins_with_it(browser: Browser, fresh: Server) -> No
         assert names == [f"{number:04}" for number in range(290, 300)]
         page.get_by_role("searchbox").fill("/nothing")
         page.get_by_text("No key begins with").wait_for()
+
+
+def test_back_leads_from_a_key_to_all_of_them(browser: Browser, fresh: Server) -> None:
+    with dashboard(browser, fresh.address, viewport=NARROW) as page:
+        row(page, "plain").click()
+        page.get_by_role("heading", name="plain").wait_for()
+        assert not page.get_by_role("tree").is_visible()
+        page.go_back()
+        row(page, "plain").wait_for()
+        page.go_forward()
+        page.get_by_role("heading", name="plain").wait_for()
+        page.get_by_role("button", name="All keys").click()
+        row(page, "plain").wait_for()
 
 
 def test_tree_says_that_there_is_something_new(browser: Browser, fresh: Server) -> None:

@@ -10,6 +10,9 @@ export const YAML = "yaml";
 export const PROTOBUF = "protobuf";
 export const HEX = "hex";
 
+/** Larger values are not tried as protobuf, but for those of Kubernetes: it takes too long. */
+const MOST_GUESSED = 256 * 1024;
+
 const YAML_LINE = /^\s*(?:- .*|-|#.*|(?:"[^"]*"|'[^']*'|[\w./-]+):(?: .*)?|---.*|\.\.\.)$/;
 
 /**
@@ -19,7 +22,8 @@ const YAML_LINE = /^\s*(?:- .*|-|#.*|(?:"[^"]*"|'[^']*'|[\w./-]+):(?: .*)?|---.*
 export function kindsOf(value) {
   const text = toText(value);
   if (text !== null && isPrintable(text)) return [...kindsOfText(text), HEX];
-  if (value.startsWith(KUBERNETES) || readMessage(value)) {
+  const isTried = value.length <= MOST_GUESSED;
+  if (value.startsWith(KUBERNETES) || (isTried && readMessage(value))) {
     return text === null ? [PROTOBUF, HEX] : [PROTOBUF, TEXT, HEX];
   }
   return text === null ? [HEX] : [TEXT, HEX];

@@ -9,10 +9,14 @@ const JSON_TOKEN =
 const YAML_TOKEN =
   /(?<comment>(?<=^|\s)#.*$)|(?<name>(?<=^\s*(?:- +)*)(?:"[^"\n]*"|'[^'\n]*'|[\w./-]+)(?=:(?:\s|$)))|(?<string>"(?:[^"\\\n]|\\.)*"|'[^'\n]*')|(?<number>(?<=[:\s-]\s*)-?\d[\d.]*(?=\s*$))|(?<word>\b(?:true|false|null|yes|no)\b(?=\s*$))/gm;
 
+/** The patterns look back to the start of a line: what is longer is nobody's to read anyway. */
+const LONGEST_LINE = 2000;
+
 /** Returns pieces of a text, each with a class or with none. */
 export function highlight(text, kind) {
   const pattern = { [JSON_KIND]: JSON_TOKEN, [YAML]: YAML_TOKEN }[kind];
-  if (!pattern) return [{ text, style: null }];
+  const isPlain = !pattern || text.split("\n").some((line) => line.length > LONGEST_LINE);
+  if (isPlain) return [{ text, style: null }];
   const pieces = [];
   let at = 0;
   for (const match of text.matchAll(pattern)) {

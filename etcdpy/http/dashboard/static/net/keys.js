@@ -26,6 +26,11 @@ export function toRecord(kv) {
   };
 }
 
+/** Keys of which nothing is known yet may have 1.5 MiB each. */
+const FIRST_PAGE = 16;
+const MOST_IN_PAGE = 2000;
+const PAGE_BYTES = 2 * 1024 * 1024;
+
 export class Keys {
   /** @param {Gateway} gateway */
   constructor(gateway) {
@@ -82,10 +87,11 @@ export class Keys {
     return answer.succeeded === true;
   }
 
-  /** Yields all keys of a range with their values, in pages at one revision. */
-  async *readAll(from, end, limit = 500) {
+  /** Yields all keys of a range with their values, in pages of some megabytes at one revision. */
+  async *readAll(from, end) {
     let revision = 0;
     let cursor = from || "\0";
+    let limit = FIRST_PAGE;
     for (;;) {
       const request = { ...span(cursor, end), limit, ...(revision && { revision }) };
       const answer = await this.#ask("kv/range", request);
@@ -94,6 +100,10 @@ export class Keys {
       if (records.length) yield records;
       if (!answer.more) return;
       cursor = nextKey(records.at(-1).key);
+      // Keys are of one kind mostly: the next page is as large as this one would have had to be.
+      const size = records.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
+      limit = Math.round((limit * PAGE_BYTES) / (size + 1));
+      limit = Math.max(1, Math.min(MOST_IN_PAGE, limit));
     }
   }
 

@@ -38,6 +38,11 @@ export function go(panel, parameters) {
   location.hash = address(panel, parameters);
 }
 
+/** Changes where one is, with a step to come back to. */
+export function step(panel, parameters) {
+  history.pushState(null, "", address(panel, parameters));
+}
+
 /** Changes where one is without a step to come back to. */
 export function settle(panel, parameters) {
   history.replaceState(null, "", address(panel, parameters));

@@ -10,7 +10,7 @@ import { keyLabel } from "../../ui/key_label.js";
 import { problem } from "../../ui/problem.js";
 import { notifyFailure } from "../../ui/notices.js";
 import { menu } from "../../ui/menu.js";
-import { go, settle } from "../../ui/routes.js";
+import { go, settle, step } from "../../ui/routes.js";
 import { createKey } from "./key_dialogs.js";
 import { KeyDetail } from "./key_detail.js";
 import { deleteKeys, downloadKeys, uploadKeys } from "./transfer_dialogs.js";
@@ -64,9 +64,11 @@ export default class KeysPanel {
 
   /** Shows a key beside the tree. */
   async choose(key, { reveal = false } = {}) {
+    // From no key to one is a step, which "back" undoes; from one to another is none.
+    const change = this.key === null && !reveal ? step : settle;
     this.key = key;
     this.split.dataset.shows = "detail";
-    this.#settle();
+    change("keys", this.#placeOf(key));
     this.view.select(key);
     const shown = this.detail.show(key);
     if (reveal) {
@@ -259,10 +261,15 @@ export default class KeysPanel {
     }
   }
 
-  #settle() {
+  /** What the address says of a key, and of the tree beside it. */
+  #placeOf(key) {
     const separator = this.tree.separator === SEPARATOR ? "" : this.tree.separator;
     const flat = this.tree.separator === "" ? "1" : "";
-    settle("keys", { key: this.key, prefix: this.tree.prefix, separator, flat });
+    return { key, prefix: this.tree.prefix, separator, flat };
+  }
+
+  #settle() {
+    settle("keys", this.#placeOf(this.key));
   }
 
   #changed() {
