@@ -184,6 +184,14 @@ class HttpRequest:
         return None
 
 
+class Foreseeing(AsyncIterator[bytes]):
+    """Pieces of a body that know of each whether it is the last, so that the end goes with it."""
+
+    def is_at_end(self) -> bool:
+        """Tell whether nothing comes behind the piece just given."""
+        raise NotImplementedError
+
+
 class Successor(ABC, asyncio.Protocol):
     """What a connection goes on with behind an upgrade."""
 

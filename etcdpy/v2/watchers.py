@@ -79,6 +79,11 @@ class Watcher:
         """Return the next event, None if there is none now."""
         return self._events.popleft() if self._events else None
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there is an event to take."""
+        return bool(self._events)
+
     def offer(self, event: Event) -> bool:
         """Hand over an event; return False if there are too many already, which is the end."""
         if len(self._events) >= self._room:

@@ -7,11 +7,11 @@ Waiting for events over HTTP: the head at once, the body as something happens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
 
 from etcdpy.node.v2 import V2Store
+from etcdpy.transport import Foreseeing
 from etcdpy.v2.watchers import Watcher
 
 __all__ = ["EventLines"]
@@ -20,7 +20,7 @@ __all__ = ["EventLines"]
 _PIECE: Final = 16 * 1024
 
 
-class EventLines(AsyncIterator[bytes]):
+class EventLines(Foreseeing):
     """
     The body of an answer to one who watches: a line for each event, until nothing more comes.
 
@@ -56,6 +56,9 @@ class EventLines(AsyncIterator[bytes]):
                 raise
             finally:
                 watcher.wake = None
+
+    def is_at_end(self) -> bool:
+        return self._watcher.is_over and not self._watcher.has_more
 
     def __del__(self) -> None:
         # Its client may have left before anything was taken.

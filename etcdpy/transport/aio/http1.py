@@ -15,6 +15,7 @@ from etcdpy.transport.http import (
     ArrivingBody,
     Body,
     BodyBrokenError,
+    Foreseeing,
     HttpHandler,
     HttpRequest,
     HttpResponse,
@@ -390,9 +391,17 @@ class Http1Protocol(asyncio.Protocol):
             await self._stream(body, head)
 
     async def _stream(self, pieces: AsyncIterator[bytes], head: Head) -> None:
+        ends = pieces.is_at_end if isinstance(pieces, Foreseeing) else None
         async for piece in pieces:
             if piece:
-                self._transport.write(chunk(piece) if head.minor else piece)
+                data = chunk(piece) if head.minor else piece
+                if ends is not None and head.minor and ends():
+                    # One write for both: each costs more than all that led to it.
+                    self._transport.write(data + END_OF_CHUNKS)
+                    if self._is_paused:
+                        await self._room_to_write()
+                    return
+                self._transport.write(data)
                 if self._is_paused:
                     await self._room_to_write()
         if head.minor:

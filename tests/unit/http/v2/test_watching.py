@@ -28,6 +28,7 @@ async def test_line_comes_with_the_event_and_is_the_last(world: V2World) -> None
     assert not waiting.done()
     event = await world.done(world.v2.set("/a", "1"))
     assert await waiting == event.line
+    assert lines.is_at_end()
     assert [line async for line in lines] == []
 
 
@@ -35,6 +36,7 @@ async def test_stream_goes_on_and_gives_at_once_what_is_there(world: V2World) ->
     lines = lines_of(world, stream=True)
     events = [await world.done(world.v2.set("/a", "1")) for _ in range(2)]
     assert await anext(lines) == events[0].line + events[1].line
+    assert not lines.is_at_end()
     event = await world.done(world.v2.set("/a", "1"))
     assert await anext(lines) == event.line
 

@@ -14,6 +14,7 @@ from etcdpy.transport.aio.http1 import Http1Protocol
 from etcdpy.transport.http import (
     BodyBrokenError,
     BodyTooLargeError,
+    Foreseeing,
     HttpHandler,
     HttpRequest,
     HttpResponse,
@@ -198,6 +199,25 @@ class TestAnswers:
         await client.send(GET)
         assert b"Transfer-Encoding: chunked\r\n" in client.received
         assert client.received.endswith(b"\r\n\r\n1\r\na\r\n2\r\nbc\r\n")
+
+    async def test_end_goes_with_a_piece_that_is_known_to_be_the_last(self) -> None:
+        class Two(Foreseeing):
+            def __init__(self) -> None:
+                self._left = [b"a", b"b"]
+
+            async def __anext__(self) -> bytes:
+                return self._left.pop(0)
+
+            def is_at_end(self) -> bool:
+                return not self._left
+
+        async def handler(request: HttpRequest) -> HttpResponse:
+            return HttpResponse(200, (), Two())
+
+        client = Client(handler)
+        await client.send(GET + GET)
+        assert client.statuses == [200, 200]
+        assert client.received.endswith(b"\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
 
     async def test_pieces_end_with_the_connection_in_http_1_0(self) -> None:
         async def handler(request: HttpRequest) -> HttpResponse:
