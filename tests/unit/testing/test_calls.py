@@ -58,9 +58,9 @@ def test_refusal_of_the_node_is_noted_in_its_words(etcd: Etcd, client: Client) -
 
 def test_call_that_its_client_gives_up_is_noted_as_that(etcd: Etcd, client: Client) -> None:
     etcd.faults.delay("KV/*", seconds=3600)
-    assert code_of(lambda: client.kv.Put(pb.PutRequest(key=b"a"), timeout=0.1)) == (
-        "DEADLINE_EXCEEDED"
-    )
+    late = client.kv.Put.future(pb.PutRequest(key=b"a"), timeout=2)
+    etcd.requests.wait_for("KV/Put")
+    assert code_of(late.result) == "DEADLINE_EXCEEDED"
     given_up = client.kv.Range.future(pb.RangeRequest(key=b"a"))
     etcd.requests.wait_for("KV/Range")
     given_up.cancel()

@@ -117,7 +117,9 @@ def test_dropped_answer_is_waited_for_where_the_connection_stays(
     etcd: Etcd, client: Client
 ) -> None:
     with etcd.faults.drop("KV/Put", disconnect=False):
-        assert code_of(lambda: client.kv.Put(PUT, timeout=0.2)) == "DEADLINE_EXCEEDED"
+        waiting = client.kv.Put.future(PUT, timeout=2)
+        etcd.requests.wait_for("KV/Put")
+        assert code_of(waiting.result) == "DEADLINE_EXCEEDED"
     assert etcd.data == {"a": "1"}
     # Who is there first, the deadline of this side or that of the other, nobody knows.
     etcd.reset()

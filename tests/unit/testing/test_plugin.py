@@ -17,7 +17,9 @@ def run(folder: Path, suite: str, *arguments: str, ini: str = "") -> str:
     (folder / "test_suite.py").write_text(suite)
     (folder / "pytest.ini").write_text(f"[pytest]\nfilterwarnings = error\n{ini}")
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
-    environment.pop("PYTEST_ADDOPTS", None)
+    # Nor is it a part of the run that it is in.
+    for name in [name for name in environment if name.startswith(("PYTEST_ADD", "PYTEST_XDIST"))]:
+        del environment[name]
     command = [sys.executable, "-m", "pytest", "-p", "etcdpy.testing.plugin", *arguments]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
