@@ -18,7 +18,7 @@ from etcdpy.gostd.durations import DurationError, parse_go_duration
 from etcdpy.gostd.quoting import go_quote
 from etcdpy.logs.audit_reader import AuditReader, Entry, UnreadableError
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 #: As grep's.
 EXIT_FOUND = 0
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run ``etcdpy audit`` with the words behind it and return the exit status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        options = _parser().parse_args(arguments)
+        options = make_parser().parse_args(arguments)
         return _answer(options, _query(options))
     except (_Refused, UnreadableError) as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -122,10 +122,13 @@ def _moment(text: str) -> datetime:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise _Refused(f"{message}\n{self.format_usage().rstrip()}")
+        from etcdpy.cli.hints import hint
+
+        raise _Refused(f"{message}\n{hint(message, self)}{self.format_usage().rstrip()}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return what reads the words behind the command's name."""
     parser = _Parser(
         "etcdpy audit",
         description="Ask an audit log, with its full files, who has written or deleted a key.",

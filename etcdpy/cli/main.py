@@ -59,6 +59,10 @@ def _main(arguments: Sequence[str]) -> int:
         from etcdpy.cli import test_server
 
         return test_server.main(arguments[1:])
+    if arguments and arguments[0] == "completion":
+        from etcdpy.cli import completion
+
+        return completion.main(arguments[1:])
     if arguments and arguments[0] in ("gateway", "grpc-proxy"):
         return _refuse(f"etcdpy has no {arguments[0]}; etcd's own works in front of it")
     try:
@@ -155,6 +159,12 @@ def _wrong_usage(error: settings.UsageError) -> int:
     from etcdpy.config.usage import USAGE
 
     _refuse(str(error))
+    if isinstance(error, settings.UndefinedFlagError):
+        from etcdpy.cli.hints import nearest
+
+        meant = nearest(error.name, [*settings.FLAGS, "help", "version"])
+        if meant:
+            sys.stderr.write(f"Did you mean --{meant}?\n")
     sys.stderr.write(USAGE)
     return EXIT_USAGE
 

@@ -22,7 +22,7 @@ from etcdpy.storage.bolt_read import BoltReader
 from etcdpy.storage.errors import StorageError
 from etcdpy.storage.snapshot_file import check_checksum, open_snapshot
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     # Ctrl-C raises here, so that what is half done is cleaned up; ``cli.main`` lets it kill.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        options = _parser().parse_args(_go_booleans(arguments))
+        options = make_parser().parse_args(_go_booleans(arguments))
         if not options.command:
             raise _Refused("snapshot needs a command: save, status or restore")
         run: Callable[[argparse.Namespace], None] = options.run
@@ -174,10 +174,13 @@ def _founding_flags(options: argparse.Namespace) -> list[str]:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise _Refused(f"{message}\n{self.format_usage().rstrip()}")
+        from etcdpy.cli.hints import hint
+
+        raise _Refused(f"{message}\n{hint(message, self)}{self.format_usage().rstrip()}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return what reads the words behind the command's name."""
     parser = _Parser("etcdpy snapshot", description="Move between etcdpy and etcd.")
     # Required only by hand: what argparse says when it is missing names no command.
     commands = parser.add_subparsers(dest="command", metavar="command", parser_class=_Parser)
@@ -217,7 +220,7 @@ def _add_restore(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     url = "http://localhost:2380"
     restore.add_argument("--initial-cluster", default=f"default={url}", help="this member alone")
     restore.add_argument("--initial-cluster-token", default="etcd-cluster")
-    restore.add_argument("--initial-advertise-peer-urls", default=url)
+    restore.add_argument("--initial-advertise-peer-urls", metavar="URLS", default=url)
     restore.add_argument(
         "--skip-hash-check",
         action="store_true",

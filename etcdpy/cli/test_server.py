@@ -16,7 +16,7 @@ from etcdpy.testing.codec import bytes_of
 from etcdpy.testing.settings import Settings
 from etcdpy.testing.standalone import run
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
@@ -32,8 +32,7 @@ etcd's may be given as well, such as --quota-backend-bytes=1048576.
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command with the words behind it, and return the exit status."""
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
+    options, rest = make_parser().parse_known_args(arguments)
     try:
         settings = _settings(options, rest)
     except (TypeError, ValueError) as error:
@@ -46,7 +45,8 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_REFUSED
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return what reads the words behind the command's name, but for etcd's flags."""
     parser = argparse.ArgumentParser(
         "etcdpy test-server",
         description=_ABOUT,

@@ -6,6 +6,7 @@ __all__ = [
     "ConfigError",
     "HelpRequested",
     "InvalidConfigError",
+    "UndefinedFlagError",
     "UnknownLogLevelError",
     "UnusableFileError",
     "UsageError",
@@ -23,6 +24,20 @@ class UsageError(ConfigError):
     etcd prints the text with its usage and exits 2.
 
     """
+
+
+class UndefinedFlagError(UsageError):
+    """
+    There is no such flag; the text is Go's.
+
+    Attributes:
+        name: What was given, without dashes.
+
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"flag provided but not defined: -{name}")
+        self.name = name
 
 
 class HelpRequested(ConfigError):  # noqa: N818 - a request, not a mistake

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from etcdpy.config.errors import HelpRequested, UsageError
+from etcdpy.config.errors import HelpRequested, UndefinedFlagError, UsageError
 from etcdpy.config.values import BadValueError, Kind
 from etcdpy.gostd.quoting import go_quote
 
@@ -45,7 +45,7 @@ def parse(arguments: Sequence[str], flags: Mapping[str, Kind], assign: Assign) -
         if name not in flags:
             if name in ("h", "help"):
                 raise HelpRequested
-            raise UsageError(f"flag provided but not defined: -{name}")
+            raise UndefinedFlagError(name)
         kind = flags[name]
         if given is None:
             given = _following(name, kind, rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import groupby
 
 from etcdpy.config.flags import FLAGS
@@ -10,6 +11,9 @@ from etcdpy.gostd.platforms import go_arch, go_os
 from etcdpy.version import ETCD_VERSION, GIT_SHA, GO_VERSION
 
 __all__ = ["USAGE", "flag_list", "version_text"]
+
+#: Columns of a terminal, unless somebody has made it wider.
+WIDTH = 80
 
 USAGE = """\
 Usage:
@@ -26,7 +30,20 @@ Usage:
   etcdpy --config-file PATH
     Start with the settings of a YAML or JSON file, and no others.
 
-Every flag can also be given as an environment variable: --data-dir is ETCD_DATA_DIR.
+  etcdpy snapshot save|status|restore
+    Move between etcdpy and etcd.
+
+  etcdpy audit PATH
+    Ask an audit log who has written or deleted a key.
+
+  etcdpy test-server
+    Serve an etcd for a test suite, in memory.
+
+  etcdpy completion bash|zsh|fish
+    Print what makes that shell complete all of these.
+
+Every flag can also be given as an environment variable:
+--data-dir is ETCD_DATA_DIR.
 """
 
 
@@ -40,8 +57,25 @@ def flag_list() -> str:
 
 
 def _entry(name: str, row: Setting) -> str:
-    lines = f"  --{name} '{row.shown}'\n    {row.help}\n"
-    return f"{lines}    {row.remark}\n" if row.remark else lines
+    texts = [row.help, row.remark] if row.remark else [row.help]
+    lines = [f"  --{name} '{row.shown}'"]
+    if len(lines[0]) > WIDTH:
+        lines = [f"  --{name}"]
+        texts.insert(0, f"'{row.shown}'")
+    return "".join(f"{line}\n" for line in [*lines, *(part for t in texts for part in _wrap(t))])
+
+
+def _wrap(text: str) -> list[str]:
+    margin = " " * 4
+    # What is one word is not taken apart: it may be meant to be copied.
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def version_text() -> str:

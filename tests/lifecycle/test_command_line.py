@@ -36,6 +36,35 @@ def test_what_does_not_parse_ends_with_2_and_the_usage(arguments: list[str], tex
     assert usage[0] == "Usage:"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--listen-client-url=http://127.0.0.1:1"], "Did you mean --listen-client-urls?"),
+        (["-data_dir", "x"], "Did you mean --data-dir?"),
+    ],
+)
+def test_mistyped_flag_gets_the_nearest_behind_etcds_words(arguments: list[str], line: str) -> None:
+    status, out, err = output(*arguments)
+    assert (status, out) == (2, "")
+    first, second, *usage = err.splitlines()
+    name = arguments[0].lstrip("-").partition("=")[0]
+    assert first == f"flag provided but not defined: -{name}"
+    assert (second, usage[0]) == (line, "Usage:")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["snapshot", "save", "--endpoint=a:1", "f"], "Did you mean --endpoints?"),
+        (["audit", "--prefx", "f"], "Did you mean --prefix?"),
+    ],
+)
+def test_mistyped_option_of_a_command_gets_the_nearest_too(arguments: list[str], line: str) -> None:
+    _, out, err = output(*arguments)
+    assert out == ""
+    assert line in err.splitlines()
+
+
 def test_version_ends_with_0_and_names_the_etcd_it_is_like() -> None:
     status, out, err = output("--version")
     assert (status, err) == (0, "")

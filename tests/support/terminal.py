@@ -29,12 +29,13 @@ TIMEOUT = 60.0
 
 class Terminal:
     """
-    A running Python at a terminal of its own, with nothing of this process's ``ETCD_*`` variables.
+    A running program at a terminal of its own, with nothing of this process's ``ETCD_*`` variables.
 
     Args:
-        arguments: What Python is to run.
+        arguments: The words behind the program.
         environment: Variables besides those of this process.
         cwd: Where it runs.
+        program: Which one, Python unless it is said.
 
     Attributes:
         text: What it has written to the terminal so far, as a terminal gets it.
@@ -46,12 +47,13 @@ class Terminal:
         *arguments: str | Path,
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        program: str = sys.executable,
     ) -> None:
         inherited = {key: text for key, text in os.environ.items() if not key.startswith("ETCD_")}
         self._near, far = os.openpty()
         fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self._process = subprocess.Popen(
-            [sys.executable, *map(str, arguments)],
+            [program, *map(str, arguments)],
             stdin=far,
             stdout=far,
             stderr=far,
@@ -83,6 +85,10 @@ class Terminal:
         while words not in self.text:
             if not self._read():
                 raise AssertionError(f"no {words!r} in {self.text!r}")
+
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._near, keys.encode())
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from etcdpy.config import FLAGS
-from etcdpy.config.usage import flag_list, version_text
+from etcdpy.config.usage import USAGE, flag_list, version_text
 from etcdpy.gostd.platforms import go_arch, go_os
 from etcdpy.version import ETCD_VERSION, GIT_SHA, GO_VERSION
 
 
 def test_every_flag_is_listed_with_its_default_and_its_help() -> None:
     listed = flag_list()
+    in_one_line = re.sub(r"\s+", " ", listed)
     for name, row in FLAGS.items():
-        assert f"\n  --{name} '{row.shown}'\n    {row.help}\n" in listed
+        assert f"\n  --{name}" in listed
+        assert f" --{name} '{row.shown}' {row.help}" in in_one_line
+
+
+def test_help_fits_a_terminal() -> None:
+    wide = [line for line in f"{USAGE}{flag_list()}".splitlines() if len(line) > 80]
+    assert wide == []
 
 
 def test_sections_are_headings_and_come_once() -> None:
