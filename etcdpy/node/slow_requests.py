@@ -112,6 +112,8 @@ class SlowRequests:
         if took <= self._apply_limit or not isinstance(reply, (bytes, Pieces)):
             return
         self.slow += 1
+        if not logger.isEnabledFor(logging.WARNING):
+            return
         with _harmless():
             prefix, form = _kind(request)
             fields = {
@@ -140,7 +142,7 @@ class SlowRequests:
             is_read = isinstance(request, Txn) and is_read_only(request)
             self.on_ended("ReadonlyTxn" if is_read else kind, response is not None, took)
         is_slow = took > self._request_limit
-        if not (is_slow or self._is_verbose):
+        if not (self._is_verbose or (is_slow and logger.isEnabledFor(logging.WARNING))):
             return
         with _harmless():
             fields: dict[str, object] = {

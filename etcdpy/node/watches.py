@@ -6,6 +6,7 @@ import asyncio
 import random
 
 from etcdpy.clock import Clock, Timer
+from etcdpy.cooperative import run
 from etcdpy.errors import (
     CompactedError,
     DuplicateWatchIdError,
@@ -144,7 +145,7 @@ class WatchSession:
         """Tell how far all watchers have come, behind all that was durable when it was asked."""
         if passed := self._hub.passed():
             await passed
-        self.stream.send_progress()
+        await run(self.stream.send_progress())
 
     def close(self) -> None:
         """End the watchers, and writing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from etcdpy.cooperative import Steps
 from etcdpy.pb.wire import delimited, number
 from etcdpy.watch.body import Body
 from etcdpy.watch.hub import Hub
@@ -12,6 +13,9 @@ from etcdpy.watch.watcher import Watcher, WatcherState
 
 #: The watch id of a response that is about no watcher, or about all of them.
 NO_WATCHER = -1
+
+#: Watchers looked at in one slice.
+LOOKED_AT = 4096
 
 _CREATED = b"\x18\x01"
 _CANCELED = b"\x20\x01"
@@ -171,11 +175,22 @@ class WatchStream:
 
     # ---------------------------------------------------------------- progress
 
-    def send_progress(self) -> None:
-        """Send how far all watchers have come; nothing if one of them is not that far."""
+    def send_progress(self) -> Steps[None]:
+        """
+        Send how far all watchers have come; nothing if one of them is not that far.
+
+        In slices: there may be a million of them. What happens to one in between makes no
+        difference, as it has been notified of all up to the revision that is sent.
+        """
         notified = self._hub.notified_revision
+        watchers = list(self.watchers.values())
         # (etcd: watchable_store.go, progressIfSync)
-        if self.watchers and all(_has_come(it, notified) for it in self.watchers.values()):
+        for first in range(0, len(watchers), LOOKED_AT):
+            if first:
+                yield
+            if not all(_has_come(it, notified) for it in watchers[first : first + LOOKED_AT]):
+                return
+        if watchers:
             self.output.push(self._hub.headers.at(notified) + number(2, NO_WATCHER))
 
     def tick(self) -> None:

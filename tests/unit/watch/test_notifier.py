@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from etcdpy.cooperative import finish
 from etcdpy.watch import notifier
 from etcdpy.watch.matcher import Matcher
 from etcdpy.watch.watcher import Watcher, WatcherState
@@ -110,7 +111,7 @@ async def test_progress_does_not_overtake_what_is_being_sent(watched: WatchedSto
     quiet_one = client.watch(b"x", wants_progress=True)
     watched.put(*KEYS)
     client.take()
-    client.stream.send_progress()
+    finish(client.stream.send_progress())
     client.stream.tick()
     assert [(it.watch_id, it.header.revision) for it in client.take()] == [
         (-1, 1),
@@ -119,7 +120,7 @@ async def test_progress_does_not_overtake_what_is_being_sent(watched: WatchedSto
     passed = watched.hub.passed()
     assert passed is not None
     await passed
-    client.stream.send_progress()
+    finish(client.stream.send_progress())
     sent, progress = client.take()
     assert len(sent.events) == len(KEYS)
     assert (progress.watch_id, progress.header.revision) == (-1, 2)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from etcdpy.cooperative import finish
 from etcdpy.watch.output import QUEUE_BYTES
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import FRAGMENT_BYTES, StreamClient, WatchedStore, quiet
@@ -27,7 +28,7 @@ async def test_responses_that_waited_leave_before_later_ones(
     client.watch(b"a")
     client.reads.clear()
     watched.put(b"a")
-    client.stream.send_progress()
+    finish(client.stream.send_progress())
     await turns()
     client.reads.set()
     # The queue is not empty yet: this one may not pass it.
@@ -106,25 +107,25 @@ async def test_a_tick_passes_over_watchers_that_were_sent_events(
 async def test_progress_is_sent_when_all_are_there(
     watched: WatchedStore, client: StreamClient
 ) -> None:
-    client.stream.send_progress()
+    finish(client.stream.send_progress())
     client.watch(b"a")
     waiting = client.watch(b"b", since=3)
     client.take()
-    client.stream.send_progress()
+    finish(client.stream.send_progress())
     assert client.take() == []
     watched.put(b"x")
     watched.put(b"x")
-    client.stream.send_progress()
+    finish(client.stream.send_progress())
     (sent,) = client.take()
     assert (sent.watch_id, sent.header.revision) == (-1, 3)
     client.watch(b"c", since=2)
     client.take()
-    client.stream.send_progress()
+    finish(client.stream.send_progress())
     assert client.take() == []
     await quiet(watched)
     client.stream.cancel(waiting.watch_id)
     client.take()
-    client.stream.send_progress()
+    finish(client.stream.send_progress())
     assert len(client.take()) == 1
 
 
