@@ -72,6 +72,25 @@ class Entry(NamedTuple):
     head_created: int | None
 
 
+class _Line:
+    """
+    The calls that wait in a queue, as far as this server knows: who has come last of them.
+
+    Attributes:
+        calls: How many there are.
+        key: The key of the last one, and when that was created.
+        created: See above.
+
+    """
+
+    __slots__ = ("calls", "created", "key")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.key = b""
+        self.created = 0
+
+
 class Queues:
     """
     The queues of a node.
@@ -86,6 +105,7 @@ class Queues:
         #: Places in queues that are being taken away, by their keys.
         self._leaving: dict[bytes, set[asyncio.Task[None]]] = {}
         self._is_abandoned = False
+        self._lines: dict[bytes, _Line] = {}
 
     def abandon(self) -> None:
         """
@@ -125,6 +145,10 @@ class Queues:
         key = queue.key(lease)
         while leaving := self._leaving.get(key):
             await asyncio.wait(leaving)
+        if with_head and self._behind(queue, caller) is not None:
+            # Somebody waits already, so it cannot be its turn. Each of thousands would look at
+            # the creation of all others.
+            with_head = False
         # In a task and behind shields: it goes on to its end whatever becomes of the caller, who
         # is cancelled at once, so that the next call finds out what is left to undo.
         head = [(RANGE, oldest(queue.prefix, queue.end))] if with_head else []
@@ -176,9 +200,14 @@ class Queues:
 
     # ------------------------------------------------------------------ waiting
 
-    async def wait_for_turn(self, queue: Queue, created: int, caller: Caller) -> int:
+    async def wait_for_turn(
+        self, queue: Queue, created: int, caller: Caller, key: bytes = b""
+    ) -> int:
         """
         Wait until no key of a queue is older than ``created``; return as of which revision.
+
+        Args:
+            key: The one that was created then, if others may wait for it without looking further.
 
         That two may think it their turn at once cannot be: the order is that of create revisions.
 
@@ -187,10 +216,23 @@ class Queues:
                 whenever it is looked at.
 
         """
-        return await wait_for_turn(
-            lambda: self._node.predecessor(queue.prefix, queue.end, created, caller),
-            lambda older, seen: self._deletion(older, seen, caller),
-        )
+        before = self._behind(queue, caller, created)
+        line = self._lines.setdefault(queue.prefix, _Line())
+        line.calls += 1
+        if key and created > line.created:
+            line.key, line.created = key, created
+        try:
+            if before is not None:
+                # It is older, and while it is there nothing else matters.
+                await self._deletion(*before, caller)
+            return await wait_for_turn(
+                lambda: self._node.predecessor(queue.prefix, queue.end, created, caller),
+                lambda older, seen: self._deletion(older, seen, caller),
+            )
+        finally:
+            line.calls -= 1
+            if not line.calls:
+                del self._lines[queue.prefix]
 
     async def head(self, queue: Queue, caller: Caller) -> Head:
         """Read the head of a queue."""
@@ -209,6 +251,22 @@ class Queues:
         return self._node.header(revision)
 
     # ------------------------------------------------------------------ helpers
+
+    def _behind(
+        self, queue: Queue, caller: Caller, created: int | None = None
+    ) -> tuple[bytes, int] | None:
+        """
+        Return a key that a caller is behind for certain, and as of which revision it is there.
+
+        Args:
+            created: When the caller's own key was created, None if it is yet to be.
+
+        """
+        line = self._lines.get(queue.prefix)
+        if line is None or not line.key or (created is not None and created <= line.created):
+            return None
+        seen = self._node.still_there(line.key, line.created, queue.prefix, queue.end, caller)
+        return None if seen is None else (line.key, seen)
 
     async def _deletion(self, key: bytes, seen: int, caller: Caller) -> None:
         # What was seen at a revision can be deleted only after it. As a rule that is the

@@ -244,6 +244,11 @@ class LocalApi(Protocol):
     ) -> Reply[tuple[int, bytes | None]]:
         """Return the youngest key of a range that is older than ``created``."""
 
+    def still_there(
+        self, key: bytes, created: int, start: bytes, end: bytes, caller: Caller
+    ) -> int | None:
+        """Tell as of which revision a key is there that was created then, None if it is not."""
+
     def exists(self, key: bytes, revision: int, caller: Caller) -> bool:
         """Tell whether there was a key at a revision that has just been the durable one."""
 

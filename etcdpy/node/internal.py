@@ -59,7 +59,8 @@ class InternalCalls(Part):
 
         """
         # What follows is one step of the loop: nobody else can begin a write in between.
-        await self._writer.idle(caller.peer())
+        if self._writer.busy is not None:
+            await self._writer.idle(caller.peer())
         who = self._admit_transact(request, caller)
         try:
             return await self._writer.write(self._transact(request, caller, who))
@@ -126,6 +127,21 @@ class InternalCalls(Part):
             if cursor is not None:
                 yield
         return key
+
+    def still_there(
+        self, key: bytes, created: int, start: bytes, end: bytes, caller: Caller
+    ) -> int | None:
+        """
+        Tell whether a key of [start, end) is there that was created at a revision.
+
+        Returns:
+            The revision as of which it is, which was the durable one; None if it is not.
+
+        """
+        self._admit_reading(start, end, caller)
+        seen = self._store.durable_revision
+        version = self._store.index.at(key, seen)
+        return seen if version is not None and version.create == created else None
 
     def _admit_reading(self, key: bytes, range_end: bytes, caller: Caller) -> None:
         # A request is made where there is somebody to look at it.

@@ -70,6 +70,13 @@ class ReferenceCaller:
         self._context = context
         self.method = method
         self._has_certificate_name = has_certificate_name
+        # grpcio does not tell any more when the call has ended, and who waits for a lock is asked
+        # then: its place is taken away.
+        self._peer: str = context.peer()
+
+    def peer(self) -> str:
+        """See ``Caller``."""
+        return self._peer
 
     @property
     def token(self) -> str | None:

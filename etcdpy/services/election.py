@@ -33,7 +33,7 @@ class ElectionService(v3election_pb2_grpc.ElectionServicer):
         if entry.value is not None and entry.value != request.value:
             await self._change_value(key, entry.created, request.value, lease, context)
         try:
-            await queues.wait_for_turn(queue, entry.created, context)
+            await queues.wait_for_turn(queue, entry.created, context, key)
         except asyncio.CancelledError:
             queues.leave(key, entry.created, context)
             raise

@@ -29,7 +29,7 @@ class LockService(v3lock_pb2_grpc.LockServicer):
         if entry.head_created == entry.created:
             return v3lock_pb2.LockResponse(header=queues.header(entry.revision), key=key)
         try:
-            now = await queues.wait_for_turn(queue, entry.created, context)
+            now = await queues.wait_for_turn(queue, entry.created, context, key)
             is_there = queues.exists(key, now, context)
         except BaseException:
             queues.leave(key, entry.created, context)

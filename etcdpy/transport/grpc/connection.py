@@ -18,7 +18,7 @@ from etcdpy.transport.grpc import books
 from etcdpy.transport.grpc.call import Arrived, Call
 from etcdpy.transport.grpc.call_handler import CallHandler, Driver
 from etcdpy.transport.grpc.context import Context
-from etcdpy.transport.grpc.messages import PREFIX, PREFIX_SIZE
+from etcdpy.transport.grpc.messages import PREFIX_SIZE, is_one_message
 from etcdpy.transport.grpc.request_head import (
     METADATA,
     MalformedRequest,
@@ -320,13 +320,25 @@ class Connection:
             self._end(frames.NO_ERROR)
         self._is_over = True
 
-    def lost(self) -> None:
-        """Note that the transport is gone: nothing can be answered any more."""
+    def lost(self, most: int | None = None) -> bool:
+        """
+        Note that the transport is gone: nothing can be answered any more.
+
+        Args:
+            most: How many calls to end now, None for all.
+
+        Returns:
+            Whether there are more of them.
+
+        """
         self._is_over = True
         self._blocks.abandon()
+        self.complete.clear()
         # A handler that is cancelled may end other calls, too.
-        while self.streams:
+        while self.streams and most != 0:
             self._gone(next(iter(self.streams.values())))
+            most = None if most is None else most - 1
+        return bool(self.streams)
 
     @property
     def is_finished(self) -> bool:
@@ -715,7 +727,9 @@ class Connection:
             and call.incoming is None
             and call.stream_state is _OPEN
             and not self.sender.is_congested
-            and self._is_whole(call.head, payload)
+            and call.head.direct
+            and call.head.content_length in (-1, len(payload))
+            and is_one_message(payload, self._direct_limit)
         ):
             # The short way for clients on C-core, which send a WINDOW_UPDATE of the stream between
             # HEADERS and this. No workload has such a client.
@@ -729,18 +743,6 @@ class Connection:
             # RFC 9113 10.5: legal, but a thousand of them say no more than one.
             self._count_useless()
         self._take(call, payload, size, is_ended=is_ended)
-
-    def _is_whole(self, head: RequestHead, payload: bytes) -> bool:
-        """Return whether a payload is all of a plain unary request."""
-        if not head.direct or len(payload) < PREFIX_SIZE:
-            return False
-        is_compressed, length = PREFIX.unpack_from(payload)
-        return (
-            not is_compressed
-            and length == len(payload) - PREFIX_SIZE
-            and length <= self._direct_limit
-            and head.content_length in (-1, len(payload))
-        )
 
     def _on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         block = self._blocks.start(flags, stream_id, payload)

@@ -145,6 +145,14 @@ class MessageReader:
         return message, bool(flag)
 
 
+def is_one_message(data: bytes, limit: int) -> bool:
+    """Tell whether bytes are one message with its prefix, not compressed, and nothing else."""
+    if len(data) < PREFIX_SIZE:
+        return False
+    is_compressed, length = PREFIX.unpack_from(data)
+    return not is_compressed and length == len(data) - PREFIX_SIZE and length <= limit
+
+
 def check_prefix(flag: int, length: int, limit: int, *, is_gzip: bool) -> None:
     """
     Check the prefix of a message, before any of its body is here.

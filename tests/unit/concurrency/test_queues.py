@@ -12,6 +12,7 @@ import pytest
 from etcdpy.concurrency.queues import Queue
 from etcdpy.cooperative import finish, outcome
 from etcdpy.errors import EmbeddedClientError
+from etcdpy.mvcc.index import Index
 from etcdpy.node import internal
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.election import ElectionService
@@ -219,3 +220,54 @@ def _delete(key: bytes) -> pb.DeleteRangeRequest:
 )
 def test_waiting_takes_no_task(method: Any) -> None:
     assert is_inline(method)
+
+
+def granted(node: TimedNode, end: int) -> None:
+    """Have there be leases up to a number."""
+    for lease in range(4, end):
+        node.keeper.grant(lease, 60, node.now)
+
+
+async def test_who_comes_behind_others_looks_at_no_other_places(
+    node: TimedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granted(node, 12)
+    await node.begin(node.lock(1))
+    waiting = [await node.begin(node.lock(2))]
+    looked = 0
+    plain_scan = Index.scan
+
+    def scan(self: Index, *args: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        return plain_scan(self, *args)
+
+    monkeypatch.setattr(Index, "scan", scan)
+    waiting += [await node.begin(node.lock(lease)) for lease in range(3, 12)]
+    assert looked == 0
+    for lease in range(1, 12):
+        await node.delete(b"m/%x" % lease)
+        assert [call.done() for call in waiting] == [n < lease for n in range(10)]
+
+
+async def test_who_waits_behind_one_that_leaves_waits_for_the_one_before(node: TimedNode) -> None:
+    granted(node, 5)
+    await node.begin(node.lock(1))
+    second, third = await node.begin(node.lock(2)), await node.begin(node.lock(3))
+    fourth = await node.begin(node.lock(4))
+    third.cancel()
+    await node.settle()
+    assert not fourth.done()
+    await node.delete(b"m/1")
+    assert second.done()
+    assert not fourth.done()
+    await node.delete(b"m/2")
+    assert fourth.done()
+
+
+async def test_lock_asked_for_again_with_the_same_lease_is_the_one_it_is(node: TimedNode) -> None:
+    await node.begin(node.lock(1))
+    waiting = [await node.begin(node.lock(2)) for _ in range(3)]
+    assert node.queue() == [b"m/1", b"m/2"]
+    await node.delete(b"m/1")
+    assert all(call.done() and call.exception() is None for call in waiting)

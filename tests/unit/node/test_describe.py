@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.message import Message
 
 from etcdpy.mvcc.txn_request import Txn
-from etcdpy.node.describe import describe
+from etcdpy.node.describe import MOST_SHOWN, describe
 from etcdpy.pb import rpc_pb2 as pb
 
 
@@ -76,3 +76,20 @@ def test_nested_transaction_has_no_values_either() -> None:
 def test_number_that_no_enum_has_is_shown_as_it_is() -> None:
     unknown = pb.Compare(key=b"k", result=99, target=98, version=1)  # type: ignore[arg-type]
     assert describe(unknown) == 'result:99 target:98 key:"k" version:1'
+
+
+def test_long_key_is_cut_off_and_its_length_told() -> None:
+    key = b"\xff" * 1_000_000
+    for request in (pb.PutRequest(key=key), pb.RangeRequest(key=key)):
+        text = describe(request)
+        assert len(text) < 5000
+        assert "... (1000000 bytes)" in text
+
+
+def test_long_transaction_is_cut_off_and_it_is_told_how_much_more_there_is() -> None:
+    op = pb.RequestOp(request_put=pb.PutRequest(key=b"k" * 100))
+    inner = pb.RequestOp(request_txn=pb.TxnRequest(success=[op] * 1000))
+    text = describe(Txn.of(pb.TxnRequest(success=[inner] * 100, failure=[op])))
+    assert len(text) < 2 * MOST_SHOWN
+    assert "... (99 more)" in text
+    assert text.endswith("failure:<... (1 more)>")

@@ -133,3 +133,14 @@ def test_call_of_either_transport_says_what_is_called_and_by_which_software() ->
 
     reference: Caller = ReferenceCaller(Context(), "/a.B/C")
     assert (reference.method, reference.user_agent) == ("/a.B/C", "u/2")
+
+
+def test_call_of_grpcio_that_has_ended_is_still_somebodys() -> None:
+    context = GrpcioContext()
+    caller: Caller = ReferenceCaller(context)
+
+    def ended() -> str:
+        raise RuntimeError("the call has ended")
+
+    context.peer = ended  # type: ignore[method-assign]
+    assert caller.peer() == "ipv4:10.0.0.1:5000"

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from etcdpy.cooperative import finish
+from etcdpy.watch import stream as stream_module
 from etcdpy.watch.output import QUEUE_BYTES
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import FRAGMENT_BYTES, StreamClient, WatchedStore, quiet
@@ -165,3 +166,20 @@ async def test_who_is_withdrawn_is_told_and_fed_no_more(
     assert (last.watch_id, last.canceled) == (watcher.watch_id, True)
     assert last.compact_revision == revision
     assert client.stream.watchers == {}
+
+
+async def test_progress_of_very_many_watchers_is_found_out_in_slices(
+    client: StreamClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "LOOKED_AT", 10)
+    watchers = [client.watch(b"%d" % number) for number in range(35)]
+    client.take()
+    steps = client.stream.send_progress()
+    for number in range(3):
+        next(steps)
+        # One that goes meanwhile makes no difference.
+        client.stream.cancel(watchers[number].watch_id)
+    assert all(response.canceled for response in client.take())
+    finish(steps)
+    (sent,) = client.take()
+    assert sent.watch_id == -1

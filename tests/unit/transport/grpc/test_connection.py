@@ -819,6 +819,20 @@ class TestShutdown:
         assert len(peer.call_handler.cancelled) == 2
         assert not peer.connection.streams
 
+    def test_calls_of_a_lost_connection_may_be_cancelled_a_few_at_a_time(self) -> None:
+        peer = Peer()
+        for _ in range(5):
+            peer.call(b"x")
+        assert [peer.connection.lost(2) for _ in range(3)] == [True, True, False]
+        assert len(peer.call_handler.cancelled) == 5
+
+    def test_refusals_for_want_of_room_do_not_end_the_connection(self) -> None:
+        peer = Peer(ServerOptions(max_concurrent_streams=1))
+        peer.open()
+        streams = [peer.open() for _ in range(3000)]
+        assert all(peer.reply(stream).reset == frames.REFUSED_STREAM for stream in streams)
+        assert not peer.connection.is_finished
+
 
 def send_large(peer: Peer, *extra: tuple[str, str]) -> int:
     """Open a stream with more headers than a frame holds and return it."""

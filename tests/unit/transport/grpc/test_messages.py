@@ -16,6 +16,7 @@ from etcdpy.transport.grpc.messages import (
     compress_steps,
     decompress,
     is_long,
+    is_one_message,
 )
 from etcdpy.transport.grpc.status import NUMBER_OF, ProtocolStatus
 from etcdpy.transport.http2 import frames
@@ -189,3 +190,17 @@ class TestCompression:
         with pytest.raises(StopIteration) as done:
             next(compress_steps(body))
         assert done.value.value == compress(body)
+
+    def test_message_may_be_had_as_it_was_sent(self) -> None:
+        compressed = gzip.compress(bytes(900))
+        source = reader(is_gzip=True)
+        source.feed(message(compressed, 1) + message(b"plain"))
+        assert source.next_as_sent() == (compressed, True)
+        assert source.next_as_sent() == (b"plain", False)
+        assert source.next_as_sent() == (None, False)
+
+    def test_one_message_and_nothing_else_is_recognised(self) -> None:
+        assert is_one_message(message(b"abc"), 3)
+        for data in (b"", message(b"abc")[:-1], message(b"abc") + b"x", message(b"abc", 1)):
+            assert not is_one_message(data, 1000)
+        assert not is_one_message(message(b"abc"), 2)
