@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Final
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from etcdpy.cooperative import outcome
 from etcdpy.errors import StoppedError
@@ -197,7 +198,7 @@ class Calls:
         async def unary(message: Any, caller: Any) -> Any:
             asked = message
             if type(message) is KeptTxn:
-                message, asked = TxnRequest.FromString(message.data), message.txn
+                message, asked = _message_of(message.data), message.txn
             request = self._arrived(path, message, caller)
             with self.noted(request, caller):
                 answering = partial(self._outcome, path, asked, caller)
@@ -310,6 +311,14 @@ def _keeping(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
         return KeptTxn(read(data), data)
 
     return keep
+
+
+def _message_of(data: bytes) -> TxnRequest | None:
+    """Return a transaction as a message; None of one that nests deeper than protobuf reads."""
+    try:
+        return TxnRequest.FromString(data)
+    except DecodeError:
+        return None
 
 
 def _behaviour_of(handler: Any) -> Callable[..., Any]:

@@ -26,6 +26,8 @@ __all__ = [
 
 #: Requests that are kept; what is older is forgotten, but still counted.
 MOST: Final = 10_000
+#: Bytes of messages that are kept.
+MOST_BYTES: Final = 64 << 20
 
 #: The characters of a message that a line about a request has room for.
 _LINE: Final = 200
@@ -144,7 +146,9 @@ class Requests(Sequence[Request]):
 
     def __init__(self, most: int = MOST) -> None:
         self._changed = threading.Condition()
-        self._kept: deque[Request] = deque(maxlen=most)
+        self._most = most
+        self._kept: deque[Request] = deque()
+        self._bytes = 0
         # Of those that are not kept any more, by method.
         self._forgotten: Counter[str] = Counter()
 
@@ -256,6 +260,7 @@ class Requests(Sequence[Request]):
         """Forget all of them."""
         with self._changed:
             self._kept.clear()
+            self._bytes = 0
             self._forgotten.clear()
 
     # ------------------------------------------------------------- what the server does
@@ -263,14 +268,25 @@ class Requests(Sequence[Request]):
     def note(self, request: Request) -> None:
         """Add a request that has arrived."""
         with self._changed:
-            if len(self._kept) == self._kept.maxlen:
-                self._forgotten[self._kept[0].method] += 1
             self._kept.append(request)
+            self._bytes += _size_of(request)
+            # The newest is kept, whatever its size.
+            while len(self._kept) > self._most or self._is_too_much():
+                oldest = self._kept.popleft()
+                self._bytes -= _size_of(oldest)
+                self._forgotten[oldest.method] += 1
             self._changed.notify_all()
+
+    def _is_too_much(self) -> bool:
+        return self._bytes > MOST_BYTES and len(self._kept) > 1
 
     def _list(self) -> list[Request]:
         with self._changed:
             return list(self._kept)
+
+
+def _size_of(request: Request) -> int:
+    return request.message.ByteSize() if isinstance(request.message, Message) else 0
 
 
 def keys_of(message: Any) -> list[tuple[bytes, bytes]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
 import grpc
 import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb.wire import varint
 from etcdpy.testing import Etcd
 from tests.support.client import Client
 from tests.unit.testing.test_engine import code_of, watch
@@ -78,6 +80,16 @@ def test_transactions_of_any_depth_reach_the_node(etcd: Etcd, client: Client) ->
         deepest = pb.TxnRequest(success=[pb.RequestOp(request_txn=deepest)])
     client.kv.Txn(deepest)
     assert etcd.data == {"a": ""}
+    data = deepest.SerializeToString()
+    for _ in range(60):
+        inner = b"\x22" + varint(len(data)) + data
+        data = b"\x12" + varint(len(inner)) + inner
+    txn: Any = client.channel.unary_unary("/etcdserverpb.KV/Txn")
+    txn(data)
+    last = etcd.requests.last()
+    # It was more than a message can be made of.
+    assert last is not None
+    assert (last.status, last.message) == ("OK", None)
 
 
 @pytest.mark.parametrize("count", [1, 30])

@@ -85,3 +85,16 @@ def test_line_about_a_request_says_how_it_ended() -> None:
 def test_name_of_a_method_has_no_package() -> None:
     assert short_name("/etcdserverpb.KV/Put") == "KV/Put"
     assert short_name("/grpc.health.v1.Health/Check") == "Health/Check"
+
+
+def test_large_messages_are_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etcdpy.testing.requests.MOST_BYTES", 100)
+    requests = Requests()
+    for size in (40, 40, 40, 200):
+        requests.note(request("KV/Put", pb.PutRequest(value=bytes(size))))
+    assert [len(one.message.value) for one in requests] == [200]
+    assert requests.count("KV/Put") == 4
+    requests.clear()
+    requests.note(put(b"a"))
+    requests.note(put(b"b"))
+    assert len(requests) == 2
