@@ -92,7 +92,10 @@ export class VirtualRows {
       element.hidden = false;
       this.show(element, index);
     }
-    for (const element of this.spare) element.hidden = true;
+    for (const element of this.spare) {
+      element.hidden = true;
+      element.removeAttribute("id"); // another may have it now
+    }
     this.seen(first, last);
   }
 

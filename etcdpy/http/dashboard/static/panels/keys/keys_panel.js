@@ -199,7 +199,7 @@ export default class KeysPanel {
     this.search = h("input", {
       type: "search",
       class: "mono",
-      placeholder: "Prefix, or a key and Enter",
+      placeholder: "Prefix or key",
       "aria-label": "Show keys with this prefix; Enter goes to the key",
       autocapitalize: "none",
       autocomplete: "off",

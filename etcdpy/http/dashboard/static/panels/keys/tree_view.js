@@ -92,11 +92,8 @@ export class TreeView {
     const node = this.tree.rows[index];
     if (!node) return;
     row.id = `${this.id}-${index}`;
-    setAttribute(
-      row,
-      "aria-selected",
-      this.selected !== null && node.kind === KEY && node.key === this.selected,
-    );
+    const isSelected = String(node.key === this.selected);
+    setAttribute(row, "aria-selected", node.kind === KEY ? isSelected : null);
     setAttribute(row, "aria-expanded", node.kind === FOLDER ? node.isOpen : null);
     row.classList.toggle("active", node === this.active);
     const error = node.span?.error;

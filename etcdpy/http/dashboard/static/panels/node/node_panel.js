@@ -33,9 +33,10 @@ export default class NodePanel {
       h("header", {}, h("h2", {}, "Members")),
       this.members.element,
     );
-    const grid = h(
+    // Shown once there is something in it: what grows moves all that is below.
+    this.grid = h(
       "div",
-      { class: "cards node-cards" },
+      { class: "cards node-cards", hidden: true },
       Object.values(this.cards).map(({ element }) => element),
       this.plots.element,
       memberCard,
@@ -44,7 +45,7 @@ export default class NodePanel {
       "div",
       { class: "panel" },
       h("div", { class: "panel-head" }, h("h1", {}, "Node")),
-      h("div", { class: "panel-body" }, this.place, grid),
+      h("div", { class: "panel-body" }, this.place, this.grid),
     );
     app.sampler.addEventListener(
       "sample",
@@ -90,6 +91,7 @@ export default class NodePanel {
 
   #draw() {
     if (!this.told) return;
+    this.grid.hidden = false;
     const { members } = this.told;
     this.cards.server.show(this.#server());
     this.cards.storage.show(this.#storage());

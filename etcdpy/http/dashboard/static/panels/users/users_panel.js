@@ -14,14 +14,15 @@ const RIGHTS = { READ: "read", WRITE: "write", READWRITE: "read and write" };
 export default class UsersPanel {
   constructor(app) {
     this.app = app;
-    this.state = h("span", { class: "badge", role: "status" });
-    this.toggle = h("button", { type: "button", onclick: () => this.#toggleAuth() });
+    // Words of about the length that they will have, so that nothing moves.
+    this.state = h("span", { class: "badge", role: "status" }, "Authentication is …");
+    this.toggle = h("button", { type: "button", onclick: () => this.#toggleAuth() }, "Switch on …");
     this.place = h("div", { class: "panel-part" });
     this.users = h("div", { class: "cards user-cards" });
     this.roles = h("div", { class: "cards user-cards" });
     this.lists = h(
       "div",
-      { class: "user-lists" },
+      { class: "user-lists", hidden: true },
       this.#section("Users", this.users, "New user", () => this.#do(addUser)),
       this.#section("Roles", this.roles, "New role", () => this.#do(addRole)),
     );
