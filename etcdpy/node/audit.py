@@ -164,6 +164,16 @@ class Auditor:
         ops.add_result(request, result)
         self._changed(caller, who, result.revision, ops.member)
 
+    def v2(self, action: str, key: str, index: int, caller: Caller, user: str | None) -> None:
+        """Tell of a write to the v2 tree, which has an index and no revision."""
+        actor = self._named_actor(f"/v2/keys:{action}", user, caller)
+        removes = action in ("delete", "compareAndDelete", "expire")
+        op = "delete" if removes else "put"
+        self._change(
+            f'{{"ts":"{self._now()}",{actor},"index":{index},'
+            f'"ops":[{{"op":"{op}",{text_field("key", key)}}}],"code":"OK"}}'
+        )
+
     def lease_ended(
         self,
         lease_id: int,
@@ -257,8 +267,10 @@ class Auditor:
     def _actor(self, caller: Caller, who: Identity | None, method: str = "") -> str:
         """Return who has called what, as members of a line's object."""
         user = None if who is None else who.user
-        called = caller.method
-        key = (called or method, user, caller.certificate_name, caller.peer(), caller.user_agent)
+        return self._named_actor(caller.method or method, user, caller)
+
+    def _named_actor(self, method: str, user: str | None, caller: Caller) -> str:
+        key = (method, user, caller.certificate_name, caller.peer(), caller.user_agent)
         found = self._actors.get(key)
         if found is None:
             if len(self._actors) >= _MOST_REMEMBERED:

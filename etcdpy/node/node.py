@@ -175,7 +175,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
             quota = Quota(
                 config.quota_backend_bytes or DEFAULT_QUOTA, log.size, alarms, identity.member_id
             )
-            v2 = V2Store(store, clock, quota, alarms) if config.enable_v2 else None
+            v2 = V2Store(store, clock, quota, alarms, audit) if config.enable_v2 else None
             if v2 is not None:
                 log.on_durable.append(v2.publish)
                 closing.push_async_callback(v2.close)

@@ -25,6 +25,8 @@ from etcdpy.cooperative import Steps, rest, turn
 from etcdpy.errors import CorruptError, EtcdError, V2Error
 from etcdpy.mvcc.store import Store
 from etcdpy.node.alarms import Alarms
+from etcdpy.node.audit import Auditor
+from etcdpy.node.caller import Caller, Internal
 from etcdpy.node.quota import Quota
 from etcdpy.node.v2_restore import restore
 from etcdpy.storage import StorageError
@@ -36,7 +38,7 @@ from etcdpy.v2.node import Node
 from etcdpy.v2.records import encode_event, encode_node, event_key, node_key
 from etcdpy.v2.watchers import Hub, Watcher
 
-__all__ = ["MOST_PATH", "Reading", "V2Store"]
+__all__ = ["ITSELF", "MOST_PATH", "Asker", "Reading", "V2Store"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,25 @@ MOST_PATH: Final = 8192
 _OVERHEAD: Final = 512
 #: A value is in the row of its node, in that of its event, and in that of the next.
 _COPIES: Final = 3
+
+
+class Asker(NamedTuple):
+    """
+    Who has asked for a write.
+
+    Attributes:
+        caller: Where that came from.
+        user: Who it was, None if nobody was asked.
+
+    """
+
+    caller: Caller
+    user: str | None = None
+
+
+#: The modules on top of the tree, for whoever asked them.
+ITSELF: Final = Asker(Internal("v2"))
+_EXPIRY: Final = Asker(Internal("v2 expiry"))
 
 
 class Reading(NamedTuple):
@@ -76,6 +97,7 @@ class V2Store:
         clock: Says when what has a time to live ends.
         quota: Bounds the database.
         alarms: Keep writes out.
+        audit: Is told of each write, if anybody wants to know.
 
     Attributes:
         tree: As it is in memory. Writes go through the methods here.
@@ -85,8 +107,16 @@ class V2Store:
 
     """
 
-    def __init__(self, store: Store, clock: Clock, quota: Quota, alarms: Alarms) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        quota: Quota,
+        alarms: Alarms,
+        audit: Auditor | None = None,
+    ) -> None:
         self._store = store
+        self._audit = audit
         self._log = store.log
         self._clock = clock
         self._check_quota = quota.check
@@ -205,6 +235,7 @@ class V2Store:
         directory: bool = False,
         expires: int | None = None,
         refresh: bool = False,
+        by: Asker = ITSELF,
     ) -> Event:
         """Do ``Tree.set``."""
         if self._reading is not None:
@@ -221,7 +252,7 @@ class V2Store:
             )
         except V2Error as error:
             raise await self._refused(error) from None
-        if (ready := self._record(event)) is not None:
+        if (ready := self._record(event, by)) is not None:
             await ready
         return event
 
@@ -233,6 +264,7 @@ class V2Store:
         directory: bool = False,
         unique: bool = False,
         expires: int | None = None,
+        by: Asker = ITSELF,
     ) -> Event:
         """Do ``Tree.create``."""
         if self._reading is not None:
@@ -244,12 +276,18 @@ class V2Store:
             )
         except V2Error as error:
             raise await self._refused(error) from None
-        if (ready := self._record(event)) is not None:
+        if (ready := self._record(event, by)) is not None:
             await ready
         return event
 
     async def update(
-        self, path: str, value: str, *, expires: int | None = None, refresh: bool = False
+        self,
+        path: str,
+        value: str,
+        *,
+        expires: int | None = None,
+        refresh: bool = False,
+        by: Asker = ITSELF,
     ) -> Event:
         """Do ``Tree.update``."""
         if self._reading is not None:
@@ -259,7 +297,7 @@ class V2Store:
             event = self.tree.update(path, value, expires=expires, refresh=refresh, now=self.now())
         except V2Error as error:
             raise await self._refused(error) from None
-        if (ready := self._record(event)) is not None:
+        if (ready := self._record(event, by)) is not None:
             await ready
         return event
 
@@ -272,6 +310,7 @@ class V2Store:
         prev_index: int = 0,
         expires: int | None = None,
         refresh: bool = False,
+        by: Asker = ITSELF,
     ) -> Event:
         """Do ``Tree.compare_and_swap``."""
         if self._reading is not None:
@@ -289,11 +328,13 @@ class V2Store:
             )
         except V2Error as error:
             raise await self._refused(error) from None
-        if (ready := self._record(event)) is not None:
+        if (ready := self._record(event, by)) is not None:
             await ready
         return event
 
-    async def delete(self, path: str, *, directory: bool = False, recursive: bool = False) -> Event:
+    async def delete(
+        self, path: str, *, directory: bool = False, recursive: bool = False, by: Asker = ITSELF
+    ) -> Event:
         """Do ``Tree.delete``."""
         if self._reading is not None:
             await self._idle()
@@ -302,12 +343,12 @@ class V2Store:
             event = self.tree.delete(path, directory=directory, recursive=recursive, now=self.now())
         except V2Error as error:
             raise await self._refused(error) from None
-        if (ready := self._record(event)) is not None:
+        if (ready := self._record(event, by)) is not None:
             await ready
         return event
 
     async def compare_and_delete(
-        self, path: str, *, prev_value: str = "", prev_index: int = 0
+        self, path: str, *, prev_value: str = "", prev_index: int = 0, by: Asker = ITSELF
     ) -> Event:
         """Do ``Tree.compare_and_delete``."""
         if self._reading is not None:
@@ -319,7 +360,7 @@ class V2Store:
             )
         except V2Error as error:
             raise await self._refused(error) from None
-        if (ready := self._record(event)) is not None:
+        if (ready := self._record(event, by)) is not None:
             await ready
         return event
 
@@ -338,7 +379,7 @@ class V2Store:
             return 0  # they end later
         number, ready = 0, None
         while number < most and (event := self.tree.expire(self.now())) is not None:
-            ready = self._record(event)
+            ready = self._record(event, _EXPIRY)
             number += 1
         if ready is not None:
             await ready
@@ -370,7 +411,7 @@ class V2Store:
         if self._pending and (ready := self._log.until(self._last_sequence)) is not None:
             await ready
 
-    def _record(self, event: Event) -> Future[None] | None:
+    def _record(self, event: Event, by: Asker) -> Future[None] | None:
         """Put a write into the gathering batch; return what resolves when that is durable."""
         log, tree = self._log, self.tree
         batch, changes = log.batch, tree.changes
@@ -386,6 +427,8 @@ class V2Store:
             changes.removed.clear()
         puts[Bucket.V2, event_key(event.index)] = encode_event(event, tree.last_id)
         self._store.applied_index += 1
+        if self._audit is not None:
+            self._audit.v2(event.action, event.key, event.index, by.caller, by.user)
         log.flush_soon()
         self._last_sequence = sequence = batch.sequence
         self._pending.append((sequence, event))

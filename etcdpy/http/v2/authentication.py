@@ -23,7 +23,7 @@ from etcdpy.node.node import Node
 from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse
 from etcdpy.v2.codes import UNAUTHORIZED
 
-__all__ = ["RootOnly", "auth_endpoints"]
+__all__ = ["RootOnly", "auth_endpoints", "credentials"]
 
 _CAUSE: Final = "Insufficient credentials"
 _GET: Final = ("GET",)
@@ -73,7 +73,7 @@ class RootOnly:
         return error_response(V2Error(UNAUTHORIZED, _CAUSE), cluster)
 
     async def _is_root(self, request: HttpRequest) -> bool:
-        given = _credentials(request)
+        given = credentials(request)
         if given is None:
             return False
         name, password = given
@@ -108,7 +108,7 @@ class RootOnly:
         return is_known and rights is not None and rights.is_root
 
 
-def _credentials(request: HttpRequest) -> tuple[str, bytes] | None:
+def credentials(request: HttpRequest) -> tuple[str, bytes] | None:
     """Return a name and a password. (RFC 7617 2; Go: ``Request.BasicAuth``)"""
     scheme, _, coded = (request.header(b"authorization") or "").partition(" ")
     if scheme.lower() != "basic":

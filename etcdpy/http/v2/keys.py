@@ -11,12 +11,14 @@ from typing import Final
 
 from etcdpy.errors import V2Error
 from etcdpy.http.v2.answers import allow
+from etcdpy.http.v2.authentication import credentials
+from etcdpy.http.v2.caller import RootCaller
 from etcdpy.http.v2.errors import error_response
 from etcdpy.http.v2.parameters import Parameters, form_of, parameters_of
 from etcdpy.http.v2.path import moved, unescaped
 from etcdpy.http.v2.watching import EventLines
 from etcdpy.node.node import Node
-from etcdpy.node.v2 import V2Store
+from etcdpy.node.v2 import ITSELF, Asker, V2Store
 from etcdpy.storage import StorageError
 from etcdpy.transport import HttpHandler, HttpRequest, HttpResponse
 from etcdpy.v2 import codes
@@ -47,6 +49,8 @@ class Keys:
         identity = node.identity
         self._v2 = v2
         self._store = node.parts.store
+        self._users = node.parts.users
+        self._audit = node.parts.audit
         self._cluster = (b"x-etcd-cluster-id", b"%x" % identity.cluster_id)
         self._term = (b"x-raft-term", b"%d" % identity.raft_term)
 
@@ -63,9 +67,8 @@ class Keys:
             return elsewhere
         try:
             asked = parameters_of(await form_of(request, query), request.method)
-            return await self._answer(
-                request.method, path[len(_PREFIX) :].rstrip("/") or "/", asked
-            )
+            key = path[len(_PREFIX) :].rstrip("/") or "/"
+            return await self._answer(request, key, asked)
         except V2Error as error:
             return error_response(error, self._cluster)
         except StorageError:
@@ -73,9 +76,10 @@ class Keys:
             stopped = V2Error(codes.RAFT_INTERNAL, "etcdserver: server stopped", self._v2.index)
             return error_response(stopped, self._cluster)
 
-    async def _answer(self, method: str, path: str, asked: Parameters) -> HttpResponse:
+    async def _answer(self, request: HttpRequest, path: str, asked: Parameters) -> HttpResponse:
+        method = request.method
         if method == "PUT":
-            return self._written(await self._put(path, asked), asked)
+            return self._written(await self._put(path, asked, self._asker(request)), asked)
         if method in ("GET", "HEAD"):
             # A linearizable read waits for nothing.
             if asked.wait and not asked.quorum:
@@ -89,16 +93,24 @@ class Keys:
                 directory=asked.dir,
                 unique=True,
                 expires=asked.expires(self._v2.now()),
+                by=self._asker(request),
             )
             return self._written(event, asked)
-        return self._written(await self._delete(path, asked), asked)
+        return self._written(await self._delete(path, asked, self._asker(request)), asked)
 
-    async def _put(self, path: str, asked: Parameters) -> Event:
+    def _asker(self, request: HttpRequest) -> Asker:
+        """Return who asks, if anybody wants to know."""
+        if self._audit is None:
+            return ITSELF
+        found = credentials(request) if self._users.is_enabled else None
+        return Asker(RootCaller(request), None if found is None else found[0])
+
+    async def _put(self, path: str, asked: Parameters, by: Asker) -> Event:
         v2 = self._v2
         expires = asked.expires(v2.now())
         compares = asked.prev_index > 0 or asked.prev_value
         if asked.prev_exist is False:
-            return await v2.create(path, asked.value, directory=asked.dir, expires=expires)
+            return await v2.create(path, asked.value, directory=asked.dir, expires=expires, by=by)
         if compares:
             return await v2.compare_and_swap(
                 path,
@@ -107,19 +119,25 @@ class Keys:
                 prev_index=asked.prev_index,
                 expires=expires,
                 refresh=asked.refresh,
+                by=by,
             )
         if asked.prev_exist:
-            return await v2.update(path, asked.value, expires=expires, refresh=asked.refresh)
+            return await v2.update(path, asked.value, expires=expires, refresh=asked.refresh, by=by)
         return await v2.set(
-            path, asked.value, directory=asked.dir, expires=expires, refresh=asked.refresh
+            path,
+            asked.value,
+            directory=asked.dir,
+            expires=expires,
+            refresh=asked.refresh,
+            by=by,
         )
 
-    async def _delete(self, path: str, asked: Parameters) -> Event:
+    async def _delete(self, path: str, asked: Parameters, by: Asker) -> Event:
         if asked.prev_index > 0 or asked.prev_value:
             return await self._v2.compare_and_delete(
-                path, prev_value=asked.prev_value, prev_index=asked.prev_index
+                path, prev_value=asked.prev_value, prev_index=asked.prev_index, by=by
             )
-        return await self._v2.delete(path, directory=asked.dir, recursive=asked.recursive)
+        return await self._v2.delete(path, directory=asked.dir, recursive=asked.recursive, by=by)
 
     def _watch(self, path: str, asked: Parameters) -> HttpResponse:
         watcher = self._v2.watch(

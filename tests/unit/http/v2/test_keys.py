@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
 import pytest
 
 from etcdpy.http.v2.keys import Keys
+from etcdpy.node.audit import Auditor
 from etcdpy.node.node import Node
+from etcdpy.node.v2 import ITSELF
 from etcdpy.storage import StorageError
+from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import HttpResponse
 from tests.unit.http.v2.asking import CLUSTER, JSON, ask
+from tests.unit.node.audited import Lines, words
+from tests.unit.node.test_node import config
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -148,7 +155,7 @@ async def test_watch_is_answered_at_once_and_ends_with_an_event(client: Client) 
 
 async def test_watch_of_what_is_forgotten_is_refused(client: Client) -> None:
     for _ in range(1000):
-        client.v2._record(client.v2.tree.set("/k", "", now=0))
+        client.v2._record(client.v2.tree.set("/k", "", now=0), ITSELF)
     await client.v2.set("/k", "")
     status, told = await client.told("GET", "/k?wait=true&waitIndex=1")
     assert (status, told["errorCode"], told["index"]) == (400, 401, 1006)
@@ -211,3 +218,35 @@ async def test_any_request_is_answered(client: Client) -> None:
         if isinstance(answer.body, bytes) and answer.headers[0] == JSON:
             assert json.loads(answer.body)
     assert (await client.ask("GET", "")).status == 200
+
+
+async def test_writes_are_in_the_audit_log(tmp_path: Path) -> None:
+    lines, clock = Lines(), MovableClock()
+    auditor = Auditor(lines, clock.wall, words)
+    async with Node.open(config(tmp_path, enable_v2=True), clock, audit=auditor) as node:
+        client = Client(node)
+        await client.ask("PUT", "/k?ttl=1&value=secret")
+        await client.ask("GET", "/k")
+        await client.ask("PUT", "/k?prevExist=false")
+        await clock.advance(2)
+        await client.v2.settled()
+        node.parts.users.is_enabled = True
+        by_root = b64encode(b"root:x").decode()
+        handler = Keys(node, client.v2).handle
+        await ask(handler, "/v2/keys/q", "POST", authorization=f"Basic {by_root}")
+    told = [json.loads(line) for line in lines.texts if '"/v2/keys' in line]
+    assert [
+        (line["method"], line["peer"], line.get("user"), line["index"], line["ops"])
+        for line in told
+    ] == [
+        ("/v2/keys:set", "ipv4:1.1.1.1:1", None, 4, [{"op": "put", "key": "/k"}]),
+        ("/v2/keys:expire", "internal:v2 expiry", None, 5, [{"op": "delete", "key": "/k"}]),
+        (
+            "/v2/keys:create",
+            "ipv4:1.1.1.1:1",
+            "root",
+            6,
+            [{"op": "put", "key": "/q/00000000000000000006"}],
+        ),
+    ]
+    assert not any("secret" in line for line in lines.texts)
