@@ -28,7 +28,7 @@ DEV_READY := $(VENV)/.ready-dev
 STUBS := etcdpy/pb
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage check format lint types proto proto-check lock bench fairness clean
+.PHONY: help run test coverage check format lint types proto proto-check lock bench fairness package clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -73,6 +73,10 @@ fairness: $(DEV_READY) ## See how a client is served beside attacks; ARGS="neste
 
 bench: $(DEV_READY) ## Measure etcdpy and a real etcd side by side
 	$(BIN)/python -m bench $(ARGS)
+
+package: $(DEV_READY) ## Build what is released into dist/, an sdist and a wheel
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
 
 # Made with the oldest Python that is supported: what runs there runs on the newer ones as well.
 # What is wanted on some platforms or Pythons only keeps its condition.
