@@ -61,6 +61,26 @@ def test_key_of_the_address_is_found_in_the_tree(browser: Browser, fresh: Server
         page.get_by_role("treeitem").filter(has_text="1,359 more keys").wait_for()
 
 
+def test_tree_stays_where_it_is_while_its_keys_are_written(browser: Browser, fresh: Server) -> None:
+    put(fresh.address, (b"/deep/lonely/key", b"x"))
+    for key in ("/app/pods/1500", "/deep/lonely/key"):
+        with dashboard(browser, fresh.address, f"#/keys?key={key}") as page:
+            chosen = page.locator("[role=treeitem][aria-selected=true]:not([hidden])")
+            chosen.wait_for()
+            page.get_by_role("button", name="Edit").click()
+            page.get_by_role("dialog").get_by_role("textbox", name="Value").fill("new")
+            page.get_by_role("button", name="Save").click()
+            page.locator("pre.code", has_text="new").wait_for()
+            assert chosen.is_visible()
+            page.get_by_role("button", name="Delete").click()
+            page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+            page.get_by_text("There is no such key now").wait_for()
+            chosen.wait_for(state="detached")
+            row(page, "plain").wait_for() if "deep" in key else row(page, "1501").wait_for()
+            assert page.get_by_role("treeitem").filter(has_text="lonely/").count() == 0
+    put(fresh.address, (b"/app/pods/1500", b"pod"))
+
+
 def test_prefix_shows_what_begins_with_it(browser: Browser, fresh: Server) -> None:
     with dashboard(browser, fresh.address) as page:
         page.get_by_role("searchbox").fill("/app/pods/029")

@@ -154,7 +154,7 @@ export class Tree {
   async #find(folder, child) {
     for (;;) {
       const span = folder.spans.findLast((one) => one.from <= child.key) ?? folder.spans[0];
-      const found = span.children.find((node) => node.key === child.key && isLike(node, child));
+      const found = span.children.find((node) => isIt(node, child));
       if (found || span.next === null || child.key < span.next) return found ?? null;
       if (span.error) throw span.error;
       // The next page may have it; what is further away gets a span of its own.
@@ -162,6 +162,23 @@ export class Tree {
       if (span.loading || isNear) await this.load(span);
       else await this.#cut(span, child.key);
     }
+  }
+
+  /** Takes a key that was deleted out of what is loaded, and folders that have no other. */
+  forget(key) {
+    let folder = this.root;
+    const emptied = [];
+    while (folder) {
+      if (folder.count !== null) folder.count -= 1;
+      const child = childOf(key, folder.base, this.separator);
+      const span = folder.spans.find(({ children }) => children.some((node) => isIt(node, child)));
+      const node = span?.children.find((one) => isIt(one, child));
+      if (node?.kind === KEY || node?.count === 1) emptied.push([span, node]);
+      folder = node?.kind === FOLDER ? node : null;
+    }
+    const [gone] = emptied;
+    if (gone) gone[0].children.splice(gone[0].children.indexOf(gone[1]), 1);
+    this.#arrange();
   }
 
   async #cut(span, key) {
@@ -189,6 +206,10 @@ export class Tree {
     this.rows = rowsOf(this.root);
     this.changed();
   }
+}
+
+function isIt(node, child) {
+  return node.key === child.key && isLike(node, child);
 }
 
 function isLike(node, child) {

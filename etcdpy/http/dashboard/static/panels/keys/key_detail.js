@@ -117,7 +117,12 @@ export class KeyDetail {
   #actions(record) {
     const press = (name, text, run, style) =>
       h("button", { type: "button", class: style, onclick: run }, icon(name), text);
-    const after = (done) => done && this.panel.written(record.key);
+    const after = (isDone) => isDone && this.show(record.key);
+    const remove = async () => {
+      if (!(await deleteKey(this.app, record))) return;
+      this.panel.deleted(record.key);
+      await this.show(record.key);
+    };
     return h(
       "div",
       { class: "key-actions" },
@@ -131,7 +136,7 @@ export class KeyDetail {
       menu({}, [icon("copy"), "Copy"], () => this.#copies(record)),
       press("leases", "Lease", async () => after(await attachLease(this.app, record))),
       press("download", "Value", () => save(record.value, nameOf(record.key))),
-      press("trash", "Delete", async () => after(await deleteKey(this.app, record)), "danger"),
+      press("trash", "Delete", remove, "danger"),
     );
   }
 

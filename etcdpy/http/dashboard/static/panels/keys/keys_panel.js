@@ -3,6 +3,7 @@
 import { fromText } from "../../core/bytes.js";
 import { fromEditable, toEditable, visibleText } from "../../core/escape.js";
 import { FOLDER, Tree } from "../../core/tree.js";
+import { AwayError } from "../../net/gateway.js";
 import { plural } from "../../core/units.js";
 import { h, setText, whenQuiet } from "../../ui/dom.js";
 import { icon } from "../../ui/icons.js";
@@ -49,7 +50,7 @@ export default class KeysPanel {
       this.separator.value = toEditable(separator);
       this.#reset(prefix, separator);
     } else if (this.wasHidden) {
-      this.refresh();
+      this.refresh().then(() => this.key !== null && this.#reveal(this.key));
     }
     this.wasHidden = false;
     if (key !== undefined && key !== this.key) this.choose(key, { reveal: true });
@@ -71,21 +72,25 @@ export default class KeysPanel {
     change("keys", this.#placeOf(key));
     this.view.select(key);
     const shown = this.detail.show(key);
-    if (reveal) {
-      const row = await this.tree.reveal(key).catch(() => null);
-      if (row && this.key === key) this.view.activate(row, { centre: true });
-    }
+    if (reveal) await this.#reveal(key, { centre: true });
     await shown;
+  }
+
+  /** Scrolls the tree to a key, if there is it. */
+  async #reveal(key, options) {
+    const row = await this.tree.reveal(key).catch(() => null);
+    if (row && this.key === key) this.view.activate(row, options);
   }
 
   /** Reads the tree anew. */
   async refresh() {
     try {
       await this.tree.refresh();
+      this.readAt = this.app.keys.revision;
     } catch (error) {
-      notifyFailure("The keys could not be read again", error);
+      // That the server is away is told at the top already.
+      if (!(error instanceof AwayError)) notifyFailure("The keys could not be read again", error);
     }
-    this.readAt = this.app.keys.revision;
     this.#markNews();
     this.view.renew();
   }
@@ -98,9 +103,9 @@ export default class KeysPanel {
     this.reread.title = isOld ? "Something has changed since: read again" : "Read again";
   }
 
-  /** A key was written, or deleted: it is read again, and the tree with it. */
-  async written(key) {
-    await Promise.all([this.refresh(), key !== null && this.key === key && this.detail.show(key)]);
+  /** A key was deleted here: the tree has it no more, and stays where it is. */
+  deleted(key) {
+    this.tree.forget(key);
   }
 
   /** What actions on many keys are about: the folder that one is at, or what was searched for. */
@@ -120,7 +125,8 @@ export default class KeysPanel {
 
   /** Runs what changes many keys. */
   async #many(task) {
-    if (await task(this.app, this.#prefix)) await this.written(this.key);
+    if (!(await task(this.app, this.#prefix))) return;
+    await Promise.all([this.refresh(), this.key !== null && this.detail.show(this.key)]);
   }
 
   #actions() {
