@@ -65,9 +65,13 @@ class Keys:
         path = unescaped(raw)
         if (elsewhere := moved(request, path, query)) is not None:
             return elsewhere
+        key = path[len(_PREFIX) :].rstrip("/") or "/"
         try:
+            if not query and request.method == "GET":
+                # Most reads ask for nothing more than the key.
+                reading = await self._v2.read(key)
+                return HttpResponse(200, self._headers(reading.at), reading.body)
             asked = parameters_of(await form_of(request, query), request.method)
-            key = path[len(_PREFIX) :].rstrip("/") or "/"
             return await self._answer(request, key, asked)
         except V2Error as error:
             return error_response(error, self._cluster)

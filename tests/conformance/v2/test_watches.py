@@ -146,7 +146,10 @@ def test_71_directory_expires_with_all_below(client: V2Client, directory: str) -
 def test_12_key_that_is_over_at_once_is_gone_soon(client: V2Client, directory: str) -> None:
     with client.watch(directory, "recursive=true&stream=true") as watch:
         write(client, f"{directory}/t", "ttl=0")
-        assert [watch.next()["action"] for _ in range(2)] == ["set", "expire"]
+        made, gone = watch.next(), watch.next()
+    assert (made["action"], gone["action"]) == ("set", "expire")
+    assert "expiration" in made["node"]
+    assert "ttl" not in made["node"]
 
 
 def test_directory_is_watched_for_itself_alone(client: V2Client, directory: str) -> None:
