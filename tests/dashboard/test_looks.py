@@ -164,7 +164,7 @@ def _picture(page: Page, panel: str, file: Path) -> None:
         _happen(urlsplit(page.url).netloc)
         page.wait_for_timeout({"live": 1000, "node": 5200}[panel])
     page.wait_for_timeout(300)
-    asked = {"format": "webp", "quality": 82}
+    asked = {"format": "webp", "quality": 75}
     taken = page.context.new_cdp_session(page).send("Page.captureScreenshot", asked)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(base64.b64decode(taken["data"]))
