@@ -60,15 +60,17 @@ def test_refusal_of_the_node_is_noted_in_its_words(etcd: Etcd, client: Client) -
 
 def test_call_that_its_client_gives_up_is_noted_as_that(etcd: Etcd, client: Client) -> None:
     etcd.faults.delay("KV/*", seconds=3600)
-    late = client.kv.Put.future(pb.PutRequest(key=b"a"), timeout=2)
+    # Long enough to get there, on a machine that has other things to do.
+    late = client.kv.Put.future(pb.PutRequest(key=b"a"), timeout=5)
     etcd.requests.wait_for("KV/Put")
     assert code_of(late.result) == "DEADLINE_EXCEEDED"
     given_up = client.kv.Range.future(pb.RangeRequest(key=b"a"))
     etcd.requests.wait_for("KV/Range")
     given_up.cancel()
-    put, read = etcd.requests
-    while put.status is None or read.status is None:
-        pass
+    put, read = (
+        etcd.requests.wait_for(method, lambda one: one.status is not None, timeout=60)
+        for method in ("KV/Put", "KV/Range")
+    )
     # Which of both sides' clocks is first is nobody's to say.
     assert put.status in ("DEADLINE_EXCEEDED", "CANCELLED")
     assert read.status == "CANCELLED"
