@@ -23,7 +23,7 @@ from etcdpy.pb.rpc_pb2 import RangeRequest
 SCANS_PER_SLICE = 4
 
 #: Rows read before it is known how large they are.
-FIRST_READ = 16
+FIRST_READ = 2
 
 
 class RangeResult(NamedTuple):

@@ -22,6 +22,7 @@ from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.node.caller import Caller
 from etcdpy.node.checks import check_long_txn
+from etcdpy.node.crowd import MOST, Crowd
 from etcdpy.node.guard import Who
 from etcdpy.node.parts import Part, Parts
 from etcdpy.node.quota import long_txn_cost
@@ -58,6 +59,7 @@ class KeyValues(Part):
         self._admit_compact = gate("compact")
         self._lease_exists = parts.leases.lessor.__contains__
         self._baton = parts.baton
+        self._crowd = Crowd()
         self._operations = parts.store.operations
         self._slow = parts.slow
         self._times_all = parts.slow.is_close
@@ -88,6 +90,8 @@ class KeyValues(Part):
 
     async def range_in_slices(self, request: pb.RangeRequest, caller: Caller) -> Reply:
         """Do what ``range`` does, however long it takes."""
+        if self._crowd.going:
+            await self._crowd.place(caller.peer())
         self._admit_range(request, caller)
         self._operations.ranges += 1
         store = self._store
@@ -96,7 +100,7 @@ class KeyValues(Part):
         newest = store.durable_revision
         revision = store.read_revision(request.revision, newest)
         steps = _answer(store, request, revision, self._headers.at(newest))
-        return await self._in_slices(steps, revision, request)
+        return await self._in_slices(steps, revision, caller, request)
 
     async def range_stream(
         self, request: pb.RangeRequest, caller: Caller
@@ -118,10 +122,12 @@ class KeyValues(Part):
         if request.count_only or request.limit < 0:
             # There is one chunk of it. (etcd: v3_server.go, rangeStream)
             steps = _answer(store, request, revision, header)
-            yield bytes(replies.field(1, await self._in_slices(steps, revision)))
+            yield bytes(replies.field(1, await self._in_slices(steps, revision, caller)))
             return
         size = FIRST_CHUNK
-        pages, page = await self._in_slices(_begin(store, request, revision, size), revision)
+        pages, page = await self._in_slices(
+            _begin(store, request, revision, size), revision, caller
+        )
         while not page.is_last:
             # Only the last chunk has a header. (etcd: v3_server.go, rangeStream)
             chunk = replies.range_reply(b"", page.result._replace(more=False, total=0))
@@ -131,7 +137,7 @@ class KeyValues(Part):
             store.read_revision(revision, newest)  # compacted meanwhile?
             # etcd looks at the end only, and has sent it all by then.
             self._admission.check_unchanged(asked)
-            page = await self._in_slices(pages.read(size), revision)
+            page = await self._in_slices(pages.read(size), revision, caller)
         yield delimited(1, replies.range_reply(header, page.result))
 
     def put(self, request: pb.PutRequest, caller: Caller) -> Answer:
@@ -208,13 +214,16 @@ class KeyValues(Part):
         # A read goes past raft in etcd: no size and no alarm keeps it out.
         # (etcd: v3_server.go, Txn)
         if is_read_only:
+            crowd = self._crowd.going
+            if crowd and crowd.get(caller.peer(), 0) >= MOST:
+                return self._read_later(request, caller)
             self._admit_read_txn(request, caller)
             revision = self._store.durable_revision
             if is_short(request) and not self._times_all:
                 return read_short(self._store, request, revision, self._headers.at(revision))
             steps = txn.read_txn(self._store, request, revision, self._headers.at(revision))
             oldest = txn.oldest_read(request, revision)
-            return self._in_slices(steps, oldest, request)
+            return self._in_slices(steps, oldest, caller, request)
         if self._writer.busy is not None:
             return self._in_turn(self.txn, request, caller)
         who = self._admit_txn(request, caller)
@@ -236,6 +245,12 @@ class KeyValues(Part):
         sequence = write.commit()
         self._slow.applied(request, reply, stopwatch() - began)
         return DeferredReply(reply, self._log.until(sequence))
+
+    async def _read_later(self, request: Txn, caller: Caller) -> Reply | DeferredReply:
+        """Do what ``txn`` does when a long read of the same client has ended."""
+        await self._crowd.place(caller.peer())
+        answer = self.txn(request, caller)
+        return await answer if isinstance(answer, Coroutine) else answer
 
     async def _read_first(self, request: LongTxn, caller: Caller) -> Reply | DeferredReply:
         """Do what ``txn`` does with a request that is not read yet."""
@@ -345,12 +360,15 @@ class KeyValues(Part):
         await self._settled()
         raise error
 
-    async def _in_slices(self, steps: Steps[T], revision: int, request: Any = None) -> T:
+    async def _in_slices(
+        self, steps: Steps[T], revision: int, caller: Caller, request: Any = None
+    ) -> T:
         """
         Run ``steps``, letting others run in between; compaction waits meanwhile.
 
         Args:
             revision: The oldest that they read.
+            caller: Who asked.
             request: What to name if they take long, None if that is not to be told.
 
         """
@@ -365,7 +383,7 @@ class KeyValues(Part):
         # Not timed from the start: most reads end there, and a clock would be a part of them.
         began = began or stopwatch()
         asked = self._admission.auth_revision
-        with self._store.pinned(revision):
+        with self._store.pinned(revision), self._crowd.among(caller.peer()):
             finished = await self._baton.rest(steps)
         self._admission.check_unchanged(asked)
         if request is not None:

@@ -722,8 +722,8 @@ def pipelined_calls(crowd: Crowd) -> None:
 
 
 @attack()
-def pipelined_locks(crowd: Crowd) -> None:
-    """Send 40,000 calls on one connection that have to wait."""
+def pipelined_puts(crowd: Crowd) -> None:
+    """Send 40,000 puts on one connection, each of which has to wait for the disk."""
     (wire,) = crowd.connect()
     calls = 40_000
     for _ in range(calls):

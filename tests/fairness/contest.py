@@ -76,9 +76,19 @@ class Line(NamedTuple):
 
 
 def contest(
-    name: str, server: AbstractContextManager[Server], seconds: float, settling: float
+    name: str,
+    server: AbstractContextManager[Server],
+    seconds: float,
+    settling: float,
+    aftermath: float = AFTERMATH,
 ) -> Line:
-    """Attack a server for some seconds and look at its memory ``settling`` seconds later."""
+    """
+    Attack a server for some seconds and look at its memory ``settling`` seconds later.
+
+    Args:
+        aftermath: How long the bystander goes on when the attacker has gone.
+
+    """
     with server as running, _process("attacker", name, running.address, str(seconds)) as attacker:
         assert attacker.stdin is not None
         running.is_checked = False
@@ -91,7 +101,7 @@ def contest(
                 time.sleep(0.02)
                 worst = max(worst, memory(running.pid))
                 if ends is None and attacker.poll() is not None:
-                    ends = time.monotonic() + AFTERMATH
+                    ends = time.monotonic() + aftermath
             seen = json.loads(bystander.communicate()[0].splitlines()[-1])
         said = attacker.communicate()[0].strip()
         time.sleep(settling)
