@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -33,8 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     """
     process_state.take_over()
-    # Until serving starts Ctrl-C just ends the process, without Python's traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Before the settings are known: what is wrong with them is a line of the log, too.
     words = sys.argv[1:] if arguments is None else arguments
     is_said = settings.mentions("log-format", words, os.environ)

@@ -20,6 +20,8 @@ __all__ = ["take_over"]
 _IGNORED = ("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR", "SIGXCPU")
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
+#: What a process starts with; other handlers somebody has wanted.
+_NOBODYS = (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler)
 
 
 def take_over() -> None:
@@ -62,8 +64,16 @@ def _take_signals() -> None:
         # Go leaves the first of them to the C library.
         for real_time in range(signal.SIGRTMIN + 1, signal.SIGRTMAX + 1):
             signal.signal(real_time, signal.SIG_IGN)
+    # Until serving starts they just end the process, SIGINT without Python's traceback. In a
+    # container it is process 1, which is sent only what it has a handler for. (kill(2))
+    ending = _end_at_once if os.getpid() == 1 else signal.SIG_DFL
     for number in _STOPPING:
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+        if signal.getsignal(number) in _NOBODYS:
+            signal.signal(number, ending)
     # Last: one that has been waiting ends the process here.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+
+
+def _end_at_once(number: int, _: object) -> None:
+    # As a shell tells it, as the signal itself ends nothing.
+    os._exit(128 + number)

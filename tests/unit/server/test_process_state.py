@@ -54,3 +54,8 @@ def test_a_handler_is_kept() -> None:
     code = "signal.signal(signal.SIGTERM, print); it.take_over();"
     code += "print(signal.getsignal(signal.SIGTERM) is print)"
     assert run(code) == "True\n"
+
+
+def test_interrupt_ends_it_without_a_traceback() -> None:
+    code = "it.take_over(); print(signal.getsignal(signal.SIGINT) == signal.SIG_DFL)"
+    assert run(code) == "True\n"
