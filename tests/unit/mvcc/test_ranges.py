@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from etcdpy.cooperative import finish
+from etcdpy.mvcc import ranges as ranges_module
 from etcdpy.mvcc.ranges import RangeResult, select
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
@@ -110,3 +111,42 @@ async def test_short_ranges_never_yield() -> None:
         await worked_example(store, log)
         with pytest.raises(StopIteration):
             next(select(store, RangeRequest(key=b"a", range_end=b"z", keys_only=True), 5))
+
+
+@pytest.mark.parametrize("order", [ASCEND, DESCEND])
+@pytest.mark.parametrize("bounds", [{}, {"max_create_revision": 3}, {"min_create_revision": 3}])
+@pytest.mark.parametrize("keys_only", [False, True])
+async def test_key_created_first_or_last_is_the_first_of_all_in_that_order(
+    order: Any, bounds: dict[str, int], keys_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranges_module, "SLICE", 2)
+    async with new_store() as (store, log):
+        # b and c are created together, behind d; a was made again.
+        put(store, (b"d", b"1"))
+        put(store, (b"b", b"1"), (b"c", b"1"))
+        put(store, (b"a", b"1"))
+        delete(store, b"a")
+        put(store, (b"a", b"1"), (b"e", b"1"))
+        await settle(log)
+        asked: dict[str, Any] = {
+            "key": b"a",
+            "range_end": b"z",
+            "sort_target": CREATE,
+            "sort_order": order,
+            "keys_only": keys_only,
+            **bounds,
+        }
+        everything = ranged(store, store.revision, **asked)
+        one = ranged(store, store.revision, limit=1, **asked)
+    assert one.rows == everything.rows[:1]
+    assert one.more is (len(everything.rows) > 1)
+    assert one.total == everything.total == 5
+
+
+async def test_nothing_is_created_first_where_nothing_is() -> None:
+    async with new_store() as (store, log):
+        await settle(log)
+        found = ranged(
+            store, 1, key=b"a", range_end=b"z", sort_target=CREATE, sort_order=ASCEND, limit=1
+        )
+    assert found == RangeResult([], False, 0)

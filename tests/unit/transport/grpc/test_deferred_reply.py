@@ -12,6 +12,7 @@ import pytest
 
 from etcdpy.cooperative import DeferredReply, outcome
 from etcdpy.transport import StatusError, inline
+from etcdpy.transport.grpc import dispatcher as dispatcher_module
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
 
@@ -199,3 +200,19 @@ async def test_callers_in_the_process_wait_for_it_too(kind: Kind) -> None:
     await turns()
     assert call.result() == b"x"
     assert await outcome(kind(None)(b"y", None)) == b"y"  # type: ignore[arg-type]
+
+
+async def test_very_many_that_wait_for_one_future_are_answered_in_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "_RESUMED_PER_TURN", 2)
+    ready = pending()
+    peer = serving(plain(ready))
+    streams = [peer.call(b"x") for _ in range(5)]
+    ready.set_result(None)
+    answered = []
+    for _ in range(4):
+        await asyncio.sleep(0)
+        peer.read()
+        answered.append(sum(peer.reply(stream).is_ended for stream in streams))
+    assert answered == [2, 4, 5, 5]
