@@ -48,8 +48,6 @@ from etcdpy.node.parts import Database, Parts, Settings
 from etcdpy.node.periodic import Periodic
 from etcdpy.node.quota import DEFAULT_QUOTA, Quota, RequestLimit
 from etcdpy.node.slow_requests import SlowRequests
-from etcdpy.node.v2 import V2Store
-from etcdpy.node.v2_expiry import V2Expiry
 from etcdpy.node.versions import Versions
 from etcdpy.node.watches import Watches
 from etcdpy.node.writer import Writer
@@ -175,8 +173,12 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
             quota = Quota(
                 config.quota_backend_bytes or DEFAULT_QUOTA, log.size, alarms, identity.member_id
             )
-            v2 = V2Store(store, clock, quota, alarms, audit) if config.enable_v2 else None
-            if v2 is not None:
+            v2 = None
+            if config.enable_v2:
+                from etcdpy.node.v2 import V2Store
+                from etcdpy.node.v2_expiry import V2Expiry
+
+                v2 = V2Store(store, clock, quota, alarms, audit)
                 log.on_durable.append(v2.publish)
                 closing.push_async_callback(v2.close)
                 v2_expiry = V2Expiry(v2, clock)

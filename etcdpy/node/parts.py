@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from etcdpy.auth.passwords import Passwords
 from etcdpy.auth.store import AuthStore
@@ -27,13 +28,15 @@ from etcdpy.node.measures import Measures
 from etcdpy.node.membership import Identity, Membership
 from etcdpy.node.quota import Quota
 from etcdpy.node.slow_requests import SlowRequests
-from etcdpy.node.v2 import V2Store
 from etcdpy.node.versions import Versions
 from etcdpy.node.writer import Writer
 from etcdpy.pb.rpc_pb2 import ResponseHeader
 from etcdpy.storage.commit import DiskWrites
 from etcdpy.storage.snapshot import Snapshot
 from etcdpy.watch import Hub
+
+if TYPE_CHECKING:  # few want it, and it is imported for these
+    from etcdpy.node.v2 import V2Store
 
 __all__ = ["Change", "Database", "Part", "Parts", "Settings"]
 

@@ -6,16 +6,19 @@ import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from etcdpy.clock import Clock
 from etcdpy.concurrency.queues import Queues
-from etcdpy.concurrency.v2_locks import V2Locks
 from etcdpy.config import Config
 from etcdpy.node.node import Node
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.auditing import open_audit_log
 from etcdpy.services.registration import Registry, register_all
 from etcdpy.storage import Backend
+
+if TYPE_CHECKING:  # few want it, and it is imported for these
+    from etcdpy.concurrency.v2_locks import V2Locks
 
 __all__ = ["Served", "garbage_left_alone", "open_served"]
 
@@ -71,6 +74,8 @@ async def open_served(
         register_all(server, node, queues)
         v2_locks = None
         if node.parts.v2 is not None:
+            from etcdpy.concurrency.v2_locks import V2Locks
+
             v2_locks = V2Locks(node.parts.v2, clock)
             closing.push_async_callback(v2_locks.close)
         yield Served(node, queues, v2_locks)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from etcdpy.clock import Clock
 from etcdpy.concurrency.queues import Queues
-from etcdpy.concurrency.v2_locks import V2Locks
 from etcdpy.config import Config
 from etcdpy.http import dashboard
 from etcdpy.http.endpoints import health_endpoints, process_endpoints, version_endpoint
@@ -17,11 +16,11 @@ from etcdpy.http.gateway_errors import NOT_FOUND, error_response
 from etcdpy.http.metrics import MetricsPage
 from etcdpy.http.router import Access, Mux
 from etcdpy.node.node import Node
-from etcdpy.server.v2_door import open_v2
 from etcdpy.services.registration import register_all
 from etcdpy.transport import CallCounts, HttpHandler, HttpRequest, HttpResponse, Observer
 
 if TYPE_CHECKING:  # few want it, and it is imported for these
+    from etcdpy.concurrency.v2_locks import V2Locks
     from etcdpy.http.pprof.endpoints import Pprof
 
 __all__ = ["HttpDoors", "open_gateway", "open_http"]
@@ -78,6 +77,8 @@ def open_http(
     if config.enable_dashboard:
         trees[dashboard.ROOT] = dashboard.Dashboard(_doors(config))
     if config.enable_v2:
+        from etcdpy.server.v2_door import open_v2
+
         v2 = open_v2(node, v2_locks)
         served.update(v2.paths)
         trees.update(v2.trees)
