@@ -28,6 +28,8 @@ class Environment:
         requirements: What pip installs, from wheels alone.
         versions: The Pythons that have them all, such as ``3.11``.
         sources: Which of them are built here, as there are no wheels.
+        timeout: Seconds that installing them may take.
+        preferred: Pythons to make it from before any other, where they exist.
 
     """
 
@@ -35,6 +37,8 @@ class Environment:
     requirements: Sequence[str]
     versions: Sequence[str]
     sources: Sequence[str] = ()
+    timeout: float = INSTALL_TIMEOUT
+    preferred: Sequence[str] = ()
 
     def interpreter(self) -> Path:
         """Return its Python, or skip where none can be had."""
@@ -60,6 +64,7 @@ class Environment:
         self._step([*pip, "--no-compile", "--only-binary=:all:", *sources, *self.requirements])
 
     def _candidates(self) -> Iterator[str]:
+        yield from self.preferred
         if f"{sys.version_info.major}.{sys.version_info.minor}" in self.versions:
             yield sys.executable
         for version in self.versions:
@@ -70,9 +75,9 @@ class Environment:
     def _step(self, command: list[str]) -> None:
         reason = f"no environment for {self.requirements[0]}"
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=self.timeout)
         except subprocess.TimeoutExpired:
-            pytest.skip(f"{reason}: {command[1:4]} took over {INSTALL_TIMEOUT} s")
+            pytest.skip(f"{reason}: {command[1:4]} took over {self.timeout} s")
         if done.returncode:
             pytest.skip(f"{reason}: {done.stderr.strip()[-500:]}")
 
