@@ -30,13 +30,13 @@ def test_page_tells_that_the_server_is_away_and_goes_on_by_itself(
     with dashboard(browser, fixed.address, expected_errors=AWAY) as page:
         row(page, "one").click()
         page.locator("pre.code").wait_for()
+        put(fixed.address, (b"/a/two", b"y"))  # which the tree was not asked for
         fixed.stop()
         banner = page.locator("#banner", has_text="The server does not answer")
         page.get_by_role("button", name="Read the keys again").click()
         banner.wait_for()
         row(page, "one").wait_for()  # what was read stays
         fixed.start()
-        put(fixed.address, (b"/a/two", b"y"))
         banner.wait_for(state="hidden")
         row(page, "two").wait_for()
         page.locator("pre.code", has_text="x").wait_for()
