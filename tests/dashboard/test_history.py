@@ -41,7 +41,7 @@ def test_all_lives_of_a_key_are_told(browser: Browser, server: Server) -> None:
         # Any two, whichever side they are on.
         page.locator("[data-choice^=from]").nth(6).check()
         page.locator("[data-choice^=to]").nth(3).check()
-        page.locator(".diff-line.added", has_text="3").wait_for()
+        page.locator(".diff-line.added > span:last-child", has_text="added: 3").wait_for()
         assert page.locator(".diff-line.added").count() == 1
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 VARIABLE = "ETCDPY_DASHBOARD_KEYS"
-COUNT = int(os.environ.get(VARIABLE, "20000"))
+COUNT = int(os.environ.get(VARIABLE, "6000"))
 #: By hand, on a machine that has nothing else to do, the figures are held to what is promised.
 IS_MEASURED = VARIABLE in os.environ
 HALF = COUNT // 2
