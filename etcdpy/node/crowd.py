@@ -46,7 +46,7 @@ class Crowd:
             except asyncio.CancelledError:
                 # It may have been called already, and then the place is another one's.
                 if called.done() and not called.cancelled():
-                    self._call(who)
+                    self.pass_on(who)
                 raise
 
     @contextmanager
@@ -59,9 +59,10 @@ class Crowd:
             self.going[who] -= 1
             if not self.going[who]:
                 del self.going[who]
-            self._call(who)
+            self.pass_on(who)
 
-    def _call(self, who: str) -> None:
+    def pass_on(self, who: str) -> None:
+        """Let the next that waits have a place that is not taken."""
         waiting = self._waiting.get(who)
         while waiting:
             called = waiting.popleft()

@@ -7,7 +7,7 @@ of something that is not there yet.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -91,7 +91,7 @@ class KeyValues(Part):
     async def range_in_slices(self, request: pb.RangeRequest, caller: Caller) -> Reply:
         """Do what ``range`` does, however long it takes."""
         if self._crowd.going:
-            await self._crowd.place(caller.peer())
+            await self._place(caller)
         self._admit_range(request, caller)
         self._operations.ranges += 1
         store = self._store
@@ -246,9 +246,24 @@ class KeyValues(Part):
         self._slow.applied(request, reply, stopwatch() - began)
         return DeferredReply(reply, self._log.until(sequence))
 
+    async def _place(self, caller: Caller) -> None:
+        """Wait until a client may begin one more long read, and has taken most of the others."""
+        # Where it can be told: requests of HTTP come one after the other.
+        eased: Callable[[], Awaitable[bool]] | None = getattr(caller, "eased", None)
+        who = caller.peer()
+        await self._crowd.place(who)
+        if eased is None:
+            return
+        try:
+            while await eased():
+                await self._crowd.place(who)
+        except BaseException:
+            self._crowd.pass_on(who)
+            raise
+
     async def _read_later(self, request: Txn, caller: Caller) -> Reply | DeferredReply:
         """Do what ``txn`` does when a long read of the same client has ended."""
-        await self._crowd.place(caller.peer())
+        await self._place(caller)
         answer = self.txn(request, caller)
         return await answer if isinstance(answer, Coroutine) else answer
 

@@ -73,6 +73,22 @@ class Context(Call):
             return None
         return max(0.0, self.deadline - self.channel.clock.monotonic())
 
+    async def eased(self) -> bool:
+        """
+        Wait while so much waits to be sent to the client that no more should be made.
+
+        Returns:
+            Whether it did; then somebody else may have been faster.
+
+        """
+        sender = self.channel.sender
+        if not sender.is_congested:
+            return False
+        waiter = get_running_loop().create_future()
+        sender.eased.append(waiter)
+        await waiter
+        return True
+
     async def read(self) -> Any:
         """
         Return the next request of a stream, or ``grpc.aio.EOF`` after the last.

@@ -11,6 +11,7 @@ frame. And a message's prefix shares a frame with its body: tiny frames look lik
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections import deque
 from collections.abc import Iterable
 from struct import Struct
@@ -19,7 +20,7 @@ from typing import Final, Protocol
 from etcdpy.cooperative import Pieces
 from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.messages import PREFIX, PREFIX_SIZE, JoinedMessages
-from etcdpy.transport.grpc.outgoing import Outgoing
+from etcdpy.transport.grpc.outgoing import Outgoing, wake_all
 from etcdpy.transport.grpc.response_head import (
     TRAILERS_FLAGS,
     TRAILERS_OK,
@@ -77,6 +78,7 @@ class Sender:
         is_congested: Whether so much waits on all streams that no more should be begun.
         ended_by_us: Streams ended before the peer had ended them, the latest of them.
         queued: The bytes waiting on all streams.
+        eased: Those to wake when ``is_congested`` ends.
 
     """
 
@@ -93,6 +95,7 @@ class Sender:
         "_stalls",
         "acks",
         "data_frames",
+        "eased",
         "ended_by_us",
         "initial_window",
         "is_clear",
@@ -115,6 +118,7 @@ class Sender:
         self.ended_by_us: dict[int, None] = {}
         self.queued = 0
         self.is_congested = False
+        self.eased: list[Future[None]] = []
         self._policy = policy
         self._stalls = Stalls()
         # Streams that take turns: those whose data fits a frame, and the others.
@@ -426,6 +430,8 @@ class Sender:
     def _count(self, size: int) -> None:
         self.queued += size
         self.is_congested = self.queued >= CONNECTION_SEND_QUEUE
+        if self.eased and not self.is_congested:
+            wake_all(self.eased)
 
     def stream_window_grew(self, call: Call, increment: int) -> bool:
         """Note a WINDOW_UPDATE; return False if the window is past its limit."""

@@ -1,5 +1,7 @@
 """What goes out, in which order, and within which windows."""
 
+import asyncio
+
 import pytest
 
 from etcdpy.cooperative import Pieces
@@ -7,7 +9,7 @@ from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import JoinedMessages
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.frames import DATA, HEADERS
-from etcdpy.transport.limits import SEND_QUEUE, UNWRITTEN
+from etcdpy.transport.limits import CONNECTION_SEND_QUEUE, SEND_QUEUE, UNWRITTEN
 
 from ..peer import Peer, message, parse
 
@@ -373,3 +375,16 @@ class TestEnds:
         for _ in range(count):
             peer.open("/no.Such/Method")
         assert len(peer.connection.sender.ended_by_us) == min(count, 1000)
+
+
+async def test_whoever_waits_until_less_waits_to_be_sent_is_woken() -> None:
+    peer = Peer()
+    sender = peer.connection.sender
+    sender._count(CONNECTION_SEND_QUEUE)
+    waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    sender.eased.append(waiting)
+    sender._count(1)
+    assert not waiting.done()
+    sender._count(-2)
+    assert waiting.done()
+    assert not sender.eased
