@@ -15,8 +15,8 @@ from typing import NoReturn
 
 from etcdpy import config as settings
 from etcdpy import logs
-from etcdpy.cli.snapshot_output import FORMATS, Progress
-from etcdpy.clock import SystemClock
+from etcdpy.cli.snapshot_output import FORMATS
+from etcdpy.logs.progress import progress
 from etcdpy.node.cluster_ids import cluster_id, member_id
 from etcdpy.storage.bolt_read import BoltReader
 from etcdpy.storage.errors import StorageError
@@ -72,13 +72,10 @@ def _save(options: argparse.Namespace) -> None:
             f"snapshot must be requested to one selected node, not multiple [{listed}]",
             EXIT_BAD_ARGUMENTS,
         )
-    progress = Progress("saving snapshot", sys.stderr, SystemClock.monotonic)
     certificates = (options.cacert, options.cert, options.key)
-    version = save(
-        Endpoint(endpoints[0], certificates, _user(options.user, options.password)),
-        options.filename,
-        lambda done, left: progress.show(done, done + left),
-    )
+    endpoint = Endpoint(endpoints[0], certificates, _user(options.user, options.password))
+    with progress("saving snapshot") as show:
+        version = save(endpoint, options.filename, lambda done, left: show(done, done + left))
     print(f"Snapshot saved at {options.filename}")
     if version:
         print(f"Server version {version}")
@@ -98,8 +95,8 @@ def _user(user: str, password: str | None) -> str:
 def _status(options: argparse.Namespace) -> None:
     from etcdpy.storage.snapshot_status import read_status
 
-    with open_snapshot(options.filename) as data:
-        status = read_status(BoltReader(data))
+    with open_snapshot(options.filename) as data, progress("reading snapshot") as show:
+        status = read_status(BoltReader(data), show)
     print(FORMATS[options.write_out](status))
 
 
@@ -131,17 +128,19 @@ def _restore(options: argparse.Namespace) -> None:
     with open_snapshot(options.filename) as data:
         # Before anything is read: a damaged file is called that.
         if not options.skip_hash_check:
-            check_checksum(data)
+            with progress("checking snapshot") as show:
+                check_checksum(data, show)
         logger.info("Trimming membership information from the backend...")
         reader = BoltReader(data)
-        progress = Progress("restoring snapshot", sys.stderr, SystemClock.monotonic)
-        restore_snapshot(
-            reader,
-            data_dir,
-            {b"%016x" % own_id: json.dumps(member, separators=(",", ":")).encode()},
-            bump_revision=options.bump_revision,
-            progress=lambda done: progress.show(done, reader.size),
-        )
+        logs.flush()
+        with progress("restoring snapshot") as show:
+            restore_snapshot(
+                reader,
+                data_dir,
+                {b"%016x" % own_id: json.dumps(member, separators=(",", ":")).encode()},
+                bump_revision=options.bump_revision,
+                progress=lambda done: show(done, reader.size),
+            )
     added = {
         "cluster-id": f"{cluster_id(own_id):x}",
         "local-member-id": "0",

@@ -1,46 +1,17 @@
-"""What the snapshot commands print: a file's summary as etcdutl prints it, and progress."""
+"""What the snapshot commands print: a file's summary as etcdutl prints it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from etcdpy.gostd.sizes import human_size
 
 if TYPE_CHECKING:  # for save, which needs none of it, it would take long to import
     from etcdpy.storage.snapshot_status import Status
 
-__all__ = ["FORMATS", "Progress"]
-
-#: Seconds between two lines of progress; what is done sooner says nothing.
-PROGRESS_INTERVAL = 2.0
-
-
-class Progress:
-    """
-    Tells now and then how far a long run is.
-
-    Args:
-        what: What is being done.
-        out: Where to write a line.
-        clock: Returns monotonic seconds.
-
-    """
-
-    def __init__(self, what: str, out: TextIO, clock: Callable[[], float]) -> None:
-        self._what = what
-        self._out = out
-        self._clock = clock
-        self._told = clock()
-
-    def show(self, done: int, total: int) -> None:
-        """Write a line, if the last one is long enough ago; both in bytes."""
-        now = self._clock()
-        if now - self._told >= PROGRESS_INTERVAL:
-            self._told = now
-            line = f"{self._what}: {human_size(done)} of {human_size(total)}"
-            print(line, file=self._out, flush=True)
+__all__ = ["FORMATS"]
 
 
 def _simple(status: Status) -> str:

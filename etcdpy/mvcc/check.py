@@ -11,13 +11,14 @@ the rows, the marks of compaction against both.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from etcdpy.logs.progress import progress as shown
 from etcdpy.mvcc.history import Version
 from etcdpy.mvcc.restore import FINISHED_COMPACTION, SCHEDULED_COMPACTION, restore
 from etcdpy.mvcc.revision import RowKey, parse_row_key
@@ -33,6 +34,12 @@ MOST_FINDINGS = 100
 #: The key of the empty rows that bumping the revision leaves (etcdutl: --bump-revision), each
 #: at a revision that is compacted from the first.
 _BUMPED = b""
+
+#: Rows between two reports of how far it is.
+_OFTEN = 4096
+
+#: Takes what is done and what there is to do.
+Progress = Callable[[int, int], None]
 
 _TERM = b"term"
 #: What restoring a snapshot writes; the first start of a new store makes it 2.
@@ -64,7 +71,9 @@ class CheckReport:
     rows: int
 
 
-def verify(data_dir: Path, *, fsync: bool = True) -> CheckReport:
+def verify(
+    data_dir: Path, *, fsync: bool = True, progress: Progress = lambda done, total: None
+) -> CheckReport:
     """
     Check the store in a data directory that no server has open.
 
@@ -73,6 +82,7 @@ def verify(data_dir: Path, *, fsync: bool = True) -> CheckReport:
     Args:
         data_dir: The data directory (``--data-dir``).
         fsync: Whether that is to survive a power failure.
+        progress: Called now and then with the revision that the check is at, and the last.
 
     Raises:
         InconsistentError: If it contradicts itself.
@@ -83,7 +93,10 @@ def verify(data_dir: Path, *, fsync: bool = True) -> CheckReport:
         raise DataDirError(f"no store in {data_dir}")
     backend = Backend.open(data_dir, fsync=fsync)
     try:
-        return verify_source(backend)
+        last = backend.last_row()
+        # However damaged it is: what is wrong with it is for the check to say.
+        newest = int.from_bytes(last[:8], "big")
+        return _Check(backend, lambda done: progress(done, newest)).run()
     finally:
         backend.close()
 
@@ -115,8 +128,9 @@ class _Entry:
 
 
 class _Check:
-    def __init__(self, source: RowSource) -> None:
+    def __init__(self, source: RowSource, progress: Callable[[int], None] | None = None) -> None:
         self._source = source
+        self._progress = progress
         self._findings: list[str] = []
         self._histories: dict[bytes, list[_Entry]] = {}
         self._finished = -1
@@ -181,6 +195,8 @@ class _Check:
             if (place.main, place.sub) <= position:
                 self._found(f"row {row_key.hex()} does not come after the one before it")
             position = (place.main, place.sub)
+            if self._progress is not None and not number % _OFTEN:
+                self._progress(place.main)
             if place.main > self._scheduled:
                 self._check_follows(previous, place)
                 previous = place
@@ -343,7 +359,8 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python -m etcdpy.mvcc.check DATA_DIR", file=sys.stderr)
         return 2
     try:
-        report = verify(Path(arguments[0]))
+        with shown("checking revisions", unit="") as show:
+            report = verify(Path(arguments[0]), progress=show)
     except InconsistentError as error:
         print(*error.findings, sep="\n", file=sys.stderr)
         return 1

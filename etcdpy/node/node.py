@@ -24,6 +24,7 @@ from etcdpy.config import Config, InvalidConfigError
 from etcdpy.config.retention import parse_retention
 from etcdpy.gostd.durations import go_duration
 from etcdpy.lease import LeaseKeeper, LeaseRules
+from etcdpy.logs.progress import growing
 from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.restore import restore
@@ -241,7 +242,8 @@ def _open_backend(config: Config, clock: Clock) -> Backend:
     backend = Backend.open(Path(config.data_dir), fsync=not config.unsafe_no_fsync)
     log_opened(config, clock.monotonic() - began)
     if config.bootstrap_defrag_threshold_megabytes:
-        defragment_at_start(backend, config.bootstrap_defrag_threshold_megabytes << 20)
+        threshold = config.bootstrap_defrag_threshold_megabytes << 20
+        defragment_at_start(backend, threshold, partial(growing, "defragmenting"))
     return backend
 
 

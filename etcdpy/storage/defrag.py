@@ -27,7 +27,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -252,11 +252,23 @@ class Defragmenter:
             raise StorageError(self._given_up)
 
 
-def defragment_at_start(backend: Backend, threshold: int) -> None:
+def defragment_at_start(
+    backend: Backend,
+    threshold: int,
+    watched: Callable[[Path, int], AbstractContextManager[None]] = lambda place, size: (
+        nullcontext()
+    ),
+) -> None:
     """
     Move the database into a new file if that frees ``threshold`` bytes; nobody uses it yet.
 
     A failure is logged and no more: the database is as it was (etcd does not start then).
+
+    Args:
+        backend: The database.
+        threshold: In bytes.
+        watched: Entered while it is copied, with the directory in which the copy grows and the
+            bytes that it will have at most.
 
     Raises:
         NotDurableError: If it is not certain which file a power failure would leave.
@@ -273,7 +285,8 @@ def defragment_at_start(backend: Backend, threshold: int) -> None:
     try:
         with _reported(backend):
             _require_room(backend)
-            backend.copy(place)
+            with watched(place, backend.size_in_use()):
+                backend.copy(place)
             new = backend.open_copy(place)
             backend.directory.put_in_place(place)
             backend.replace(new)

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -60,9 +60,15 @@ def has_checksum(size: int) -> bool:
     return size % _ALIGNMENT == CHECKSUM_BYTES
 
 
-def check_checksum(data: mmap.mmap) -> None:
+def check_checksum(
+    data: mmap.mmap, progress: Callable[[int, int], None] = lambda done, total: None
+) -> None:
     """
     Compare the checksum at the end of the file with the bytes before it.
+
+    Args:
+        data: The file.
+        progress: Called with the bytes read so far and all there are.
 
     Raises:
         SnapshotFileError: If they differ, or there is none.
@@ -74,6 +80,7 @@ def check_checksum(data: mmap.mmap) -> None:
     found = sha256()
     for start in range(0, end, _PIECE):
         found.update(data[start : min(start + _PIECE, end)])
+        progress(start, end)
     if found.digest() != data[end:]:
         stored, computed = _go_bytes(data[end:]), _go_bytes(found.digest())
         raise SnapshotFileError(f"expected sha256 {stored}, got {computed}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -16,6 +17,8 @@ _META = Bucket.META.value.encode()
 _STORAGE_VERSION = b"storageVersion"
 #: The row of a deletion has one byte more than others.
 _TOMBSTONE_BYTES = 18
+#: Entries between two reports of how far it is.
+_OFTEN = 4096
 
 
 class Status(NamedTuple):
@@ -38,20 +41,34 @@ class Status(NamedTuple):
     version: str
 
 
-def read_status(reader: BoltReader) -> Status:
+def read_status(
+    reader: BoltReader, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Status:
     """
     Check a file whole and sum it up. Holds the keys (not the values) in memory.
+
+    Args:
+        reader: The file.
+        progress: Called now and then with about how many bytes are done, and are to be.
 
     Raises:
         BoltError: If the file is damaged.
 
     """
+    # It is gone through three times.
+    third = reader.size
     reader.check()
-    crc = 0
+    progress(third, 3 * third)
+    crc = count = size = 0
     for name in reader.buckets:
         crc = extend(crc, name)
         for key, value in reader.entries(name):
             crc = extend(extend(crc, key), value)
+            count += 1
+            size += len(key) + len(value)
+            if not count % _OFTEN:
+                progress(third + size, 3 * third)
+    progress(2 * third, 3 * third)
     revision, keys = _read_rows(reader)
     version = dict(reader.entries(_META)).get(_STORAGE_VERSION, b"")
     return Status(crc, revision, keys, reader.size, version.decode(errors="replace"))

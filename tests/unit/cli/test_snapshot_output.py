@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
-
-from etcdpy.cli.snapshot_output import FORMATS, Progress
+from etcdpy.cli.snapshot_output import FORMATS
 from etcdpy.storage.snapshot_status import Status
 
 STATUS = Status(
@@ -31,16 +29,4 @@ def test_formats_are_etcdutls() -> None:
         "├──────────┼──────────┼────────────┼────────────┼─────────┤",
         "│ b02226d5 │   200001 │     200000 │      52 MB │   3.7.0 │",
         "└──────────┴──────────┴────────────┴────────────┴─────────┘",
-    ]
-
-
-def test_progress_is_told_every_two_seconds() -> None:
-    out = io.StringIO()
-    now = 10.0
-    progress = Progress("restoring", out, lambda: now)
-    for now, done in ((11.9, 1), (12.0, 2_000_000), (13.9, 3), (14.1, 4_000_000)):  # noqa: B007
-        progress.show(done, 9_000_000)
-    assert out.getvalue().splitlines() == [
-        "restoring: 2.0 MB of 9.0 MB",
-        "restoring: 4.0 MB of 9.0 MB",
     ]
