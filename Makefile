@@ -11,8 +11,9 @@ BIN := $(VENV)/bin
 #   make run ARGS="--listen-client-urls http://127.0.0.1:0 --advertise-client-urls http://a:1"
 ARGS ?=
 
-# A test file to each worker; tests/conftest.py says how many there are.
-TEST_WORKERS ?= -n auto --dist=loadfile
+# A test file to each worker; tests/conftest.py says how many there are. In their own order: files
+# of few tests are the long ones, and would come last, with nothing left for the other workers.
+TEST_WORKERS ?= -n auto --dist=loadfile --no-loadscope-reorder
 
 # Measuring makes everything a few times slower, so what is about time itself is left out; and a
 # server whose disk is full cannot write down what it has run.

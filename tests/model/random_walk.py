@@ -16,6 +16,7 @@ from etcdpy.mvcc.check import verify_source
 from etcdpy.mvcc.restore import SCHEDULED_COMPACTION, restore
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import Txn
+from etcdpy.node.caller import Internal
 from etcdpy.node.compactor import Compactor
 from etcdpy.pb.rpc_pb2 import (
     CompactionRequest,
@@ -30,7 +31,7 @@ from etcdpy.testing.clock import MovableClock
 from tests.model.model import LEASES, Model
 from tests.model.requests import KEYS, Requests
 from tests.unit.mvcc.fake_log import Disk, FakeLog, turns
-from tests.unit.node.nodes import ANYBODY, IDENTITY, make_node
+from tests.unit.node.nodes import IDENTITY, make_node
 
 Outcome = Message | type[EtcdError]
 
@@ -73,6 +74,7 @@ class RandomWalk:
         self.model = Model()
         self.checked = 0
         self._calls: list[_Call] = []
+        self._clients = 0
         self._start(Disk())
 
     def _start(self, disk: Disk) -> None:
@@ -152,7 +154,7 @@ class RandomWalk:
 
     async def _streamed(self, request: RangeRequest) -> RangeResponse:
         reply = RangeResponse()
-        async for chunk in self.service.range_stream(request, ANYBODY):
+        async for chunk in self.service.range_stream(request, self._somebody()):
             part = RangeStreamResponse.FromString(chunk).range_response
             assert not reply.HasField("header")
             assert part.kvs or part.HasField("header")
@@ -187,10 +189,15 @@ class RandomWalk:
         apply: Callable[[], Message],
     ) -> None:
         async def call() -> Any:
-            return await outcome(method(request, ANYBODY))
+            return await outcome(method(request, self._somebody()))
 
         task = asyncio.ensure_future(call())
         self._calls.append(_Call(method.__name__, request, self._outcome(apply), task))
+
+    def _somebody(self) -> Internal:
+        """Return a client of its own: long reads of the same one wait for each other."""
+        self._clients += 1
+        return Internal(f"client {self._clients}")
 
     def _outcome(self, apply: Callable[[], Message]) -> Outcome:
         try:
