@@ -27,7 +27,7 @@ PIECE: Final = 64 * 1024
 
 #: Returns the text of a value.
 Format = Callable[[Any], str]
-#: The fields of a type by their numbers: name with quotes and colon, and how a value is written.
+#: The fields of a type by their numbers: name with quotes and colon, and how one value is written.
 Plan = dict[int, tuple[str, Format]]
 
 
@@ -119,15 +119,10 @@ class Writer:
         plan = self._plans.get(kind)
         if plan is None:
             plan = self._plans[kind] = {
-                field.number: (f'"{field.name}":', self._format(field)) for field in fields_of(kind)
+                field.number: (f'"{field.name}":', self._format_of(field))
+                for field in fields_of(kind)
             }
         return plan
-
-    def _format(self, field: FieldDescriptor) -> Format:
-        write = self._format_of(field)
-        if field.is_repeated:
-            return lambda values: f"[{','.join(map(write, values))}]"
-        return write
 
     def _format_of(self, field: FieldDescriptor) -> Format:
         if field.message_type is not None:

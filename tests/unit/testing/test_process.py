@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -28,12 +27,6 @@ def etcd(child: Etcd) -> Iterator[Etcd]:
     child.renew()
     yield child
     child.reset()
-
-
-@pytest.fixture
-def client(etcd: Etcd) -> Iterator[Client]:
-    with closing(Client(etcd.endpoint)) as client:
-        yield client
 
 
 def test_keys_are_the_same_from_both_sides(etcd: Etcd, client: Client, tmp_path: Path) -> None:
