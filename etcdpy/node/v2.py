@@ -238,23 +238,19 @@ class V2Store:
         by: Asker = ITSELF,
     ) -> Event:
         """Do ``Tree.set``."""
-        if self._reading is not None:
-            await self._idle()
-        self._admit(path, len(path) + len(value))
-        try:
-            event = self.tree.set(
+        return await self._write(
+            path,
+            len(path) + len(value),
+            by,
+            lambda: self.tree.set(
                 path,
                 value,
                 directory=directory,
                 expires=expires,
                 refresh=refresh,
                 now=self.now(),
-            )
-        except V2Error as error:
-            raise await self._refused(error) from None
-        if (ready := self._record(event, by)) is not None:
-            await ready
-        return event
+            ),
+        )
 
     async def create(
         self,
@@ -267,18 +263,14 @@ class V2Store:
         by: Asker = ITSELF,
     ) -> Event:
         """Do ``Tree.create``."""
-        if self._reading is not None:
-            await self._idle()
-        self._admit(path, len(path) + len(value))
-        try:
-            event = self.tree.create(
+        return await self._write(
+            path,
+            len(path) + len(value),
+            by,
+            lambda: self.tree.create(
                 path, value, directory=directory, unique=unique, expires=expires, now=self.now()
-            )
-        except V2Error as error:
-            raise await self._refused(error) from None
-        if (ready := self._record(event, by)) is not None:
-            await ready
-        return event
+            ),
+        )
 
     async def update(
         self,
@@ -290,16 +282,12 @@ class V2Store:
         by: Asker = ITSELF,
     ) -> Event:
         """Do ``Tree.update``."""
-        if self._reading is not None:
-            await self._idle()
-        self._admit(path, len(path) + len(value))
-        try:
-            event = self.tree.update(path, value, expires=expires, refresh=refresh, now=self.now())
-        except V2Error as error:
-            raise await self._refused(error) from None
-        if (ready := self._record(event, by)) is not None:
-            await ready
-        return event
+        return await self._write(
+            path,
+            len(path) + len(value),
+            by,
+            lambda: self.tree.update(path, value, expires=expires, refresh=refresh, now=self.now()),
+        )
 
     async def compare_and_swap(
         self,
@@ -313,11 +301,11 @@ class V2Store:
         by: Asker = ITSELF,
     ) -> Event:
         """Do ``Tree.compare_and_swap``."""
-        if self._reading is not None:
-            await self._idle()
-        self._admit(path, len(path) + len(value))
-        try:
-            event = self.tree.compare_and_swap(
+        return await self._write(
+            path,
+            len(path) + len(value),
+            by,
+            lambda: self.tree.compare_and_swap(
                 path,
                 value,
                 prev_value=prev_value,
@@ -325,44 +313,34 @@ class V2Store:
                 expires=expires,
                 refresh=refresh,
                 now=self.now(),
-            )
-        except V2Error as error:
-            raise await self._refused(error) from None
-        if (ready := self._record(event, by)) is not None:
-            await ready
-        return event
+            ),
+        )
 
     async def delete(
         self, path: str, *, directory: bool = False, recursive: bool = False, by: Asker = ITSELF
     ) -> Event:
         """Do ``Tree.delete``."""
-        if self._reading is not None:
-            await self._idle()
-        self._admit(path, 0)
-        try:
-            event = self.tree.delete(path, directory=directory, recursive=recursive, now=self.now())
-        except V2Error as error:
-            raise await self._refused(error) from None
-        if (ready := self._record(event, by)) is not None:
-            await ready
-        return event
+        return await self._write(
+            path,
+            0,
+            by,
+            lambda: self.tree.delete(
+                path, directory=directory, recursive=recursive, now=self.now()
+            ),
+        )
 
     async def compare_and_delete(
         self, path: str, *, prev_value: str = "", prev_index: int = 0, by: Asker = ITSELF
     ) -> Event:
         """Do ``Tree.compare_and_delete``."""
-        if self._reading is not None:
-            await self._idle()
-        self._admit(path, 0)
-        try:
-            event = self.tree.compare_and_delete(
+        return await self._write(
+            path,
+            0,
+            by,
+            lambda: self.tree.compare_and_delete(
                 path, prev_value=prev_value, prev_index=prev_index, now=self.now()
-            )
-        except V2Error as error:
-            raise await self._refused(error) from None
-        if (ready := self._record(event, by)) is not None:
-            await ready
-        return event
+            ),
+        )
 
     async def expire_some(self, most: int) -> int:
         """
@@ -384,6 +362,19 @@ class V2Store:
         if ready is not None:
             await ready
         return number
+
+    async def _write(self, path: str, size: int, by: Asker, change: Callable[[], Event]) -> Event:
+        """Admit a write of so many bytes, apply it, and wait until it is durable."""
+        if self._reading is not None:
+            await self._idle()
+        self._admit(path, size)
+        try:
+            event = change()
+        except V2Error as error:
+            raise await self._refused(error) from None
+        if (ready := self._record(event, by)) is not None:
+            await ready
+        return event
 
     def _admit(self, path: str, size: int) -> None:
         """Raise what keeps a write out."""
