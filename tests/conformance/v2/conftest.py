@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -22,7 +23,16 @@ def start(kind: str) -> Iterator[Server]:
         # Whatever etcd the others are compared with: newer ones have no v2.
         binary = servers.distro_binary("etcd")
         with servers.etcd(binary, ["--enable-v2", "--unsafe-no-fsync"]) as server:
+            settle(server)
             yield server
+
+
+def settle(server: Server) -> None:
+    """Wait until etcd has written the version of its cluster, which moves v2's index."""
+    client = V2Client(server.address)
+    while client.raw("GET", "/version").json["etcdcluster"] == "not_decided":
+        time.sleep(0.01)
+    client.close()
 
 
 @pytest.fixture(scope="module", params=[SUBJECT, REFERENCE])
