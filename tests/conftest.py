@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
+
+from tests.support import seeds
+
+# Its examples, too, are the same each time unless they are to be drawn.
+hypothesis.settings.register_profile("etcdpy", derandomize=not seeds.is_drawn, deadline=None)
+hypothesis.settings.load_profile("etcdpy")
 
 # Of this process and of the servers that it starts: see ``etcdpy.mvcc.invariants``.
 os.environ.setdefault("ETCDPY_VERIFY", "1")

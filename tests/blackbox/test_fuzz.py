@@ -1,7 +1,7 @@
 """
 Valid conversations bent at random: the server survives, logs nothing, leaks nothing.
 
-A failure names its seed; ``SEED=… pytest tests/blackbox/test_fuzz.py`` repeats it.
+A failure names its seed; ``ETCDPY_SEED=… pytest tests/blackbox/test_fuzz.py`` repeats it.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from ..support.seeds import SEED
 from .bent import bend, conversation
 from .conftest import EchoServer
 from .h2client import PREFACE, SETTINGS, frame
 
-SEED = int(os.environ.get("SEED", "20"))
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "6"))
 
 

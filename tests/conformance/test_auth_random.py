@@ -1,6 +1,6 @@
 """Random users, roles, permissions and requests to both servers, with authentication on and off.
 
-``ETCDPY_CONFORMANCE_SEED`` repeats a run, ``ETCDPY_CONFORMANCE_COUNT`` sets its length. A mismatch
+``ETCDPY_SEED`` repeats a run, ``ETCDPY_CONFORMANCE_COUNT`` sets its length. A mismatch
 is cut down to the few steps that show it.
 """
 
@@ -35,7 +35,8 @@ from tests.conformance.messages import EVERYTHING, delete, get, put
 from tests.conformance.pair import MismatchError, Pair
 from tests.conformance.peers import CALL_TIMEOUT, Call, Outcome, Peer
 from tests.conformance.shrinking import shrink
-from tests.conformance.test_random import COUNT, EPOCH, SEED
+from tests.conformance.test_random import COUNT, EPOCH
+from tests.support.seeds import SEED
 
 GARBAGE = world.token("garbage")
 # etcd keeps the permissions of one key in the order in which they were granted only while a role
@@ -46,7 +47,7 @@ MOST_PERMISSIONS_BEFORE = 6
 
 
 def test_random_users_and_requests(start_pair: StartPair) -> None:
-    print(f"ETCDPY_CONFORMANCE_SEED={SEED}")
+    print(f"ETCDPY_SEED={SEED}")
     with start_pair([world.BCRYPT]) as pair:
         for first in range(0, COUNT, EPOCH):
             steps = range(first, min(first + EPOCH, COUNT))

@@ -2,7 +2,7 @@
 The JSON gateway beside etcd's: the same status and the same body for whatever comes.
 
 Older releases have another gateway with other words, so the reference has to be as new as etcdpy.
-``ETCDPY_CONFORMANCE_SEED`` repeats a run, ``ETCDPY_CONFORMANCE_COUNT`` sets its length.
+``ETCDPY_SEED`` repeats a run, ``ETCDPY_CONFORMANCE_COUNT`` sets its length.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from http.client import HTTPConnection
-from random import Random, SystemRandom
+from random import Random
 from typing import Any
 
 import pytest
@@ -24,10 +24,10 @@ from tests.conformance.gateway_requests import request_type
 from tests.conformance.peers import Peer
 from tests.support import servers
 from tests.support.ports import free_port
+from tests.support.seeds import SEED
 from tests.unit.http.messages import random_message
 from tests.unit.http.mutations import BODIES, mutated
 
-SEED = int(os.environ.get("ETCDPY_CONFORMANCE_SEED") or SystemRandom().randrange(2**32))
 COUNT = int(os.environ.get("ETCDPY_CONFORMANCE_COUNT") or 5000)
 
 #: The first release with this gateway.
@@ -113,7 +113,7 @@ def gateways(addresses: tuple[str, str]) -> Iterator[tuple[Gateway, Gateway]]:
 
 
 def test_random_requests_are_answered_alike(gateways: tuple[Gateway, Gateway]) -> None:
-    print(f"ETCDPY_CONFORMANCE_SEED={SEED}")
+    print(f"ETCDPY_SEED={SEED}")
     paths = sorted(set(PATHS) - LEFT_OUT)
     for step in range(COUNT):
         random = Random(f"{SEED}/{step}")

@@ -1,12 +1,12 @@
 """The hashes of random histories, with compactions, restarts and crashes, and of all that is kept.
 
-``ETCDPY_HASH_SEED`` repeats a run, ``ETCDPY_HASH_COUNT`` sets how many hashes it compares.
+``ETCDPY_SEED`` repeats a run, ``ETCDPY_HASH_COUNT`` sets how many hashes it compares.
 """
 
 from __future__ import annotations
 
 import os
-from random import Random, SystemRandom
+from random import Random
 
 import pytest
 from google.protobuf.message import Message
@@ -17,8 +17,8 @@ from tests.conformance.conftest import StartPair
 from tests.conformance.messages import compact, delete, put, txn
 from tests.conformance.pair import MismatchError, Pair
 from tests.conformance.store import Store
+from tests.support.seeds import SEED
 
-SEED = int(os.environ.get("ETCDPY_HASH_SEED") or SystemRandom().randrange(2**32))
 COUNT = int(os.environ.get("ETCDPY_HASH_COUNT") or 250)
 
 # Few enough that keys are deleted, made again and compacted in every state of theirs.
@@ -99,7 +99,7 @@ def _is_forgotten(pair: Pair, revision: int, remembered: list[int], compacted: i
 
 
 def test_random_histories_have_the_same_hashes(start_pair: StartPair) -> None:
-    print(f"ETCDPY_HASH_SEED={SEED}")
+    print(f"ETCDPY_SEED={SEED}")
     rng = Random(SEED)
     with start_pair() as pair:
         history = History(pair, rng)

@@ -1,20 +1,18 @@
 """Thousands of keys and many revisions of each: pages, counts, deletes and compactions of them.
 
-``ETCDPY_CONFORMANCE_SEED`` repeats a run.
+``ETCDPY_SEED`` repeats a run.
 """
 
 from __future__ import annotations
 
-import os
-from random import Random, SystemRandom
+from random import Random
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance.conftest import StartPair
 from tests.conformance.messages import ALL, EVERYTHING, Operation, compact, delete, get, put, txn
 from tests.conformance.pair import Pair
 from tests.conformance.peers import RANGE_STREAM, Call
-
-SEED = int(os.environ.get("ETCDPY_CONFORMANCE_SEED") or SystemRandom().randrange(2**32))
+from tests.support.seeds import SEED
 
 KEYS = 6000
 BATCH = 120
@@ -27,7 +25,7 @@ def key(number: int) -> bytes:
 
 
 def test_many_keys_come_and_go(start_pair: StartPair) -> None:
-    print(f"ETCDPY_CONFORMANCE_SEED={SEED}")
+    print(f"ETCDPY_SEED={SEED}")
     rng = Random(SEED)
     with start_pair() as pair:
         low = 1

@@ -1,20 +1,20 @@
 """Random leases, and keys on them, on both servers: every reply must be the same.
 
-``ETCDPY_CONFORMANCE_SEED`` repeats a run, ``ETCDPY_CONFORMANCE_COUNT`` sets its length.
+``ETCDPY_SEED`` repeats a run, ``ETCDPY_CONFORMANCE_COUNT`` sets its length.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from random import Random, SystemRandom
+from random import Random
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance.conftest import StartPair
 from tests.conformance.leasing import Leases, grant, revoke
 from tests.conformance.messages import EVERYTHING, delete, get, put, txn
+from tests.support.seeds import SEED
 
-SEED = int(os.environ.get("ETCDPY_CONFORMANCE_SEED") or SystemRandom().randrange(2**32))
 COUNT = int(os.environ.get("ETCDPY_CONFORMANCE_COUNT") or 1500)
 
 # Far apart, so that how long they have left says the same of both servers.
@@ -111,7 +111,7 @@ class Walk:
 
 
 def test_random_leases(start_pair: StartPair) -> None:
-    print(f"ETCDPY_CONFORMANCE_SEED={SEED}")
+    print(f"ETCDPY_SEED={SEED}")
     with start_pair() as pair:
         leases = Leases(pair)
         walk = Walk(leases, Random(SEED))

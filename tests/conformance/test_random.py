@@ -1,13 +1,13 @@
 """Random requests to both servers; a mismatch is cut down to the few requests that show it.
 
-``ETCDPY_CONFORMANCE_SEED`` repeats a run, ``ETCDPY_CONFORMANCE_COUNT`` sets its length.
+``ETCDPY_SEED`` repeats a run, ``ETCDPY_CONFORMANCE_COUNT`` sets its length.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from random import Random, SystemRandom
+from random import Random
 from typing import Any
 
 import pytest
@@ -19,8 +19,8 @@ from tests.conformance.messages import EVERYTHING, delete, get, put
 from tests.conformance.pair import MismatchError, Pair, shown
 from tests.conformance.peers import Call
 from tests.conformance.shrinking import shrink
+from tests.support.seeds import SEED
 
-SEED = int(os.environ.get("ETCDPY_CONFORMANCE_SEED") or SystemRandom().randrange(2**32))
 COUNT = int(os.environ.get("ETCDPY_CONFORMANCE_COUNT") or 5100)
 
 # The store is emptied after so many requests: long histories, yet short enough to cut down.
@@ -28,7 +28,7 @@ EPOCH = 300
 
 
 def test_random_requests(start_pair: StartPair) -> None:
-    print(f"ETCDPY_CONFORMANCE_SEED={SEED}")
+    print(f"ETCDPY_SEED={SEED}")
     with start_pair() as pair:
         for first in range(0, COUNT, EPOCH):
             steps = range(first, min(first + EPOCH, COUNT))

@@ -1,7 +1,7 @@
 """
 kill -9 of a server that syncs its audit log, again and again: it has every acknowledged write.
 
-``ETCDPY_CRASH_SEED`` makes the same choices again.
+``ETCDPY_SEED`` makes the same choices again.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 from etcdpy.pb import rpc_pb2 as pb
 from tests.crash.workload import Ledger, Outcome, verify, write_until_killed
 from tests.support.client import Client
+from tests.support.seeds import SEED
 from tests.support.servers import Server, etcdpy_server
 
 ROUNDS = int(os.environ.get("ETCDPY_CRASH_ROUNDS", "50")) // 5
-SEED = int(os.environ.get("ETCDPY_CRASH_SEED", random.randrange(1 << 32)))
 WRITERS = 16
 
 

@@ -1,14 +1,13 @@
 """
 kill -9 of a server that defragments under load, again and again, on one data directory.
 
-``ETCDPY_CRASH_SEED`` makes the same choices again.
+``ETCDPY_SEED`` makes the same choices again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ import grpc.aio
 
 from etcdpy.pb import rpc_pb2, rpc_pb2_grpc
 from tests.crash.workload import Ledger, connect, verify, write_until_killed
+from tests.support.seeds import SEED
 from tests.support.servers import Server, etcdpy_server
 
 ROUNDS = 20
-SEED = int(os.environ.get("ETCDPY_CRASH_SEED", random.randrange(1 << 32)))
 WRITERS = 16
 PATIENCE = 60.0
 

@@ -1,7 +1,7 @@
 """
 kill -9 of a server with leases: each starts again with it, and ends once, in time and whole.
 
-``ETCDPY_LEASE_KILLS`` sets how often, ``ETCDPY_LEASE_SEED`` makes the same choices again.
+``ETCDPY_LEASE_KILLS`` sets how often, ``ETCDPY_SEED`` makes the same choices again.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from tests.crash.leases import TIMES, TTLS, Book, Held, hold, listed, listen, ti
 from tests.interop.conftest import reachable
 from tests.locks.connection import Connection
 from tests.locks.contest import connected
+from tests.support.seeds import SEED
 from tests.support.servers import Server, etcdpy_server
 
 KILLS = int(os.environ.get("ETCDPY_LEASE_KILLS", "4"))
-SEED = int(os.environ.get("ETCDPY_LEASE_SEED", random.randrange(1 << 32)))
 HOLDERS = 24
 #: A lease is revoked at most this long after its end: a look every half a second, and slack.
 LATEST = 0.5 + 2.0

@@ -28,6 +28,7 @@ from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.storage import Backend, Bucket
 from tests.crash.workload import Ledger, connect, verify, write_until_killed
 from tests.support.client import Client
+from tests.support.seeds import SEED
 from tests.support.servers import IDENTITY, Server, ServerError, etcdpy_server
 from tests.support.small_disk import mounted, take_all_room
 
@@ -121,7 +122,7 @@ def test_a_compaction_that_is_killed_is_finished_after_the_start() -> None:
 
 
 async def test_nothing_is_lost_when_snapshots_compactions_and_writes_are_killed() -> None:
-    chance = random.Random(random.randrange(1 << 32))
+    chance = random.Random(SEED)
     ledger = Ledger.for_writers(8)
     streamed = 0
     with etcdpy_server() as server:

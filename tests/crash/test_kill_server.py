@@ -1,7 +1,7 @@
 """
 kill -9 of a server under load, again and again, on one data directory.
 
-``ETCDPY_CRASH_ROUNDS`` sets how often, ``ETCDPY_CRASH_SEED`` makes the same choices again.
+``ETCDPY_CRASH_ROUNDS`` sets how often, ``ETCDPY_SEED`` makes the same choices again.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 
 from etcdpy.mvcc import check
 from tests.crash.workload import Ledger, verify, write_until_killed
+from tests.support.seeds import SEED
 from tests.support.servers import Server, etcdpy_server
 
 ROUNDS = int(os.environ.get("ETCDPY_CRASH_ROUNDS", "50"))
-SEED = int(os.environ.get("ETCDPY_CRASH_SEED", random.randrange(1 << 32)))
 WRITERS = 16
 
 

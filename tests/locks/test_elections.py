@@ -3,7 +3,7 @@ Thirty candidates, one post: never two leaders, observed in order, nothing left 
 
 Some give up waiting, resign while they wait, stand twice, lose their lease or let it end, and
 the server is killed now and then. ``ETCDPY_ELECTION_ROUNDS`` and ``ETCDPY_ELECTION_KILLS``
-make it longer, ``ETCDPY_ELECTION_SEED`` makes the same choices again.
+make it longer, ``ETCDPY_SEED`` makes the same choices again.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from tests.locks.connection import PATIENCE, Connection
 from tests.locks.contest import check_queue_is_empty, clients_of, connected, contend
 from tests.locks.history import read_events
 from tests.locks.observers import Observer, check_stream, stop
+from tests.support.seeds import SEED
 from tests.support.servers import Server, Transport, etcdpy_server
 
 ROUNDS = int(os.environ.get("ETCDPY_ELECTION_ROUNDS", "500"))
 KILLS = int(os.environ.get("ETCDPY_ELECTION_KILLS", "2"))
-SEED = int(os.environ.get("ETCDPY_ELECTION_SEED", random.randrange(1 << 32)))
 CANDIDATES = 30
 OBSERVERS = 8
 LAST_WORDS = b"the last word"

@@ -2,14 +2,13 @@
 Fifty clients and one lock: never two holders, first come first served, nothing left behind.
 
 Some give up waiting, lose their lease or let it end, and the server is killed now and then.
-``ETCDPY_LOCK_ROUNDS`` and ``ETCDPY_LOCK_KILLS`` make it longer, ``ETCDPY_LOCK_SEED`` makes
+``ETCDPY_LOCK_ROUNDS`` and ``ETCDPY_LOCK_KILLS`` make it longer, ``ETCDPY_SEED`` makes
 the same choices again.
 """
 
 from __future__ import annotations
 
 import os
-import random
 
 import pytest
 
@@ -18,11 +17,11 @@ from tests.locks.contenders import NAME, Contender, check_holders
 from tests.locks.contest import check_queue_is_empty, clients_of, connected, contend
 from tests.locks.history import read_events
 from tests.locks.queue_client import Ledger
+from tests.support.seeds import SEED
 from tests.support.servers import Server, Transport, etcdpy_server
 
 ROUNDS = int(os.environ.get("ETCDPY_LOCK_ROUNDS", "1000"))
 KILLS = int(os.environ.get("ETCDPY_LOCK_KILLS", "2"))
-SEED = int(os.environ.get("ETCDPY_LOCK_SEED", random.randrange(1 << 32)))
 CLIENTS = 50
 
 

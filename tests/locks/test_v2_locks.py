@@ -2,7 +2,7 @@
 Fifty clients and one lock of v2: never two holders, first come first served, nothing lost.
 
 Clients give up, hang up and die, waiting and holding; the server is killed, and stopped, now and
-then. ``ETCDPY_V2_LOCK_ROUNDS`` and ``ETCDPY_V2_LOCK_KILLS`` make it longer, ``ETCDPY_LOCK_SEED``
+then. ``ETCDPY_V2_LOCK_ROUNDS`` and ``ETCDPY_V2_LOCK_KILLS`` make it longer, ``ETCDPY_SEED``
 makes the same choices again.
 """
 
@@ -17,11 +17,11 @@ from tests.interop.conftest import reachable
 from tests.locks.queue_client import Ledger
 from tests.locks.v2_contenders import LOCK, Contender, Contest
 from tests.support.http_calls import Reply, call
+from tests.support.seeds import SEED
 from tests.support.servers import Server, etcdpy_server
 
 ROUNDS = int(os.environ.get("ETCDPY_V2_LOCK_ROUNDS", "150"))
 KILLS = int(os.environ.get("ETCDPY_V2_LOCK_KILLS", "1"))
-SEED = int(os.environ.get("ETCDPY_LOCK_SEED", random.randrange(1 << 32)))
 CLIENTS = 50
 
 

@@ -1,7 +1,7 @@
 """
 Random runs keep every promise to watchers, also over crashes.
 
-``ETCDPY_WATCH_EVENTS`` sets how many events a run delivers, ``ETCDPY_WATCH_SEED`` repeats one
+``ETCDPY_WATCH_EVENTS`` sets how many events a run delivers, ``ETCDPY_SEED`` repeats one
 as far as time allows. ``ETCDPY_WATCH_REFERENCE`` has it run against a real etcd of 3.6 or later,
 as the checker's own proof.
 """
@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import os
 import time
-from random import SystemRandom
 
 import pytest
 
+from tests.support.seeds import SEED
 from tests.support.servers import etcdpy_server, reference_etcd
 from tests.watch.run import Plan, Run, describe
 from tests.watch.workload import FLAGS
 
 EVENTS = int(os.environ.get("ETCDPY_WATCH_EVENTS") or 60_000)
-SEED = int(os.environ.get("ETCDPY_WATCH_SEED") or SystemRandom().randrange(2**32))
 IS_REFERENCE = "ETCDPY_WATCH_REFERENCE" in os.environ
 
 

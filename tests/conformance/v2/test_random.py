@@ -1,7 +1,7 @@
 """
 Random requests to both servers, and those who watch meanwhile.
 
-``ETCDPY_CONFORMANCE_SEED`` repeats a run, ``ETCDPY_V2_COUNT`` sets its length.
+``ETCDPY_SEED`` repeats a run, ``ETCDPY_V2_COUNT`` sets its length.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import groupby
-from random import Random, SystemRandom
+from random import Random
 
 import pytest
 
 from tests.conformance.v2.conftest import REFERENCE, SUBJECT, start
 from tests.conformance.v2.generator import Request, Wish, request, wish
+from tests.support.seeds import SEED
 from tests.support.v2 import Reply, V2Client, Watch, comparable, comparable_body
 
-SEED = int(os.environ.get("ETCDPY_CONFORMANCE_SEED") or SystemRandom().randrange(2**32))
 COUNT = int(os.environ.get("ETCDPY_V2_COUNT") or 600)
 
 #: Requests in a directory of their own. Watchers hear of fewer than they may leave unread.
@@ -62,7 +62,7 @@ class Both:
     def story(self) -> str:
         """Return what was asked."""
         shown = "\n".join(f"  {one.method} {one.path} {one.form}" for one in self.asked)
-        return f"ETCDPY_CONFORMANCE_SEED={SEED}, after\n{shown}"
+        return f"ETCDPY_SEED={SEED}, after\n{shown}"
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def both() -> Iterator[Both]:
 
 
 def test_random_requests(both: Both) -> None:
-    print(f"ETCDPY_CONFORMANCE_SEED={SEED}")
+    print(f"ETCDPY_SEED={SEED}")
     first = both.ask(Request("PUT", "/first", "value=1"))
     assert first.index == 4, "the first write of a fresh store"
     for epoch in range(0, COUNT, EPOCH):

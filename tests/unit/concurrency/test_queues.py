@@ -18,6 +18,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.election import ElectionService
 from etcdpy.services.lock import LockService
 from etcdpy.transport import is_inline
+from tests.support.seeds import SEED
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.node.nodes import ANYBODY
 from tests.unit.node.timed_node import TimedNode, opened
@@ -177,9 +178,8 @@ async def test_handing_over_reads_no_row_and_makes_no_task(
 async def test_predecessor_is_the_youngest_of_the_older_keys_of_any_queue(
     node: TimedNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
-    rng = random.Random(seed)
+    print("seed", SEED)
+    rng = random.Random(SEED)
     monkeypatch.setattr(internal, "SLICE", 7)  # many slices
     for _ in range(300):
         key = b"m/%d" % rng.randrange(60)

@@ -14,6 +14,7 @@ from etcdpy.storage.bolt_format import (
 )
 from etcdpy.storage.bolt_read import BoltError, BoltReader
 from etcdpy.storage.bolt_write import PAGE_BYTES
+from tests.support.seeds import SEED
 from tests.unit.storage.bolt_material import make_file, read_file, rows
 
 CONTENT = {
@@ -131,8 +132,7 @@ def test_a_page_that_is_free_and_used_is_refused(page_id: int) -> None:
 
 
 def test_changed_bytes_give_nothing_but_the_documented_error() -> None:
-    seed = random.randrange(1 << 32)
-    rng = random.Random(seed)
+    rng = random.Random(SEED)
     # Where a change has consequences: headers and elements, not values.
     places = [
         place
@@ -149,7 +149,7 @@ def test_changed_bytes_give_nothing_but_the_documented_error() -> None:
         except BoltError:
             refused += 1
         except Exception as error:
-            raise AssertionError(f"seed {seed}") from error
+            raise AssertionError(f"seed {SEED}") from error
     assert refused > 500
 
 
@@ -160,8 +160,7 @@ def test_files_cut_short_anywhere_give_nothing_but_the_documented_error() -> Non
 
 
 def test_noise_with_valid_metas_gives_nothing_but_the_documented_error() -> None:
-    seed = random.randrange(1 << 32)
-    rng = random.Random(seed)
+    rng = random.Random(SEED)
     for _ in range(200):
         root = rng.randrange(8)
         meta = Meta(PAGE_BYTES, root, 0, rng.choice((0, 3, (1 << 64) - 1)), 8, 1)
@@ -174,4 +173,4 @@ def test_noise_with_valid_metas_gives_nothing_but_the_documented_error() -> None
         except BoltError:
             continue
         except Exception as error:
-            raise AssertionError(f"seed {seed}") from error
+            raise AssertionError(f"seed {SEED}") from error

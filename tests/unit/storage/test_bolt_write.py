@@ -14,6 +14,7 @@ from etcdpy.storage.bolt_format import (
 )
 from etcdpy.storage.bolt_read import BoltReader
 from etcdpy.storage.bolt_write import NODE_BYTES, PAGE_BYTES, BoltWriter
+from tests.support.seeds import SEED
 from tests.unit.storage.bolt_material import Content, make_file, read_file, rows
 
 
@@ -49,8 +50,7 @@ def test_what_is_written_reads_back(content: Content) -> None:
 
 
 def test_random_content_reads_back() -> None:
-    seed = random.randrange(1 << 32)
-    rng = random.Random(seed)
+    rng = random.Random(SEED)
     for _ in range(30):
         content = {
             b"bucket %d" % bucket: [
@@ -60,7 +60,7 @@ def test_random_content_reads_back() -> None:
             ]
             for bucket in range(rng.randrange(5))
         }
-        assert read_file(make_file(content)) == content, f"seed {seed}"
+        assert read_file(make_file(content)) == content, f"seed {SEED}"
 
 
 def test_the_first_meta_is_the_newer_and_both_name_the_whole_file() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from etcdpy.node.v2 import ITSELF
 from etcdpy.storage import StorageError
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import HttpResponse
+from tests.support.seeds import SEED
 from tests.unit.http.v2.asking import CLUSTER, JSON, ask
 from tests.unit.node.audited import Lines, words
 from tests.unit.node.test_node import config
@@ -174,9 +175,8 @@ async def test_node_that_cannot_write_says_so(
 
 
 async def test_any_request_is_answered(client: Client) -> None:
-    seed = SystemRandom().randrange(2**32)
-    print(f"seed {seed}")
-    random = Random(seed)
+    print(f"seed {SEED}")
+    random = Random(SEED)
     words = [
         "value",
         "ttl",
