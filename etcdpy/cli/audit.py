@@ -10,9 +10,10 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from etcdpy.cli.audit_query import Found, Keys, Query
+from etcdpy.cli.parser import Parser, WrongWordsError
 from etcdpy.clock import SystemClock
 from etcdpy.gostd.durations import DurationError, parse_go_duration
 from etcdpy.gostd.quoting import go_quote
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = make_parser().parse_args(arguments)
         return _answer(options, _query(options))
-    except (_Refused, UnreadableError) as error:
+    except (_Refused, WrongWordsError, UnreadableError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return EXIT_ERROR
     except BrokenPipeError:
@@ -120,29 +121,26 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        from etcdpy.cli.hints import hint
-
-        raise _Refused(f"{message}\n{hint(message, self)}{self.format_usage().rstrip()}")
-
-
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """Return what reads the words behind the command's name."""
-    parser = _Parser(
+    parser = Parser(
         "etcdpy audit",
         description="Ask an audit log, with its full files, who has written or deleted a key.",
         epilog="Exit status: 0 if there is an answer, 1 if there is none, 2 on errors.",
-        allow_abbrev=False,
     )
     parser.add_argument("path", type=Path, help="what --audit-log of the server names")
-    parser.add_argument("--key", help="changes of this key; without it of all")
-    parser.add_argument("--prefix", action="store_true", help="of all keys that begin with it")
-    parser.add_argument("--base64", action="store_true", help="the key is given in base64")
-    parser.add_argument("--since", default="", help="only later ones: a moment, or a time ago (2h)")
-    parser.add_argument("--user", help="only those of this user")
-    parser.add_argument("--refused", action="store_true", help="what was refused, too")
-    parser.add_argument("--json", action="store_true", help="the lines as they are in the log")
+    keys = parser.add_argument_group("which keys")
+    keys.add_argument("--key", help="changes of this key; without it of all")
+    keys.add_argument("--prefix", action="store_true", help="of all keys that begin with it")
+    keys.add_argument("--base64", action="store_true", help="the key is given in base64")
+    changes = parser.add_argument_group("which changes")
+    changes.add_argument(
+        "--since", metavar="WHEN", default="", help="only later ones: a moment, or a time ago (2h)"
+    )
+    changes.add_argument("--user", help="only those of this user")
+    changes.add_argument("--refused", action="store_true", help="what was refused, too")
+    shown = parser.add_argument_group("how they are shown")
+    shown.add_argument("--json", action="store_true", help="the lines as they are in the log")
     return parser
 
 

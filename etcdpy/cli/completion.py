@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from etcdpy.cli import audit, snapshot, test_server
 from etcdpy.cli.completion_scripts import Command, Option, bash, fish, zsh
+from etcdpy.cli.parser import Parser, WrongWordsError
 from etcdpy.config import FLAGS, Setting
 from etcdpy.config.values import Bool, Choice
 
-__all__ = ["commands", "main"]
+__all__ = ["commands", "main", "make_parser"]
 
 EXIT_USAGE = 2
 
@@ -26,12 +27,7 @@ _SCRIPTS: Mapping[str, Callable[[Sequence[Command]], str]] = {
     "fish": fish,
 }
 
-_USAGE = """\
-Usage:
-
-  etcdpy completion bash|zsh|fish
-    Print what makes that shell complete etcdpy's commands and flags.
-
+_INSTALLATION = """\
   bash:  etcdpy completion bash > etcdpy, a file in the directory
          ~/.local/share/bash-completion/completions
          or, in ~/.bashrc: source <(etcdpy completion bash)
@@ -57,16 +53,25 @@ _FILES = ("audit-log", "log-outputs", "discovery-cert", "discovery-key", "discov
 
 def main(arguments: Sequence[str]) -> int:
     """Print the script for the shell that the words behind the command name."""
-    if list(arguments) in (["-h"], ["--help"]):
-        sys.stdout.write(_USAGE)
-        return 0
-    if len(arguments) != 1 or arguments[0] not in _SCRIPTS:
-        given = " ".join(arguments)
-        what = f"there is no completion for {given!r}" if given else "completion for which shell?"
-        sys.stderr.write(f"{what}\n{_USAGE}")
+    try:
+        options = make_parser().parse_args(arguments)
+    except WrongWordsError as error:
+        print(f"Error: {error}", file=sys.stderr)
         return EXIT_USAGE
-    sys.stdout.write(_SCRIPTS[arguments[0]](list(commands())))
+    sys.stdout.write(_SCRIPTS[options.shell](list(commands())))
     return 0
+
+
+def make_parser() -> Parser:
+    """Return what reads the words behind the command's name."""
+    parser = Parser(
+        "etcdpy completion",
+        usage="etcdpy completion bash|zsh|fish",
+        description="Print what makes that shell complete etcdpy's commands and flags.",
+        epilog=_INSTALLATION,
+    )
+    parser.add_argument("shell", choices=_SCRIPTS, help="whose script is printed")
+    return parser
 
 
 def commands() -> Iterator[Command]:

@@ -1,5 +1,5 @@
 """
-What was meant by an option that there is not.
+What was meant by an option or a word that there is not.
 
 Imported only when there is a mistake, as what compares texts takes its time to import.
 """
@@ -7,26 +7,36 @@ Imported only when there is a mistake, as what compares texts takes its time to 
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-__all__ = ["hint", "nearest", "options_of"]
+from etcdpy.config.nearest import nearest
+
+__all__ = ["hint", "options_of"]
+
+#: argparse's words, with and without quotes around the choices, which depends on Python's version.
+_CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)", re.DOTALL)
 
 
-def hint(message: str, parser: argparse.ArgumentParser) -> str:
+def hint(message: str, parser: argparse.ArgumentParser, more: Iterable[str] = ()) -> str:
     """
-    Return a line that names the option most like the first unknown one, or nothing.
+    Return a line that names what is most like the first unknown option or word, or nothing.
 
     Args:
         message: What argparse says is wrong.
         parser: The one that says it.
+        more: Names of options that others read, without dashes.
 
     """
-    known = {word for action in options_of(parser) for word in action.option_strings}
-    for word in re.findall(r"--?[a-z][\w-]*", message, re.IGNORECASE):
+    if choice := _CHOICE.search(message):
+        given, choices = choice.groups()
+        meant = nearest(given, re.findall(r"[\w-]+", choices))
+        return f"Did you mean {meant}?\n" if meant else ""
+    known = {word.lstrip("-") for action in options_of(parser) for word in action.option_strings}
+    known.update(more)
+    for word in re.findall(r"(?<![\w-])--?([a-z][\w-]*)", message, re.IGNORECASE):
         if word not in known:
-            meant = nearest(word.lstrip("-"), [option.lstrip("-") for option in known])
+            meant = nearest(word, sorted(known))
             return f"Did you mean --{meant}?\n" if meant else ""
     return ""
 
@@ -39,9 +49,3 @@ def options_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
                 yield from options_of(below)
         elif action.option_strings:
             yield action
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of ``names`` that was most likely meant, if any is near enough."""
-    found = difflib.get_close_matches(name.lower().replace("_", "-"), names, 1, 0.7)
-    return found[0] if found else None

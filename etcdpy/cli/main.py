@@ -17,6 +17,9 @@ __all__ = ["main"]
 
 logger = logging.getLogger(__name__)
 
+#: What the first word can be.
+COMMANDS = ("snapshot", "audit", "test-server", "completion")
+
 #: etcd's exit statuses: settings that cannot be used, a command line that does not parse, and a
 #: mistake in the program.
 EXIT_REFUSED = 1
@@ -83,6 +86,7 @@ def _main(arguments: Sequence[str]) -> int:
         # etcd logs its arguments first, though it then refuses them. (``startEtcdOrProxyV2``)
         logger.info("Running: ", {"args": sys.argv})
         logger.warning("failed to verify flags", {"error": str(error)})
+        _hint_at_command(arguments)
         return EXIT_REFUSED
     logger.info("Running: ", {"args": sys.argv})
     return _serve(settings.with_data_dir(config, _note))
@@ -157,13 +161,23 @@ def _wrong_usage(error: settings.UsageError) -> int:
 
     _refuse(str(error))
     if isinstance(error, settings.UndefinedFlagError):
-        from etcdpy.cli.hints import nearest
+        from etcdpy.config.nearest import nearest
 
         meant = nearest(error.name, [*settings.FLAGS, "help", "version"])
         if meant:
             sys.stderr.write(f"Did you mean --{meant}?\n")
     sys.stderr.write(USAGE)
     return EXIT_USAGE
+
+
+def _hint_at_command(arguments: Sequence[str]) -> None:
+    if arguments and not arguments[0].startswith("-"):
+        from etcdpy.config.nearest import nearest
+
+        if meant := nearest(arguments[0], COMMANDS):
+            # The log says first what is wrong.
+            logs.flush()
+            sys.stderr.write(f"Did you mean {meant}?\n")
 
 
 def _refuse(message: str) -> int:

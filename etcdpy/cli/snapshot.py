@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 from etcdpy import config as settings
 from etcdpy import logs
+from etcdpy.cli.parser import Parser, WrongWordsError
 from etcdpy.cli.snapshot_output import FORMATS
 from etcdpy.logs.progress import progress
 from etcdpy.node.cluster_ids import cluster_id, member_id
@@ -54,6 +54,8 @@ def main(arguments: Sequence[str]) -> int:
         run(options)
     except _Refused as refused:
         return _fail(str(refused), refused.status)
+    except WrongWordsError as error:
+        return _fail(str(error), EXIT_ERROR)
     except (StorageError, OSError, settings.UsageError, settings.InvalidConfigError) as error:
         return _fail(str(error), EXIT_ERROR)
     except KeyboardInterrupt:
@@ -171,73 +173,107 @@ def _founding_flags(options: argparse.Namespace) -> list[str]:
     return [f"--{name}={getattr(options, name.replace('-', '_'))}" for name in names]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        from etcdpy.cli.hints import hint
-
-        raise _Refused(f"{message}\n{hint(message, self)}{self.format_usage().rstrip()}")
-
-
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """Return what reads the words behind the command's name."""
-    parser = _Parser("etcdpy snapshot", description="Move between etcdpy and etcd.")
+    parser = Parser("etcdpy snapshot", description="Move between etcdpy and etcd.")
     # Required only by hand: what argparse says when it is missing names no command.
-    commands = parser.add_subparsers(dest="command", metavar="command", parser_class=_Parser)
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="command", parser_class=Parser
+    )
     for add in (_add_save, _add_status, _add_restore):
-        command = add(commands)
-        command.allow_abbrev = False
-        command.add_argument("filename", type=Path)
+        add(commands).add_argument("filename", type=Path, help="the snapshot")
     return parser
 
 
-def _add_save(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
-    save = commands.add_parser("save", help="stream a running server's snapshot into a file")
+def _add_save(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    does = "stream a running server's snapshot into a file"
+    save = commands.add_parser("save", help=does, description=f"{does.capitalize()}.")
     save.set_defaults(run=_save)
-    save.add_argument("--endpoints", default="127.0.0.1:2379", help="the one server to ask")
-    save.add_argument("--cacert", default="", help="file of the CA's certificate")
-    save.add_argument("--cert", default="", help="file of the client's certificate")
-    save.add_argument("--key", default="", help="file of the client's key")
-    save.add_argument(
-        "--user", default="", help="name:password; without a password it is asked for"
+    server = save.add_argument_group("the server")
+    server.add_argument(
+        "--endpoints",
+        metavar="ADDRESS",
+        default="127.0.0.1:2379",
+        help="which one to ask (%(default)s)",
     )
-    save.add_argument("--password", help="of the user; then --user is the name alone")
+    tls = save.add_argument_group("over TLS")
+    tls.add_argument("--cacert", metavar="FILE", default="", help="file of the CA's certificate")
+    tls.add_argument("--cert", metavar="FILE", default="", help="file of the client's certificate")
+    tls.add_argument("--key", metavar="FILE", default="", help="file of the client's key")
+    who = save.add_argument_group("authentication")
+    who.add_argument("--user", default="", help="name:password; without a password it is asked for")
+    who.add_argument("--password", help="of the user; then --user is the name alone")
     return save
 
 
-def _add_status(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
-    status = commands.add_parser("status", help="check a file and sum it up")
+def _add_status(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    does = "check a file and sum it up"
+    status = commands.add_parser("status", help=does, description=f"{does.capitalize()}.")
     status.set_defaults(run=_status)
-    status.add_argument("-w", "--write-out", choices=sorted(FORMATS), default="simple")
+    status.add_argument(
+        "-w",
+        "--write-out",
+        metavar="FORMAT",
+        choices=sorted(FORMATS),
+        default="simple",
+        help=f"{', '.join(sorted(FORMATS))} (%(default)s)",
+    )
     return status
 
 
-def _add_restore(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
-    restore = commands.add_parser("restore", help="make a data directory of a file")
+def _add_restore(commands: argparse._SubParsersAction[Parser]) -> Parser:
+    does = "make a data directory of a file"
+    restore = commands.add_parser("restore", help=does, description=f"{does.capitalize()}.")
     restore.set_defaults(run=_restore)
-    restore.add_argument("--data-dir", type=Path, help="to make; default: NAME.etcd")
-    restore.add_argument("--name", default="default", help="of this member")
-    url = "http://localhost:2380"
-    restore.add_argument("--initial-cluster", default=f"default={url}", help="this member alone")
-    restore.add_argument("--initial-cluster-token", default="etcd-cluster")
-    restore.add_argument("--initial-advertise-peer-urls", metavar="URLS", default=url)
-    restore.add_argument(
+    _add_founding(restore.add_argument_group("the member that is made"))
+    file = restore.add_argument_group("the file")
+    file.add_argument(
         "--skip-hash-check",
         action="store_true",
         help="needed for the file of a data directory (member/snap/db)",
     )
-    restore.add_argument(
-        "--bump-revision", type=_count, default=0, help="go on this many revisions above the newest"
+    revisions = restore.add_argument_group("revisions")
+    revisions.add_argument(
+        "--bump-revision",
+        metavar="COUNT",
+        type=_count,
+        default=0,
+        help="go on this many revisions above the newest",
     )
-    restore.add_argument(
+    revisions.add_argument(
         "--mark-compacted", action="store_true", help="compact all before; with --bump-revision"
     )
     return restore
 
 
+def _add_founding(group: argparse._ArgumentGroup) -> None:
+    url = "http://localhost:2380"
+    group.add_argument("--data-dir", metavar="DIR", type=Path, help="to make (NAME.etcd)")
+    group.add_argument("--name", default="default", help="of this member (%(default)s)")
+    group.add_argument(
+        "--initial-cluster",
+        metavar="MEMBERS",
+        default=f"default={url}",
+        help="this member alone (%(default)s)",
+    )
+    group.add_argument(
+        "--initial-cluster-token",
+        metavar="TOKEN",
+        default="etcd-cluster",
+        help="what the cluster's ID is made of, too (%(default)s)",
+    )
+    group.add_argument(
+        "--initial-advertise-peer-urls",
+        metavar="URLS",
+        default=url,
+        help="of this member (%(default)s)",
+    )
+
+
 def _count(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else -1
     if not 0 <= number < 1 << 63:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 2**63 - 1")
     return number
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,7 @@ class Settings:
                 a ``timedelta``, or text in Go's format.
 
         Raises:
-            TypeError: There is no such setting; it names the closest ones.
+            TypeError: There is no such setting; it names the nearest one.
             ValueError: One cannot have that value.
 
         """
@@ -157,6 +156,8 @@ def _is_duration(flag: str) -> bool:
 
 
 def _unknown(name: str) -> str:
-    known = [*(flag.replace("-", "_") for flag in FLAGS), *_OWN]
-    close = get_close_matches(name, known)
-    return f"no setting {name!r}" + (f"; did you mean {' or '.join(close)}?" if close else "")
+    from etcdpy.config.nearest import nearest
+
+    meant = nearest(name, [*FLAGS, *(own.replace("_", "-") for own in _OWN)])
+    hint = f"; did you mean {meant.replace('-', '_')}?" if meant else ""
+    return f"no setting {name!r}{hint}"

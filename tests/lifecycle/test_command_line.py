@@ -57,6 +57,8 @@ def test_mistyped_flag_gets_the_nearest_behind_etcds_words(arguments: list[str],
     [
         (["snapshot", "save", "--endpoint=a:1", "f"], "Did you mean --endpoints?"),
         (["audit", "--prefx", "f"], "Did you mean --prefix?"),
+        (["test-server", "--client-certificate"], "Did you mean --client-certificates?"),
+        (["completion", "bush"], "Did you mean bash?"),
     ],
 )
 def test_mistyped_option_of_a_command_gets_the_nearest_too(arguments: list[str], line: str) -> None:

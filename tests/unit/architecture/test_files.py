@@ -16,6 +16,7 @@ SHORT: Mapping[str, str] = {
     "__main__": "python -m etcdpy",
     "auth.identity": "what tokens and certificates lead to, and nodes start from",
     "config.flags": "above both tables of settings, and below what reads them",
+    "config.nearest": "what a mistake needs, at a command line and in a test suite",
     "config.retention": "one flag's syntax, read by what starts automatic compaction",
     "gostd.sizes": "one format of Go's among others",
     "gostd.platforms": "three words of Go's, which the log and --version share",

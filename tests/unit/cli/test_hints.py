@@ -6,9 +6,8 @@ import argparse
 
 import pytest
 
-from etcdpy.cli.hints import hint, nearest, options_of
+from etcdpy.cli.hints import hint, options_of
 from etcdpy.cli.snapshot import make_parser
-from etcdpy.config import FLAGS
 
 
 @pytest.mark.parametrize(
@@ -19,10 +18,19 @@ from etcdpy.config import FLAGS
         ("unrecognized arguments: --colour", ""),
         ("argument --bump-revision: invalid value: 'x'", ""),
         ("the following arguments are required: filename", ""),
+        ("invalid choice: 'restor' (choose from 'save', 'restore')", "Did you mean restore?\n"),
+        ("invalid choice: 'staus' (choose from save, status)", "Did you mean status?\n"),
+        ("invalid choice: '--x' (choose from save, status)", ""),
     ],
 )
 def test_unknown_option_is_compared_with_those_of_all_commands(message: str, line: str) -> None:
     assert hint(message, make_parser()) == line
+
+
+def test_names_that_others_read_are_compared_too() -> None:
+    message = "flag provided but not defined: -max-txn-op"
+    assert hint(message, make_parser()) == ""
+    assert hint(message, make_parser(), ["max-txn-ops"]) == "Did you mean --max-txn-ops?\n"
 
 
 def test_options_are_found_below_commands_too() -> None:
@@ -30,18 +38,3 @@ def test_options_are_found_below_commands_too() -> None:
     parser.add_argument("--above")
     parser.add_subparsers().add_parser("one", add_help=False).add_argument("--below")
     assert [action.option_strings for action in options_of(parser)] == [["--above"], ["--below"]]
-
-
-@pytest.mark.parametrize(
-    ("given", "meant"),
-    [
-        ("listen-client-url", "listen-client-urls"),
-        ("data_dir", "data-dir"),
-        ("LOG-LEVEL", "log-level"),
-        ("advertise-clint-urls", "advertise-client-urls"),
-        ("bogus", None),
-        ("x", None),
-    ],
-)
-def test_nearest_flag_is_found_if_one_is_near(given: str, meant: str | None) -> None:
-    assert nearest(given, FLAGS) == meant

@@ -132,6 +132,17 @@ def test_setting_in_two_places_is_a_line_of_its_own(
 
 
 @pytest.mark.parametrize(
+    ("word", "line"), [("test-servr", "Did you mean test-server?\n"), ("word", "")]
+)
+def test_mistyped_command_gets_the_nearest(
+    word: str, line: str, served: list[Config], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word]) == 1
+    assert capfd.readouterr().err.rpartition("}\n")[2] == line
+    assert served == []
+
+
+@pytest.mark.parametrize(
     ("arguments", "status", "first"),
     [
         (["--bogus"], 2, "flag provided but not defined: -bogus"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from etcdpy.cli import test_server
@@ -37,12 +35,14 @@ def test_flags_of_etcd_are_taken_as_etcd_takes_them(served: list[tuple[Settings,
 
 def test_what_tests_want_is_taken_too(served: list[tuple[Settings, str]]) -> None:
     words = ["--auth", '{"root": "r"}', "--roles", '{"app": ["a/"]}', "--clock=frozen"]
+    words += ["--requests", "5"]
     assert test_server.main([*words, "--data-dir", "/d", "--version=3.5.12", "--port=7"]) == 0
     settings = served[0][0]
     assert settings.auth == {"root": "r"}
     assert settings.roles == {"app": ["a/"]}
     assert (settings.clock, settings.version, settings.port) == ("frozen", "3.5.12", 7)
-    assert settings.data_dir == Path("/d")
+    assert settings.requests == 5
+    assert settings.data_dir == "/d"
 
 
 def test_settings_come_as_a_whole(served: list[tuple[Settings, str]]) -> None:
@@ -54,9 +54,12 @@ def test_settings_come_as_a_whole(served: list[tuple[Settings, str]]) -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--quota-backend-bites=1"], "did you mean quota_backend_bytes"),
+        (["--quota-backend-bites=1"], "flag provided but not defined: -quota-backend-bites\n"),
+        (["--quota-backend-bites=1"], "\nDid you mean --quota-backend-bytes?\nusage: "),
+        (["--cluck=frozen"], "\nDid you mean --clock?\n"),
+        (["--auth={"], "argument --auth: '{' is no JSON: "),
         (["word"], "'word' is not a flag"),
-        (["--max-txn-ops"], "flag needs an argument"),
+        (["--max-txn-ops"], "flag needs an argument: -max-txn-ops\n"),
         (["--clock=slow"], "'running' or 'frozen'"),
     ],
 )
