@@ -1,5 +1,5 @@
 """
-The receiving half of an HTTP/2 connection, and the rules between both halves. Does no I/O.
+The receiving half of an HTTP/2 connection: from its bytes to requests. Does no I/O.
 
 Whoever drives a connection hands it what arrived, with the time, then writes what
 ``sender.take()`` returns, until it is empty, and closes once ``is_finished``. Calls go to an
@@ -18,33 +18,31 @@ from etcdpy.transport.grpc import books
 from etcdpy.transport.grpc.call import Arrived, Call
 from etcdpy.transport.grpc.call_handler import CallHandler, Driver
 from etcdpy.transport.grpc.context import Context
+from etcdpy.transport.grpc.control import READERS, Control
 from etcdpy.transport.grpc.messages import PREFIX_SIZE, is_one_message
+from etcdpy.transport.grpc.open_streams import OpenStreams
 from etcdpy.transport.grpc.request_head import (
     METADATA,
     MalformedRequest,
-    Refusal,
     RequestHead,
     check_trailers,
 )
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache, RequestHeadReader, Timed
 from etcdpy.transport.grpc.sender import Sender
-from etcdpy.transport.grpc.states import HandlerState, StreamInput, StreamState, move_stream
-from etcdpy.transport.grpc.status import NUMBER_OF, UNAVAILABLE, ProtocolStatus
+from etcdpy.transport.grpc.states import HandlerState, StreamState
+from etcdpy.transport.grpc.status import ProtocolStatus
 from etcdpy.transport.http2 import frames
-from etcdpy.transport.http2.abuse import AbuseGuard
 from etcdpy.transport.http2.blocks import Block, BlockReader
 from etcdpy.transport.http2.faults import (
     ConnectionFault,
     StreamFault,
     compression_fault,
     illegal_stream,
-    require_connection,
-    require_size,
-    require_stream,
-    stream_in,
     strip_padding,
 )
 from etcdpy.transport.http2.frames import (
+    CONTINUATION,
+    DATA,
     END_HEADERS,
     END_STREAM,
     FRAME_HEAD,
@@ -58,11 +56,10 @@ from etcdpy.transport.http2.goaway import GracefulShutdown, Stage
 from etcdpy.transport.http2.hpack import HeaderListTooLarge, HpackError
 from etcdpy.transport.http2.hpack_pieces import PiecewiseDecoder
 from etcdpy.transport.http2.keepalive import Keepalive, PingPolicy
-from etcdpy.transport.http2.settings import first_frames, read_settings
+from etcdpy.transport.http2.settings import first_frames
 from etcdpy.transport.limits import (
     CONNECTION_WINDOW,
     FIRST_FRAMES_SECONDS,
-    FREE_ORPHANS,
     INITIAL_STREAM_WINDOW,
     MAX_BUFFERED,
     MAX_HELD_HEADERS,
@@ -106,6 +103,7 @@ class Connection:
         options: As given.
         sender: The sending half.
         streams: The open streams.
+        table: What else is known of streams.
         complete: Calls whose request became complete, to be started when all that arrived
             together has been looked at: an END_STREAM in a frame of its own often follows.
             They stay here while the client does not read what it has asked for.
@@ -122,10 +120,9 @@ class Connection:
 
     # More attributes than an instance keeps in line: else each look at one is a dict lookup.
     __slots__ = (
-        "_abuse",
-        "_begun",
         "_blocks",
         "_buffer",
+        "_control",
         "_direct_limit",
         "_driver",
         "_graceful",
@@ -136,14 +133,8 @@ class Connection:
         "_is_receiving",
         "_is_secure",
         "_keepalive",
-        "_last_goaway_id",
-        "_last_id",
         "_needs_preface",
-        "_needs_settings",
         "_new_call",
-        "_orphans",
-        "_policy",
-        "_room",
         "_uncredited",
         "_waits_since",
         "awaiting_next",
@@ -156,6 +147,7 @@ class Connection:
         "peer",
         "sender",
         "streams",
+        "table",
     )
 
     def __init__(
@@ -183,24 +175,19 @@ class Connection:
         self.streams: dict[int, Context] = {}
         self.complete: deque[Context] = deque()
         self.awaiting_next: dict[int, Context] = {}
-        self._policy = PingPolicy(options.keepalive_min_time)
-        self.sender = Sender(self.streams, self._policy)
+        policy = PingPolicy(options.keepalive_min_time)
+        self.sender = Sender(self.streams, policy)
         self._keepalive = Keepalive(options.keepalive_interval, options.keepalive_timeout, now)
         self._head_reader = RequestHeadReader(head_cache)
         self._graceful = GracefulShutdown()
-        self._abuse = AbuseGuard()
+        self.table = OpenStreams(self.streams, self.sender, call_handler, options)
+        self._control = Control(self.table, self.sender, policy, self._graceful)
         self.now = now
         self._buffer = b""
         self._is_receiving = False
         self._is_over = False
         self._needs_preface = True
-        self._needs_settings = True
-        self._waits_since: float | None = now
-        self._last_id = 0
-        self._last_goaway_id = frames.MAX_STREAM_ID
-        self._begun = 0
-        self._orphans = 0
-        self._room = options.live_streams
+        self._waits_since = now
         self._uncredited = 0
         self._direct_limit = min(options.max_receive_message, MAX_FRAME_SIZE - PREFIX_SIZE)
         self._blocks = BlockReader(self._head_reader.begin)
@@ -242,17 +229,17 @@ class Connection:
         if self._is_over:
             return
         # Bytes that dribble in reset nothing: else a client could stay in its preface for ever.
-        if self._waits_since is not None and now - self._waits_since >= FIRST_FRAMES_SECONDS:
+        if not self._is_plain and now - self._waits_since >= FIRST_FRAMES_SECONDS:
             self._end(frames.PROTOCOL_ERROR, "handshake or header block took too long")
         elif self._keepalive.is_dead(now):
             self._is_over = True  # no GOAWAY: nobody is there to read it
         elif self._keepalive.needs_ping(now):
             self.sender.out.append(frames.ping(bytes(8)))
         if self._graceful.is_overdue(now):
-            self._drain()
+            self._control.drain()
         if self._graceful.is_unread(now):
-            for call in self._endless_calls():
-                self._cut(call)
+            for call in self.table.endless():
+                self.table.cut(call)
         self.sender.reset_stalled(now)
         self.start_complete()
         if books.are_checked and not self._is_over:
@@ -288,7 +275,7 @@ class Connection:
                 try:
                     message = call.take_request()
                 except ProtocolStatus as status:
-                    self._reject(call, status)
+                    self.table.reject(call, status)
                 else:
                     self._start_unary(call, message)
             if self.complete and self._driver is not None:
@@ -309,13 +296,13 @@ class Connection:
         elif not self._is_over:
             self.sender.out.append(self._graceful.announce(now))
             # To wait for these would be in vain, and whoever keeps a lease alive needs the time.
-            for call in self._endless_calls():
-                self._turn_away(call)
+            for call in self.table.endless():
+                self.table.turn_away(call)
 
     def stop(self) -> None:
         """End every call, and then the connection, at once."""
         for call in list(self.streams.values()):
-            self._cut(call)
+            self.table.cut(call)
         if not self._is_over and not self._needs_preface:
             self._end(frames.NO_ERROR)
         self._is_over = True
@@ -336,7 +323,7 @@ class Connection:
         self.complete.clear()
         # A handler that is cancelled may end other calls, too.
         while self.streams and most != 0:
-            self._gone(next(iter(self.streams.values())))
+            self.table.gone(next(iter(self.streams.values())))
             most = None if most is None else most - 1
         return bool(self.streams)
 
@@ -381,13 +368,11 @@ class Connection:
 
     def orphaned(self) -> None:
         """Note a handler that goes on without its stream; it still counts as a live one."""
-        self._orphans += 1
-        self._update_room()
+        self.table.orphaned(1)
 
     def orphan_ended(self) -> None:
         """Note that such a handler has ended."""
-        self._orphans -= 1
-        self._update_room()
+        self.table.orphaned(-1)
 
     # Frames.
 
@@ -454,7 +439,8 @@ class Connection:
         new_call = self._new_call
         start_unary = self.call_handler.start_unary
         streams = self.streams
-        last_id, has_control = self._last_id, False
+        table = self.table
+        last_id, has_control = table.last_id, False
         end = len(data)
         while end - pos >= HEADER_SIZE:
             word, flags, stream_id = unpack(data, pos)
@@ -470,13 +456,13 @@ class Connection:
                 word & 0xFF == HEADERS
                 and flags == END_HEADERS
                 and word <= _MAX_HEADERS_WORD
-                and self._last_id < stream_id <= MAX_STREAM_ID  # RFC 9113 5.1.1
+                and table.last_id < stream_id <= MAX_STREAM_ID  # RFC 9113 5.1.1
                 and stream_id & 1
                 and self._is_plain
             ):
                 # RFC 9113 5.1.1: even if refused, its use closes the idle streams below it.
-                self._last_id = stream_id
-                self._begun += 1
+                table.last_id = stream_id
+                table.begun += 1
                 block = data[start:pos]
                 # RFC 9113 4.3: each is decoded, unless it is known to leave the table as it is.
                 timed = known.get(block) or self._read_request(stream_id, block)
@@ -486,7 +472,7 @@ class Connection:
                 if (
                     head.direct
                     and end - pos >= _DATA_AND_PREFIX_SIZE
-                    and len(streams) < self._room  # RFC 9113 5.1.2
+                    and len(streams) < table.room  # RFC 9113 5.1.2
                     and not self.sender.is_congested
                 ):
                     word, flags, data_stream_id, is_compressed, length = unpack_data(data, pos)
@@ -517,22 +503,31 @@ class Connection:
                 continue
             kind = word & 0xFF
             # RFC 9113 4.3: no other frame comes within a header block.
-            if self._blocks.is_open and kind != frames.CONTINUATION:
+            if self._blocks.is_open and kind != CONTINUATION:
                 raise ConnectionFault(frames.PROTOCOL_ERROR, "a header block is not complete")
             # RFC 9113 3.4: the preface includes SETTINGS.
-            if self._needs_settings and (kind != frames.SETTINGS or flags & frames.ACK):
+            if self._control.needs_settings and (kind != frames.SETTINGS or flags & frames.ACK):
                 raise ConnectionFault(frames.PROTOCOL_ERROR, "the first frame is not SETTINGS")
             if word >> 8 > MAX_FRAME_SIZE:
                 raise ConnectionFault(frames.FRAME_SIZE_ERROR)  # RFC 9113 4.2
             if kind:  # other than DATA
                 has_control = True
-            if kind < len(_HANDLERS):
-                _HANDLERS[kind](self, flags, stream_id & MAX_STREAM_ID, data[start:pos])
+            stream_id &= MAX_STREAM_ID
+            if kind == DATA:
+                self._on_data(flags, stream_id, data[start:pos])
+            elif (read_control := READERS.get(kind)) is not None:
+                read_control(self._control, flags, stream_id, data[start:pos], now)
+                if kind == frames.SETTINGS:
+                    self._update_plain()
+            elif kind == HEADERS:
+                self._on_headers(flags, stream_id, data[start:pos])
+            elif kind == CONTINUATION:
+                self._on_continuation(flags, stream_id, data[start:pos])
             else:
-                self._count_useless()  # RFC 9113 4.1: ignored
+                table.count_useless(now)  # RFC 9113 4.1: ignored
         if pos < end:
             self._buffer = data[pos:]
-        if has_control and last_id == self._last_id and self.sender.is_quiet:
+        if has_control and last_id == table.last_id and self.sender.is_quiet:
             self.awaits_rest = True
 
     def _look_at_incomplete(self) -> None:
@@ -564,7 +559,7 @@ class Connection:
         if refusal is None or self._is_secure:
             self.call_handler.start_http(call, call.take_body())
         else:
-            self._answer_refused(call, refusal)
+            self.table.answer_refused(call, refusal)
 
     # Requests.
 
@@ -578,13 +573,13 @@ class Connection:
             timed = self._head_reader.read_large(pieces)
             if not self._holds_too_much(timed[0]):
                 return timed
-            self._refuse(stream_id, frames.ENHANCE_YOUR_CALM)
+            self.table.refuse(stream_id, frames.ENHANCE_YOUR_CALM)
         except HpackError as error:
             raise compression_fault(error) from None
         except HeaderListTooLarge:
-            self._refuse(stream_id, frames.FRAME_SIZE_ERROR)
+            self.table.refuse(stream_id, frames.FRAME_SIZE_ERROR)
         except MalformedRequest:
-            self._refuse(stream_id, frames.PROTOCOL_ERROR)
+            self.table.refuse(stream_id, frames.PROTOCOL_ERROR)
         return None
 
     def _holds_too_much(self, head: RequestHead) -> bool:
@@ -594,15 +589,6 @@ class Connection:
         held = (call.head.reservation for call in self.streams.values())
         total = head.reservation.size + sum(one.size for one in held if one is not None)
         return total > MAX_HELD_HEADERS
-
-    def _refuse(self, stream_id: int, code: int) -> None:
-        """Reset a stream that never came to be."""
-        # RFC 9113 8.7: this one promises that nothing was done, and is no fault of the client's.
-        if code != frames.REFUSED_STREAM:
-            self._abuse.count_fault()
-        self.sender.out.append(frames.rst_stream(stream_id, code))
-        # RFC 9113 5.1: frames that were sent before our reset arrived are to be expected.
-        self.sender.remember(stream_id)
 
     def _begin(
         self, stream_id: int, head: RequestHead, timeout: float | None, *, is_ended: bool
@@ -622,8 +608,8 @@ class Connection:
             refusal = None
         # grpc-go's order: streams are counted after the checks up to METADATA.
         is_late_refusal = refusal is None or refusal.rank > METADATA
-        if is_late_refusal and len(self.streams) >= self._room:
-            self._refuse(stream_id, frames.REFUSED_STREAM)  # RFC 9113 5.1.2
+        if is_late_refusal and len(self.streams) >= self.table.room:
+            self.table.refuse(stream_id, frames.REFUSED_STREAM)  # RFC 9113 5.1.2
             return
         deadline = None if timeout is None else self.now + timeout
         call = self._new_call(stream_id, head, deadline, _OPEN)
@@ -632,12 +618,12 @@ class Connection:
         if refusal is not None:
             if is_ended:
                 call.stream_state = _HALF_CLOSED  # OPEN, then RECV_END
-            self._answer_refused(call, refusal)
+            self.table.answer_refused(call, refusal)
             return
         if self._graceful.stage is not _SERVING and head.route is not None and head.route.endless:
             if is_ended:
                 call.stream_state = _HALF_CLOSED
-            self._turn_away(call)
+            self.table.turn_away(call)
             return
         if head.route is not None and head.route.request_streaming:
             call.expect(self.options.max_receive_message)
@@ -650,26 +636,22 @@ class Connection:
             # A GET is complete; a call lacks its message (etcd without TLS lets it time out).
             self._take(call, b"", 0, is_ended=True)
 
-    def _answer_refused(self, call: Context, refusal: Refusal) -> None:
-        error, status = refusal.error, refusal.http_status
-        self.sender.status(call, NUMBER_OF[error.code], error.details, http_status=status)
-
     def _read_block(self, block: Block) -> None:
         """Act on a header block that did not take the short way."""
         stream_id = block.stream_id
-        if stream_id <= self._last_id:
+        if stream_id <= self.table.last_id:
             self._read_trailers(block)
             return
         if not stream_id & 1:
             raise illegal_stream(stream_id)  # RFC 9113 5.1.1
-        self._last_id = stream_id
-        self._begun += 1
+        self.table.last_id = stream_id
+        self.table.begun += 1
         known = self._head_reader.known.get(block.data) if block.pieces is None else None
         timed = known or self._read_request(stream_id, block.data, block.pieces)
         if timed is None:
             return
         if block.is_own_parent:
-            self._refuse(stream_id, frames.PROTOCOL_ERROR)  # RFC 7540 5.3.1
+            self.table.refuse(stream_id, frames.PROTOCOL_ERROR)  # RFC 7540 5.3.1
         else:
             self._begin(stream_id, *timed, is_ended=block.is_ended)
 
@@ -692,16 +674,16 @@ class Connection:
             is_good = False
         if call is None:
             # RFC 9113 5.1: we have ended the stream, and the client may not know it yet.
-            self._count_useless()
+            self.table.count_useless(self.now)
             return
         if call.stream_state.is_ended_by_client:
-            self._fault(call, frames.STREAM_CLOSED)  # RFC 9113 5.1
+            self.table.fault(call, frames.STREAM_CLOSED)  # RFC 9113 5.1
         elif not is_good:
-            self._fault(call, frames.PROTOCOL_ERROR)  # RFC 9113 8.1
+            self.table.fault(call, frames.PROTOCOL_ERROR)  # RFC 9113 8.1
         else:
             self._take(call, b"", 0, is_ended=True)
 
-    # One method for each type of frame; all return nothing and raise ConnectionFault.
+    # The frames of requests. These raise ConnectionFault, and Control reads the others.
 
     def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)
@@ -714,12 +696,12 @@ class Connection:
             payload = strip_padding(payload, 0)
         call = self.streams.get(stream_id)
         if call is None:
-            self._check_not_idle(stream_id)
+            self.table.require_begun(stream_id)
             if stream_id not in self.sender.ended_by_us:
-                self._refuse(stream_id, frames.STREAM_CLOSED)  # RFC 9113 5.1: closed
+                self.table.refuse(stream_id, frames.STREAM_CLOSED)  # RFC 9113 5.1: closed
             # No limit on the others: a whole window may be on its way to a stream we have ended.
             elif not payload:
-                self._count_useless()
+                self.table.count_useless(self.now)
             return
         is_ended = bool(flags & END_STREAM)
         if (
@@ -737,11 +719,11 @@ class Connection:
             self._start_unary(call, payload[PREFIX_SIZE:])
             return
         if call.stream_state & 1:  # ended by the client
-            self._fault(call, frames.STREAM_CLOSED)  # RFC 9113 5.1: half-closed (remote)
+            self.table.fault(call, frames.STREAM_CLOSED)  # RFC 9113 5.1: half-closed (remote)
             return
         if not payload and not is_ended:
             # RFC 9113 10.5: legal, but a thousand of them say no more than one.
-            self._count_useless()
+            self.table.count_useless(self.now)
         self._take(call, payload, size, is_ended=is_ended)
 
     def _on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
@@ -755,106 +737,8 @@ class Connection:
     def _on_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
         block = self._blocks.go_on(flags, stream_id, payload)
         if block is not None:
-            self._waits_since = None
             self._update_plain()
             self._read_block(block)
-
-    def _on_priority(self, flags: int, stream_id: int, payload: bytes) -> None:
-        require_stream(stream_id)
-        self._count_useless()
-        # RFC 9113 6.3, and RFC 7540 5.3.1 for a stream that is its own parent.
-        if len(payload) != 5:
-            self._reset_any(stream_id, frames.FRAME_SIZE_ERROR)
-        elif stream_in(payload) == stream_id:
-            self._reset_any(stream_id, frames.PROTOCOL_ERROR)
-
-    def _on_rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
-        require_size(payload, 4)  # RFC 9113 6.4
-        self._check_not_idle(stream_id)  # RFC 9113 6.4
-        call = self.streams.get(stream_id)
-        if call is None:
-            # RFC 9113 5.1: to be expected on a stream that is over; grpc-go's clients do so.
-            self._count_useless()
-            return
-        # Only what was begun for nothing: no limit on open streams holds it (CVE-2023-44487).
-        if not call.is_answered:
-            self._abuse.count_reset(self.now)
-        self._gone(call)
-
-    def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
-        require_connection(stream_id)
-        if flags & frames.ACK:
-            require_size(payload, 0)  # RFC 9113 6.5
-            # We send SETTINGS but once, so there is nothing to tell apart.
-            self._count_useless()
-            return
-        if self._needs_settings:
-            self._needs_settings = False
-            self._waits_since = None
-            self._update_plain()
-        else:
-            self._count_useless()
-        changed = read_settings(payload)
-        sender = self.sender
-        position = len(sender.out)
-        if changed.names_table_size:
-            # RFC 7541 4.2: nghttp2 fails on our next block if it does not say so.
-            sender.announce_empty_table()
-        if changed.max_list is not None:
-            sender.max_list = changed.max_list
-        window = changed.initial_window
-        if window is not None and not sender.set_initial_window(window):
-            raise ConnectionFault(frames.FLOW_CONTROL_ERROR)  # RFC 9113 6.9.2
-        # RFC 9113 6.5.3: before DATA that a new window has let out.
-        sender.out.insert(position, frames.SETTINGS_ACK)
-
-    def _on_push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
-        # RFC 9113 8.4: a client cannot push.
-        raise ConnectionFault(frames.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
-
-    def _on_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
-        require_connection(stream_id)
-        require_size(payload, 8)  # RFC 9113 6.7
-        if flags & frames.ACK:
-            if self._graceful.is_acknowledged_by(payload):
-                self._drain()
-            else:
-                self._count_useless()
-            return
-        # RFC 9113 6.7: with the same payload, and even if this one is too many.
-        acknowledgement = frames.ping(payload, ack=True)
-        if self._policy.is_too_many(self.now, open_streams=bool(self.streams)):
-            self.sender.out.append(acknowledgement)
-            # grpc clients look for this very text and ping less from then on.
-            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too_many_pings")
-        self.sender.acks.append(acknowledgement)
-
-    def _on_goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
-        require_connection(stream_id)
-        if len(payload) < 8:
-            raise ConnectionFault(frames.FRAME_SIZE_ERROR)  # RFC 9113 6.8
-        # RFC 9113 6.8: it speaks of streams that we would open. The client's own go on.
-        self._count_useless()
-
-    def _on_window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
-        # RFC 9113 6.9 for the size and an increment of 0, 6.9.1 for a window that is too large.
-        require_size(payload, 4)
-        self._count_useless()
-        increment = stream_in(payload)
-        if stream_id == 0:
-            if not increment:
-                raise ConnectionFault(frames.PROTOCOL_ERROR)
-            if not self.sender.connection_window_grew(increment):
-                raise ConnectionFault(frames.FLOW_CONTROL_ERROR)
-            return
-        self._check_not_idle(stream_id)
-        call = self.streams.get(stream_id)
-        if call is None:
-            return  # the client does not know yet that the stream is over
-        if not increment:
-            self._fault(call, frames.PROTOCOL_ERROR)
-        elif not self.sender.stream_window_grew(call, increment):
-            self._fault(call, frames.FLOW_CONTROL_ERROR)
 
     # Helpers.
 
@@ -870,9 +754,9 @@ class Connection:
             if is_ended and call.stream_state is not _CLOSED:
                 self._act(call, call.half_close())
         except StreamFault as fault:
-            self._fault(call, fault.code)
+            self.table.fault(call, fault.code)
         except ProtocolStatus as status:
-            self._reject(call, status)
+            self.table.reject(call, status)
 
     def _act(self, call: Context, arrived: Arrived) -> None:
         """Act on what the call says about something that has arrived."""
@@ -893,59 +777,6 @@ class Connection:
         call.account()
         self.sender.grant(call.stream_id, call.take_grant())
 
-    def _reject(self, call: Context, status: ProtocolStatus) -> None:
-        """Answer a request that no handler will see."""
-        self.sender.status(call, NUMBER_OF[status.code], status.details)
-        self.call_handler.cancel(call)
-
-    def _endless_calls(self) -> list[Context]:
-        """Return the calls that do not end by themselves."""
-        return [call for call in self.streams.values() if call.is_endless]
-
-    def _turn_away(self, call: Context) -> None:
-        """End a call because the server stops, behind what is queued for it."""
-        # UNAVAILABLE: etcd's clients take up their watches and leases elsewhere for this code, and
-        # give them up for most others. (etcd: client/v3/client.go, isHaltErr)
-        self.sender.turn_away(call, UNAVAILABLE, self.options.stopped_message)
-        self.call_handler.cancel(call)
-
-    def _cut(self, call: Context) -> None:
-        """End a call because the server stops, whether its client reads or not."""
-        # Where no status can follow, INTERNAL_ERROR lets etcd's clients come back as well; a
-        # CANCEL would not.
-        details = self.options.stopped_message
-        self.sender.cut(call, UNAVAILABLE, details, reset=frames.INTERNAL_ERROR)
-        self.call_handler.cancel(call)
-
-    def _fault(self, call: Context, code: int) -> None:
-        """Reset a stream for what the peer did on it (RFC 9113 5.4.2)."""
-        self._abuse.count_fault()
-        self.sender.reset(call, code)
-        self.call_handler.cancel(call)
-
-    def _gone(self, call: Context) -> None:
-        """Note that the client has given up a stream (RFC 9113 6.4)."""
-        self.streams.pop(call.stream_id, None)
-        call.stream_state = move_stream(call.stream_state, StreamInput.RECV_RESET)
-        self.sender.drop(call)
-        self.call_handler.cancel(call)
-
-    def _reset_any(self, stream_id: int, code: int) -> None:
-        """Reset a stream in whatever state it is."""
-        call = self.streams.get(stream_id)
-        if call is None:
-            self._refuse(stream_id, code)
-        else:
-            self._fault(call, code)
-
-    def _check_not_idle(self, stream_id: int) -> None:
-        """Check that a stream was opened: RFC 9113 5.1 allows few frames on an idle one."""
-        if stream_id == 0 or not stream_id & 1 or stream_id > self._last_id:
-            raise ConnectionFault(frames.PROTOCOL_ERROR, f"frame on idle stream {stream_id}")
-
-    def _count_useless(self) -> None:
-        self._abuse.count_useless(self.now, self._begun + self.sender.data_frames)
-
     def _credit(self) -> None:
         """Give the connection's window back: one slow stream must not hold up the others."""
         self.sender.grant(0, self._uncredited)
@@ -955,27 +786,14 @@ class Connection:
         while buffered > MAX_BUFFERED:
             largest = max(self.streams.values(), key=lambda call: call.buffered)
             buffered -= largest.buffered
-            self._fault(largest, frames.ENHANCE_YOUR_CALM)
+            self.table.fault(largest, frames.ENHANCE_YOUR_CALM)
 
     def _update_plain(self) -> None:
-        self._is_plain = not (self._needs_settings or self._blocks.is_open)
-
-    def _update_room(self) -> None:
-        # Without room every request takes the long way, on which _begin() drops it.
-        is_draining = self._graceful.stage is _DRAINING
-        orphans = max(0, self._orphans - FREE_ORPHANS)
-        self._room = 0 if is_draining else self.options.live_streams - orphans
-
-    def _drain(self) -> None:
-        self.sender.out.append(self._graceful.drain(self._last_id))
-        self._last_goaway_id = self._last_id
-        self._update_room()
+        self._is_plain = not (self._control.needs_settings or self._blocks.is_open)
 
     def _end(self, code: int, debug: str = "") -> None:
         """Send the last GOAWAY and be over; handlers learn of it through :meth:`lost`."""
-        # RFC 9113 6.8: no GOAWAY may name a higher stream than the one before it.
-        last = min(self._last_id, self._last_goaway_id)
-        self.sender.out.append(frames.goaway(last, code, debug.encode()))
+        self._control.end(code, debug)
         self._is_over = True
 
 
@@ -983,17 +801,3 @@ class Connection:
 _ACCOUNT_AT: Final = INITIAL_STREAM_WINDOW // 4
 _CREDIT_AT: Final = CONNECTION_WINDOW // 4
 _MAX_HEADERS_WORD: Final = MAX_FRAME_SIZE << 8 | HEADERS
-
-# Indexed by frame type.
-_HANDLERS: Final = (
-    Connection._on_data,
-    Connection._on_headers,
-    Connection._on_priority,
-    Connection._on_rst_stream,
-    Connection._on_settings,
-    Connection._on_push_promise,
-    Connection._on_ping,
-    Connection._on_goaway,
-    Connection._on_window_update,
-    Connection._on_continuation,
-)

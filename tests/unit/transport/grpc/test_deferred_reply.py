@@ -108,7 +108,7 @@ async def test_call_that_its_client_cancels_is_forgotten_with_what_it_held(kind:
     dispatcher: Any = peer.call_handler
     peer.send(frames.rst_stream(stream, frames.CANCEL))
     assert dispatcher._parked == {}
-    assert peer.connection._orphans == 0
+    assert peer.connection.table.orphans == 0
     ready.set_result(None)
     await turns()
     assert peer.reply(stream).blocks == []

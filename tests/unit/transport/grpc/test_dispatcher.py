@@ -183,7 +183,7 @@ async def test_handler_that_waits_again_while_it_is_cancelled_is_let_end() -> No
     second.set_result(None)
     await turns()
     assert steps == ["cleaning", "clean"]
-    assert peer.connection._orphans == 0
+    assert peer.connection.table.orphans == 0
 
 
 async def test_awaiting_what_is_no_future_fails_the_call(caplog: Any) -> None:
@@ -381,10 +381,10 @@ async def test_task_cancelled_before_its_first_step_has_ended_all_the_same() -> 
     call: Any = peer.connection.streams[stream]
     call.add_done_callback(lambda context: called.append(context.cancelled()))
     peer.send(frames.rst_stream(stream, frames.CANCEL))
-    assert peer.connection._orphans == 1
+    assert peer.connection.table.orphans == 1
     await turns()
     assert called == [True]
-    assert peer.connection._orphans == 0
+    assert peer.connection.table.orphans == 0
     assert call.handler_state is HandlerState.CANCELLED
 
 

@@ -127,7 +127,7 @@ async def test_client_that_gives_up_cancels_the_handler(caplog: Any) -> None:
     peer.send(frames.rst_stream(stream, frames.CANCEL))
     await turns()
     assert cancelled.is_set()
-    assert peer.connection._orphans == 0
+    assert peer.connection.table.orphans == 0
     assert not caplog.records
 
 

@@ -182,7 +182,7 @@ class TestWaiting:
         peer.send(frames.rst_stream(stream, frames.CANCEL))
         assert gate.cancelled == [b"wait"]
         assert gate.seen == [b"wait"]
-        assert peer.connection._orphans == 0
+        assert peer.connection.table.orphans == 0
 
 
 class TestRoom:
@@ -228,7 +228,7 @@ class TestRoom:
         stream = peer.open()
         self.fill(peer, stream)
         peer.send(frames.rst_stream(stream, frames.CANCEL))
-        assert peer.connection._orphans == 0
+        assert peer.connection.table.orphans == 0
         assert peer.connection.sender.queued == 0
 
 
@@ -337,7 +337,7 @@ class TestEnd:
         peer.send(frames.rst_stream(stream, frames.CANCEL))
         await turns()
         assert cancelled == [True]
-        assert (peer.connection._orphans, peer.connection.awaiting_next) == (0, {})
+        assert (peer.connection.table.orphans, peer.connection.awaiting_next) == (0, {})
 
     async def test_by_the_server(self) -> None:
         gate = Gate()

@@ -1,0 +1,167 @@
+"""The streams of a connection: how many may be open, and the ways in which one ends."""
+
+from __future__ import annotations
+
+from etcdpy.transport.grpc.call_handler import CallHandler
+from etcdpy.transport.grpc.context import Context
+from etcdpy.transport.grpc.request_head import Refusal
+from etcdpy.transport.grpc.sender import Sender
+from etcdpy.transport.grpc.states import StreamInput, move_stream
+from etcdpy.transport.grpc.status import NUMBER_OF, UNAVAILABLE, ProtocolStatus
+from etcdpy.transport.http2 import frames
+from etcdpy.transport.http2.abuse import AbuseGuard
+from etcdpy.transport.http2.faults import ConnectionFault
+from etcdpy.transport.limits import FREE_ORPHANS, ServerOptions
+
+
+class OpenStreams:
+    """
+    The open streams of one connection, and what is known of the others.
+
+    Args:
+        by_id: Where the open ones are; the sender takes out those that it has ended.
+        sender: The sending half of the connection.
+        call_handler: Runs the handlers.
+        options: The server's.
+
+    Attributes:
+        by_id: As given.
+        last_id: The highest stream that the client has used (RFC 9113 5.1.1).
+        begun: How many it has begun.
+        room: How many may be open.
+
+    """
+
+    __slots__ = (
+        "_abuse",
+        "_call_handler",
+        "_is_closed",
+        "_options",
+        "_orphans",
+        "_sender",
+        "begun",
+        "by_id",
+        "last_id",
+        "room",
+    )
+
+    def __init__(
+        self,
+        by_id: dict[int, Context],
+        sender: Sender,
+        call_handler: CallHandler,
+        options: ServerOptions,
+    ) -> None:
+        self.by_id = by_id
+        self.last_id = 0
+        self.begun = 0
+        self.room = options.live_streams
+        self._sender = sender
+        self._call_handler = call_handler
+        self._options = options
+        self._abuse = AbuseGuard()
+        self._orphans = 0
+        self._is_closed = False
+
+    # How many.
+
+    @property
+    def orphans(self) -> int:
+        """How many handlers go on without their streams."""
+        return self._orphans
+
+    def orphaned(self, change: int) -> None:
+        """Note a handler that goes on without its stream, or with -1 the end of one."""
+        self._orphans += change
+        self._update_room()
+
+    def close(self) -> None:
+        """Let no more be opened."""
+        self._is_closed = True
+        self._update_room()
+
+    def _update_room(self) -> None:
+        # Without room every request takes the connection's long way, on which it is dropped.
+        orphans = max(0, self._orphans - FREE_ORPHANS)
+        self.room = 0 if self._is_closed else self._options.live_streams - orphans
+
+    def endless(self) -> list[Context]:
+        """Return the calls that do not end by themselves."""
+        return [call for call in self.by_id.values() if call.is_endless]
+
+    def require_begun(self, stream_id: int) -> None:
+        """Check that a stream was opened: RFC 9113 5.1 allows few frames on an idle one."""
+        if stream_id == 0 or not stream_id & 1 or stream_id > self.last_id:
+            raise ConnectionFault(frames.PROTOCOL_ERROR, f"frame on idle stream {stream_id}")
+
+    # Ended by us.
+
+    def refuse(self, stream_id: int, code: int) -> None:
+        """Reset a stream that never came to be."""
+        # RFC 9113 8.7: this one promises that nothing was done, and is no fault of the client's.
+        if code != frames.REFUSED_STREAM:
+            self._abuse.count_fault()
+        self._sender.out.append(frames.rst_stream(stream_id, code))
+        # RFC 9113 5.1: frames that were sent before our reset arrived are to be expected.
+        self._sender.remember(stream_id)
+
+    def answer_refused(self, call: Context, refusal: Refusal) -> None:
+        """Answer a request for which there is no handler."""
+        error, status = refusal.error, refusal.http_status
+        self._sender.status(call, NUMBER_OF[error.code], error.details, http_status=status)
+
+    def reject(self, call: Context, status: ProtocolStatus) -> None:
+        """Answer a request that no handler will see."""
+        self._sender.status(call, NUMBER_OF[status.code], status.details)
+        self._call_handler.cancel(call)
+
+    def fault(self, call: Context, code: int) -> None:
+        """Reset a stream for what the peer did on it (RFC 9113 5.4.2)."""
+        self._abuse.count_fault()
+        self._sender.reset(call, code)
+        self._call_handler.cancel(call)
+
+    def reset_any(self, stream_id: int, code: int) -> None:
+        """Reset a stream in whatever state it is."""
+        call = self.by_id.get(stream_id)
+        if call is None:
+            self.refuse(stream_id, code)
+        else:
+            self.fault(call, code)
+
+    def turn_away(self, call: Context) -> None:
+        """End a call because the server stops, behind what is queued for it."""
+        # UNAVAILABLE: etcd's clients take up their watches and leases elsewhere for this code, and
+        # give them up for most others. (etcd: client/v3/client.go, isHaltErr)
+        self._sender.turn_away(call, UNAVAILABLE, self._options.stopped_message)
+        self._call_handler.cancel(call)
+
+    def cut(self, call: Context) -> None:
+        """End a call because the server stops, whether its client reads or not."""
+        # Where no status can follow, INTERNAL_ERROR lets etcd's clients come back as well; a
+        # CANCEL would not.
+        details = self._options.stopped_message
+        self._sender.cut(call, UNAVAILABLE, details, reset=frames.INTERNAL_ERROR)
+        self._call_handler.cancel(call)
+
+    # Ended by the client.
+
+    def reset_by_client(self, call: Context, now: float) -> None:
+        """Note a RST_STREAM (RFC 9113 6.4)."""
+        # Only what was begun for nothing: no limit on open streams holds it (CVE-2023-44487).
+        if not call.is_answered:
+            self._abuse.count_reset(now)
+        self.gone(call)
+
+    def gone(self, call: Context) -> None:
+        """Note that the client has given up a stream, or is gone itself."""
+        self.by_id.pop(call.stream_id, None)
+        call.stream_state = move_stream(call.stream_state, StreamInput.RECV_RESET)
+        self._sender.drop(call)
+        self._call_handler.cancel(call)
+
+    # What brings no call forward.
+
+    def count_useless(self, now: float) -> None:
+        """Count a frame that brings no call forward; raise a fault if there are too many."""
+        self._abuse.count_useless(now, self.begun + self._sender.data_frames)
