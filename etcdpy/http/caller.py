@@ -7,12 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from grpc import StatusCode
-
 from etcdpy.clock import Clock
 from etcdpy.http.paths import PATHS
 from etcdpy.services.caller import token_in
-from etcdpy.transport import StatusError
+from etcdpy.transport import StatusCode, StatusError
 from etcdpy.transport.http import HttpRequest
 
 __all__ = ["HttpCaller", "out_of_time"]

@@ -13,13 +13,12 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from google.protobuf.message import Message
-from grpc import StatusCode
 
 from etcdpy.clock import Clock
 from etcdpy.cooperative import outcome
 from etcdpy.node.caller import Caller
 from etcdpy.services.codes import status_of
-from etcdpy.transport import EndedCall, MethodCounts, Observer, StatusError
+from etcdpy.transport import EndedCall, MethodCounts, Observer, StatusCode, StatusError
 from etcdpy.transport.http import HttpRequest
 
 __all__ = ["CallCount"]
@@ -30,8 +29,8 @@ _VERSION: Final = b"grpc-metadata-client-api-version"
 #: What replies are that wait for nothing, as they come of reads.
 _AT_ONCE: Final = (bytes, bytearray, Message)
 
-_CANCELED: Final[int] = StatusCode.CANCELLED.value[0]
-_OK: Final[int] = StatusCode.OK.value[0]
+_CANCELED: Final[int] = StatusCode.CANCELLED.value
+_OK: Final[int] = StatusCode.OK.value
 
 
 class CallCount:
@@ -131,7 +130,7 @@ def _code_of(error: BaseException) -> int:
         return _CANCELED
     status = error if isinstance(error, StatusError) else status_of(error)
     if status is None:
-        return int(StatusCode.UNKNOWN.value[0])
+        return StatusCode.UNKNOWN.value
     # The gateway gives a call up at its deadline, and so does not hear what the server says of it.
     late = status.code is StatusCode.DEADLINE_EXCEEDED
-    return _CANCELED if late else int(status.code.value[0])
+    return _CANCELED if late else status.code.value

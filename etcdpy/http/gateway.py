@@ -18,7 +18,6 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -45,6 +44,7 @@ from etcdpy.transport import (
     CallCounts,
     MethodCounts,
     Observer,
+    StatusCode,
     StatusError,
     is_one_reply_per_request,
 )
@@ -305,7 +305,7 @@ class _Call:
             try:
                 message = await run(read(body, kind, as_text=as_text))
             except JsonError as error:
-                raise _UnreadableError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+                raise _UnreadableError(StatusCode.INVALID_ARGUMENT, str(error)) from None
         # It is what gRPC would have been sent, and as large.
         size = message.ByteSize()
         if size > self._most:
@@ -376,7 +376,7 @@ class _Call:
 
 
 #: What a stream ends with as the server stops. (etcd: grpc-go's words for it)
-_STOPPED: Final = StatusError(grpc.StatusCode.UNAVAILABLE, "error reading from server: EOF")
+_STOPPED: Final = StatusError(StatusCode.UNAVAILABLE, "error reading from server: EOF")
 
 
 def _wants_text(query: str) -> bool:
@@ -386,7 +386,7 @@ def _wants_text(query: str) -> bool:
 
 def _too_large(size: int, most: int) -> StatusError:
     text = f"grpc: received message larger than max ({size} vs. {most})"
-    return StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+    return StatusError(StatusCode.RESOURCE_EXHAUSTED, text)
 
 
 def _timeout(request: HttpRequest) -> float | None:
@@ -403,7 +403,7 @@ def _timeout(request: HttpRequest) -> float | None:
     found = _TIMEOUT(text)
     amount = int(found[1]) if found else _INT64
     if found is None or not -_INT64 <= amount < _INT64:
-        raise StatusError(grpc.StatusCode.INVALID_ARGUMENT, f"invalid grpc-timeout: {text}")
+        raise StatusError(StatusCode.INVALID_ARGUMENT, f"invalid grpc-timeout: {text}")
     # Go's durations are whole nanoseconds, and begin again at the other end. None is no limit.
     # (etcd: ``runtime/context.go``, annotateContext)
     nanoseconds = (amount * _UNITS[found[2]] + _INT64) % (2 * _INT64) - _INT64

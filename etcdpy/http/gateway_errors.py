@@ -10,10 +10,8 @@ import json
 import logging
 from typing import Final
 
-from grpc import StatusCode
-
 from etcdpy.services.codes import status_of
-from etcdpy.transport import StatusError
+from etcdpy.transport import StatusCode, StatusError
 from etcdpy.transport.http import HttpResponse
 
 __all__ = ["METHOD_NOT_ALLOWED", "NOT_FOUND", "error_line", "error_response", "status_for"]
@@ -79,5 +77,5 @@ def error_line(status: StatusError) -> bytes:
 
 
 def _text(status: StatusError) -> bytes:
-    found = {"code": status.code.value[0], "message": status.details}
+    found = {"code": status.code.value, "message": status.details}
     return json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()

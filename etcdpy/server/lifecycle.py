@@ -38,7 +38,6 @@ from etcdpy.server.auto_tls import SelfSignError
 from etcdpy.server.banner import banner
 from etcdpy.server.cipher_suites import CipherSuitesError
 from etcdpy.server.doors import Door, Use, addresses
-from etcdpy.server.grpcio_tls import check_grpcio
 from etcdpy.server.http_doors import open_gateway, open_http
 from etcdpy.server.listeners import ListenError, address_of, bind_all
 from etcdpy.server.pem import UnusableFileError
@@ -182,6 +181,8 @@ def _security(config: Config, tls: TlsInfo, among: set[Use]) -> dict[Use, Server
     """
     uses = {use for url, use in addresses(config) if is_secured(url)} & among
     if config.transport != "native" and any(use.has_grpc for use in uses):
+        from etcdpy.server.grpcio_tls import check_grpcio
+
         check_grpcio(tls)
     try:
         return {use: ServerSecurity(tls, use.protocols) for use in uses}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from etcdpy.clock import Clock
 from etcdpy.config import Config
@@ -18,7 +19,6 @@ from etcdpy.http.gateway import LONGEST_WRITING
 from etcdpy.http.paths import STREAMED
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.doors import Door
-from etcdpy.server.grpcio_tls import grpcio_credentials
 from etcdpy.server.listeners import ListenError
 from etcdpy.services.caller import GrpcCaller, ReferenceCaller
 from etcdpy.services.codes import status_of, text_of
@@ -27,14 +27,16 @@ from etcdpy.transport import (
     EndedCall,
     HttpHandler,
     Observer,
-    ReferenceServer,
     Server,
     ServerOptions,
 )
 
+if TYPE_CHECKING:  # few want it, and grpcio takes as long to import as all of the transport
+    from etcdpy.transport.aio.grpcio import ReferenceServer
+
 __all__ = ["EXTENSIVE", "Transport", "accept", "http_server", "make_transport", "options_of"]
 
-Transport = Server | ReferenceServer
+Transport: TypeAlias = "Server | ReferenceServer"
 
 #: The pause between a client's pings that grpc-go enforces by itself, where etcd sets none.
 GRPC_GO_MIN_TIME = 300.0
@@ -81,6 +83,8 @@ def make_transport(
             call_type=GrpcCaller,
             counts=counts,
         )
+    from etcdpy.transport.aio.grpcio import ReferenceServer
+
     call_type = partial(ReferenceCaller, has_certificate_name=identifies)
     return ReferenceServer(
         options,
@@ -164,6 +168,8 @@ async def accept(
 
 async def _listen_again(transport: ReferenceServer, door: Door) -> None:
     """Listen where a socket does: grpcio binds addresses, it does not take sockets."""
+    from etcdpy.server.grpcio_tls import grpcio_credentials
+
     security = None if door.security is None else grpcio_credentials(door.security.info)
     name = door.listener.getsockname()
     # Before grpcio binds, or it would find the address in use.

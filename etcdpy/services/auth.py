@@ -7,10 +7,9 @@ from typing import Any
 
 from etcdpy.node.api import NodeApi
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.pb import rpc_pb2_grpc
 
 
-class AuthService(rpc_pb2_grpc.AuthServicer):
+class AuthService:
     """All of it, from AuthEnable to RoleRevokePermission."""
 
     def __init__(self, node: NodeApi) -> None:

@@ -7,11 +7,10 @@ from typing import Any
 
 from etcdpy.node.api import NodeApi
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.transport import inline
 
 
-class ClusterService(rpc_pb2_grpc.ClusterServicer):
+class ClusterService:
     """MemberList, MemberAdd, MemberRemove, MemberUpdate and MemberPromote."""
 
     def __init__(self, node: NodeApi) -> None:

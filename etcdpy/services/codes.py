@@ -11,11 +11,9 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
-from grpc import StatusCode
-
 from etcdpy import errors
 from etcdpy.errors import EmbeddedClientError, EtcdError, WatchRefusedError
-from etcdpy.transport import StatusError
+from etcdpy.transport import StatusCode, StatusError
 
 __all__ = ["CODES", "Words", "embedded", "status_of", "text_of", "words_of"]
 

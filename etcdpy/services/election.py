@@ -9,12 +9,11 @@ from typing import Any
 from etcdpy.concurrency.queues import Queue, Queues
 from etcdpy.errors import EtcdError, LeaderMissingError, NoLeaderError, NotLeaderError
 from etcdpy.pb import v3election_pb2 as pb
-from etcdpy.pb import v3election_pb2_grpc
 from etcdpy.services.codes import embedded
 from etcdpy.transport import endless, inline
 
 
-class ElectionService(v3election_pb2_grpc.ElectionServicer):
+class ElectionService:
     """Campaign, Proclaim, Leader, Observe and Resign."""
 
     def __init__(self, queues: Queues) -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from grpc import StatusCode
-
 from etcdpy.pb import health_pb2 as pb
-from etcdpy.pb import health_pb2_grpc
-from etcdpy.transport import StatusError, endless, inline
+from etcdpy.transport import StatusCode, StatusError, endless, inline
 
 #: The name of the server as a whole, the only one that there is. (etcd: v3rpc/health.go)
 _SERVER: Final = ""
 
 
-class HealthService(health_pb2_grpc.HealthServicer):
+class HealthService:
     """
     Check, List and Watch.
 

@@ -9,11 +9,10 @@ from etcdpy.mvcc.txn_request import Txn as Transaction
 from etcdpy.node.api import NodeApi
 from etcdpy.node.kv import Answer
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.transport import inline
 
 
-class KVService(rpc_pb2_grpc.KVServicer):
+class KVService:
     """Range, RangeStream, Put, DeleteRange, Txn and Compact."""
 
     def __init__(self, node: NodeApi) -> None:

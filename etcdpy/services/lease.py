@@ -8,11 +8,10 @@ from typing import Any
 from etcdpy.cooperative import DeferredReply
 from etcdpy.node.api import NodeApi
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.transport import endless, inline, one_reply_per_request
 
 
-class LeaseService(rpc_pb2_grpc.LeaseServicer):
+class LeaseService:
     """LeaseGrant, LeaseRevoke, LeaseKeepAlive, LeaseTimeToLive and LeaseLeases."""
 
     def __init__(self, node: NodeApi) -> None:

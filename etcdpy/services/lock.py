@@ -6,12 +6,12 @@ from typing import Any
 
 from etcdpy.concurrency.queues import Queue, Queues
 from etcdpy.errors import SessionExpiredError
-from etcdpy.pb import v3lock_pb2, v3lock_pb2_grpc
+from etcdpy.pb import v3lock_pb2
 from etcdpy.services.codes import embedded
 from etcdpy.transport import inline
 
 
-class LockService(v3lock_pb2_grpc.LockServicer):
+class LockService:
     """Lock and Unlock."""
 
     def __init__(self, queues: Queues) -> None:

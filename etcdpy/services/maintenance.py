@@ -8,11 +8,10 @@ from typing import Any
 
 from etcdpy.node.api import NodeApi
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.transport import inline
 
 
-class MaintenanceService(rpc_pb2_grpc.MaintenanceServicer):
+class MaintenanceService:
     """What an operator asks of a server."""
 
     def __init__(self, node: NodeApi) -> None:

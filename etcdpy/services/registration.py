@@ -2,7 +2,8 @@
 Putting a service on a server: its methods, as gRPC method handlers.
 
 Handlers may return their reply already encoded; that is why they are not registered with
-the generated ``add_…Servicer_to_server``, whose serializers take messages only.
+the generated ``add_…Servicer_to_server``, whose serializers take messages only. What methods
+there are the descriptors tell, so that a server needs no generated stubs, and no grpcio.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
@@ -28,6 +28,7 @@ from etcdpy.services.lease import LeaseService
 from etcdpy.services.lock import LockService
 from etcdpy.services.maintenance import MaintenanceService
 from etcdpy.services.watch import WatchService
+from etcdpy.transport import MethodHandler
 
 #: What decodes requests where it is not protobuf's own, by service and method.
 Deserializer = Callable[[bytes], Any]
@@ -83,16 +84,13 @@ def register(
     server.add_registered_method_handlers(service.full_name, handlers)
 
 
-def _handler(method: MethodDescriptor, behaviour: Any, deserializer: Deserializer | None) -> Any:
-    kinds = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }
-    make = kinds[method.client_streaming, method.server_streaming]
-    return make(
+def _handler(
+    method: MethodDescriptor, behaviour: Any, deserializer: Deserializer | None
+) -> MethodHandler:
+    return MethodHandler.of(
         behaviour,
+        request_streaming=method.client_streaming,
+        response_streaming=method.server_streaming,
         request_deserializer=deserializer or GetMessageClass(method.input_type).FromString,
         response_serializer=encoded,
     )

@@ -11,7 +11,6 @@ from etcdpy.errors import EtcdError
 from etcdpy.node.api import NodeApi
 from etcdpy.node.watches import WatchSession
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.services.codes import text_of
 from etcdpy.transport import JoinedMessages, endless
 from etcdpy.watch.output import Joined
@@ -20,7 +19,7 @@ from etcdpy.watch.output import Joined
 REQUESTS_PER_TURN = 256
 
 
-class WatchService(rpc_pb2_grpc.WatchServicer):
+class WatchService:
     """Watch."""
 
     def __init__(self, node: NodeApi) -> None:

@@ -16,7 +16,6 @@ from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import Any, Final
 
-import grpc
 from google.protobuf.message import DecodeError
 
 from etcdpy.cooperative import outcome
@@ -27,7 +26,7 @@ from etcdpy.services.codes import status_of, text_of
 from etcdpy.services.registration import Registry
 from etcdpy.testing.requests import Request, short_name
 from etcdpy.testing.rules import Rules
-from etcdpy.transport import StatusError, endless, is_endless
+from etcdpy.transport import MethodHandler, StatusCode, StatusError, endless, is_endless
 
 __all__ = ["Calls", "Handlers", "as_asked"]
 
@@ -88,7 +87,7 @@ class Calls:
         self._under_way: dict[Task[Any], Any] = {}
         self._cut: dict[Task[Any], StatusError] = {}
         self.tokens: set[str] = set()
-        self._stopped = StatusError(grpc.StatusCode.UNAVAILABLE, text_of(StoppedError()))
+        self._stopped = StatusError(StatusCode.UNAVAILABLE, text_of(StoppedError()))
 
     def register(self, handlers: Handlers, *servers: Registry) -> None:
         """Serve on ``servers`` what ``handlers`` has, whoever answers it at the time."""
@@ -159,22 +158,22 @@ class Calls:
         kind = bool(handler.request_streaming), bool(handler.response_streaming)
         proxy: Any
         if kind == (False, False):
-            proxy, make = self._unary(path), grpc.unary_unary_rpc_method_handler
+            proxy = self._unary(path)
         elif kind == (True, True):
             # etcd has two. The one whose requests each get a reply is no more than that here.
             each = not asyncio.iscoroutinefunction(behaviour)
             proxy = self._each_answered(path) if each else self._stream(path)
-            make = grpc.stream_stream_rpc_method_handler
         else:
             assert kind == (False, True), f"there is no {path} in etcd"
             writes = asyncio.iscoroutinefunction(behaviour)
             proxy = self._writing(path) if writes else self._replies(path)
-            make = grpc.unary_stream_rpc_method_handler
         if is_endless(behaviour):
             proxy = endless(proxy)
         read = handler.request_deserializer
-        return make(
+        return MethodHandler.of(
             proxy,
+            request_streaming=kind[0],
+            response_streaming=kind[1],
             request_deserializer=_keeping(read) if path == _TXN else read,
             response_serializer=handler.response_serializer,
         )

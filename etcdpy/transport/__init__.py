@@ -12,13 +12,13 @@ It knows nothing of what they do. The layers, from the wire up; each imports tho
 * :mod:`.aio`: asyncio's protocols, the server, and grpcio's own server to compare with.
 """
 
-from etcdpy.transport.aio.grpcio import ReferenceServer
 from etcdpy.transport.aio.handshake import FixedSecurity, PeerRefusedError, Security
 from etcdpy.transport.aio.server import Server, Traffic, remove_dead_socket
-from etcdpy.transport.grpc.context import Context
+from etcdpy.transport.grpc.context import EOF, Context
 from etcdpy.transport.grpc.messages import JoinedMessages
 from etcdpy.transport.grpc.observer import EndedCall, Listener, Observer
 from etcdpy.transport.grpc.routes import (
+    MethodHandler,
     endless,
     inline,
     is_endless,
@@ -26,7 +26,7 @@ from etcdpy.transport.grpc.routes import (
     is_one_reply_per_request,
     one_reply_per_request,
 )
-from etcdpy.transport.grpc.status import Metadata, StatusError
+from etcdpy.transport.grpc.status import Metadata, StatusCode, StatusError
 from etcdpy.transport.grpc.tally import CallCounts, MethodCounts
 from etcdpy.transport.http import (
     Body,
@@ -42,6 +42,7 @@ from etcdpy.transport.http import (
 from etcdpy.transport.limits import LISTEN_BACKLOG, ServerOptions
 
 __all__ = [
+    "EOF",
     "LISTEN_BACKLOG",
     "Body",
     "BodyBrokenError",
@@ -58,12 +59,13 @@ __all__ = [
     "Listener",
     "Metadata",
     "MethodCounts",
+    "MethodHandler",
     "Observer",
     "PeerRefusedError",
-    "ReferenceServer",
     "Security",
     "Server",
     "ServerOptions",
+    "StatusCode",
     "StatusError",
     "Successor",
     "Traffic",

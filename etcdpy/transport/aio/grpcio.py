@@ -7,7 +7,7 @@ import dataclasses
 from asyncio import CancelledError
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -15,22 +15,25 @@ import grpc.aio
 from etcdpy.clock import Clock, SystemClock
 from etcdpy.cooperative import outcome, turn
 from etcdpy.transport.grpc.observer import EndedCall, Observer
-from etcdpy.transport.grpc.routes import is_endless, is_one_reply_per_request
+from etcdpy.transport.grpc.routes import MethodHandler, is_endless, is_one_reply_per_request
 from etcdpy.transport.grpc.status import (
     CANCELLED,
     DEADLINE_EXCEEDED,
-    NUMBER_OF,
     OK,
     UNIMPLEMENTED,
     UNKNOWN,
     StatusError,
     Translate,
+    status_code,
     untranslated,
 )
 from etcdpy.transport.grpc.tally import UNARY, CallCounts, MethodCounts, Tally
 from etcdpy.transport.limits import MAX_LARGE_HEADER_LIST, ServerOptions
 
 Behavior = Callable[[Any, Any], Any]
+
+#: grpcio's codes by their numbers.
+_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class ReferenceServer:
@@ -75,7 +78,9 @@ class ReferenceServer:
         self._generic += [_Generic(handler, self._adapter) for handler in generic_rpc_handlers]
 
     def add_registered_method_handlers(
-        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+        self,
+        service_name: str,
+        method_handlers: Mapping[str, MethodHandler | grpc.RpcMethodHandler[Any, Any]],
     ) -> None:
         """Register the methods of a service."""
         adapted = {
@@ -227,7 +232,7 @@ class Adapter:
             task.cancel()
 
     def adapt(
-        self, path: str, handler: grpc.RpcMethodHandler[Any, Any]
+        self, path: str, handler: MethodHandler | grpc.RpcMethodHandler[Any, Any]
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """Return what serves a method on grpcio's server as ``handler`` does on ours."""
         unary = handler.unary_unary
@@ -267,7 +272,7 @@ class Adapter:
                 code = CANCELLED if left is None or left > 0 else DEADLINE_EXCEEDED
                 raise
             finally:
-                code = NUMBER_OF.get(context.code(), OK) if code is None else code
+                code = _number_of(context, OK) if code is None else code
                 reply = response if code == OK else None
                 seconds = monotonic() - began
                 if code == OK:
@@ -318,9 +323,9 @@ class Adapter:
             try:
                 await whole(request, context)
                 # Its iterator of requests ends with the call, too.
-                code = CANCELLED if context.cancelled() else NUMBER_OF.get(context.code(), OK)
+                code = CANCELLED if context.cancelled() else _number_of(context, OK)
             except Exception:
-                code = NUMBER_OF.get(context.code(), UNKNOWN)
+                code = _number_of(context, UNKNOWN)
                 raise
             except CancelledError:
                 code = CANCELLED
@@ -353,21 +358,28 @@ class Adapter:
         """Return the number of the status that an exception ends a call with."""
         error = self._translate(error) or error
         if isinstance(error, StatusError):
-            return NUMBER_OF[error.code]
+            return error.code.value
         if isinstance(error, NotImplementedError):
             return UNIMPLEMENTED
-        return NUMBER_OF.get(context.code(), UNKNOWN)
+        return _number_of(context, UNKNOWN)
 
     async def _abort(self, context: Any, error: Exception) -> None:
         """End a call with the status of an exception; raise one that stands for none."""
         error = self._translate(error) or error
         if isinstance(error, StatusError):
-            await context.abort(error.code, error.details, tuple(error.trailing_metadata))
+            code = _CODES[error.code]
+            await context.abort(code, error.details, tuple(error.trailing_metadata))
         if not isinstance(error, NotImplementedError):
             raise error
         details = context.details() or str(error) or "Method not implemented!"
         text = details.decode() if isinstance(details, bytes) else details
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
+
+
+def _number_of(context: Any, otherwise: int) -> int:
+    """Return the number of the code that a handler has set, ``otherwise`` if it has set none."""
+    code = context.code()
+    return otherwise if code is None else status_code(code).value
 
 
 def _itself(context: Any, path: str) -> Any:

@@ -10,9 +10,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
-
-import grpc
+from typing import TYPE_CHECKING, Any, Final
 
 from etcdpy.clock import Clock, SystemClock, Timer
 from etcdpy.transport.aio.acceptor import Acceptor
@@ -26,7 +24,7 @@ from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.dispatcher import Dispatcher, dispatcher_type
 from etcdpy.transport.grpc.observer import Observer
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
-from etcdpy.transport.grpc.routes import RouteTable
+from etcdpy.transport.grpc.routes import MethodHandler, RouteTable
 from etcdpy.transport.grpc.status import Translate, untranslated
 from etcdpy.transport.grpc.tally import CallCounts
 from etcdpy.transport.http import HttpHandler, not_found
@@ -36,6 +34,9 @@ from etcdpy.transport.limits import (
     UNHURRIED_SECONDS,
     ServerOptions,
 )
+
+if TYPE_CHECKING:  # grpcio takes as long to import as all of the transport
+    import grpc
 
 _TICK_SECONDS: Final = 1.0
 
@@ -137,7 +138,9 @@ class Server:
         self._routes.add_generic(generic_rpc_handlers)
 
     def add_registered_method_handlers(
-        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+        self,
+        service_name: str,
+        method_handlers: Mapping[str, MethodHandler | grpc.RpcMethodHandler[Any, Any]],
     ) -> None:
         """Register the methods of a service."""
         self._routes.add_methods(service_name, method_handlers)

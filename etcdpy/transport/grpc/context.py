@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from asyncio import get_running_loop
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
-
-import grpc
-import grpc.aio
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from etcdpy import cooperative
 from etcdpy.transport.grpc.call import Call
@@ -18,19 +15,26 @@ from etcdpy.transport.grpc.states import HandlerState, StreamState
 from etcdpy.transport.grpc.status import (
     CODE_OF,
     INTERNAL,
-    NUMBER_OF,
     OK,
     Metadata,
     ProtocolStatus,
+    StatusCode,
     StatusError,
+    status_code,
 )
+
+if TYPE_CHECKING:  # grpcio takes as long to import as all of the transport
+    import grpc
 
 # Constants of this module are found faster than members of an enum.
 _RESPONDING: Final = StreamState.OPEN_RESPONDING
 _ENDING: Final = StreamState.OPEN_ENDING
 
-EOF: Final[object] = grpc.aio.EOF
-"""What :meth:`Context.read` returns after the last request: grpcio's own."""
+#: ``grpc.Compression.Gzip``.
+_GZIP: Final = 2
+
+EOF: Final[object] = object()
+"""What :meth:`Context.read` returns after the last request."""
 
 
 def unreadable() -> ProtocolStatus:
@@ -91,7 +95,7 @@ class Context(Call):
 
     async def read(self) -> Any:
         """
-        Return the next request of a stream, or ``grpc.aio.EOF`` after the last.
+        Return the next request of a stream, or ``EOF`` after the last.
 
         Cancelling it loses nothing.
 
@@ -235,7 +239,7 @@ class Context(Call):
 
     async def abort(
         self,
-        code: grpc.StatusCode,
+        code: StatusCode | grpc.StatusCode,
         details: str = "",
         trailing_metadata: Metadata = (),
     ) -> NoReturn:
@@ -246,10 +250,11 @@ class Context(Call):
             StatusError: Always.
 
         """
-        if code is grpc.StatusCode.OK:
-            code, details = grpc.StatusCode.UNKNOWN, "abort() called with status code OK"
+        code = status_code(code)
+        if code is StatusCode.OK:
+            code, details = StatusCode.UNKNOWN, "abort() called with status code OK"
         options = self.make_options()
-        options.code = NUMBER_OF[code]
+        options.code = code.value
         options.details = details
         options.trailing_metadata = trailing_metadata or options.trailing_metadata
         options.is_aborted = True
@@ -265,9 +270,9 @@ class Context(Call):
         """
         await self.abort(status.code, status.details, status.trailing_metadata or ())
 
-    def set_code(self, code: grpc.StatusCode) -> None:
+    def set_code(self, code: StatusCode | grpc.StatusCode) -> None:
         """Choose the code that the call ends with."""
-        self.make_options().code = NUMBER_OF[code]
+        self.make_options().code = status_code(code).value
 
     def set_details(self, details: str) -> None:
         """Choose the details that go with the code."""
@@ -277,7 +282,7 @@ class Context(Call):
         """Choose what goes with the status."""
         self.make_options().trailing_metadata = trailing_metadata
 
-    def code(self) -> grpc.StatusCode:
+    def code(self) -> StatusCode:
         """Return the code that was set, or OK."""
         return CODE_OF[OK if self.response_options is None else self.response_options.code]
 
@@ -287,7 +292,7 @@ class Context(Call):
 
     def set_compression(self, compression: grpc.Compression) -> None:
         """Choose whether to compress, before the response headers; only requests in gzip get it."""
-        self.make_options().is_uncompressed = compression is not grpc.Compression.Gzip
+        self.make_options().is_uncompressed = compression != _GZIP
 
     def disable_next_message_compression(self) -> None:
         """Do not compress the next message, nor, other than in grpcio, any after it."""

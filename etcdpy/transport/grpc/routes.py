@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-import grpc
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from etcdpy.gostd.quoting import go_quote, go_text
 from etcdpy.transport.grpc.status import UNIMPLEMENTED, ProtocolStatus
 from etcdpy.transport.grpc.tally import CallCounts, MethodCounts
+
+if TYPE_CHECKING:  # grpcio takes as long to import as all of the transport
+    import grpc
 
 _INLINE = "_transport_inline"
 _ONE_REPLY_PER_REQUEST = "_transport_one_reply_per_request"
@@ -74,6 +75,53 @@ def is_endless(handler: Callable[..., Any]) -> bool:
     return bool(getattr(handler, _ENDLESS, False))
 
 
+class MethodHandler(NamedTuple):
+    """
+    A method as it is registered, with the attributes of ``grpc.RpcMethodHandler``.
+
+    Attributes:
+        request_streaming: Whether requests are a stream.
+        response_streaming: Whether responses are.
+        request_deserializer: Bytes to request; None leaves it bytes.
+        response_serializer: Response to bytes; None for bytes.
+        unary_unary: The handler, if neither is a stream.
+        unary_stream: The handler, if responses are.
+        stream_unary: The handler, if requests are.
+        stream_stream: The handler, if both are.
+
+    """
+
+    request_streaming: bool
+    response_streaming: bool
+    request_deserializer: Callable[[bytes], Any] | None
+    response_serializer: Callable[[Any], bytes] | None
+    unary_unary: Callable[..., Any] | None = None
+    unary_stream: Callable[..., Any] | None = None
+    stream_unary: Callable[..., Any] | None = None
+    stream_stream: Callable[..., Any] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        behavior: Callable[..., Any],
+        *,
+        request_streaming: bool,
+        response_streaming: bool,
+        request_deserializer: Callable[[bytes], Any] | None = None,
+        response_serializer: Callable[[Any], bytes] | None = None,
+    ) -> MethodHandler:
+        """Return what registers ``behavior`` as a method of that kind."""
+        asked = "stream" if request_streaming else "unary"
+        answered = "stream" if response_streaming else "unary"
+        return cls(
+            request_streaming,
+            response_streaming,
+            request_deserializer,
+            response_serializer,
+            **{f"{asked}_{answered}": behavior},
+        )
+
+
 def _identity(message: Any) -> Any:
     return message
 
@@ -113,7 +161,9 @@ class Route:
 
     @classmethod
     def of(
-        cls, handler: grpc.RpcMethodHandler[Any, Any], counts: MethodCounts | None = None
+        cls,
+        handler: MethodHandler | grpc.RpcMethodHandler[Any, Any],
+        counts: MethodCounts | None = None,
     ) -> Route:
         """Return the route to what generated code registers."""
         streaming = bool(handler.request_streaming), bool(handler.response_streaming)
@@ -167,13 +217,17 @@ class RouteTable:
     def add_generic(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
         """Add handlers that are asked for each path that no registered method has."""
         for handler in handlers:
-            if isinstance(handler, grpc.ServiceRpcHandler):
-                self._services.add(handler.service_name())
+            # Those of one service can tell its name. (``grpc.ServiceRpcHandler``)
+            service_name = getattr(handler, "service_name", None)
+            if service_name is not None:
+                self._services.add(service_name())
             self._generic.append(handler)
         self.version += 1
 
     def add_methods(
-        self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+        self,
+        service: str,
+        handlers: Mapping[str, MethodHandler | grpc.RpcMethodHandler[Any, Any]],
     ) -> None:
         """Add the methods of a service by name."""
         self._services.add(service)

@@ -1,9 +1,13 @@
 """The outcome of a call: gRPC status codes and messages as they travel."""
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from __future__ import annotations
 
-import grpc
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:  # grpcio takes as long to import as all of the transport
+    import grpc
 
 Metadata = Sequence[tuple[str, str | bytes]]
 """Keys in lower case; the value is ``bytes`` if and only if the key ends in ``-bin``."""
@@ -18,26 +22,61 @@ UNIMPLEMENTED: Final = 12
 INTERNAL: Final = 13
 UNAVAILABLE: Final = 14
 
-NUMBER_OF: Final[dict[grpc.StatusCode, int]] = {code: code.value[0] for code in grpc.StatusCode}
-CODE_OF: Final[dict[int, grpc.StatusCode]] = {number: code for code, number in NUMBER_OF.items()}
+
+class StatusCode(IntEnum):
+    """gRPC's codes by the names of ``grpc.StatusCode``, as numbers. (gRPC: ``statuscodes.md``)"""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+NUMBER_OF: Final[dict[StatusCode, int]] = {code: code.value for code in StatusCode}
+CODE_OF: Final[dict[int, StatusCode]] = {number: code for code, number in NUMBER_OF.items()}
+
+
+def status_code(code: StatusCode | grpc.StatusCode) -> StatusCode:
+    """Return a code as ours; generated servicers have grpcio's."""
+    return code if isinstance(code, StatusCode) else CODE_OF[code.value[0]]
 
 
 class StatusError(Exception):
     """
     Ends a call with a status; any handler may raise it, on either transport.
 
+    Args:
+        code: Never OK; grpcio's own codes will do as well.
+
     Attributes:
-        code: Never OK.
+        code: As given, and one of ours.
         details: The message that the client sees.
         trailing_metadata: Sent with the status.
 
     """
 
     def __init__(
-        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()
+        self,
+        code: StatusCode | grpc.StatusCode,
+        details: str = "",
+        trailing_metadata: Metadata = (),
     ) -> None:
+        code = status_code(code)
         super().__init__(code, details)
-        assert code is not grpc.StatusCode.OK
+        assert code is not StatusCode.OK
         self.code = code
         self.details = details
         self.trailing_metadata = trailing_metadata

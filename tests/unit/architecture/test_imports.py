@@ -55,6 +55,12 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("cli.snapshot", "storage.snapshot_restore"): "lmdb is needed by this command alone",
     ("cli.snapshot", "storage.snapshot_status"): "needed by this command alone",
     ("cli.snapshot", "server.verification"): "needed by this command alone",
+    (
+        "server.lifecycle",
+        "server.grpcio_tls",
+    ): "few want it, and grpcio takes as long to import as all of the transport",
+    ("server.transports", "server.grpcio_tls"): "as above",
+    ("server.transports", "transport.aio.grpcio"): "as above",
     ("server.http_doors", "http.pprof.endpoints"): "few want it, and it runs processes",
     ("http.gateway", "http.websocket"): "few want it, and its library takes a tenth of a start",
     ("config.load", "config.file"): "YAML takes half as long as the server",

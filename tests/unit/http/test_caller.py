@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from grpc import StatusCode
 
 from etcdpy.clock import SystemClock
 from etcdpy.http.caller import HttpCaller
 from etcdpy.node.caller import Caller
 from etcdpy.testing.clock import MovableClock
-from etcdpy.transport import StatusError
+from etcdpy.transport import StatusCode, StatusError
 from etcdpy.transport.http import Body, HttpRequest
 
 

@@ -7,14 +7,13 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
-from grpc import StatusCode
 
 from etcdpy.cooperative import DeferredReply
 from etcdpy.errors import EmptyKeyError
 from etcdpy.http.counting import CallCount
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.testing import MovableClock
-from etcdpy.transport import CallCounts, EndedCall, MethodCounts, Observer, StatusError
+from etcdpy.transport import CallCounts, EndedCall, MethodCounts, Observer, StatusCode, StatusError
 from etcdpy.transport.http import Body, HttpRequest
 from tests.unit.node.nodes import ANYBODY
 
@@ -59,7 +58,7 @@ class Counted:
 
 
 def code(status: StatusCode) -> int:
-    return int(status.value[0])
+    return status.value
 
 
 def returning(reply: Any) -> Callable[..., Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 import pytest
-from grpc import StatusCode
 
 from etcdpy import errors
 from etcdpy.http.gateway_errors import (
@@ -16,7 +15,7 @@ from etcdpy.http.gateway_errors import (
     error_response,
     status_for,
 )
-from etcdpy.transport import StatusError
+from etcdpy.transport import StatusCode, StatusError
 
 
 def test_every_code_has_a_status() -> None:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from grpc import StatusCode
 
 from etcdpy import errors
 from etcdpy.errors import DefragmentError
@@ -16,6 +15,7 @@ from etcdpy.node.node import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.codes import status_of
 from etcdpy.storage.errors import TooManyPinsError
+from etcdpy.transport import StatusCode
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, put, settle, worked_example
 from tests.unit.node.nodes import ANYBODY, IDENTITY, make_node

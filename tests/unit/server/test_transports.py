@@ -10,7 +10,8 @@ from etcdpy.config.urls import parse_urls
 from etcdpy.http.paths import STREAMED
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.transports import http_server, make_transport, options_of
-from etcdpy.transport import ReferenceServer, Server, ServerOptions
+from etcdpy.transport import Server, ServerOptions
+from etcdpy.transport.aio.grpcio import ReferenceServer
 
 
 def options(**settings: Any) -> ServerOptions:

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from grpc import StatusCode
 
 from etcdpy.errors import EmbeddedClientError
 from etcdpy.pb import v3election_pb2 as elect
 from etcdpy.services.codes import status_of
+from etcdpy.transport import StatusCode
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.node.nodes import ANYBODY
 from tests.unit.node.timed_node import TTL, TimedNode, opened

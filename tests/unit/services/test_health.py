@@ -6,11 +6,10 @@ import asyncio
 
 import pytest
 from google.protobuf import descriptor_pool
-from grpc import StatusCode
 
 from etcdpy.pb import health_pb2 as pb
 from etcdpy.services.health import HealthService
-from etcdpy.transport import StatusError
+from etcdpy.transport import StatusCode, StatusError
 
 SERVING = pb.HealthCheckResponse(status=pb.HealthCheckResponse.SERVING)
 #: Nothing is known by these, though a server has two of them as services.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from grpc import StatusCode
 
 from etcdpy.errors import EmbeddedClientError
 from etcdpy.pb import v3lock_pb2 as lock
 from etcdpy.services.codes import status_of
+from etcdpy.transport import StatusCode
 from tests.unit.node.nodes import ANYBODY
 from tests.unit.node.timed_node import TTL, TimedNode, opened
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import grpc
-
 from etcdpy.services.codes import status_of
 from etcdpy.storage import DataDirError, DataDirLocked, StorageError
+from etcdpy.transport import StatusCode
 
 
 def test_error_says_what_happened() -> None:
@@ -20,7 +19,7 @@ def test_call_that_meets_it_is_told_that_the_server_stops() -> None:
     error = StorageError("cannot write the journal: no space left")
     status = status_of(error)
     assert status is not None
-    assert status.code is grpc.StatusCode.UNAVAILABLE
+    assert status.code is StatusCode.UNAVAILABLE
     assert status.details == "etcdserver: server stopped"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import grpc
 import pytest
-from grpc import StatusCode
 
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.testing.clock import MovableClock
@@ -22,7 +22,7 @@ from etcdpy.testing.rules import (
     code_named,
     wants_leader,
 )
-from etcdpy.transport import StatusError
+from etcdpy.transport import StatusCode, StatusError
 
 
 class Caller:
@@ -171,5 +171,6 @@ async def test_finding_is_made_before_each_request(rules: Rules, node: Node) -> 
 def test_codes_have_names() -> None:
     assert code_named("not_found") is StatusCode.NOT_FOUND
     assert code_named(StatusCode.ABORTED) is StatusCode.ABORTED
+    assert code_named(grpc.StatusCode.ABORTED) is StatusCode.ABORTED
     with pytest.raises(ValueError, match="UNAVAILABLE"):
         code_named("nothing")

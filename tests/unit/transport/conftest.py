@@ -9,7 +9,8 @@ import grpc.aio
 import pytest
 import pytest_asyncio
 
-from etcdpy.transport import ReferenceServer, Server, ServerOptions
+from etcdpy.transport import Server, ServerOptions
+from etcdpy.transport.aio.grpcio import ReferenceServer
 from etcdpy.transport.grpc import books
 
 from .checked import CheckedContext

@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 
 from etcdpy.cooperative import DeferredReply
-from etcdpy.transport import StatusError, endless, inline, one_reply_per_request
+from etcdpy.transport import EOF, StatusError, endless, inline, one_reply_per_request
 
 UNARY = grpc.unary_unary_rpc_method_handler
 SERVER_STREAM = grpc.unary_stream_rpc_method_handler
@@ -202,7 +202,7 @@ class Service:
             yield request
 
     async def read(self, requests: AsyncIterator[bytes], context: Any) -> None:
-        while (request := await context.read()) is not grpc.aio.EOF:
+        while (request := await context.read()) not in (EOF, grpc.aio.EOF):
             await context.write(request)
 
     @one_reply_per_request

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from etcdpy.testing.clock import MovableClock
-from etcdpy.transport import FixedSecurity, ReferenceServer, Server, ServerOptions
+from etcdpy.transport import FixedSecurity, Server, ServerOptions
 from etcdpy.transport.aio.acceptor import Acceptor
+from etcdpy.transport.aio.grpcio import ReferenceServer
 from etcdpy.transport.aio.sniffer import Sniffer
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.limits import UNSENT

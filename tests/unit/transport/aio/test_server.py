@@ -23,10 +23,10 @@ from etcdpy.transport import (
     FixedSecurity,
     HttpRequest,
     HttpResponse,
-    ReferenceServer,
     Server,
     ServerOptions,
 )
+from etcdpy.transport.aio.grpcio import ReferenceServer
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.http2 import frames
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import gzip
 from typing import Any
 
-import grpc
 import pytest
 
 from etcdpy.transport.grpc.call import Arrived, Call
 from etcdpy.transport.grpc.request_head import RequestHead
 from etcdpy.transport.grpc.states import HandlerState, IllegalMoveError, StreamState
-from etcdpy.transport.grpc.status import ProtocolStatus
+from etcdpy.transport.grpc.status import ProtocolStatus, StatusCode
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.faults import StreamFault
 from etcdpy.transport.limits import INITIAL_STREAM_WINDOW
@@ -66,7 +65,7 @@ class TestUnary:
             receive(call, body)
         with pytest.raises(ProtocolStatus) as caught:
             call.half_close()
-        assert (caught.value.code, caught.value.details) == (grpc.StatusCode.UNKNOWN, details)
+        assert (caught.value.code, caught.value.details) == (StatusCode.UNKNOWN, details)
 
     def test_message_that_is_too_long_is_an_error_and_then_nothing(self) -> None:
         call = opened(limit=10)

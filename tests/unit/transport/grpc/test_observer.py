@@ -15,11 +15,11 @@ from etcdpy.cooperative import DeferredReply
 from etcdpy.transport import (
     EndedCall,
     Observer,
-    ReferenceServer,
     Server,
     StatusError,
     inline,
 )
+from etcdpy.transport.aio.grpcio import ReferenceServer
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etcdpy.transport import StatusError
-from etcdpy.transport.grpc.status import CODE_OF, NUMBER_OF, encode_message
+from etcdpy.transport.grpc.status import CODE_OF, NUMBER_OF, StatusCode, encode_message, status_code
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,20 @@ def test_encoded_message_is_printable_and_reads_back(details: str) -> None:
 
 
 def test_every_code_has_its_number() -> None:
-    assert NUMBER_OF[grpc.StatusCode.UNAUTHENTICATED] == 16
-    assert {CODE_OF[number] for number in range(17)} == set(grpc.StatusCode)
+    assert NUMBER_OF[StatusCode.UNAUTHENTICATED] == 16
+    assert {CODE_OF[number] for number in range(17)} == set(StatusCode)
+
+
+def test_codes_are_those_of_grpcio() -> None:
+    ours = [(code.name, code.value) for code in StatusCode]
+    assert ours == [(code.name, code.value[0]) for code in grpc.StatusCode]
+
+
+@pytest.mark.parametrize("theirs", grpc.StatusCode)
+def test_code_of_grpcio_is_taken_for_ours(theirs: grpc.StatusCode) -> None:
+    ours = status_code(theirs)
+    assert (type(ours), ours.name) == (StatusCode, theirs.name)
+    assert status_code(ours) is ours
 
 
 def test_status_error_shows_its_code_and_details() -> None:
