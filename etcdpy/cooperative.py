@@ -205,16 +205,24 @@ class Baton:
         self._is_taken = False
         self._waiting: deque[Future[None]] = deque()
 
-    async def rest(self, steps: Steps[T]) -> T:
+    async def rest(self, steps: Steps[T], check: Callable[[], None] | None = None) -> T:
         """
         Run steps whose first was taken to their end.
 
         Cancelling it closes the generator where it stands.
+
+        Args:
+            steps: What to run.
+            check: Called when it is their turn for the first time; what it raises ends them.
+
         """
         try:
             while True:
                 await self._take()
                 try:
+                    if check is not None:
+                        check()
+                        check = None
                     for _ in range(STEPS_WITH_BATON):
                         await asyncio.sleep(0)
                         try:

@@ -394,6 +394,12 @@ class TooManyRequestsError(EtcdError):
     MESSAGE = "etcdserver: too many requests"
 
 
+class MemoryBudgetError(EtcdError):
+    """``--memory-budget`` is used up; etcd has no such budget, and no text for it."""
+
+    MESSAGE = "etcdserver: memory budget exceeded"
+
+
 class TooManySnapshotsError(EtcdError):
     """More than a dozen snapshots are being sent; etcd has no limit, and no text for it."""
 

@@ -43,6 +43,7 @@ from etcdpy.config.values import (
     Uint32,
     UrlList,
 )
+from etcdpy.memory import UNLIMITED
 
 __all__ = ["SETTINGS", "Config"]
 
@@ -140,6 +141,14 @@ class Config:
     )
     max_request_bytes: int = _setting(
         MEMBER, Uint(), "1572864", "Maximum client request size in bytes the server will accept."
+    )
+    memory_budget: int = _setting(
+        MEMBER,
+        Uint(),
+        "268435456",
+        "Bytes that all clients together can have the server hold, of requests that wait and of "
+        "replies that they do not take. 0 means no limit but those of each connection. This is no "
+        "flag of etcd's.",
     )
     max_concurrent_streams: int = _setting(
         MEMBER,
@@ -482,6 +491,11 @@ class Config:
     def max_message_bytes(self) -> int:
         """The largest message gRPC takes: the largest request and what may be around it."""
         return self.max_request_bytes + GRPC_OVERHEAD_BYTES
+
+    @property
+    def memory_limit(self) -> int:
+        """The bytes of ``--memory-budget``."""
+        return self.memory_budget or UNLIMITED
 
     @property
     def allowed_origins(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from etcdpy.clock import Clock
 from etcdpy.http.paths import PATHS
+from etcdpy.memory import Account
 from etcdpy.services.caller import token_in
 from etcdpy.transport import StatusCode, StatusError
 from etcdpy.transport.http import HttpRequest
@@ -75,6 +76,11 @@ class HttpCaller:
     def peer(self) -> str:
         """See ``Caller``."""
         return self._request.peer
+
+    @property
+    def memory(self) -> Account | None:
+        """What is held for its client, None if that has no account."""
+        return self._request.account
 
     @property
     def has_deadline(self) -> bool:

@@ -1,5 +1,5 @@
 """
-The names of etcd's figures: what kind each is, and what it says of itself.
+The names of etcd's figures, and of a few of ours: what kind each is, and what it says of itself.
 
 Dashboards know them by these names, and people by these words; docs/metrics.md tells what each
 means here. Those of the Go runtime are left out, as there is none.
@@ -317,6 +317,27 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "etcd_snap_fsync_duration_seconds": Family(
         HISTOGRAM,
         "The latency distributions of fsync called by snap.",
+    ),
+    # Not etcd's, which has no such budget.
+    "etcdpy_memory_budget_bytes": Family(
+        GAUGE,
+        "What all clients together can have the server hold, 0 for no limit.",
+    ),
+    "etcdpy_memory_budget_refusals_total": Family(
+        COUNTER,
+        "The total number of requests refused because the memory budget was used up.",
+    ),
+    "etcdpy_memory_budget_used_bytes": Family(
+        GAUGE,
+        "What clients have the server hold, of requests that wait and replies not taken.",
+    ),
+    "etcdpy_memory_budget_waiting": Family(
+        GAUGE,
+        "The number of clients over their share of the memory budget, which wait for room.",
+    ),
+    "etcdpy_memory_budget_waits_total": Family(
+        COUNTER,
+        "The total number of times a client has had to wait for room in the memory budget.",
     ),
     "grpc_server_handled_total": Family(
         COUNTER,

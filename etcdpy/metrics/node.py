@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from etcdpy.config.gates import ALPHA, BETA, GROUPS, Gates
 from etcdpy.counters import Histogram, doubling
+from etcdpy.memory import UNLIMITED, Budget
 from etcdpy.metrics.names import ALWAYS_ZERO, EMPTY_HISTOGRAMS
 from etcdpy.metrics.text import Samples, histogram, sample_name
 from etcdpy.node.measures import HealthCounts, Measures
@@ -38,6 +39,7 @@ def node_figures(parts: Parts, gates: Gates) -> Iterator[tuple[str, Samples]]:
 def _numbers(parts: Parts) -> Iterator[tuple[str, float]]:
     yield from _of_store(parts)
     yield from _of_server(parts)
+    yield from _of_memory(parts.memory)
     lessor, hub = parts.leases.lessor, parts.hub
     yield "etcd_debugging_lease_granted_total", lessor.granted
     yield "etcd_debugging_lease_renewed_total", lessor.renewed
@@ -86,6 +88,14 @@ def _of_server(parts: Parts) -> Iterator[tuple[str, float]]:
     yield "etcd_server_slow_apply_total", parts.slow.slow
     yield "etcd_server_health_success", health.successes
     yield "etcd_server_health_failures", health.failures
+
+
+def _of_memory(memory: Budget) -> Iterator[tuple[str, float]]:
+    yield "etcdpy_memory_budget_bytes", 0 if memory.limit == UNLIMITED else memory.limit
+    yield "etcdpy_memory_budget_used_bytes", memory.used
+    yield "etcdpy_memory_budget_waiting", memory.waiting
+    yield "etcdpy_memory_budget_waits_total", memory.waits
+    yield "etcdpy_memory_budget_refusals_total", memory.refusals
 
 
 def _histograms(parts: Parts) -> Iterator[tuple[str, Histogram]]:

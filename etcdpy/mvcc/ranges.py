@@ -19,6 +19,9 @@ from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest
 
+#: Is told of bytes that will be held until the reply is made, and may raise to have no more read.
+Hold = Callable[[int], None]
+
 #: Scans for which only create revisions are looked at, which takes a fifth of the time.
 SCANS_PER_SLICE = 4
 
@@ -47,8 +50,20 @@ def names_newest_of_one(request: RangeRequest) -> bool:
     )
 
 
-def select(store: Store, request: RangeRequest, revision: int) -> Steps[RangeResult]:
-    """Answer ``request`` from the state at ``revision``."""
+def select(
+    store: Store, request: RangeRequest, revision: int, hold: Hold | None = None
+) -> Steps[RangeResult]:
+    """
+    Answer ``request`` from the state at ``revision``.
+
+    Args:
+        store: What is read.
+        request: What is asked for.
+        revision: When.
+        hold: Is told of each slice of rows that was read, if there is more than one; what it raises
+            ends it.
+
+    """
     plain = _is_plain(request)
     if plain and not request.range_end and not request.count_only:
         row = store.get(request.key, revision)
@@ -67,17 +82,17 @@ def select(store: Store, request: RangeRequest, revision: int) -> Steps[RangeRes
         count = yield from _count(store, start, stop, revision)
     if plain:
         more = 0 < limit < len(keys)
-        rows = yield from rows_at(store, keys[:limit] if more else keys, revision)
+        rows = yield from rows_at(store, keys[:limit] if more else keys, revision, hold)
         return RangeResult(rows, more, count)
     found = yield from _versions(store, keys, request, revision)
     more = 0 < limit < len(found)
     cut = limit if more else None
     if request.sort_target == RangeRequest.VALUE:
-        return RangeResult((yield from _by_value(store, found, request, cut)), more, count)
+        return RangeResult((yield from _by_value(store, found, request, cut, hold)), more, count)
     found = yield from _sorted(found, request, cut)
     if request.keys_only:
         return RangeResult((yield from _without_values(found)), more, count)
-    return RangeResult((yield from _rows_of(store, found)), more, count)
+    return RangeResult((yield from _rows_of(store, found, hold)), more, count)
 
 
 def _cut_while_fetching(request: RangeRequest) -> bool:
@@ -221,9 +236,13 @@ def _sorted(found: list[Found], request: RangeRequest, limit: int | None) -> Ste
 
 
 def _by_value(
-    store: Store, found: list[Found], request: RangeRequest, limit: int | None
+    store: Store,
+    found: list[Found],
+    request: RangeRequest,
+    limit: int | None,
+    hold: Hold | None,
 ) -> Steps[list[bytes]]:
-    rows = yield from _rows_of(store, found)
+    rows = yield from _rows_of(store, found, hold)
     pairs: list[tuple[bytes, bytes]] = []
     for number, some in enumerate(chunks(rows)):
         if number:
@@ -261,32 +280,36 @@ def _without_values(found: list[Found]) -> Steps[list[bytes]]:
     return rows
 
 
-def rows_at(store: Store, keys: list[bytes], revision: int) -> Steps[list[bytes]]:
+def rows_at(
+    store: Store, keys: list[bytes], revision: int, hold: Hold | None = None
+) -> Steps[list[bytes]]:
     """Return the rows of keys that were alive at ``revision``; the list is emptied."""
     row_keys: list[bytes] = []
     for number, chunk in enumerate(chunks(keys)):
         if number:
             yield
         row_keys += store.index.row_keys_at(chunk, revision)
-    return (yield from _read(store, row_keys))
+    return (yield from _read(store, row_keys, hold))
 
 
-def _rows_of(store: Store, found: list[Found]) -> Steps[list[bytes]]:
+def _rows_of(store: Store, found: list[Found], hold: Hold | None) -> Steps[list[bytes]]:
     row_keys: list[bytes] = []
     for number, chunk in enumerate(chunks(found)):
         if number:
             yield
         row_keys += [row_key(main, sub) for _, main, sub, _, _ in chunk]
-    return (yield from _read(store, row_keys))
+    return (yield from _read(store, row_keys, hold))
 
 
-def _read(store: Store, row_keys: list[bytes]) -> Steps[list[bytes]]:
+def _read(store: Store, row_keys: list[bytes], hold: Hold | None) -> Steps[list[bytes]]:
     """Read rows, yielding after as many as have been half a millisecond's work."""
     rows: list[bytes] = []
     row_keys.reverse()
     size, spent = FIRST_READ, 0
     while row_keys:
         if spent >= SLICE_BYTES:
+            if hold is not None:
+                hold(spent)
             yield
             spent = 0
         chunk = store.log.rows(row_keys[: -size - 1 : -1])

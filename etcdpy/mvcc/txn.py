@@ -23,7 +23,8 @@ from etcdpy.errors import (
 from etcdpy.mvcc import replies
 from etcdpy.mvcc.compare import Extremes, holds
 from etcdpy.mvcc.keyrange import Ranges, bounds
-from etcdpy.mvcc.ranges import RangeResult, keys_at, rows_at, select
+from etcdpy.mvcc.ranges import Hold, RangeResult, keys_at, rows_at, select
+from etcdpy.mvcc.reply_size import weigh
 from etcdpy.mvcc.slices import SLICE, Work
 from etcdpy.mvcc.store import Store, WriteTxn
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Txn
@@ -32,6 +33,9 @@ from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
 from etcdpy.pb.wire import delimited
 
 LeaseExists = Callable[[int], bool]
+
+#: Bytes that a transaction may read before it is found out how much the rest of it is.
+READ_UNWEIGHED = 16 << 20
 
 #: The header of a nested transaction's reply is there, and empty.
 _EMPTY_HEADER = b"\x0a\x00"
@@ -139,8 +143,19 @@ def put(store: Store, write: WriteTxn, request: PutRequest) -> bytes | None:
     return previous if request.prev_kv else None
 
 
-def delete_range(store: Store, write: WriteTxn, request: DeleteRangeRequest) -> Steps[Deleted]:
-    """Apply a deletion."""
+def delete_range(
+    store: Store, write: WriteTxn, request: DeleteRangeRequest, hold: Hold | None = None
+) -> Steps[Deleted]:
+    """
+    Apply a deletion.
+
+    Args:
+        store: What it is applied to.
+        write: What it is a part of.
+        request: What to delete.
+        hold: Is told of the rows that are read; it may raise while nothing is deleted yet.
+
+    """
     revision = write.revision
     store.operations.deletes += 1
     if request.range_end:
@@ -151,7 +166,7 @@ def delete_range(store: Store, write: WriteTxn, request: DeleteRangeRequest) -> 
     rows: list[bytes] = []
     if request.prev_kv:
         store.operations.ranges += 1
-        rows = yield from rows_at(store, keys.copy(), revision)
+        rows = yield from rows_at(store, keys.copy(), revision, hold)
     number = len(keys)
     yield from write.delete_all(keys)
     return Deleted(number, rows)
@@ -171,26 +186,50 @@ def oldest_read(request: Txn, revision: int) -> int:
     return min((old for old in asked if 0 < old < revision), default=revision)
 
 
-def read_txn(store: Store, request: Txn, revision: int, header: bytes) -> Steps[bytes | Pieces]:
+def read_txn(
+    store: Store, request: Txn, revision: int, header: bytes, hold: Hold | None = None
+) -> Steps[bytes | Pieces]:
     """Answer a transaction that only reads from the state at ``revision``, in slices."""
     compacted = store.compact_revision
     path = yield from _decide(store, request, revision)
     store.operations.count_reads(path.compared + len(path.ops))
     yield from _check_all(store, path, revision, compacted, no_leases)
     responses: list[bytes | Pieces] = []
+    size = 0
     for number, (_, asked) in enumerate(path.ops):
         if number and number % SLICE == 0:
             yield
-        result = yield from select(store, asked, asked.revision if asked.revision > 0 else revision)
-        responses.append((yield from _range_op(revision, result)))
+        if hold is not None and size >= READ_UNWEIGHED:
+            # What is left is weighed first: it may be a hundred times as much.
+            yield from weigh(store, path.ops[number:], revision, hold)
+            hold = None
+        seen = asked.revision if asked.revision > 0 else revision
+        result = yield from select(store, asked, seen, hold)
+        response = yield from _range_op(revision, result)
+        responses.append(response)
+        size += len(response)
+        if hold is not None and type(response) is bytes:
+            # Of less than a slice it was not told.
+            hold(len(response))
     return replies.long_txn_reply(header, path.succeeded, responses)
 
 
 def apply_txn(
-    store: Store, write: WriteTxn, request: Txn, lease_exists: LeaseExists
+    store: Store,
+    write: WriteTxn,
+    request: Txn,
+    lease_exists: LeaseExists,
+    hold: Hold | None = None,
 ) -> Steps[TxnResult]:
     """
     Apply a transaction.
+
+    Args:
+        store: What it is applied to.
+        write: Takes its changes.
+        request: What it is.
+        lease_exists: Tells whether there is a lease.
+        hold: Is told how large the reply will be, before anything is written.
 
     Raises:
         EtcdError: If an operation of the chosen path is refused; nothing is written.
@@ -206,6 +245,8 @@ def apply_txn(
     finally:
         # What was compared and checked is a transaction of its own. (etcd: apply.go, Txn)
         operations.txns += operations.ranges - before > 1
+    if hold is not None:
+        yield from weigh(store, _flattened(path), found, hold)
     operations.txns += is_many(path)
     results = yield from _run(store, write, path)
     return TxnResult(write.shown, path.succeeded, results)

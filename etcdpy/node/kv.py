@@ -7,6 +7,7 @@ of something that is not there yet.
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -15,6 +16,7 @@ from google.protobuf.message import DecodeError
 from etcdpy.clock import stopwatch
 from etcdpy.cooperative import DeferredReply, Pieces, Steps, T
 from etcdpy.errors import EtcdError, UnreadableRequestError
+from etcdpy.memory import Account, Loan, NoRoomYetError
 from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.ranges import names_newest_of_one, select
 from etcdpy.mvcc.short_txn import apply_short, is_short, read_short
@@ -40,6 +42,9 @@ Reply = bytes | Pieces
 #: either. ``cooperative.outcome`` makes a reply of any of them.
 Answer = Reply | DeferredReply | Coroutine[Any, Any, Reply | DeferredReply]
 
+#: A reply of so many bytes is put to its client's account while it waits for the disk.
+LARGE = 4096
+
 #: The first chunk of a streamed range, in keys.
 FIRST_CHUNK = 10
 
@@ -60,6 +65,8 @@ class KeyValues(Part):
         self._lease_exists = parts.leases.lessor.__contains__
         self._baton = parts.baton
         self._crowd = Crowd()
+        # Of callers that have no account of their own.
+        self._account = Account(parts.memory)
         self._operations = parts.store.operations
         self._slow = parts.slow
         self._times_all = parts.slow.is_close
@@ -90,17 +97,24 @@ class KeyValues(Part):
 
     async def range_in_slices(self, request: pb.RangeRequest, caller: Caller) -> Reply:
         """Do what ``range`` does, however long it takes."""
-        if self._crowd.going:
-            await self._place(caller)
-        self._admit_range(request, caller)
-        self._operations.ranges += 1
-        store = self._store
-        # Where etcd asks its peers whether it may answer, one node knows. (etcd: v3_server.go,
-        # linearizableReadNotify)
-        newest = store.durable_revision
-        revision = store.read_revision(request.revision, newest)
-        steps = _answer(store, request, revision, self._headers.at(newest))
-        return await self._in_slices(steps, revision, caller, request)
+        loan, ranges = self._loan(caller), 1
+        while True:
+            if self._crowd.going:
+                await self._place(caller)
+            self._admit_range(request, caller)
+            self._operations.ranges += ranges
+            store, ranges = self._store, 0
+            # Where etcd asks its peers whether it may answer, one node knows. (etcd: v3_server.go,
+            # linearizableReadNotify)
+            newest = store.durable_revision
+            revision = store.read_revision(request.revision, newest)
+            steps = _answer(store, request, revision, self._headers.at(newest), loan)
+            try:
+                return await self._in_slices(steps, revision, caller, request, loan)
+            except NoRoomYetError:
+                await loan.account.room()
+            finally:
+                loan.close()
 
     async def range_stream(
         self, request: pb.RangeRequest, caller: Caller
@@ -173,7 +187,10 @@ class KeyValues(Part):
         reply = replies.put_reply(self._headers.at(write.revision), previous)
         if began:
             self._slow.applied(request, reply, stopwatch() - began)
-        return DeferredReply(reply, self._log.until(sequence))
+        ready = self._log.until(sequence)
+        if previous is not None and len(previous) >= LARGE:
+            self._keep(len(previous), ready, caller)
+        return DeferredReply(reply, ready)
 
     def delete_range(self, request: pb.DeleteRangeRequest, caller: Caller) -> Answer:
         """
@@ -191,14 +208,20 @@ class KeyValues(Part):
     def _delete_range(
         self, request: pb.DeleteRangeRequest, caller: Caller, who: Who
     ) -> Steps[DeferredReply]:
-        write = self._store.begin()
+        write, loan = self._store.begin(), self._loan(caller)
         self._operations.txns += request.prev_kv
-        deleted = yield from txn.delete_range(self._store, write, request)
+        try:
+            deleted = yield from txn.delete_range(self._store, write, request, loan.take)
+        except EtcdError:
+            loan.close()
+            raise
         if self._audit is not None:
             self._audit.delete_range(request, caller, who, write.shown, deleted.number)
         header = self._headers.at(write.shown)
         reply = yield from replies.delete_reply(header, deleted.number, deleted.rows)
-        return DeferredReply(reply, self._log.until(write.commit()))
+        ready = self._log.until(write.commit())
+        _close_when(ready, loan)
+        return DeferredReply(reply, ready)
 
     def txn(self, request: Txn, caller: Caller) -> Answer:
         """
@@ -221,19 +244,33 @@ class KeyValues(Part):
             revision = self._store.durable_revision
             if is_short(request) and not self._times_all:
                 return read_short(self._store, request, revision, self._headers.at(revision))
-            steps = txn.read_txn(self._store, request, revision, self._headers.at(revision))
-            oldest = txn.oldest_read(request, revision)
-            return self._in_slices(steps, oldest, caller, request)
+            return self._read_txn(request, caller)
         if self._writer.busy is not None:
             return self._in_turn(self.txn, request, caller)
         who = self._admit_txn(request, caller)
         # Fast path (bench: txn-put/100x1, txn/100x1): what most are, in half of the time of what
         # could go in slices. The audit log wants to know more of it than the reply tells.
         if self._audit is None and is_short(request):
-            return self._short_txn(request)
+            return self._short_txn(request, caller)
         return self._write(request, self._txn(request, caller, who))
 
-    def _short_txn(self, request: Txn) -> Answer:
+    async def _read_txn(self, request: Txn, caller: Caller) -> Reply:
+        """Answer a transaction that only reads, and has been let in."""
+        loan = self._loan(caller)
+        while True:
+            revision = self._store.durable_revision
+            header = self._headers.at(revision)
+            steps = txn.read_txn(self._store, request, revision, header, loan.take)
+            oldest = txn.oldest_read(request, revision)
+            try:
+                return await self._in_slices(steps, oldest, caller, request, loan)
+            except NoRoomYetError:
+                await loan.account.room()
+            finally:
+                loan.close()
+            self._admit_read_txn(request, caller)
+
+    def _short_txn(self, request: Txn, caller: Caller) -> Answer:
         began = stopwatch()
         write = self._store.begin()
         try:
@@ -242,9 +279,24 @@ class KeyValues(Part):
             return self._refuse(error)
         except Exception as error:
             raise self._writer.fail(error) from error
-        sequence = write.commit()
+        ready = self._log.until(write.commit())
         self._slow.applied(request, reply, stopwatch() - began)
-        return DeferredReply(reply, self._log.until(sequence))
+        if len(reply) >= LARGE:
+            self._keep(len(reply), ready, caller)
+        return DeferredReply(reply, ready)
+
+    def _loan(self, caller: Caller) -> Loan:
+        """Return what a caller's request holds while it is worked on, nothing yet."""
+        # Only a client of the native transport has a connection of its own that could be held up.
+        account: Account | None = getattr(caller, "memory", None)
+        return Loan(account or self._account)
+
+    def _keep(self, size: int, ready: Future[None] | None, caller: Caller) -> None:
+        """Put a reply to its caller's account while it waits for the disk."""
+        if ready is not None:
+            loan = self._loan(caller)
+            loan.keep(size)
+            _close_when(ready, loan)
 
     async def _place(self, caller: Caller) -> None:
         """Wait until a client may begin one more long read, and has taken most of the others."""
@@ -294,10 +346,13 @@ class KeyValues(Part):
             request.fault = type(error)
 
     def _txn(self, request: Txn, caller: Caller, who: Who) -> Steps[DeferredReply]:
-        write = self._store.begin()
+        write, loan = self._store.begin(), self._loan(caller)
         try:
-            result = yield from txn.apply_txn(self._store, write, request, self._lease_exists)
+            result = yield from txn.apply_txn(
+                self._store, write, request, self._lease_exists, loan.take
+            )
         except EtcdError as error:
+            loan.close()
             if self._audit is not None:
                 self._audit.refused(error, "txn", request, caller, who)
             raise
@@ -305,7 +360,9 @@ class KeyValues(Part):
             self._audit.txn(request, caller, who, result)
         header = self._headers.at(result.revision)
         reply = yield from txn.encode_result(header, result)
-        return DeferredReply(reply, self._log.until(write.commit()))
+        ready = self._log.until(write.commit())
+        _close_when(ready, loan)
+        return DeferredReply(reply, ready)
 
     async def compact(self, request: pb.CompactionRequest, caller: Caller) -> bytes:
         """
@@ -376,15 +433,26 @@ class KeyValues(Part):
         raise error
 
     async def _in_slices(
-        self, steps: Steps[T], revision: int, caller: Caller, request: Any = None
+        self,
+        steps: Steps[T],
+        revision: int,
+        caller: Caller,
+        request: Any = None,
+        loan: Loan | None = None,
     ) -> T:
         """
         Run ``steps``, letting others run in between; compaction waits meanwhile.
 
         Args:
+            steps: What to run.
             revision: The oldest that they read.
             caller: Who asked.
             request: What to name if they take long, None if that is not to be told.
+            loan: What they hold is put to it.
+
+        Raises:
+            NoRoomYetError: The caller holds more than its share of the memory. Nothing was done;
+                it is to be tried again when there is room, and compaction does not wait for that.
 
         """
         began = stopwatch() if self._times_all else 0.0
@@ -399,16 +467,27 @@ class KeyValues(Part):
         began = began or stopwatch()
         asked = self._admission.auth_revision
         with self._store.pinned(revision), self._crowd.among(caller.peer()):
-            finished = await self._baton.rest(steps)
+            finished = await self._baton.rest(steps, None if loan is None else loan.check)
         self._admission.check_unchanged(asked)
         if request is not None:
             self._slow.applied(request, finished, stopwatch() - began)
         return finished
 
 
-def _answer(store: Store, request: pb.RangeRequest, revision: int, header: bytes) -> Steps[Reply]:
-    result = yield from select(store, request, revision)
+def _answer(
+    store: Store, request: pb.RangeRequest, revision: int, header: bytes, loan: Loan | None = None
+) -> Steps[Reply]:
+    hold = None if loan is None else loan.take
+    result = yield from select(store, request, revision, hold)
     return (yield from replies.range_reply_steps(header, result))
+
+
+def _close_when(ready: Future[None] | None, loan: Loan) -> None:
+    """Close a loan when a reply may be sent: from then on it is the transport's."""
+    if ready is None or not loan.size:
+        loan.close()
+    else:
+        ready.add_done_callback(lambda _: loan.close())
 
 
 def _begin(

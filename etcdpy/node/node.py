@@ -25,6 +25,7 @@ from etcdpy.config.retention import parse_retention
 from etcdpy.gostd.durations import go_duration
 from etcdpy.lease import LeaseKeeper, LeaseRules
 from etcdpy.logs.progress import growing
+from etcdpy.memory import Account, Budget
 from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.restore import restore
@@ -86,6 +87,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
         slow: SlowRequests | None = None,
         audit: Auditor | None = None,
         backend: Backend | None = None,
+        memory: Budget | None = None,
     ) -> AsyncIterator[Node]:
         """
         Open the data directory that ``config`` names; at the end of the block close it.
@@ -99,6 +101,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
             slow: Is told how long KV requests took.
             audit: Is told who has changed what.
             backend: The data directory, open already; its ``close`` stays with the caller.
+            memory: What clients can have the server hold; None for what ``config`` says.
 
         Raises:
             StorageError: If the data directory cannot be used.
@@ -159,7 +162,8 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
             if unfinished:  # a crash came between decision and end of a compaction
                 compactor.resume(unfinished)
             headers = Headers(identity.cluster_id, identity.member_id, identity.raft_term)
-            hub = Hub(store, log, headers, asyncio.get_running_loop())
+            memory = memory or Budget(config.memory_limit)
+            hub = Hub(store, log, headers, asyncio.get_running_loop(), Account(memory))
             closing.push_async_callback(hub.close)
             # Behind the store, which is the first to know.
             log.on_durable.append(hub.publish)
@@ -214,6 +218,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
                     measures=measures,
                     audit=audit,
                     v2=v2,
+                    memory=memory,
                 )
             )
             log.on_failure = node._fail

@@ -14,6 +14,7 @@ from etcdpy.clock import Clock
 from etcdpy.cooperative import Baton
 from etcdpy.errors import EtcdError
 from etcdpy.lease import LeaseKeeper
+from etcdpy.memory import Budget
 from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
@@ -95,6 +96,7 @@ class Parts:
         baton: Taken by reads that are long, so that they do not all have a step in every turn.
         audit: Is told who has changed what, if anybody wants to know.
         v2: The store of the v2 API, with ``--enable-v2``.
+        memory: What clients can have the server hold.
 
     """
 
@@ -122,6 +124,7 @@ class Parts:
     measures: Measures = field(default_factory=Measures)
     audit: Auditor | None = None
     v2: V2Store | None = None
+    memory: Budget = field(default_factory=Budget)
 
 
 @dataclass

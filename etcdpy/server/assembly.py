@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from etcdpy.clock import Clock
 from etcdpy.concurrency.queues import Queues
 from etcdpy.config import Config
+from etcdpy.memory import Budget
 from etcdpy.node.node import Node
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.auditing import open_audit_log
@@ -51,6 +52,7 @@ async def open_served(
     server: Registry,
     slow: SlowRequests,
     backend: Backend | None = None,
+    memory: Budget | None = None,
 ) -> AsyncIterator[Served]:
     """
     Open the node that ``config`` names and register every service on ``server``.
@@ -59,6 +61,7 @@ async def open_served(
 
     Args:
         backend: The data directory, if it is open already; see ``Node.open``.
+        memory: What clients can have the server hold; see ``Node.open``.
 
     Raises:
         StorageError: If the data directory cannot be used.
@@ -67,7 +70,8 @@ async def open_served(
     """
     async with AsyncExitStack() as closing:
         audit = closing.enter_context(open_audit_log(config, clock))
-        node = await closing.enter_async_context(Node.open(config, clock, slow, audit, backend))
+        opening = Node.open(config, clock, slow, audit, backend, memory)
+        node = await closing.enter_async_context(opening)
         queues = Queues(node)
         # Pushed behind the node, and so closed before it.
         closing.push_async_callback(queues.close)

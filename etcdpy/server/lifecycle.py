@@ -22,6 +22,7 @@ from etcdpy import logs
 from etcdpy.auth.options import AuthOptionsError
 from etcdpy.clock import Clock, SystemClock
 from etcdpy.config import Config, InvalidConfigError, check_bootstrap, check_learners
+from etcdpy.memory import Budget
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server import (
     descriptors,
@@ -40,6 +41,7 @@ from etcdpy.server.cipher_suites import CipherSuitesError
 from etcdpy.server.doors import Door, Use, addresses
 from etcdpy.server.http_doors import open_gateway, open_http
 from etcdpy.server.listeners import ListenError, address_of, bind_all
+from etcdpy.server.memory_log import BudgetLog
 from etcdpy.server.pem import UnusableFileError
 from etcdpy.server.tls import ServerSecurity, TlsInfo, is_secured
 from etcdpy.server.tls import configure as configure_tls
@@ -151,10 +153,12 @@ async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -
             clock,
             times_all=config.metrics == EXTENSIVE,
         )
+        memory = Budget(config.memory_limit)
+        BudgetLog(memory, clock)
         transport = make_transport(
-            config, clock, slow, connections=connections, identifies=tls.identifies
+            config, clock, slow, connections=connections, identifies=tls.identifies, memory=memory
         )
-        async with _bootstrap(config, initialized, clock, transport, slow) as served:
+        async with _bootstrap(config, initialized, clock, transport, slow, memory) as served:
             startup_log.log_member(config, served.node, initialized)
             _check_metrics(config)
             # Where etcd, too, looks at their certificate.
@@ -203,7 +207,12 @@ def _check_metrics(config: Config) -> None:
 
 @asynccontextmanager
 async def _bootstrap(
-    config: Config, initialized: bool, clock: Clock, transport: Transport, slow: SlowRequests
+    config: Config,
+    initialized: bool,
+    clock: Clock,
+    transport: Transport,
+    slow: SlowRequests,
+    memory: Budget,
 ) -> AsyncIterator[Served]:
     async with AsyncExitStack() as closing:
         try:
@@ -211,7 +220,7 @@ async def _bootstrap(
             check_learners(config)
             if not initialized:
                 check_bootstrap(config)
-            opening = open_served(config, clock, transport, slow)
+            opening = open_served(config, clock, transport, slow, memory=memory)
             with garbage_left_alone():
                 served = await closing.enter_async_context(opening)
         except AuthOptionsError:  # has its own line already, and etcd is past its bootstrap then
@@ -251,7 +260,7 @@ async def _serve_until_signal(
         config, clock, served.node, served.queues, transport.counts, transport.observer
     )
     handlers = open_http(config, served.node, gateway, transport.counts, served.v2_locks)
-    http = http_server(transport)
+    http = http_server(transport, served.node.parts.memory)
     http.serve_http(handlers.clients)
     await accept(transport, http, doors, handlers.metrics)
     log_serving(told)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from etcdpy.clock import Clock
 from etcdpy.config import Config
-from etcdpy.errors import StoppedError
+from etcdpy.errors import MemoryBudgetError, StoppedError
 from etcdpy.http.gateway import LONGEST_WRITING
 from etcdpy.http.paths import STREAMED
+from etcdpy.memory import Budget
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.doors import Door
 from etcdpy.server.listeners import ListenError
@@ -54,6 +55,7 @@ def make_transport(
     *,
     connections: int | None = None,
     identifies: bool = False,
+    memory: Budget | None = None,
 ) -> Transport:
     """
     Return the transport that the settings name, listening nowhere yet.
@@ -63,6 +65,7 @@ def make_transport(
         slow: Judges how long calls took.
         connections: How many may be open at a time; None for any number.
         identifies: Whether the name in a certificate says who a client is.
+        memory: What all connections together may hold; the native transport heeds it.
 
     """
     if connections is not None and config.transport != "native":
@@ -82,6 +85,7 @@ def make_transport(
             clock=clock,
             call_type=GrpcCaller,
             counts=counts,
+            memory=memory,
         )
     from etcdpy.transport.aio.grpcio import ReferenceServer
 
@@ -124,6 +128,7 @@ def options_of(config: Config, connections: int | None = None) -> ServerOptions:
         keepalive_timeout=config.grpc_keepalive_timeout,
         keepalive_min_time=min_time if min_time > 0 else GRPC_GO_MIN_TIME,
         stopped_message=text_of(StoppedError()),
+        full_message=text_of(MemoryBudgetError()),
         # The gateway says by itself what is too long for it.
         max_http_body=config.max_message_bytes * LONGEST_WRITING + 1,
         streamed_paths=STREAMED,
@@ -131,7 +136,7 @@ def options_of(config: Config, connections: int | None = None) -> ServerOptions:
     )
 
 
-def http_server(transport: Transport) -> Server:
+def http_server(transport: Transport, memory: Budget | None = None) -> Server:
     """
     Return the server that speaks HTTP, which is ``transport`` itself if that can.
 
@@ -139,7 +144,7 @@ def http_server(transport: Transport) -> Server:
     """
     if isinstance(transport, Server):
         return transport
-    return Server(transport.options, clock=transport.clock)
+    return Server(transport.options, clock=transport.clock, memory=memory)
 
 
 async def accept(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from etcdpy.memory import Account
 from etcdpy.transport import Context
 
 __all__ = ["GrpcCaller", "ReferenceCaller", "token_in"]
@@ -49,6 +50,11 @@ class GrpcCaller(Context):
     def certificate_name(self) -> str | None:
         """See ``Caller``."""
         return self.channel.certificate_name
+
+    @property
+    def memory(self) -> Account:
+        """What is held for its client, of replies: while that is too much nothing is begun."""
+        return self.channel.sender.account
 
 
 class ReferenceCaller:

@@ -89,6 +89,7 @@ _CODES: Final[dict[type[EtcdError], StatusCode]] = {
     errors.PasswordTooLongError: StatusCode.UNKNOWN,
     errors.VerifyOnlyError: StatusCode.UNKNOWN,
     errors.TooManyRequestsError: StatusCode.RESOURCE_EXHAUSTED,
+    errors.MemoryBudgetError: StatusCode.RESOURCE_EXHAUSTED,
 }
 
 CODES: Final[dict[type[EtcdError], Words]] = {

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from etcdpy.memory import Account
 from etcdpy.transport.http2.hpack import Field, encode_list, encode_status
 
 
@@ -162,6 +163,7 @@ class HttpRequest:
         upgrade: The protocol that the client offers to go on with, such as ``websocket``.
         has_left: Tells whether the client has said that it sends no more, which it does as well
             when it hangs up; its request is cancelled a moment later. Over HTTP/2 that is at once.
+        account: What is held for the client is put to it; None if nobody counts that.
 
     """
 
@@ -175,6 +177,7 @@ class HttpRequest:
     certificate_name: str | None = None
     upgrade: str = ""
     has_left: Callable[[], bool] = field(default=_stays, compare=False)
+    account: Account | None = field(default=None, compare=False)
 
     def header(self, name: bytes) -> str | None:
         """Return the first field of a name, which is in lower case; None without one."""

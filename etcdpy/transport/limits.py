@@ -156,6 +156,7 @@ class ServerOptions:
         keepalive_timeout: Silence after that ping which ends the connection.
         keepalive_min_time: Least time between a peer's pings while calls are open.
         stopped_message: Details of the UNAVAILABLE status when the server stops.
+        full_message: Details of the RESOURCE_EXHAUSTED status when its memory budget is used up.
         max_http_body: Longest body of a request that is not gRPC.
         streamed_paths: Of requests over HTTP/2 that are not gRPC, those whose handlers take bodies
             as they come.
@@ -170,6 +171,7 @@ class ServerOptions:
     keepalive_timeout: float = 20.0
     keepalive_min_time: float = 5.0
     stopped_message: str = "server stopped"
+    full_message: str = "memory budget exceeded"
     max_http_body: int = 4 << 20
     streamed_paths: frozenset[str] = frozenset()
     max_connections: int | None = None

@@ -12,6 +12,7 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Iterable
 
+from etcdpy.memory import Account
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.storage.batch import Batch
@@ -35,15 +36,21 @@ class Hub:
         rows: Its rows, durable or not, for watchers that ask for the past.
         headers: Encodes the headers of responses.
         loop: The loop that calls everything here.
+        account: What waits to be sent is put to it.
 
     """
 
     def __init__(
-        self, store: Store, rows: RowSource, headers: Headers, loop: AbstractEventLoop
+        self,
+        store: Store,
+        rows: RowSource,
+        headers: Headers,
+        loop: AbstractEventLoop,
+        account: Account | None = None,
     ) -> None:
         self.store = store
         self.headers = headers
-        self.backlog = Backlog()
+        self.backlog = Backlog(account)
         self._loop = loop
         #: Watches' streams that are open.
         self.streams = 0

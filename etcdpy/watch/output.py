@@ -155,8 +155,7 @@ class Output:
 
     def _count(self, size: int, responses: int) -> None:
         self.size += size
-        self._backlog.size += size
-        self._backlog.responses += responses
+        self._backlog.count(size, responses)
 
     def _has_room(self) -> None:
         if self._room is not None:

@@ -10,6 +10,7 @@ from typing import Final, Protocol, cast
 
 from etcdpy.clock import Clock, Timer
 from etcdpy.cooperative import begin
+from etcdpy.memory import Account, Budget, Loan
 from etcdpy.transport.aio.protocol import peer_name
 from etcdpy.transport.http import (
     ArrivingBody,
@@ -58,6 +59,7 @@ class Http1Host(Protocol):
     http1_connections: set[Http1Protocol]
     large_heads: set[Http1Protocol]
     held_bodies: int
+    memory: Budget
 
     def forget_http1(self, connection: Http1Protocol) -> None:
         """Note that a connection is gone."""
@@ -76,6 +78,7 @@ class Http1Protocol(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_account",
         "_ahead",
         "_body",
         "_certificate_name",
@@ -106,6 +109,7 @@ class Http1Protocol(asyncio.Protocol):
 
     def __init__(self, host: Http1Host, handler: HttpHandler) -> None:
         self._host = host
+        self._account = Account(host.memory)
         self._handler = handler
         self._parser = Http1Parser()
         self._head: Head | None = None
@@ -174,6 +178,7 @@ class Http1Protocol(asyncio.Protocol):
         self._disarm()
         self._end_stall()
         self._host.forget_http1(self)
+        self._account.close()
         if self._successor is not None:
             self._successor.connection_lost(exc)
         if self._body is not None:
@@ -299,6 +304,7 @@ class Http1Protocol(asyncio.Protocol):
             self._certificate_name,
             head.upgrade,
             self._has_left,
+            self._account,
         )
 
     def _has_left(self) -> bool:
@@ -320,7 +326,12 @@ class Http1Protocol(asyncio.Protocol):
         assert self._held is not None
         self._held += size
         self._host.held_bodies += size
-        if self._host.held_bodies > HTTP1_BODY_ROOM and self._held > HTTP1_AHEAD:
+        self._account.add(size)
+        if self._held > HTTP1_AHEAD and (
+            self._host.held_bodies > HTTP1_BODY_ROOM or self._account.is_over
+        ):
+            # To read no more would free nothing: no body that is there in part is ever answered.
+            self._host.memory.refusal()
             self._refuse(Http1Error(503))
 
     def _too_slow(self) -> None:
@@ -358,6 +369,7 @@ class Http1Protocol(asyncio.Protocol):
             self._transport.abort()
         if self._held is not None:
             self._host.held_bodies -= self._held
+            self._account.give(self._held)
             self._held = None
         self._task = None
         if not self._transport.is_closing() and not self._is_closing and self._successor is None:
@@ -383,7 +395,7 @@ class Http1Protocol(asyncio.Protocol):
         if isinstance(body, bytes):
             self._transport.write(first if is_empty else first + body)
             if self._is_paused:
-                await self._room_to_write()
+                await self._taken(len(body))
         elif is_empty:
             self._transport.write(first)
         else:
@@ -471,6 +483,15 @@ class Http1Protocol(asyncio.Protocol):
             self._disarm()
         else:
             self._arm(HTTP1_HEAD_SECONDS)
+
+    async def _taken(self, size: int) -> None:
+        """Wait until the client has taken most of an answer, which is held until then."""
+        loan = Loan(self._account)
+        loan.keep(size)
+        try:
+            await self._room_to_write()
+        finally:
+            loan.close()
 
     async def _room_to_write(self) -> None:
         self._room = asyncio.get_running_loop().create_future()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from etcdpy.clock import Clock, stopwatch
+from etcdpy.memory import Account, Budget
 from etcdpy.transport.aio.turns import EACH, PIECE, Turns
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.grpc.dispatcher import Dispatcher
@@ -31,6 +32,7 @@ class Host(Protocol):
     options: ServerOptions
     dispatcher: Dispatcher
     head_cache: RequestHeadCache
+    memory: Budget
     connections: set[Http2Protocol]
     turns: Turns
 
@@ -92,6 +94,7 @@ class Http2Protocol(asyncio.Protocol):
             certificate_name=transport.get_extra_info("certificate_name"),
             driver=self,
         )
+        self._connection.sender.keep_account(Account(host.memory), self.go_on)
         _set_user_timeout(transport, host.options)
         self._acknowledge = quick_acknowledgement(transport)
         host.connections.add(self)
@@ -140,7 +143,7 @@ class Http2Protocol(asyncio.Protocol):
         until = stopwatch() + EACH
         connection = self._connection
         if self._is_closing:
-            return connection.lost(_LOST_AT_ONCE)
+            return self._lose_some()
         # What is not written yet means that its client does not read: so is nothing of it read.
         while not (self._is_closing or self._is_paused):
             if connection.is_behind:
@@ -157,8 +160,15 @@ class Http2Protocol(asyncio.Protocol):
 
     def _lose(self) -> None:
         """End the calls of a connection that is gone: some now, and the others in turns."""
-        if self._connection.lost(_LOST_AT_ONCE):
+        if self._lose_some():
             self._turns.wait(self)
+
+    def _lose_some(self) -> bool:
+        """End some, and tell whether there are more."""
+        if self._connection.lost(_LOST_AT_ONCE):
+            return True
+        self._connection.sender.account.close()
+        return False
 
     def _next_piece(self) -> bytes:
         data, start = self._pending[0], self._position

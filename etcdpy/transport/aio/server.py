@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from etcdpy.clock import Clock, SystemClock, Timer
+from etcdpy.memory import Budget
 from etcdpy.transport.aio.acceptor import Acceptor
 from etcdpy.transport.aio.handshake import Handshake, Security
 from etcdpy.transport.aio.handshakes import Handshakes
@@ -78,6 +79,7 @@ class Server:
         dispatcher: Runs their handlers, once the server listens.
         turns: Whose input is read next.
         counts: How many calls there were.
+        memory: What they all hold.
 
     """
 
@@ -93,6 +95,7 @@ class Server:
         clock: Clock | None = None,
         call_type: type[Context] = Context,
         counts: CallCounts | None = None,
+        memory: Budget | None = None,
     ) -> None:
         """
         Make a server that listens nowhere yet.
@@ -105,6 +108,7 @@ class Server:
             clock: What all times are on; None for the machine's.
             call_type: What calls, and so the contexts of handlers, are made of.
             counts: Where calls are counted.
+            memory: What all connections together may hold; None for no limit.
 
         """
         self.options = options or ServerOptions()
@@ -114,6 +118,7 @@ class Server:
         self.large_heads: set[Http1Protocol] = set()
         self.held_bodies = 0
         self.counts = counts or CallCounts()
+        self.memory = memory or Budget()
         self._routes = RouteTable(self.counts)
         self.head_cache = RequestHeadCache(self._routes)
         self._http = http
@@ -305,6 +310,7 @@ class Server:
         now = self.clock.monotonic()
         for connection in list(self.connections):
             connection.tick(now)
+        self.memory.look()
         self._ticker = self.clock.wake_after(_TICK_SECONDS, self._tick)
 
     def forget(self, connection: Http2Protocol) -> None:

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from etcdpy.cooperative import Pieces
+from etcdpy.memory import Account
 from etcdpy.transport.grpc.messages import PREFIX, MessageReader, compress, decompress
 from etcdpy.transport.grpc.outgoing import Outgoing, wake_all
 from etcdpy.transport.grpc.request_head import RequestHead
@@ -51,6 +52,11 @@ class Incoming:
     """
     What has arrived of a request.
 
+    Args:
+        limit: Longest message, or longest body of a request that is not gRPC.
+        is_gzip: Whether messages may be compressed.
+        account: What is kept is put to it.
+
     Attributes:
         reader: Cuts it into messages.
         limit: Longest message, or longest body of a request that is not gRPC.
@@ -65,6 +71,9 @@ class Incoming:
     """
 
     __slots__ = (
+        "_account",
+        "_work",
+        "_worker",
         "granted",
         "is_compressed",
         "is_settled",
@@ -76,8 +85,12 @@ class Incoming:
         "window",
     )
 
-    def __init__(self, limit: int, *, is_gzip: bool) -> None:
-        self.reader = MessageReader(limit, is_gzip=is_gzip)
+    def __init__(self, limit: int, *, is_gzip: bool, account: Account | None = None) -> None:
+        self._account = account or Account()
+        self.reader = MessageReader(limit, is_gzip=is_gzip, account=self._account)
+        # What is held while the request is worked on, and whose account that was put to.
+        self._work = 0
+        self._worker = self._account
         self.limit = limit
         self.window = ReceiveWindow(INITIAL_STREAM_WINDOW)
         self.granted = 0
@@ -90,6 +103,32 @@ class Incoming:
     def wake(self) -> None:
         """Let readers look again."""
         wake_all(self.waiters)
+
+    def keep(self, message: bytes) -> None:
+        """Keep the message of a unary request until it is its turn."""
+        self.message = message
+        self._account.add(len(message))
+
+    def take(self) -> bytes:
+        """Return it, and keep it no more."""
+        message, self.message = self.message, None
+        assert message is not None
+        self._account.give(len(message))
+        return message
+
+    def work_on(self, size: int, account: Account) -> None:
+        """Note what is held for the call's request until it is answered."""
+        self._work, self._worker = size, account
+        account.add(size)
+
+    def release(self) -> None:
+        """Keep nothing any more: the stream is over. Safe to call twice."""
+        self.reader.discard()
+        if self.message is not None:
+            self.take()
+        work, self._work = self._work, 0
+        if work:
+            self._worker.give(work)
 
 
 class ResponseOptions:
@@ -193,10 +232,10 @@ class Call:
 
     # What has arrived.
 
-    def expect(self, limit: int) -> Incoming:
+    def expect(self, limit: int, account: Account | None = None) -> Incoming:
         """Return what has arrived, after making room for it if nothing had; see Incoming."""
         if self.incoming is None:
-            self.incoming = Incoming(limit, is_gzip=self.head.is_gzip)
+            self.incoming = Incoming(limit, is_gzip=self.head.is_gzip, account=account)
         return self.incoming
 
     def receive(self, payload: bytes, size: int) -> Arrived:
@@ -301,8 +340,7 @@ class Call:
         """
         incoming = self.incoming
         assert incoming is not None
-        message, incoming.message = incoming.message, None
-        assert message is not None
+        message = incoming.take()
         return decompress(message, incoming.limit) if incoming.is_compressed else message
 
     def take_body(self) -> bytes | None:
@@ -343,15 +381,16 @@ class Call:
     def _look_for_request(self, incoming: Incoming) -> Arrived:
         """Find out whether the message of a unary call is complete, and drop what follows it."""
         try:
-            incoming.message, incoming.is_compressed = incoming.reader.next_as_sent()
+            message, incoming.is_compressed = incoming.reader.next_as_sent()
         except ProtocolStatus:
             incoming.is_settled = True
             incoming.reader.discard()
             raise
-        if incoming.message is None:
+        if message is None:
             # Larger than the window, it could neither arrive nor be read, which earns a grant.
             self._lend(incoming)
             return _NOTHING
+        incoming.keep(message)
         # grpc-go, too, ignores what follows the one message of a unary request.
         incoming.is_settled = True
         incoming.reader.discard()

@@ -40,6 +40,7 @@ async def answer_http(call: Context, body: bytes | None, handler: HttpHandler) -
                     call.channel.peer,
                     is_secure=call.channel.is_secure,
                     certificate_name=call.channel.certificate_name,
+                    account=call.channel.sender.account,
                 )
             )
         await _send(call, response)

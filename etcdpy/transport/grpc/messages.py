@@ -12,6 +12,7 @@ from struct import Struct
 from typing import Final
 
 from etcdpy.cooperative import Pieces, Steps, finish
+from etcdpy.memory import Account
 from etcdpy.transport.grpc.status import INTERNAL, RESOURCE_EXHAUSTED, ProtocolStatus
 from etcdpy.transport.http2.frames import FRAME_HEAD
 from etcdpy.transport.limits import MAX_GZIP_MEMBERS
@@ -21,6 +22,9 @@ PREFIX_SIZE: Final = 5
 
 DEFLATED_PER_STEP: Final = 64 << 10
 """Bytes of a message compressed in one turn of the loop: about two milliseconds."""
+
+NOTED_FROM: Final = 1024
+"""Bytes that are kept before an account is told of them: fewer than a stream itself takes."""
 
 _GZIP_WINDOW: Final = 31
 """zlib's wbits for the gzip format and no other."""
@@ -72,14 +76,23 @@ class MessageReader:
     """
     Cuts messages out of what arrives. Bytes are kept until they are asked for as messages,
     so that many tiny messages cost no more than their bytes.
+
+    Args:
+        limit: Longest message.
+        is_gzip: Whether they may be compressed.
+        account: What is kept is put to it, to about a kilobyte.
+
     """
 
-    __slots__ = ("_buffer", "_is_gzip", "_limit")
+    __slots__ = ("_account", "_buffer", "_is_gzip", "_limit", "_noted")
 
-    def __init__(self, limit: int, *, is_gzip: bool) -> None:
+    def __init__(self, limit: int, *, is_gzip: bool, account: Account | None = None) -> None:
         self._buffer = bytearray()
         self._limit = limit
         self._is_gzip = is_gzip
+        self._account = account or Account()
+        # How much of it the account knows of.
+        self._noted = 0
 
     @property
     def buffered(self) -> int:
@@ -96,17 +109,29 @@ class MessageReader:
     def feed(self, data: bytes) -> None:
         """Take the payload of a DATA frame."""
         self._buffer += data
+        if len(self._buffer) - self._noted >= NOTED_FROM:
+            self._note()
+
+    def _note(self) -> None:
+        """Tell the account how much is kept."""
+        before, self._noted = self._noted, len(self._buffer)
+        if self._noted > before:
+            self._account.add(self._noted - before)
+        else:
+            self._account.give(before - self._noted)
 
     def take_all(self) -> bytes:
         """Return everything as it is, and remove it."""
         data = bytes(self._buffer)
-        self._buffer.clear()
+        self.discard()
         return data
 
     def discard(self) -> int:
         """Drop everything and return how many bytes that was."""
         dropped = len(self._buffer)
         self._buffer.clear()
+        if self._noted:
+            self._note()
         return dropped
 
     def next(self) -> bytes | None:
@@ -142,6 +167,8 @@ class MessageReader:
         with memoryview(buffer) as view:
             message = bytes(view[PREFIX_SIZE:end])
         del buffer[:end]
+        if self._noted:
+            self._note()
         return message, bool(flag)
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import Final, Protocol
 
 from etcdpy.cooperative import Pieces
+from etcdpy.memory import Account
 from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.messages import PREFIX, PREFIX_SIZE, JoinedMessages
 from etcdpy.transport.grpc.outgoing import Outgoing, wake_all
@@ -79,20 +80,25 @@ class Sender:
         ended_by_us: Streams ended before the peer had ended them, the latest of them.
         queued: The bytes waiting on all streams.
         eased: Those to wake when ``is_congested`` ends.
+        account: What waits here, and the replies that are being made, are put to it; while it is
+            over its share ``is_congested``.
 
     """
 
     __slots__ = (
         "_blocked",
         "_floor",
+        "_is_over",
         "_is_paused",
         "_long",
         "_max_credit",
+        "_on_room",
         "_owed",
         "_policy",
         "_short",
         "_size_update_due",
         "_stalls",
+        "account",
         "acks",
         "data_frames",
         "eased",
@@ -119,6 +125,9 @@ class Sender:
         self.queued = 0
         self.is_congested = False
         self.eased: list[Future[None]] = []
+        self.account = Account()
+        self._on_room: Callable[[], None] | None = None
+        self._is_over = False
         self._policy = policy
         self._stalls = Stalls()
         # Streams that take turns: those whose data fits a frame, and the others.
@@ -377,7 +386,9 @@ class Sender:
         self._forget(call)
 
     def drop(self, call: Call) -> None:
-        """Throw away what a stream has queued and wake its producers."""
+        """Throw away what a stream has queued, or has sent us, and wake its producers."""
+        if call.incoming is not None:
+            call.incoming.release()
         outgoing = call.outgoing
         if outgoing is None:
             return
@@ -401,6 +412,8 @@ class Sender:
         """Note that our END_STREAM was sent."""
         before = call.stream_state
         call.stream_state = move_stream(before, _SEND_END)
+        if call.incoming is not None:
+            call.incoming.release()
         if before & 1:  # ended by the client
             self.streams.pop(call.stream_id, None)
             return
@@ -429,9 +442,40 @@ class Sender:
 
     def _count(self, size: int) -> None:
         self.queued += size
-        self.is_congested = self.queued >= CONNECTION_SEND_QUEUE
+        if size > 0:
+            self.account.add(size)
+        else:
+            self.account.give(-size)
+        self._update_congested()
+
+    def _update_congested(self) -> None:
+        self.is_congested = self._is_over or self.queued >= CONNECTION_SEND_QUEUE
         if self.eased and not self.is_congested:
             wake_all(self.eased)
+
+    def _hold_back(self) -> None:
+        """Have nothing begun while the connection holds more than its share of the memory."""
+        if not self._is_over:
+            self._is_over = self.is_congested = True
+            self.account.budget.wait(self.account, self._has_share)
+
+    def _has_share(self) -> None:
+        self._is_over = False
+        self._update_congested()
+        if self._on_room is not None:
+            self._on_room()
+
+    def keep_account(self, account: Account, on_room: Callable[[], None]) -> None:
+        """
+        Put all that is held from now on to an account; nothing is held yet.
+
+        Args:
+            account: See above.
+            on_room: Called when it is not over its share any more.
+
+        """
+        self.account, self._on_room = account, on_room
+        account.on_over = self._hold_back
 
     def stream_window_grew(self, call: Call, increment: int) -> bool:
         """Note a WINDOW_UPDATE; return False if the window is past its limit."""

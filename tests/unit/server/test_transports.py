@@ -34,6 +34,7 @@ def test_defaults_are_etcds() -> None:
         keepalive_timeout=20,
         keepalive_min_time=5,
         stopped_message="etcdserver: server stopped",
+        full_message="etcdserver: memory budget exceeded",
         max_http_body=6 * (1572864 + 524288) + 1,
         streamed_paths=STREAMED,
     )

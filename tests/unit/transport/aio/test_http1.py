@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from etcdpy.clock import Clock
+from etcdpy.memory import Budget
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport.aio.http1 import Http1Protocol
 from etcdpy.transport.http import (
@@ -51,6 +52,7 @@ class Host:
         self.http1_connections: set[Http1Protocol] = set()
         self.large_heads: set[Http1Protocol] = set()
         self.held_bodies = 0
+        self.memory = Budget()
 
     def forget_http1(self, connection: Http1Protocol) -> None:
         self.http1_connections.discard(connection)
