@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from etcdpy.cooperative import turn
@@ -12,7 +13,7 @@ from etcdpy.node.api import NodeApi
 from etcdpy.node.watches import WatchSession
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.codes import text_of
-from etcdpy.transport import JoinedMessages, endless
+from etcdpy.transport import EOF, JoinedMessages, endless
 from etcdpy.watch.output import Joined
 
 #: Requests of one stream handled between two turns of the loop: a client may send thousands.
@@ -32,28 +33,47 @@ class WatchService:
 
         A request without content is ignored, as in etcd.
         """
-        writer = _NativeWriter(context) if hasattr(context, "try_write") else _PlainWriter(context)
+        is_native = hasattr(context, "pass_on")
+        writer = _NativeWriter(context) if is_native else _PlainWriter(context)
         session = self._node.watch(writer, context)
+        take = partial(_take, session)
         handled = 0
         try:
-            async for request in requests:
-                kind = request.WhichOneof("request_union")
-                if kind == "create_request":
-                    _create(session, request.create_request)
-                elif kind == "cancel_request":
-                    session.cancel(request.cancel_request.watch_id)
-                elif kind == "progress_request":
-                    await session.progress()
-                handled += 1
+            async for request in _passed_on(context, take) if is_native else requests:
                 # A client that does not read is not listened to either (D5).
                 if session.output.is_full:
                     await session.output.room()
-                elif handled % REQUESTS_PER_TURN == 0:
+                if request.WhichOneof("request_union") == "progress_request":
+                    await session.progress()
+                else:
+                    take(request)
+                handled += 1
+                if handled % REQUESTS_PER_TURN == 0:
                     await turn()
             # Half-closed: watches go on until the stream is reset. (etcd: v3rpc/watch.go, Watch)
             await asyncio.get_running_loop().create_future()
         finally:
             session.close()
+
+
+async def _passed_on(
+    context: Any, take: Callable[[pb.WatchRequest], bool]
+) -> AsyncIterator[pb.WatchRequest]:
+    """Yield the requests that have to wait for something; the others are taken as they come."""
+    while (request := await context.pass_on(take)) is not EOF:
+        yield request
+
+
+def _take(session: WatchSession, request: pb.WatchRequest) -> bool:
+    """Do what a request asks, unless that has to wait for something; return whether it did."""
+    if session.output.is_full:
+        return False
+    kind = request.WhichOneof("request_union")
+    if kind == "create_request":
+        _create(session, request.create_request)
+    elif kind == "cancel_request":
+        session.cancel(request.cancel_request.watch_id)
+    return kind != "progress_request"
 
 
 def _create(session: WatchSession, request: pb.WatchCreateRequest) -> None:

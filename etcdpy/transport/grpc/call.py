@@ -177,6 +177,8 @@ class Call:
         waiting: The future that the handler, or the held response, waits for.
         task: The task that runs the handler, if it has one.
         response_options: What the handler set besides its answer.
+        passing: What is given the requests of a stream as they come, and what resolves when it has
+            refused one; None while the handler reads them.
         request: What its handler was given, of those that wait without a task.
         started: When the request had arrived, in monotonic seconds.
         arrived: The same of a call with streams, and of one with a task.
@@ -200,6 +202,7 @@ class Call:
         "held",
         "incoming",
         "outgoing",
+        "passing",
         "request",
         "response_options",
         "started",
@@ -229,6 +232,7 @@ class Call:
         self.waiting: Future[Any] | None = None
         self.task: Task[None] | None = None
         self.response_options: ResponseOptions | None = None
+        self.passing: tuple[Callable[[Any], bool], Future[Any]] | None = None
 
     # What has arrived.
 

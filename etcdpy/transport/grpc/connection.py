@@ -766,6 +766,9 @@ class Connection:
             if call.head.route is not None and call.head.route.one_reply_per_request:
                 self.call_handler.answer_arrived(call)
             elif call.incoming is not None:
+                if call.passing is not None:
+                    # Or what comes before the handler has read this would overtake it.
+                    self.expect_no_more(call)
                 call.incoming.wake()
         elif arrived is _REQUEST:
             self.complete.append(call)

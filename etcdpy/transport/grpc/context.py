@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from etcdpy import cooperative
-from etcdpy.transport.grpc.call import Call
+from etcdpy.transport.grpc.call import Call, Incoming
 from etcdpy.transport.grpc.channel import Channel
 from etcdpy.transport.grpc.messages import JoinedMessages, compress_steps, is_long
 from etcdpy.transport.grpc.metadata import Metadatum
@@ -35,6 +35,9 @@ _GZIP: Final = 2
 
 EOF: Final[object] = object()
 """What :meth:`Context.read` returns after the last request."""
+
+PASSED_PER_TURN: Final = 256
+"""Requests of one stream passed on between two turns of the loop: thousands may have come."""
 
 
 def unreadable() -> ProtocolStatus:
@@ -116,6 +119,58 @@ class Context(Call):
             await waiter
         self.channel.touch()
         return self.deserialize_next(message)
+
+    async def pass_on(self, take: Callable[[Any], bool]) -> Any:
+        """
+        Give the requests of a stream to a function, each as it comes, until that refuses one.
+
+        A stream whose requests come one by one does not wake its handler for them, which would
+        cost as much again as most of them do.
+
+        Args:
+            take: Does what a request asks at once, and returns whether it has. What it raises is
+                raised here.
+
+        Returns:
+            The request that it has refused, or ``EOF`` after the last.
+
+        Raises:
+            StatusError: As :meth:`read` has it.
+
+        """
+        incoming = self.incoming
+        if incoming is None:
+            return EOF  # what has one request is given it
+        taken = 0
+        while True:
+            while not incoming.reader.buffered or (message := self.take_message()) is None:
+                if self.stream_state & 1:  # ended by the client
+                    return EOF
+                request = await self._wait_passing(incoming, take)
+                if request is not None:
+                    return request
+            self.channel.touch()
+            request = self.deserialize_next(message)
+            if not take(request):
+                return request
+            taken += 1
+            if taken % PASSED_PER_TURN == 0:
+                await cooperative.turn()
+
+    async def _wait_passing(self, incoming: Incoming, take: Callable[[Any], bool]) -> Any:
+        """Wait for a request that has to be read, and return None, or one that was refused."""
+        waiter = get_running_loop().create_future()
+        incoming.waiters.append(waiter)
+        self.passing = take, waiter
+        self.channel.expect(self)
+        self.channel.touch()
+        try:
+            return await waiter
+        finally:
+            self.channel.expect_no_more(self)
+            self.passing = None
+            if waiter in incoming.waiters:
+                incoming.waiters.remove(waiter)
 
     def take_message(self) -> bytes | None:
         """

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import math
 from asyncio import CancelledError, Future
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
@@ -188,6 +188,8 @@ class Dispatcher:
         # Until it has ended it takes a place, or resets would buy work (CVE-2023-44487).
         call.channel.orphaned()
         if call.task is not None:
+            if call.passing is not None:
+                call.channel.expect_no_more(call)
             call.task.cancel()
         elif call.coroutine is not None:
             coroutine, call.coroutine = call.coroutine, None
@@ -224,6 +226,9 @@ class Dispatcher:
 
     def answer_one(self, call: Context, message: bytes) -> None:
         """Answer the next request of a stream that is expected."""
+        if call.passing is not None:
+            self._pass_on(call, message, *call.passing)
+            return
         route = call.head.route
         assert route is not None
         # Fast path (bench: keepalive/100): a third of the cost of waking a coroutine that reads and
@@ -248,6 +253,21 @@ class Dispatcher:
         # It has to wait, for itself or for room, and so has what comes after it.
         call.channel.expect_no_more(call)
         self._step(call, self._answer_late(call, response))
+
+    def _pass_on(
+        self, call: Context, message: bytes, take: Callable[[Any], bool], refused: Future[Any]
+    ) -> None:
+        """Give the next request of a stream to what takes them, or wake its handler with it."""
+        # Fast path (bench: watch-crowd/100000): half the cost of waking a handler that reads.
+        try:
+            request = call.deserialize_next(message)
+            if take(request):
+                return
+        except Exception as error:  # noqa: BLE001 (a handler may do anything)
+            refused.set_exception(error)
+        else:
+            refused.set_result(request)
+        call.channel.expect_no_more(call)
 
     def answer_arrived(self, call: Context) -> None:
         """Answer what waits in a stream each of whose requests gets a response; see to its end."""
