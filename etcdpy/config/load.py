@@ -14,8 +14,8 @@ line still has to parse.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 from etcdpy.config import goflags
 from etcdpy.config.accepted import ACCEPTED, IGNORED_FLAGS, check_accepted
@@ -143,8 +143,7 @@ def mentions(flag: str, arguments: Sequence[str], environment: Mapping[str, str]
     return not words.isdisjoint((flag, "config-file")) or any(map(environment.get, variables))
 
 
-@dataclass
-class _Given:
+class _Given(NamedTuple):
     """The settings somebody has given, and where: ``names`` maps each to its source."""
 
     values: dict[str, Any]

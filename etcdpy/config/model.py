@@ -73,7 +73,8 @@ def _setting(*row: Any, **options: Any) -> Any:
 _CLIENT_URL, _PEER_URL = "http://localhost:2379", "http://localhost:2380"
 
 
-@dataclass(frozen=True, slots=True)
+# Nobody prints it, and what does that would take half a millisecond to make.
+@dataclass(frozen=True, slots=True, repr=False)
 class Config:
     """
     The settings a server runs with.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from etcdpy.config.errors import InvalidConfigError
 
@@ -15,8 +15,7 @@ _MEGABYTE = 1024 * 1024
 _DEFAULT_MEGABYTES = 100
 
 
-@dataclass(frozen=True)
-class Rotation:
+class Rotation(NamedTuple):
     """
     When a file is set aside, and what becomes of it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from etcdpy.config.urls import parse_urls
 from etcdpy.config.values import Kind, Texts, UrlList
@@ -16,8 +16,7 @@ FEATURES, UNSAFE = "Features", "Unsafe feature"
 SECTIONS = (MEMBER, CLUSTERING, SECURITY, AUTH, MONITORING, LOGGING, FEATURES, UNSAFE)
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """
     One row of the table.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from etcdpy.gostd.quoting import go_quote
 
@@ -29,8 +29,7 @@ class UrlError(ValueError):
     """The text is no URL that etcd takes; the message is etcd's."""
 
 
-@dataclass(frozen=True)
-class Url:
+class Url(NamedTuple):
     """
     One URL.
 

@@ -13,8 +13,6 @@ import inspect
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -79,25 +77,27 @@ _INT64: Final = 2**63
 _MOST_WAITING: Final = 16
 
 
-@dataclass(frozen=True)
 class _Method:
-    """What there is of one method."""
+    """
+    What there is of one method.
 
-    handler: Any
-    counts: MethodCounts
-    request: type[Message]
-    reply: type[Message]
+    Attributes:
+        takes_message: Whether the handler takes the message of protobuf that its request is.
+        has_streams: Whether there are many requests, and whether there are many replies.
 
-    @cached_property
-    def takes_message(self) -> bool:
-        """Whether the handler takes the message of protobuf that its request is."""
-        is_protobuf: bool = self.handler.request_deserializer == self.request.FromString
-        return is_protobuf
+    """
 
-    @cached_property
-    def has_streams(self) -> tuple[bool, bool]:
-        """Whether there are many requests, and whether there are many replies."""
-        return self.handler.request_streaming, self.handler.response_streaming
+    __slots__ = ("counts", "handler", "has_streams", "reply", "request", "takes_message")
+
+    def __init__(
+        self, handler: Any, counts: MethodCounts, request: type[Message], reply: type[Message]
+    ) -> None:
+        self.handler = handler
+        self.counts = counts
+        self.request = request
+        self.reply = reply
+        self.takes_message: bool = handler.request_deserializer == request.FromString
+        self.has_streams = (handler.request_streaming, handler.response_streaming)
 
 
 class Gateway:

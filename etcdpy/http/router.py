@@ -9,9 +9,9 @@ from __future__ import annotations
 import html
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from etcdpy.gostd.quoting import go_quote
@@ -108,8 +108,7 @@ class Mux:
         return None
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """
     Who may ask at all, and which scripts may read the answers.
 

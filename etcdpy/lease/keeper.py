@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from etcdpy.cooperative import Steps
 from etcdpy.lease.checkpoints import Checkpoints
@@ -33,8 +32,7 @@ CHECKPOINTS_PER_SLICE = 500
 _ID = Struct(">q")
 
 
-@dataclass(frozen=True)
-class LeaseRules:
+class LeaseRules(NamedTuple):
     """
     What a server's settings say of leases; the defaults are those of etcd's.
 

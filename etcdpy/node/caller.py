@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 __all__ = ["Caller", "Internal"]
 
@@ -46,8 +45,7 @@ class Caller(Protocol):
         """Return the seconds until it waits no longer, None if it has set no limit."""
 
 
-@dataclass(frozen=True)
-class Internal:
+class Internal(NamedTuple):
     """
     Work of the server itself, which nobody has to allow.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeVar
 
 from etcdpy.errors import (
@@ -117,7 +116,7 @@ class Cluster(Part):
                 members.update(request.peerURLs)
             else:
                 learner = members.learners[request.ID]
-                members.take(replace(learner, peer_urls=tuple(request.peerURLs)))
+                members.take(learner._replace(peer_urls=tuple(request.peerURLs)))
         return await self._changed(pb.MemberUpdateResponse())
 
     async def member_promote(

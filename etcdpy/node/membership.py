@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from struct import Struct
+from typing import NamedTuple
 
 from etcdpy.node.cluster_ids import cluster_id, member_id
 from etcdpy.storage.buckets import Bucket
@@ -31,16 +31,14 @@ FIRST_TERM = 2
 _U64 = Struct(">Q")
 
 
-@dataclass(frozen=True)
-class Learner:
+class Learner(NamedTuple):
     """A member without a vote, which is known by its peer URLs alone until it starts."""
 
     member_id: int
     peer_urls: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """This member, its cluster, and which of its lives this is."""
 
     member_id: int
@@ -123,7 +121,7 @@ class Membership:
 
         They are stored as they come, even if they are none (etcd: applyConfChange).
         """
-        self.identity = replace(self.identity, peer_urls=tuple(peer_urls))
+        self.identity = self.identity._replace(peer_urls=tuple(peer_urls))
         _write_member(self._log, self.identity)
         self._log.flush_soon()
 

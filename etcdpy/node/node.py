@@ -22,6 +22,7 @@ from etcdpy.auth.tokens import make_provider
 from etcdpy.clock import Clock
 from etcdpy.config import Config, InvalidConfigError
 from etcdpy.config.retention import parse_retention
+from etcdpy.cooperative import Baton
 from etcdpy.gostd.durations import go_duration
 from etcdpy.lease import LeaseKeeper, LeaseRules
 from etcdpy.logs.progress import growing
@@ -215,6 +216,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
                     versions=versions,
                     headers=headers,
                     slow=slow,
+                    baton=Baton(),
                     measures=measures,
                     audit=audit,
                     v2=v2,

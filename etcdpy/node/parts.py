@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from etcdpy.auth.passwords import Passwords
 from etcdpy.auth.store import AuthStore
@@ -42,8 +41,7 @@ if TYPE_CHECKING:  # few want it, and it is imported for these
 __all__ = ["Change", "Database", "Part", "Parts", "Settings"]
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """
     What a node's methods have to know of the server's settings.
 
@@ -62,8 +60,7 @@ class Settings:
     max_learners: int = 1
 
 
-@dataclass(frozen=True)
-class Database:
+class Database(NamedTuple):
     """
     The database as an operator sees it.
 
@@ -83,8 +80,7 @@ class Database:
     writes: DiskWrites | None = None
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """
     Everything that the methods of a node work with.
 
@@ -119,15 +115,14 @@ class Parts:
     membership: Membership
     versions: Versions
     headers: Headers
-    slow: SlowRequests = field(default_factory=SlowRequests)
-    baton: Baton = field(default_factory=Baton)
-    measures: Measures = field(default_factory=Measures)
+    slow: SlowRequests
+    baton: Baton
+    measures: Measures
     audit: Auditor | None = None
     v2: V2Store | None = None
     memory: Budget = field(default_factory=Budget)
 
 
-@dataclass
 class Change:
     """
     What came of a request.
@@ -138,8 +133,11 @@ class Change:
 
     """
 
-    result: str = ""
-    is_one: bool = True
+    __slots__ = ("is_one", "result")
+
+    def __init__(self) -> None:
+        self.result = ""
+        self.is_one = True
 
 
 class Part:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from etcdpy.clock import Clock, Timer
 from etcdpy.errors import (
@@ -38,8 +38,7 @@ TICK_INTERVAL = 4.0
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.\d+(?:-[0-9A-Za-z.-]*)?(?:\+[0-9A-Za-z.-]*)?)?")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Which version the cluster is on its way to, ``""`` if it is not on its way."""
 
     version: str = ""

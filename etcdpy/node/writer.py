@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final, Generic, NamedTuple
 
@@ -42,7 +41,6 @@ class _Ticket(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True)
 class Unfinished(Generic[T]):
     """
     A write that goes on in slices, to its end even if who waits for it is cancelled.
@@ -52,7 +50,10 @@ class Unfinished(Generic[T]):
 
     """
 
-    result: Future[T]
+    __slots__ = ("result",)
+
+    def __init__(self, result: Future[T]) -> None:
+        self.result = result
 
 
 class Writer:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from etcdpy.clock import Clock
 from etcdpy.concurrency.queues import Queues
@@ -28,8 +27,7 @@ __all__ = ["Served", "garbage_left_alone", "open_served"]
 _GC_THRESHOLDS = (50_000, 20, 1000)
 
 
-@dataclass(frozen=True)
-class Served:
+class Served(NamedTuple):
     """
     A node that is open and served.
 

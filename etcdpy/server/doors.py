@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from etcdpy.config import Config, Url
 from etcdpy.server.tls import ServerSecurity
@@ -46,8 +46,7 @@ class Use(Enum):
         return Traffic(grpc=self.has_grpc, http=self is not Use.GRPC, handler=handler)
 
 
-@dataclass(frozen=True)
-class Door:
+class Door(NamedTuple):
     """
     Where clients come in.
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from etcdpy.clock import Clock
 from etcdpy.concurrency.queues import Queues
@@ -26,8 +25,7 @@ if TYPE_CHECKING:  # few want it, and it is imported for these
 __all__ = ["HttpDoors", "open_gateway", "open_http"]
 
 
-@dataclass(frozen=True)
-class HttpDoors:
+class HttpDoors(NamedTuple):
     """
     Who answers requests of HTTP.
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from etcdpy.clock import Clock
 from etcdpy.config import Config, Url, value_of
@@ -42,8 +42,7 @@ logger = logging.getLogger(__name__)
 _VERSIONS = {"TLS1.2": ssl.TLSVersion.TLSv1_2, "TLS1.3": ssl.TLSVersion.TLSv1_3}
 
 
-@dataclass(frozen=True)
-class TlsInfo:
+class TlsInfo(NamedTuple):
     """
     What clients' connections are to be secured by. (etcd: ``transport.TLSInfo``)
 

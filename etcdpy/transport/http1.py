@@ -19,12 +19,11 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 import httptools
 
@@ -84,8 +83,7 @@ class Http1Error(Exception):
         ).encode()
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(NamedTuple):
     """
     The head of a request.
 
@@ -135,14 +133,14 @@ class _State(Enum):
     FAILED = "not to go on"
 
 
-@dataclass
 class _Heard:
     """What llhttp says of one request."""
 
-    target: bytes = b""
-    headers: list[Field] = field(default_factory=list)
-    has_head: bool = False
-    is_complete: bool = False
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: list[Field] = []
+        self.has_head = False
+        self.is_complete = False
 
     def on_url(self, url: bytes) -> None:
         self.target += url

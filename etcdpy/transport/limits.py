@@ -1,7 +1,6 @@
 """Every bound that a peer can run into, and why it has that size."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 INITIAL_STREAM_WINDOW: Final = 1 << 20
 """Bytes of requests a stream may have unread: most messages pass without a second grant."""
@@ -144,8 +143,7 @@ LINGER_SECONDS: Final = 1.0
 """After a final GOAWAY we still read, so that a TCP reset does not overtake it."""
 
 
-@dataclass(frozen=True)
-class ServerOptions:
+class ServerOptions(NamedTuple):
     """
     What the owner of a server may choose. Times are in seconds, sizes in bytes.
 

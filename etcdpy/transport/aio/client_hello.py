@@ -13,9 +13,8 @@ A hello in several records is left to OpenSSL: nobody sends one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["ClientHello", "NotTlsError", "is_whole", "parse"]
 
@@ -48,8 +47,7 @@ class NotTlsError(Exception):
         self.alert = alert
 
 
-@dataclass(frozen=True)
-class ClientHello:
+class ClientHello(NamedTuple):
     """
     What a client offers.
 

@@ -8,9 +8,8 @@ import os
 import socket
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from etcdpy.clock import Clock, SystemClock, Timer
 from etcdpy.memory import Budget
@@ -42,8 +41,7 @@ if TYPE_CHECKING:  # grpcio takes as long to import as all of the transport
 _TICK_SECONDS: Final = 1.0
 
 
-@dataclass(frozen=True)
-class Traffic:
+class Traffic(NamedTuple):
     """
     What is spoken at a listener; connections that begin with anything else are closed.
 

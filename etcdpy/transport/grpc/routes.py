@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from etcdpy.gostd.quoting import go_quote, go_text
@@ -126,12 +125,6 @@ def _identity(message: Any) -> Any:
     return message
 
 
-def _nobodys() -> MethodCounts:
-    """Return the counts of a method that nobody asks for."""
-    return MethodCounts("/none/none")
-
-
-@dataclass(frozen=True)
 class Route:
     """
     One method of one service.
@@ -149,15 +142,40 @@ class Route:
 
     """
 
-    behavior: Callable[..., Any]
-    request_streaming: bool
-    response_streaming: bool
-    deserialize: Callable[[bytes], Any]
-    serialize: Callable[[Any], bytes]
-    inline: bool
-    one_reply_per_request: bool = False
-    endless: bool = False
-    counts: MethodCounts = field(default_factory=_nobodys, compare=False)
+    __slots__ = (
+        "behavior",
+        "counts",
+        "deserialize",
+        "endless",
+        "inline",
+        "one_reply_per_request",
+        "request_streaming",
+        "response_streaming",
+        "serialize",
+    )
+
+    def __init__(
+        self,
+        behavior: Callable[..., Any],
+        request_streaming: bool,
+        response_streaming: bool,
+        deserialize: Callable[[bytes], Any],
+        serialize: Callable[[Any], bytes],
+        inline: bool,
+        one_reply_per_request: bool = False,
+        endless: bool = False,
+        counts: MethodCounts | None = None,
+    ) -> None:
+        self.behavior = behavior
+        self.request_streaming = request_streaming
+        self.response_streaming = response_streaming
+        self.deserialize = deserialize
+        self.serialize = serialize
+        self.inline = inline
+        self.one_reply_per_request = one_reply_per_request
+        self.endless = endless
+        # Those of a method that nobody asks for, by default.
+        self.counts = counts or MethodCounts("/none/none")
 
     @classmethod
     def of(
@@ -183,12 +201,11 @@ class Route:
             streaming == (False, False) and is_inline(behavior),
             streaming == (True, True) and is_one_reply_per_request(behavior),
             is_endless(behavior),
-            counts or _nobodys(),
+            counts,
         )
 
 
-@dataclass(frozen=True)
-class _CallDetails:
+class _CallDetails(NamedTuple):
     """What a generic handler is asked about."""
 
     method: str

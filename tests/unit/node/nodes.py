@@ -9,6 +9,7 @@ from etcdpy.auth.passwords import LEAST_COST, Passwords
 from etcdpy.auth.simple_tokens import SimpleTokens
 from etcdpy.auth.store import AuthStore
 from etcdpy.clock import Clock
+from etcdpy.cooperative import Baton
 from etcdpy.lease import LeaseKeeper, LeaseRules
 from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
@@ -18,6 +19,7 @@ from etcdpy.node.alarms import Alarms
 from etcdpy.node.caller import Internal
 from etcdpy.node.compactor import Compactor
 from etcdpy.node.lease_expiry import LeaseExpiry
+from etcdpy.node.measures import Measures
 from etcdpy.node.membership import Identity, Membership
 from etcdpy.node.node import Node
 from etcdpy.node.parts import Database, Parts, Settings
@@ -102,6 +104,8 @@ def make_node(
             versions=Versions(log, clock),
             headers=headers,
             slow=slow or SlowRequests(),
+            baton=Baton(),
+            measures=Measures(),
         )
     )
 

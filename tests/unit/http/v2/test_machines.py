@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from etcdpy.http.v2.machines import machines_endpoint
@@ -13,7 +11,7 @@ from tests.unit.http.v2.asking import TEXT, ask, new_node
 async def test_urls_in_order() -> None:
     node = new_node()
     members = node.parts.membership
-    members.identity = replace(members.identity, client_urls=("http://b:1", "http://a:1"))
+    members.identity = members.identity._replace(client_urls=("http://b:1", "http://a:1"))
     answer = await ask(machines_endpoint(node)["/v2/machines"], "/v2/machines")
     assert (answer.status, answer.headers) == (200, (TEXT,))
     assert answer.body == b"http://a:1, http://b:1"
