@@ -118,9 +118,9 @@ class Parts(NamedTuple):
     slow: SlowRequests
     baton: Baton
     measures: Measures
+    memory: Budget
     audit: Auditor | None = None
     v2: V2Store | None = None
-    memory: Budget = field(default_factory=Budget)
 
 
 class Change:

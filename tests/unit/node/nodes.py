@@ -11,6 +11,7 @@ from etcdpy.auth.store import AuthStore
 from etcdpy.clock import Clock
 from etcdpy.cooperative import Baton
 from etcdpy.lease import LeaseKeeper, LeaseRules
+from etcdpy.memory import Budget
 from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
@@ -106,6 +107,7 @@ def make_node(
             slow=slow or SlowRequests(),
             baton=Baton(),
             measures=Measures(),
+            memory=Budget(),
         )
     )
 
