@@ -13,7 +13,7 @@ from asyncio import Future, Task
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable
 from inspect import iscoroutine
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from etcdpy.clock import stopwatch
 
@@ -22,6 +22,7 @@ __all__ = [
     "DeferredReply",
     "Pace",
     "Pieces",
+    "Started",
     "Steps",
     "T",
     "begin",
@@ -30,11 +31,14 @@ __all__ = [
     "paced",
     "rest",
     "run",
+    "started",
     "turn",
 ]
 
 T = TypeVar("T")
 Steps = Generator[None, None, T]
+#: What ``started`` returns.
+Started: TypeAlias = T | Steps[T]
 
 STEPS_WITH_BATON: Final = 32
 """About as many as a reply of several megabytes takes, or ten milliseconds."""
@@ -54,6 +58,20 @@ def finish(steps: Steps[T]) -> T:
         except StopIteration as done:
             result: T = done.value
             return result
+
+
+def started(steps: Steps[T]) -> Started[T]:
+    """
+    Take the first step; return the result, or the steps if there are more.
+
+    What steps hold that have begun is let go when they are dropped, too.
+    """
+    try:
+        next(steps)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    return steps
 
 
 async def run(steps: Steps[T]) -> T:

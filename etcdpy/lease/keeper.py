@@ -136,8 +136,7 @@ class LeaseKeeper:
         """
         store, lease_id = self.store, lease.lease_id
         changes = store.begin()
-        keys = [*store.attachments.keys_of(lease_id)]
-        keys = yield from slices.sort(keys, key=bytes, descending=False, limit=None)
+        keys = yield from slices.in_order([*store.attachments.on(lease_id)])
         # A deletion for each. (etcd: lessor.go, Revoke)
         store.operations.deletes += len(keys)
         store.operations.txns += len(keys) > 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 
 class Attachments:
@@ -26,12 +26,8 @@ class Attachments:
         """Return the lease ``key`` hangs on, 0 for none."""
         return self.leases.get(key, 0)
 
-    def keys_of(self, lease: int) -> set[bytes]:
-        """Return the keys that hang on ``lease``."""
-        return set(self._keys.get(lease, ()))
-
     def on(self, lease: int) -> Collection[bytes]:
-        """Return the same, to be looked at before anything changes."""
+        """Return the keys that hang on ``lease``, to be looked at before anything changes."""
         return self._keys.get(lease, ())
 
     def attach(self, key: bytes, lease: int) -> None:
@@ -53,3 +49,14 @@ class Attachments:
     def detach(self, key: bytes) -> None:
         """Take ``key`` off whatever lease it hangs on."""
         self.attach(key, 0)
+
+    def detach_all(self, keys: Iterable[bytes]) -> None:
+        """Take keys off whatever leases they hang on."""
+        leases, keys_of = self.leases, self._keys
+        for key in keys:
+            lease = leases.pop(key, 0)
+            if lease:
+                others = keys_of[lease]
+                others.remove(key)
+                if not others:
+                    del keys_of[lease]

@@ -27,8 +27,9 @@ from typing import NamedTuple
 
 from etcdpy.mvcc.revision import row_key
 
-_SUB_BITS = 24
-_SUB_MASK = (1 << _SUB_BITS) - 1
+#: Bits of a sub revision in the short form.
+SUB_BITS = 24
+SUB_MASK = (1 << SUB_BITS) - 1
 #: Numbers a version takes in the array form.
 STRIDE = 4
 
@@ -44,16 +45,16 @@ class Version(NamedTuple):
 
 def born(main: int, sub: int) -> int | array[int]:
     """Return the history of a key whose first put is at ``(main, sub)``."""
-    if sub <= _SUB_MASK:
-        return main << _SUB_BITS | sub
+    if sub <= SUB_MASK:
+        return main << SUB_BITS | sub
     return array("q", (main, sub, main, 1))
 
 
 def expanded(history: int | array[int]) -> array[int]:
     """Return ``history`` in the array form (the same object if it is one already)."""
     if type(history) is int:
-        main = history >> _SUB_BITS
-        return array("q", (main, history & _SUB_MASK, main, 1))
+        main = history >> SUB_BITS
+        return array("q", (main, history & SUB_MASK, main, 1))
     assert isinstance(history, array)
     return history
 
@@ -70,8 +71,8 @@ def shrunk(history: array[int]) -> int | array[int]:
 def newest(history: int | array[int]) -> Version | None:
     """Return the live version of a key, or None if it is deleted."""
     if type(history) is int:
-        main = history >> _SUB_BITS
-        return Version(main, history & _SUB_MASK, main, 1)
+        main = history >> SUB_BITS
+        return Version(main, history & SUB_MASK, main, 1)
     main, sub, create, version = history[-STRIDE:]  # type: ignore[index]
     return Version(main, sub, create, version) if version else None
 
@@ -79,8 +80,8 @@ def newest(history: int | array[int]) -> Version | None:
 def at(history: int | array[int], revision: int) -> Version | None:
     """Return the version that was live at ``revision``, or None if there was none."""
     if type(history) is int:
-        main = history >> _SUB_BITS
-        return Version(main, history & _SUB_MASK, main, 1) if main <= revision else None
+        main = history >> SUB_BITS
+        return Version(main, history & SUB_MASK, main, 1) if main <= revision else None
     assert isinstance(history, array)
     position = last_at(history, revision)
     if position < 0 or history[position + 3] == 0:
@@ -92,8 +93,8 @@ def row_key_at(history: int | array[int], revision: int) -> bytes | None:
     """Return the row key of the version live at ``revision``, None if there was none."""
     # Fast path (bench: range/100x1): what ``at`` finds, without a ``Version``.
     if type(history) is int:
-        main = history >> _SUB_BITS
-        return row_key(main, history & _SUB_MASK) if main <= revision else None
+        main = history >> SUB_BITS
+        return row_key(main, history & SUB_MASK) if main <= revision else None
     assert isinstance(history, array)
     if history[-STRIDE] <= revision:  # nearly always
         return row_key(history[-STRIDE], history[1 - STRIDE]) if history[-1] else None
@@ -113,7 +114,7 @@ def row_keys_at(
         history = histories[key]
         # Fast path (bench: large/10x1): the usual form in line, at two thirds of the cost.
         if type(history) is int:
-            add(row_key(history >> _SUB_BITS, history & _SUB_MASK))
+            add(row_key(history >> SUB_BITS, history & SUB_MASK))
         else:
             live = row_key_at(history, revision)
             assert live is not None
@@ -131,7 +132,7 @@ def created_at(
         history = histories[key]
         # Fast path (bench: handover/50): both forms in line, as above.
         if type(history) is int:
-            add(history >> _SUB_BITS)
+            add(history >> SUB_BITS)
             continue
         assert isinstance(history, array)
         offset = -STRIDE if history[-STRIDE] <= revision else last_at(history, revision)
@@ -156,7 +157,7 @@ def numbers_at(
         history = histories[key]
         # Both forms in line, as above: a transaction may compare all keys thousands of times.
         if type(history) is int:
-            add(1 if is_version else history >> _SUB_BITS)
+            add(1 if is_version else history >> SUB_BITS)
             continue
         assert isinstance(history, array)
         offset = -STRIDE if history[-STRIDE] <= revision else last_at(history, revision)

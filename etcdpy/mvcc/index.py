@@ -24,6 +24,8 @@ from sortedcontainers import SortedList
 
 from etcdpy.mvcc.history import (
     STRIDE,
+    SUB_BITS,
+    SUB_MASK,
     Version,
     at,
     born,
@@ -39,6 +41,7 @@ from etcdpy.mvcc.history import (
 )
 from etcdpy.mvcc.liveness import LivenessLog
 from etcdpy.mvcc.revision import RowKey, row_key, tombstone_key
+from etcdpy.mvcc.sorted_keys import add_all, remove_all
 
 #: Keys looked at in one scan, dead or alive, where there is no quicker way.
 MOST_LOOKED_AT = 1024
@@ -259,6 +262,21 @@ class Index:
         self._live.remove(key)
         self._dead.add(key)
         self._liveness.add(main, key, -1)
+
+    def delete_all(self, keys: list[bytes], main: int, sub: int) -> None:
+        """Note the same of many keys, in ascending order: the first at ``sub``, and so on."""
+        histories = self._histories
+        for place, key in enumerate(keys, sub):
+            history = histories[key]
+            if type(history) is int:
+                born = history >> SUB_BITS
+                histories[key] = array("q", (born, history & SUB_MASK, born, 1, main, place, 0, 0))
+            else:
+                assert isinstance(history, array)
+                history.extend((main, place, 0, 0))
+        remove_all(self._live, keys)
+        add_all(self._dead, keys)
+        self._liveness.add_all(main, keys, -1)
 
     def made_durable(self, revision: int) -> None:
         """Note that plain reads run at ``revision`` from now on."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from heapq import merge
-from itertools import groupby, islice
+from itertools import groupby, islice, repeat
 
 #: Entries remembered beyond the durable revision: the price is 100 bytes each, the gain that
 #: a walk pinned to a revision stays cheap while this many keys come and go.
@@ -75,6 +75,17 @@ class LivenessLog:
             self._blocks.append(_Block(tail))
             self._length += len(tail)
             self._tail = []
+
+    def add_all(self, main: int, keys: list[bytes], change: int) -> None:
+        """Note the same of many keys."""
+        self.newest = main
+        tail = self._tail
+        tail += zip(repeat(main), keys, repeat(change))
+        whole = len(tail) - len(tail) % BLOCK
+        for first in range(0, whole, BLOCK):
+            self._blocks.append(_Block(tail[first : first + BLOCK]))
+        self._length += whole
+        del tail[:whole]
 
     def net(self, start: bytes, stop: bytes | None, revision: int) -> int:
         """Return births less deaths in [start, stop) after ``revision``."""

@@ -9,7 +9,7 @@ from typing import cast
 from etcdpy.cooperative import Pieces, Steps
 from etcdpy.mvcc.ranges import RangeResult
 from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, chunks
-from etcdpy.pb.wire import delimited, number, varint
+from etcdpy.pb.wire import Prefixes, delimited, number, varint
 
 #: Bytes copied together into a piece of a long reply, but for a row that is longer by itself.
 PIECE_BYTES = 64 << 10
@@ -20,30 +20,8 @@ _MORE = b"\x18\x01"  # RangeResponse.more = 3
 _SUCCEEDED = b"\x10\x01"  # TxnResponse.succeeded = 2
 
 
-class _Prefixes(dict[int, bytes]):
-    """
-    What precedes a message field of a length: its tag and the length.
-
-    Args:
-        field: The number of the field, below 16.
-
-    """
-
-    #: Lengths remembered: those of most rows. The others are encoded each time.
-    MOST = 4096
-
-    def __init__(self, field: int) -> None:
-        self._tag = bytes((field << 3 | 2,))
-
-    def __missing__(self, length: int) -> bytes:
-        prefix = self._tag + varint(length)
-        if length < self.MOST:
-            self[length] = prefix
-        return prefix
-
-
-_KVS = _Prefixes(2)  # of RangeResponse
-_PREV_KVS = _Prefixes(3)  # of DeleteRangeResponse
+_KVS = Prefixes(2)  # of RangeResponse
+_PREV_KVS = Prefixes(3)  # of DeleteRangeResponse
 
 
 class Headers:
@@ -122,13 +100,18 @@ def plain_put_response(revision: int) -> bytes:
     return b"\x12%c\x0a%c\x18%b" % (size + 3, size + 1, encoded)
 
 
-def delete_reply(header: bytes, deleted: int, previous: list[bytes]) -> Steps[bytes | Pieces]:
-    """Encode a DeleteRangeResponse around an encoded header field, in slices as above."""
-    return (yield from _reply(header + number(2, deleted), _PREV_KVS, previous, b""))
+def deletion_start(header: bytes, deleted: int) -> bytes:
+    """Encode what a DeleteRangeResponse begins with: its header field, and how many keys went."""
+    return header + number(2, deleted)
+
+
+def delete_reply(start: bytes, previous: list[bytes]) -> Steps[bytes | Pieces]:
+    """Encode a DeleteRangeResponse that begins like that, in slices as above."""
+    return (yield from _reply(start, _PREV_KVS, previous, b""))
 
 
 def _reply(
-    start: bytes, prefixes: _Prefixes, rows: list[bytes], end: bytes
+    start: bytes, prefixes: Prefixes, rows: list[bytes], end: bytes
 ) -> Steps[bytes | Pieces]:
     if not rows:
         return start + end
@@ -160,7 +143,7 @@ def _reply(
     return Pieces(pieces) if len(pieces) > 1 else pieces[0]
 
 
-def _fields(prefixes: _Prefixes, rows: list[bytes]) -> Iterable[bytes]:
+def _fields(prefixes: Prefixes, rows: list[bytes]) -> Iterable[bytes]:
     before = map(prefixes.__getitem__, map(len, rows))
     return chain.from_iterable(zip(before, rows, strict=True))
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 _ROW_KEY = Struct(">QcQ")
 _pack = _ROW_KEY.pack
+_pack_tombstone = Struct(">9sQc").pack
 
 TOMBSTONE_MARK = b"t"
 ROW_KEY_LENGTH = 17
@@ -47,6 +48,12 @@ def row_key(main: int, sub: int) -> bytes:
 def tombstone_key(main: int, sub: int) -> bytes:
     """Return the key of the row that a deletion at ``(main, sub)`` writes."""
     return _pack(main, b"_", sub) + TOMBSTONE_MARK
+
+
+def tombstone_keys(main: int, sub: int, number: int) -> list[bytes]:
+    """Return the same of so many deletions, the first of which is at ``(main, sub)``."""
+    start = _pack(main, b"_", 0)[:9]
+    return [_pack_tombstone(start, place, TOMBSTONE_MARK) for place in range(sub, sub + number)]
 
 
 def parse_row_key(key: bytes) -> RowKey:

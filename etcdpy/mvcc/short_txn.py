@@ -175,5 +175,6 @@ def _put_response(write: WriteTxn, previous: bytes | None) -> bytes:
 def _delete(store: Store, write: WriteTxn, request: DeleteRangeRequest) -> bytes:
     deleted = finish(delete_range(store, write, request))
     shown = replies.revision_only(write.shown)
-    reply = finish(replies.delete_reply(shown, deleted.number, deleted.rows))
+    start = replies.deletion_start(shown, deleted.number)
+    reply = finish(replies.delete_reply(start, deleted.rows))
     return delimited(3, bytes(reply) if isinstance(reply, Pieces) else reply)

@@ -7,6 +7,7 @@ write transaction) runs straight through with ``finish``. Short work never yield
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from heapq import merge
 from itertools import islice
@@ -19,6 +20,10 @@ SLICE = 512
 #: Bytes of rows copied between two yields: half a millisecond where the memory for the copy is
 #: the system's and has to be taken from it page by page, a tenth of that where it was in use.
 SLICE_BYTES = 1 << 18
+
+
+#: Keys of each slice that are looked at to find out where to part many of them.
+_SAMPLED = 8
 
 
 class Work:
@@ -55,6 +60,31 @@ def chunks(items: list[T], size: int | None = None) -> Iterator[list[T]]:
         del items[-size:]
         chunk.reverse()
         yield chunk
+
+
+def in_order(keys: list[bytes]) -> Steps[list[bytes]]:
+    """
+    Return keys, no two of which are the same, in ascending order; the list is emptied.
+
+    Every so many of them is looked at to find out where to part them: then each is put with its
+    like, and those are sorted among themselves. That is a third of what it takes to sort some
+    and to merge them.
+    """
+    if len(keys) <= SLICE:
+        keys.sort()
+        return keys
+    bounds = sorted(keys[:: max(SLICE // _SAMPLED, 1)])[_SAMPLED::_SAMPLED]
+    parts: list[list[bytes]] = [[] for _ in range(len(bounds) + 1)]
+    for chunk in chunks(keys):
+        for key in chunk:
+            parts[bisect_right(bounds, key)].append(key)
+        yield
+    ordered: list[bytes] = []
+    for part in parts:
+        part.sort()
+        ordered += part
+        yield
+    return ordered
 
 
 def sort(

@@ -23,9 +23,9 @@ from etcdpy.errors import CompactedError, FutureRevisionError
 from etcdpy.mvcc import invariants
 from etcdpy.mvcc.attachments import Attachments
 from etcdpy.mvcc.index import Index
-from etcdpy.mvcc.revision import row_key, tombstone_key
+from etcdpy.mvcc.revision import row_key, tombstone_key, tombstone_keys
+from etcdpy.mvcc.rows import born_at, new_row, row, tombstone, tombstones
 from etcdpy.mvcc.slices import SLICE, chunks
-from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.commit_log import CommitLog
@@ -179,12 +179,13 @@ class WriteTxn:
     transaction found, afterwards its own changes too.
     """
 
-    __slots__ = ("_batch", "_index", "_store", "operations", "revision", "sub")
+    __slots__ = ("_batch", "_born", "_index", "_store", "operations", "revision", "sub")
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._index = store.index
         self._batch = store.log.batch
+        self._born: bytes | None = None
         self.revision = store.revision + 1
         #: The number of changes so far, and the sub revision of the next.
         self.sub = 0
@@ -200,15 +201,13 @@ class WriteTxn:
         """Write one key (etcd: kvstore_txn.go, put)."""
         main, sub = self.revision, self.sub
         create, version = self._index.put(key, main, sub)
-        row = KeyValue(
-            key=key,
-            create_revision=create,
-            mod_revision=main,
-            version=version,
-            value=value,
-            lease=lease,
-        )
-        encoded = row.SerializeToString()
+        if version == 1 and not lease:
+            born = self._born
+            if born is None:
+                born = self._born = born_at(main)
+            encoded = new_row(key, value, born)
+        else:
+            encoded = row(key, value, lease, create, main, version)
         batch = self._batch
         batch.rows[row_key(main, sub)] = encoded
         batch.put_bytes += len(encoded)
@@ -223,7 +222,7 @@ class WriteTxn:
 
     def delete_all(self, keys: list[bytes]) -> Steps[None]:
         """
-        Delete keys, all of them alive, in the order given; the list is emptied.
+        Delete keys, all of them alive and in ascending order; the list is emptied.
 
         (etcd: kvstore_txn.go, delete)
         """
@@ -236,12 +235,16 @@ class WriteTxn:
     def _delete(self, keys: list[bytes]) -> None:
         main, sub = self.revision, self.sub
         rows, attachments = self._batch.rows, self._store.attachments
-        for key in keys:
+        if len(keys) == 1:
+            (key,) = keys
             self._index.delete(key, main, sub)
-            rows[tombstone_key(main, sub)] = KeyValue(key=key).SerializeToString()
-            attachments.detach(key)
-            sub += 1
-        self.sub = sub
+            rows[tombstone_key(main, sub)] = tombstone(key)
+        else:
+            self._index.delete_all(keys, main, sub)
+            rows.update(zip(tombstone_keys(main, sub, len(keys)), tombstones(keys), strict=True))
+        if attachments.leases:
+            attachments.detach_all(keys)
+        self.sub = sub + len(keys)
 
     def commit(self) -> int:
         """

@@ -156,20 +156,26 @@ def delete_range(
         hold: Is told of the rows that are read; it may raise while nothing is deleted yet.
 
     """
-    revision = write.revision
-    store.operations.deletes += 1
-    if request.range_end:
-        start, stop = bounds(request.key, request.range_end)
-        keys = yield from keys_at(store, start, stop, revision, None)
-    else:
-        keys = [request.key] if store.index.newest(request.key) else []
+    keys = yield from keys_to_delete(store, write, request)
     rows: list[bytes] = []
     if request.prev_kv:
-        store.operations.ranges += 1
-        rows = yield from rows_at(store, keys.copy(), revision, hold)
+        rows = yield from rows_at(store, keys.copy(), write.revision, hold)
     number = len(keys)
     yield from write.delete_all(keys)
     return Deleted(number, rows)
+
+
+def keys_to_delete(
+    store: Store, write: WriteTxn, request: DeleteRangeRequest
+) -> Steps[list[bytes]]:
+    """Return the keys that a deletion is of, and count it."""
+    operations = store.operations
+    operations.deletes += 1
+    operations.ranges += request.prev_kv
+    if request.range_end:
+        start, stop = bounds(request.key, request.range_end)
+        return (yield from keys_at(store, start, stop, write.revision, None))
+    return [request.key] if store.index.newest(request.key) else []
 
 
 def is_read_only(request: Txn) -> bool:
@@ -277,8 +283,8 @@ def _encode_op(kind: str | None, shown: int, found: Any) -> Steps[bytes | Pieces
     if kind == RANGE:
         return (yield from _range_op(shown, found))
     if kind == DELETE:
-        header = replies.revision_only(shown)
-        reply = yield from replies.delete_reply(header, found.number, found.rows)
+        start = replies.deletion_start(replies.revision_only(shown), found.number)
+        reply = yield from replies.delete_reply(start, found.rows)
         return replies.field(3, reply)
     return replies.field(4, (yield from encode_result(_EMPTY_HEADER, found)))
 

@@ -14,13 +14,14 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from etcdpy.clock import stopwatch
-from etcdpy.cooperative import DeferredReply, Pieces, Steps, T
+from etcdpy.cooperative import DeferredReply, Pieces, Started, Steps, T, started
 from etcdpy.errors import EtcdError, UnreadableRequestError
 from etcdpy.memory import Account, Loan, NoRoomYetError
 from etcdpy.mvcc import replies, txn
-from etcdpy.mvcc.ranges import names_newest_of_one, select
+from etcdpy.mvcc.ranges import names_newest_of_one, rows_at, select
 from etcdpy.mvcc.short_txn import apply_short, is_short, read_short
 from etcdpy.mvcc.store import Store
+from etcdpy.mvcc.txn import TxnResult
 from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.node.caller import Caller
 from etcdpy.node.checks import check_long_txn
@@ -207,19 +208,62 @@ class KeyValues(Part):
 
     def _delete_range(
         self, request: pb.DeleteRangeRequest, caller: Caller, who: Who
-    ) -> Steps[DeferredReply]:
-        write, loan = self._store.begin(), self._loan(caller)
+    ) -> Steps[Started[DeferredReply]]:
+        store, loan = self._store, self._loan(caller)
+        write = store.begin()
+        found = write.revision - 1
         self._operations.txns += request.prev_kv
+        keys = yield from txn.keys_to_delete(store, write, request)
+        number, rows, unread = len(keys), list[bytes](), list[bytes]()
+        if request.prev_kv:
+            if self._has_room_for_all(loan):
+                unread = keys.copy()
+            else:
+                try:
+                    rows = yield from rows_at(store, keys.copy(), found, loan.take)
+                except EtcdError:
+                    loan.close()
+                    raise
+        yield from write.delete_all(keys)
+        if self._audit is not None:
+            self._audit.delete_range(request, caller, who, write.shown, number)
+        start = replies.deletion_start(self._headers.at(write.shown), number)
+        sequence = write.commit()
+        return started(self._deletion_reply(start, rows, unread, found, sequence, loan))
+
+    def _has_room_for_all(self, loan: Loan) -> bool:
+        """
+        Tell whether there would be room for the whole database.
+
+        Then rows are read behind the write, for which others wait; what has been written could not
+        be refused any more.
+        """
+        budget = loan.account.budget
+        return budget.used + self._parts.database.size() <= budget.limit
+
+    def _deletion_reply(
+        self,
+        start: bytes,
+        rows: list[bytes],
+        unread: list[bytes],
+        found: int,
+        sequence: int,
+        loan: Loan,
+    ) -> Steps[DeferredReply]:
         try:
-            deleted = yield from txn.delete_range(self._store, write, request, loan.take)
-        except EtcdError:
+            if unread:
+                # Kept from being compacted until then.
+                with self._store.pinned(found):
+                    rows = yield from rows_at(self._store, unread, found, loan.keep)
+            reply = yield from replies.delete_reply(start, rows)
+        except BaseException:  # nobody waits for it any more
             loan.close()
             raise
-        if self._audit is not None:
-            self._audit.delete_range(request, caller, who, write.shown, deleted.number)
-        header = self._headers.at(write.shown)
-        reply = yield from replies.delete_reply(header, deleted.number, deleted.rows)
-        ready = self._log.until(write.commit())
+        return self._kept(reply, sequence, loan)
+
+    def _kept(self, reply: Reply, sequence: int, loan: Loan) -> DeferredReply:
+        """Hold a reply back until it may be sent: from then on it is the transport's."""
+        ready = self._log.until(sequence)
         _close_when(ready, loan)
         return DeferredReply(reply, ready)
 
@@ -345,7 +389,7 @@ class KeyValues(Part):
             # error holds on to where it was raised, and that to the request.
             request.fault = type(error)
 
-    def _txn(self, request: Txn, caller: Caller, who: Who) -> Steps[DeferredReply]:
+    def _txn(self, request: Txn, caller: Caller, who: Who) -> Steps[Started[DeferredReply]]:
         write, loan = self._store.begin(), self._loan(caller)
         try:
             result = yield from txn.apply_txn(
@@ -358,11 +402,16 @@ class KeyValues(Part):
             raise
         if self._audit is not None and write.sub:
             self._audit.txn(request, caller, who, result)
+        return started(self._txn_reply(result, write.commit(), loan))
+
+    def _txn_reply(self, result: TxnResult, sequence: int, loan: Loan) -> Steps[DeferredReply]:
         header = self._headers.at(result.revision)
-        reply = yield from txn.encode_result(header, result)
-        ready = self._log.until(write.commit())
-        _close_when(ready, loan)
-        return DeferredReply(reply, ready)
+        try:
+            reply = yield from txn.encode_result(header, result)
+        except BaseException:  # nobody waits for it any more
+            loan.close()
+            raise
+        return self._kept(reply, sequence, loan)
 
     async def compact(self, request: pb.CompactionRequest, caller: Caller) -> bytes:
         """
@@ -403,29 +452,37 @@ class KeyValues(Part):
         answer = method(request, caller)
         return await answer if isinstance(answer, Coroutine) else answer
 
-    def _write(self, request: Any, steps: Steps[DeferredReply]) -> Answer:
-        """Run a write."""
+    def _write(self, request: Any, steps: Steps[Started[DeferredReply]]) -> Answer:
+        """Run a write, and make its reply, for which no other write has to wait."""
         began = stopwatch()
         try:
-            started = self._writer.start(steps)
+            written = self._writer.start(steps)
         except EtcdError as error:
             return self._refuse(error)
-        if isinstance(started, Unfinished):
-            return self._finished(request, started, began)
-        self._slow.applied(request, started.response, stopwatch() - began)
-        return started
-
-    async def _finished(
-        self, request: Any, started: Unfinished[DeferredReply], began: float
-    ) -> DeferredReply:
-        """Wait for a write that goes in slices."""
-        try:
-            written = await started.result
-        except EtcdError:
-            await self._settled()
-            raise
+        if not isinstance(written, DeferredReply):
+            return self._finished(request, written, began)
         self._slow.applied(request, written.response, stopwatch() - began)
         return written
+
+    async def _finished(
+        self,
+        request: Any,
+        written: Unfinished[Started[DeferredReply]] | Steps[DeferredReply],
+        began: float,
+    ) -> DeferredReply:
+        """Wait for a write, or only its reply, that goes in slices."""
+        if isinstance(written, Unfinished):
+            try:
+                reply = await written.result
+            except EtcdError:
+                await self._settled()
+                raise
+        else:
+            reply = written
+        if not isinstance(reply, DeferredReply):
+            reply = await self._baton.rest(reply)
+        self._slow.applied(request, reply.response, stopwatch() - began)
+        return reply
 
     async def _refuse(self, error: EtcdError) -> Reply:
         """Refuse a request when the state from which it was judged is durable."""

@@ -121,7 +121,7 @@ class Leases(Part):
         left = int(lease.deadline - self._now())
         reply = header + number(2, request.ID) + number(3, left) + number(4, lease.ttl)
         if request.keys:
-            reply += await run(_keys([*self._store.attachments.keys_of(request.ID)]))
+            reply += await run(_keys([*self._store.attachments.on(request.ID)]))
         return reply
 
     async def lease_leases(self, request: pb.LeaseLeasesRequest, caller: Caller) -> bytes:
@@ -140,7 +140,7 @@ class Leases(Part):
 
 def _keys(keys: list[bytes]) -> Steps[bytes]:
     """Encode the keys of a lease, in their order."""
-    ordered = yield from slices.sort(keys, key=bytes, descending=False, limit=None)
+    ordered = yield from slices.in_order(keys)
     return (yield from _joined(ordered, lambda key: delimited(5, key)))
 
 

@@ -41,6 +41,28 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
+class Prefixes(dict[int, bytes]):
+    """
+    What precedes a message or bytes field of a length: its tag and the length.
+
+    Args:
+        field: The number of the field, below 16.
+
+    """
+
+    #: Lengths remembered: those of most rows. The others are encoded each time.
+    MOST = 4096
+
+    def __init__(self, field: int) -> None:
+        self._tag = _SMALL[field << 3 | 2]
+
+    def __missing__(self, length: int) -> bytes:
+        prefix = self._tag + varint(length)
+        if length < self.MOST:
+            self[length] = prefix
+        return prefix
+
+
 def delimited(field: int, payload: bytes | bytearray) -> bytes:
     """Encode a bytes or message field, present even if empty; ``field`` is below 16."""
     size = len(payload)

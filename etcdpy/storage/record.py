@@ -67,13 +67,16 @@ class RowColumns:
     def add(self, rows: dict[bytes, bytes]) -> None:
         """Encode the rows that came in since the last time."""
         # From the end: passing over the older ones each time would be quadratic.
-        newest = list(islice(reversed(rows.items()), len(rows) - self._number))
-        newest.reverse()
+        number = len(rows) - self._number
+        keys = list(islice(reversed(rows), number))
+        values = list(islice(reversed(rows.values()), number))
+        keys.reverse()
+        values.reverse()
         self._number = len(rows)
-        self._key_lengths += bytes(len(key) for key, _ in newest)
-        self._value_lengths += _u32(len(value) for _, value in newest)
-        self._keys.append(b"".join([key for key, _ in newest]))
-        self._values.append(b"".join([value for _, value in newest]))
+        self._key_lengths += bytes(map(len, keys))
+        self._value_lengths += _u32(map(len, values))
+        self._keys.append(b"".join(keys))
+        self._values.append(b"".join(values))
 
     def columns(self) -> tuple[bytes | bytearray, bytes | bytearray, list[bytes], list[bytes]]:
         """Return the lengths of keys and of values, and both in pieces to be joined."""

@@ -278,7 +278,7 @@ class RandomWalk:
             "durable": store.durable_revision,
             "compacted": store.compact_revision,
             "keys": list(store.index.every_key()),
-            "leases": {lease: store.attachments.keys_of(lease) for lease in LEASES},
+            "leases": {lease: set(store.attachments.on(lease)) for lease in LEASES},
             "versions": [
                 [store.index.at(key, revision) for revision in range(self._oldest, store.revision)]
                 for key in KEYS
@@ -297,7 +297,7 @@ class RandomWalk:
         for lease in LEASES:
             newest = self.model.states[-1]
             held = {key for key, kv in newest.items() if kv.lease == lease}
-            assert self.store.attachments.keys_of(lease) == held
+            assert set(self.store.attachments.on(lease)) == held
 
     async def __aenter__(self) -> RandomWalk:
         return self

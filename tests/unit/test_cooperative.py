@@ -22,6 +22,7 @@ from etcdpy.cooperative import (
     paced,
     rest,
     run,
+    started,
     turn,
 )
 from tests.unit.mvcc.fake_log import turns
@@ -96,6 +97,18 @@ async def test_run_takes_the_first_step_in_this_turn() -> None:
     running.send(None)
     assert work.done == 1
     running.close()
+
+
+def test_started_steps_are_their_result_if_that_was_all() -> None:
+    assert started(Work(0).steps()) == "done"
+
+
+def test_started_steps_are_dropped_where_they_stand() -> None:
+    work = Work(2)
+    steps = started(work.steps())
+    assert not work.is_closed
+    del steps
+    assert work.is_closed
 
 
 async def test_rest_takes_the_next_step_in_the_next_turn() -> None:

@@ -150,7 +150,7 @@ class Server:
         expected = [known.keys for known in self.model.leases.values()]
         assert set(keys) == frozenset().union(*expected)
         for lease, known in self.model.leases.items():
-            assert self.store.attachments.keys_of(lease) == known.keys
+            assert set(self.store.attachments.on(lease)) == known.keys
 
     def _any(self) -> int:
         return self.chance.choice([*self.model.leases] or [0])

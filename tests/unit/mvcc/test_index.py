@@ -157,3 +157,25 @@ def test_restored_rows_make_the_same_index() -> None:
     assert index.put(b"a", 9, 0) == (2, 3)
     assert len(index) == 3
     assert everything(index, 7, 9) == [b"a", b"c"]
+
+
+def test_many_keys_are_deleted_as_one_by_one() -> None:
+    one, many = Index(), Index()
+    keys = [b"%03d" % number for number in range(60)]
+    for index in (one, many):
+        for revision, key in enumerate(keys, 2):
+            index.put(key, revision, 0)
+        index.put(keys[7], 70, 0)
+        index.delete(keys[3], 71, 0)
+        index.put(keys[3], 72, 0)
+        index.delete(keys[9], 73, 0)
+    gone = [key for key in keys[2:50] if key != keys[9]]
+    many.delete_all(gone, 80, 5)
+    for sub, key in enumerate(gone, 5):
+        one.delete(key, 80, sub)
+    assert list(many.every_key()) == list(one.every_key()) == keys
+    for revision in (40, 72, 79, 80):
+        assert everything(many, revision, 7) == everything(one, revision, 7)
+        assert [many.at(key, revision) for key in keys] == [one.at(key, revision) for key in keys]
+    for key in keys:
+        assert many.compact(key, 81, 10) == one.compact(key, 81, 10)

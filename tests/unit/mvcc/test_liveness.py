@@ -72,3 +72,22 @@ def test_newest_tells_who_need_not_ask() -> None:
     assert (log.newest, log.floor) == (7, 7)
     log.add(9, b"a", 1)
     assert log.newest == 9
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 4, 9])
+@pytest.mark.parametrize("before", [0, 2, 21])
+def test_many_are_noted_as_one_by_one(before: int, number: int) -> None:
+    steps = [(1, b"%02d" % (place % 7), 1 if place % 3 else -1) for place in range(before)]
+    together, single = logged(steps)[0], logged(steps)[0]
+    keys = [b"%02d" % place for place in range(number)]
+    together.add_all(200, keys, -1)
+    for key in keys:
+        single.add(200, key, -1)
+    for log in (together, single):
+        log.add(201, b"a", 1)
+    for revision in (together.floor, 10, 199, 200, 201):
+        assert together.net(b"", None, revision) == single.net(b"", None, revision)
+        assert together.keys(b"", b"05", revision, 9) == single.keys(b"", b"05", revision, 9)
+    for log in (together, single):
+        log.forget(1000)
+    assert (together.floor, together.newest) == (single.floor, single.newest)

@@ -68,7 +68,7 @@ def test_large_replies_are_assembled_in_slices(rows: int, size: int) -> None:
     next(steps)
     assert bytes(finish(steps)) == expected
     deleted = DeleteRangeResponse(header=HEADER, deleted=rows, prev_kvs=kvs).SerializeToString()
-    steps = replies.delete_reply(ENCODED_HEADER, rows, encoded(kvs))
+    steps = replies.delete_reply(replies.deletion_start(ENCODED_HEADER, rows), encoded(kvs))
     next(steps)
     assert bytes(finish(steps)) == deleted
 
@@ -113,7 +113,9 @@ def test_put_reply(kvs: list[KeyValue] | None) -> None:
 @given(KVS, REVISION)
 def test_delete_reply(kvs: list[KeyValue], deleted: int) -> None:
     expected = DeleteRangeResponse(header=HEADER, deleted=deleted, prev_kvs=kvs)
-    reply = finish(replies.delete_reply(ENCODED_HEADER, deleted, encoded(kvs)))
+    reply = finish(
+        replies.delete_reply(replies.deletion_start(ENCODED_HEADER, deleted), encoded(kvs))
+    )
     assert reply == expected.SerializeToString()
 
 

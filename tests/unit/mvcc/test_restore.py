@@ -37,7 +37,7 @@ async def test_store_comes_back_as_it_was() -> None:
         assert unfinished == 0
         assert store.revision == store.durable_revision == before.revision
         assert store.applied_index == before.applied_index
-        assert store.attachments.keys_of(7) == {b"b", b"d"}
+        assert set(store.attachments.on(7)) == {b"b", b"d"}
         for key in (b"a", b"b", b"c", b"d"):
             for revision in range(1, 8):
                 assert store.index.at(key, revision) == before.index.at(key, revision)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from etcdpy.cooperative import Steps, finish
 from etcdpy.mvcc import slices
-from etcdpy.mvcc.slices import chunks, sort
+from etcdpy.mvcc.slices import chunks, in_order, sort
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +30,19 @@ def test_chunks_are_the_list_in_order(items: list[int]) -> None:
     parts = list(chunks(items.copy()))
     assert [item for part in parts for item in part] == items
     assert all(0 < len(part) <= 4 for part in parts)
+
+
+@pytest.mark.parametrize("number", [0, 1, 4, 5, 200])
+def test_keys_come_in_order(number: int) -> None:
+    keys = [b"%d" % (place * 7919 % 1000) for place in range(number)]
+    assert finish(in_order(keys.copy())) == sorted(keys)
+
+
+def test_many_keys_are_put_in_order_in_turns() -> None:
+    steps, turns = in_order([b"%03d" % number for number in range(100)]), 0
+    for _ in steps:
+        turns += 1
+    assert turns > 100 / 4
 
 
 def test_long_list_is_emptied_on_the_way() -> None:

@@ -92,9 +92,9 @@ async def test_leases_follow_puts_and_deletions() -> None:
     async with new_store() as (store, _):
         put(store, (b"a", b"1"), (b"b", b"1"), lease=7)
         put(store, (b"a", b"2"))
-        assert store.attachments.keys_of(7) == {b"b"}
+        assert set(store.attachments.on(7)) == {b"b"}
         delete(store, b"b")
-        assert store.attachments.keys_of(7) == set()
+        assert set(store.attachments.on(7)) == set()
 
 
 @pytest.mark.parametrize(("asked", "revision"), [(0, 5), (-5, 5), (5, 5), (3, 3)])

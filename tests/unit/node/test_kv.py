@@ -11,6 +11,7 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.cooperative import outcome
+from etcdpy.mvcc import ranges, replies, slices, store
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.node import Node
 from etcdpy.pb.rpc_pb2 import (
@@ -88,6 +89,38 @@ async def serving(**settings: Any) -> AsyncIterator[Service]:
 PUT = RequestOp(request_put=PutRequest(key=b"p"))
 DELETE = RequestOp(request_delete_range=DeleteRangeRequest(key=b"p"))
 GET = RequestOp(request_range=RangeRequest(key=b"a"))
+
+
+# ---------------------------------------------------------------- large writes
+
+
+async def test_what_was_deleted_is_read_while_others_write_and_compact(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (slices, store, ranges, replies):
+        monkeypatch.setattr(module, "SLICE", 3)
+    monkeypatch.setattr(replies, "ROWS_TOGETHER", 1)
+    monkeypatch.setattr(replies, "SLICE_BYTES", 3)
+    async with serving() as service:
+        keys = [b"many/%02d" % number for number in range(40)]
+        for key in keys:
+            await service.put(key, value=key)
+        request = DeleteRangeRequest(key=b"many/", range_end=b"many0", prev_kv=True)
+        deletion = asyncio.ensure_future(service.ended(service.kv.delete_range(request, ANYBODY)))
+        await turns()
+        while service.store.is_busy:
+            await turns()
+        deleted_at = service.store.revision
+        put = asyncio.ensure_future(service.put(keys[0]))
+        compaction = CompactionRequest(revision=deleted_at, physical=True)
+        compacted = asyncio.ensure_future(service.ended(service.kv.compact(compaction, ANYBODY)))
+        await turns()
+        assert not deletion.done()
+        assert (await put).header.revision == deleted_at + 1
+        reply = DeleteRangeResponse.FromString(await deletion)
+        assert [kv.value for kv in reply.prev_kvs] == keys
+        assert (reply.deleted, reply.header.revision) == (len(keys), deleted_at)
+        await compacted
 
 
 # ---------------------------------------------------------------------- headers

@@ -41,7 +41,7 @@ async def test_lock_without_a_lease_lasts_for_a_minute(node: TimedNode) -> None:
     own = int(taken.key.removeprefix(b"m/"), 16)
     lease = node.keeper.lessor.get(own)
     assert lease is not None
-    assert (lease.ttl, node.store.attachments.keys_of(own)) == (60, {taken.key})
+    assert (lease.ttl, set(node.store.attachments.on(own))) == (60, {taken.key})
     await node.pass_time(59)
     assert not waiting.done()
     await node.pass_time(1)

@@ -1,0 +1,60 @@
+"""
+Rows as they are stored, encoded without a protobuf message where that is several times as quick.
+
+A row is a KeyValue. That of a key that is new, and hangs on no lease, is four pieces around the
+key and the value; of its six fields it has two that are the same throughout a transaction::
+
+    0a <length> key   10 <create> 18 <mod> 20 01   2a <length> value
+                      `- the revision -'  version
+"""
+
+from __future__ import annotations
+
+from etcdpy.pb.kv_pb2 import KeyValue
+from etcdpy.pb.wire import Prefixes, varint
+
+_KEY = Prefixes(1)
+_VALUE = Prefixes(5)
+# An empty one is left out.
+_VALUE[0] = b""
+
+
+def born_at(main: int) -> bytes:
+    """Return the fields that all keys first put at a revision have."""
+    revision = varint(main)
+    return b"\x10%b\x18%b\x20\x01" % (revision, revision)
+
+
+def new_row(key: bytes, value: bytes, born: bytes) -> bytes:
+    """
+    Return the row of a key that is put for the first time, and hangs on no lease.
+
+    Args:
+        born: What ``born_at`` returns.
+
+    """
+    # Fast path (bench: txn-put/100x1): a tenth of what a message takes.
+    return b"".join((_KEY[len(key)], key, born, _VALUE[len(value)], value))
+
+
+def row(key: bytes, value: bytes, lease: int, create: int, main: int, version: int) -> bytes:
+    """Return any row of a key that is put at revision ``main``."""
+    return KeyValue(
+        key=key,
+        create_revision=create,
+        mod_revision=main,
+        version=version,
+        value=value,
+        lease=lease,
+    ).SerializeToString()
+
+
+def tombstone(key: bytes) -> bytes:
+    """Return the row of a deletion."""
+    return _KEY[len(key)] + key
+
+
+def tombstones(keys: list[bytes]) -> list[bytes]:
+    """Return the rows of the deletions of many keys."""
+    prefixes = _KEY
+    return [prefixes[len(key)] + key for key in keys]
