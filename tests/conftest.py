@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -12,6 +13,10 @@ from tests.support import seeds
 # Its examples, too, are the same each time unless they are to be drawn.
 hypothesis.settings.register_profile("etcdpy", derandomize=not seeds.is_drawn, deadline=None)
 hypothesis.settings.load_profile("etcdpy")
+
+# A shell has what it runs in the background ignore SIGINT, and all that tests start would too.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Of this process and of the servers that it starts: see ``etcdpy.mvcc.invariants``.
 os.environ.setdefault("ETCDPY_VERIFY", "1")

@@ -16,7 +16,9 @@ from tests.support.client import Client
 from tests.support.servers import Server, reference_binary
 
 PROGRAM_VARIABLE = "ETCDPY_ETCDCTL"
-TIMEOUT = 20.0
+TIMEOUT = 100.0
+#: How long it waits for a connection and for an answer, which a busy machine may need.
+PATIENT = ("--dial-timeout=30s", "--command-timeout=30s")
 
 
 def environment() -> dict[str, str]:
@@ -63,6 +65,7 @@ class Etcdctl:
             [
                 str(self.program),
                 f"--endpoints={server.address}",
+                *PATIENT,
                 *self.flags,
                 *shlex.split(words),
             ],

@@ -63,14 +63,7 @@ def secured(
 
 
 def _certificate(authority: Path, pair: Pair) -> tuple[str, ...]:
-    # Shaking hands takes its time on a machine that is busy.
-    patience = ("--dial-timeout=20s", "--command-timeout=20s")
-    return (
-        f"--cacert={authority}",
-        f"--cert={pair.certificate}",
-        f"--key={pair.key}",
-        *patience,
-    )
+    return (f"--cacert={authority}", f"--cert={pair.certificate}", f"--key={pair.key}")
 
 
 def answered(secured: Secured, who: str, line: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -16,11 +15,9 @@ import pytest
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import v3lock_pb2, v3lock_pb2_grpc
 from tests.conformance.locking import wait_for
+from tests.interop.etcdctl import PATIENT, TIMEOUT, environment
 from tests.support.client import Client
 from tests.support.servers import Server, reference_binary
-
-TIMEOUT = 20.0
-ENVIRONMENT = {"ETCDCTL_API": "3", "NO_PROXY": "127.0.0.1", "PATH": os.environ["PATH"]}
 
 _lock: Any = v3lock_pb2_grpc
 
@@ -29,7 +26,7 @@ class Etcdctl:
     """etcdctl, of one server."""
 
     def __init__(self, program: Path, server: Server) -> None:
-        self._command = [str(program), f"--endpoints={server.address}"]
+        self._command = [str(program), f"--endpoints={server.address}", *PATIENT]
         self.client = Client(server.address)
 
     def run(self, *words: str) -> str:
@@ -41,7 +38,7 @@ class Etcdctl:
     def run_any(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [*self._command, *words]
         return subprocess.run(
-            command, capture_output=True, text=True, env=ENVIRONMENT, timeout=TIMEOUT
+            command, capture_output=True, text=True, env=environment(), timeout=TIMEOUT
         )
 
     @contextmanager
@@ -52,7 +49,7 @@ class Etcdctl:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=ENVIRONMENT,
+            env=environment(),
         ) as process:
             try:
                 yield process

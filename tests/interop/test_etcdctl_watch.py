@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -15,10 +14,9 @@ import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.interop.conftest import Pair, reachable
+from tests.interop.etcdctl import TIMEOUT, environment
 from tests.support.client import Client
 from tests.support.servers import Server, etcdpy_server, reference_binary
-
-TIMEOUT = 20.0
 
 #: Command lines, what they read, and how many lines they print. Before, the store holds
 #: what ``put a 1``, ``put b 2`` and ``put a 3`` leave, made at {r1} to {r3}; afterwards
@@ -61,7 +59,7 @@ def _running(etcdctl: Path, server: Server, command: str, read: str) -> Iterator
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={"ETCDCTL_API": "3", "NO_PROXY": "127.0.0.1", "PATH": os.environ["PATH"]},
+        env=environment(),
     )
     assert process.stdin is not None
     process.stdin.write(read)

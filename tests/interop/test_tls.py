@@ -13,7 +13,7 @@ import pytest
 from etcdpy.pb import rpc_pb2
 from tests.interop import go_client
 from tests.interop.conftest import start
-from tests.interop.etcdctl import TIMEOUT, environment
+from tests.interop.etcdctl import PATIENT, TIMEOUT, environment
 from tests.support.certificates import Authority, Pair
 from tests.support.client import Client
 from tests.support.ports import free_port
@@ -60,14 +60,13 @@ def etcdctl(secured: Secured, pair: Pair | None, *words: str) -> subprocess.Comp
             f"--endpoints={secured.url}",
             f"--cacert={secured.authority.path}",
             *shown,
-            "--dial-timeout=20s",
-            "--command-timeout=20s",
+            *PATIENT,
             *words,
         ],
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=2 * TIMEOUT,
+        timeout=TIMEOUT,
     )
 
 

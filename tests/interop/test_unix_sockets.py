@@ -13,6 +13,7 @@ import pytest
 
 from etcdpy.pb import rpc_pb2
 from tests.interop import go_client
+from tests.interop.etcdctl import PATIENT, TIMEOUT, environment
 from tests.support.client import Client
 from tests.support.servers import Server, etcdpy_server, reference_binary
 
@@ -44,11 +45,18 @@ def test_grpcio(server: Server, path: Path) -> None:
 @pytest.mark.parametrize("scheme", ["unix:", "unix://"])
 def test_etcdctl(server: Server, path: Path, scheme: str) -> None:
     done = subprocess.run(
-        [str(reference_binary("etcdctl")), f"--endpoints={scheme}{path}", "put", "k", "v"],
-        env={"ETCDCTL_API": "3"},
+        [
+            str(reference_binary("etcdctl")),
+            f"--endpoints={scheme}{path}",
+            *PATIENT,
+            "put",
+            "k",
+            "v",
+        ],
+        env=environment(),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=TIMEOUT,
     )
     assert done.stdout == "OK\n", done.stderr
 

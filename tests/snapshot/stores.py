@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from etcdpy.pb import rpc_pb2 as pb
+from tests.interop.etcdctl import PATIENT
 from tests.support.client import Client
 from tests.support.consistency import check_data_dir
 from tests.support.servers import IDENTITY, Server, reference_binary
 
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 
 Kind = Literal["etcdpy", "etcd"]
 
@@ -111,7 +112,7 @@ def saving(
     if by == "etcdpy":
         return etcdpy("save", path, "--endpoints", server.address, *who)
     ctl = reference_binary("etcdctl")
-    return run(ctl, "--endpoints", server.address, *who, "snapshot", "save", path)
+    return run(ctl, "--endpoints", server.address, *PATIENT, *who, "snapshot", "save", path)
 
 
 def restore(to: Kind, path: Path, data_dir: Path, *flags: str) -> None:

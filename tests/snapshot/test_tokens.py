@@ -10,9 +10,9 @@ import grpc
 import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
-from tests.snapshot.stores import Kind, done, etcdpy, restore, run, started
+from tests.snapshot.stores import Kind, restore, save, started
 from tests.support.client import Client
-from tests.support.servers import Server, reference_binary
+from tests.support.servers import Server
 
 BCRYPT = "--bcrypt-cost=4"
 ROADS: list[tuple[Kind, Kind]] = [("etcdpy", "etcd"), ("etcd", "etcdpy"), ("etcdpy", "etcdpy")]
@@ -40,15 +40,6 @@ def get(client: Client, token: str, timeout: float = 30) -> list[bytes]:
     return [kv.value for kv in found.kvs]
 
 
-def save(kind: Kind, server: Server, path: Path) -> None:
-    """Save a snapshot as root, by etcdctl or by etcdpy's own command."""
-    who = ("--endpoints", server.address, "--user=root:r")
-    if kind == "etcdpy":
-        done(etcdpy("save", path, *who))
-    else:
-        done(run(reference_binary("etcdctl"), *who, "snapshot", "save", path))
-
-
 @pytest.mark.parametrize(("here", "there"), ROADS, ids=["->".join(road) for road in ROADS])
 def test_a_signed_token_is_good_where_the_key_is_known(
     tmp_path: Path, here: Kind, there: Kind
@@ -58,7 +49,7 @@ def test_a_signed_token_is_good_where_the_key_is_known(
     signed = f"--auth-token=jwt,sign-method=HS256,priv-key={key},ttl=1h"
     with started(here, tmp_path / "here", BCRYPT, signed) as server:
         token = settle_in(server)
-        save(here, server, tmp_path / "file.db")
+        save(here, server, tmp_path / "file.db", "root:r")
     restore(there, tmp_path / "file.db", tmp_path / "there")
     with (
         started(there, tmp_path / "there", BCRYPT, signed) as server,
@@ -76,7 +67,7 @@ def test_a_signed_token_is_good_where_the_key_is_known(
 def test_a_simple_token_is_gone(tmp_path: Path, here: Kind, there: Kind) -> None:
     with started(here, tmp_path / "here", BCRYPT) as server:
         token = settle_in(server)
-        save(here, server, tmp_path / "file.db")
+        save(here, server, tmp_path / "file.db", "root:r")
     restore(there, tmp_path / "file.db", tmp_path / "there")
     with (
         started(there, tmp_path / "there", BCRYPT) as server,
