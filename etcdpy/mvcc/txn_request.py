@@ -243,7 +243,8 @@ class _Reader:
         size = place.stop - place.start
         if not depth:
             return _too_many(size)
-        txn = Txn(size, compare := [], [], [])
+        compare: list[Compare] = []
+        txn = Txn(size, compare, [], [])
         # Where they are, not what they hold: that would be copied on each level.
         nested: list[tuple[list[Op], int, slice]] = []
         for field, inner in _fields(data, place):
@@ -252,7 +253,8 @@ class _Reader:
                 compare.append(Compare.FromString(data[inner]))
             elif field in (_SUCCESS, _FAILURE):
                 ops = txn.success if field == _SUCCESS else txn.failure
-                if found := _only_txn(data, inner):
+                found = _only_txn(data, inner)
+                if found is not None:
                     nested.append((ops, len(ops), found))
                     ops.append((TXN, None))
                 else:
@@ -260,8 +262,9 @@ class _Reader:
             if max(len(compare), len(txn.success), len(txn.failure)) > allowance:
                 return _too_many(size)
         rest = allowance - max(len(compare), len(txn.success), len(txn.failure))
-        for ops, number, found in nested:
-            ops[number] = TXN, (yield from self._deep(data, found, depth - 1, rest))
+        for ops, number, inner in nested:
+            deeper = yield from self._deep(data, inner, depth - 1, rest)
+            ops[number] = TXN, deeper
         return txn
 
 

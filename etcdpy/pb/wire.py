@@ -7,7 +7,7 @@ helpers put them into the fields around them, in the order protobuf writes them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
@@ -41,6 +41,10 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
+#: Lengths whose prefixes are remembered: those of most rows. The others are encoded each time.
+REMEMBERED: Final = 4096
+
+
 class Prefixes(dict[int, bytes]):
     """
     What precedes a message or bytes field of a length: its tag and the length.
@@ -50,15 +54,12 @@ class Prefixes(dict[int, bytes]):
 
     """
 
-    #: Lengths remembered: those of most rows. The others are encoded each time.
-    MOST = 4096
-
     def __init__(self, field: int) -> None:
         self._tag = _SMALL[field << 3 | 2]
 
     def __missing__(self, length: int) -> bytes:
         prefix = self._tag + varint(length)
-        if length < self.MOST:
+        if length < REMEMBERED:
             self[length] = prefix
         return prefix
 

@@ -67,7 +67,7 @@ class RateBucket:
         self._tokens = min(self._capacity, refilled) - 1
         self._then = now
         if self._tokens < 0:
-            self._tokens = 0
+            self._tokens = 0.0
             return False
         return True
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import PutRequest, ResponseHeader
-from etcdpy.pb.wire import Prefixes, delimited, number, varint
+from etcdpy.pb.wire import REMEMBERED, Prefixes, delimited, number, varint
 
 U64 = st.integers(0, (1 << 64) - 1) | st.sampled_from([127, 128, 16383, 16384, (1 << 64) - 1])
 I64 = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -46,6 +46,6 @@ def test_empty_field_is_there_all_the_same() -> None:
 
 def test_prefixes_are_those_of_any_length_and_only_short_ones_are_remembered() -> None:
     prefixes = Prefixes(5)
-    for length in (1, 127, 128, Prefixes.MOST - 1, Prefixes.MOST, 1 << 21):
+    for length in (1, 127, 128, REMEMBERED - 1, REMEMBERED, 1 << 21):
         assert prefixes[length] + bytes(length) == delimited(5, bytes(length))
-    assert max(prefixes) == Prefixes.MOST - 1
+    assert max(prefixes) == REMEMBERED - 1
