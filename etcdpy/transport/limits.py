@@ -57,6 +57,13 @@ MAX_FAULT_RESETS: Final = 1000
 MAX_BUFFERED: Final = 128 << 20
 """Bytes of incomplete or unread requests on one connection; the stream beyond is reset."""
 
+LARGE_REQUEST: Final = 4096
+"""Bytes of a request from which on it is counted while it is worked on."""
+
+COPIES: Final = 3
+"""How often a write that waits for the disk is there: as it was decoded, as a row, and in the batch
+on its way."""
+
 STARTING_SECONDS: Final = 0.001
 """How long requests are started that were complete already, before others have their turn: those
 that are compressed cost thousands of times what they take to send."""

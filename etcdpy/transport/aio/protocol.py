@@ -11,6 +11,7 @@ from typing import Final, Protocol, cast
 
 from etcdpy.clock import Clock, stopwatch
 from etcdpy.memory import Account, Budget
+from etcdpy.transport.aio.patience import Patience
 from etcdpy.transport.aio.turns import EACH, PIECE, Turns
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.grpc.dispatcher import Dispatcher
@@ -56,6 +57,7 @@ class Http2Protocol(asyncio.Protocol):
         "_is_scheduled",
         "_loop",
         "_monotonic",
+        "_patience",
         "_pending",
         "_position",
         "_stalled",
@@ -76,6 +78,7 @@ class Http2Protocol(asyncio.Protocol):
         # that reason nothing more is taken from the system.
         self._pending: deque[bytes] = deque()
         self._position = 0
+        self._patience = Patience(host.clock, self.go_on)
         self._is_held = False
 
     # What asyncio calls.
@@ -94,7 +97,7 @@ class Http2Protocol(asyncio.Protocol):
             certificate_name=transport.get_extra_info("certificate_name"),
             driver=self,
         )
-        self._connection.sender.keep_account(Account(host.memory), self.go_on)
+        self._connection.join(host.memory)
         _set_user_timeout(transport, host.options)
         self._acknowledge = quick_acknowledgement(transport)
         host.connections.add(self)
@@ -149,6 +152,8 @@ class Http2Protocol(asyncio.Protocol):
             if connection.is_behind:
                 connection.start_complete()
                 self.flush()
+            elif self._patience.is_waiting:
+                return False
             elif self._pending:
                 self._receive(self._next_piece(), self._monotonic())
             else:
@@ -160,6 +165,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def _lose(self) -> None:
         """End the calls of a connection that is gone: some now, and the others in turns."""
+        self._patience.end()
         if self._lose_some():
             self._turns.wait(self)
 
@@ -167,7 +173,7 @@ class Http2Protocol(asyncio.Protocol):
         """End some, and tell whether there are more."""
         if self._connection.lost(_LOST_AT_ONCE):
             return True
-        self._connection.sender.account.close()
+        self._connection.leave()
         return False
 
     def _next_piece(self) -> bytes:
@@ -256,6 +262,15 @@ class Http2Protocol(asyncio.Protocol):
     def go_on(self) -> None:
         """Start what is complete, and was not for want of time, when it is this one's turn."""
         self._turns.wait(self)
+
+    def read_later(self, account: Account) -> bool:
+        """Read no more until there is room, but not for long; False if there was none lately."""
+        if self._is_closing or not self._patience.wait(account):
+            return False
+        if not self._is_held:
+            self._is_held = True
+            self._transport.pause_reading()
+        return True
 
     def _check_progress(self, now: float) -> None:
         """Give up a peer that takes no byte of what is to be written."""

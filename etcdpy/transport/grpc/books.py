@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from etcdpy.memory import Account
 from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.sender import Sender
 from etcdpy.transport.grpc.states import HandlerState, StreamState
@@ -24,11 +25,13 @@ class Books(Protocol):
     Attributes:
         sender: The sending half.
         streams: The open streams.
+        unread: What is counted of their requests.
         awaiting_next: Streams whose next request goes straight to the handler.
 
     """
 
     sender: Sender
+    unread: Account
 
     @property
     def streams(self) -> Mapping[int, Call]:
@@ -55,6 +58,9 @@ def check_books(books: Books) -> None:
         assert call.handler_state is HandlerState.RUNNING
         assert call.coroutine is None
         assert call.buffered == 0
+    held = [call.incoming.held for call in books.streams.values() if call.incoming is not None]
+    counted = books.unread.held
+    assert counted == sum(held), f"{counted} bytes of requests are counted, {sum(held)} kept"
     _check_sender(books.sender)
 
 
@@ -82,6 +88,7 @@ def _check_sender(sender: Sender) -> None:
     calls = list(sender.streams.values())
     sizes = [call.outgoing.size for call in calls if call.outgoing is not None]
     assert sender.queued == sum(sizes), f"{sender.queued} bytes are counted, {sum(sizes)} wait"
+    assert sender.account.held >= sender.queued, "what waits is not put to the account"
     # RFC 9113 6.9.2: SETTINGS may take a stream's window below 0, but not the connection's.
     assert sender.window >= 0
     assert sender.initial_window + max((call.credit for call in calls), default=0) < 1 << 31

@@ -73,7 +73,6 @@ class Incoming:
     __slots__ = (
         "_account",
         "_work",
-        "_worker",
         "granted",
         "is_compressed",
         "is_settled",
@@ -88,9 +87,8 @@ class Incoming:
     def __init__(self, limit: int, *, is_gzip: bool, account: Account | None = None) -> None:
         self._account = account or Account()
         self.reader = MessageReader(limit, is_gzip=is_gzip, account=self._account)
-        # What is held while the request is worked on, and whose account that was put to.
+        # What is held while the request is worked on.
         self._work = 0
-        self._worker = self._account
         self.limit = limit
         self.window = ReceiveWindow(INITIAL_STREAM_WINDOW)
         self.granted = 0
@@ -99,6 +97,12 @@ class Incoming:
         self.is_compressed = False
         self.is_settled = False
         self.waiters: list[Future[None]] = []
+
+    @property
+    def held(self) -> int:
+        """The bytes that the account knows of."""
+        kept = 0 if self.message is None else len(self.message)
+        return self.reader.noted + kept + self._work
 
     def wake(self) -> None:
         """Let readers look again."""
@@ -116,10 +120,10 @@ class Incoming:
         self._account.give(len(message))
         return message
 
-    def work_on(self, size: int, account: Account) -> None:
-        """Note what is held for the call's request until it is answered."""
-        self._work, self._worker = size, account
-        account.add(size)
+    def work_on(self, size: int) -> None:
+        """Note what is held for the request until it is answered."""
+        self._work = size
+        self._account.add(size)
 
     def release(self) -> None:
         """Keep nothing any more: the stream is over. Safe to call twice."""
@@ -128,7 +132,7 @@ class Incoming:
             self.take()
         work, self._work = self._work, 0
         if work:
-            self._worker.give(work)
+            self._account.give(work)
 
 
 class ResponseOptions:
@@ -381,6 +385,11 @@ class Call:
     def buffered(self) -> int:
         """The bytes of the request that wait to be read."""
         return self.incoming.reader.buffered if self.incoming is not None else 0
+
+    @property
+    def keeps_much(self) -> bool:
+        """Whether so much of the request waits that an account knows of it."""
+        return self.incoming is not None and self.incoming.held > 0
 
     def _look_for_request(self, incoming: Incoming) -> Arrived:
         """Find out whether the message of a unary call is complete, and drop what follows it."""

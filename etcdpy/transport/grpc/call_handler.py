@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from etcdpy.clock import Clock
+from etcdpy.memory import Account
 from etcdpy.transport.grpc.context import Context
 
 
@@ -57,3 +58,6 @@ class Driver(Protocol):
 
     def go_on(self) -> None:
         """Have ``start_complete`` called when others have had their turn."""
+
+    def read_later(self, account: Account) -> bool:
+        """Read no more while an account is over its share; return False if it is read on."""

@@ -14,6 +14,7 @@ from struct import Struct
 from typing import Final
 
 from etcdpy.clock import Clock, stopwatch
+from etcdpy.memory import Account, Budget
 from etcdpy.transport.grpc import books
 from etcdpy.transport.grpc.call import Arrived, Call
 from etcdpy.transport.grpc.call_handler import CallHandler, Driver
@@ -59,8 +60,10 @@ from etcdpy.transport.http2.keepalive import Keepalive, PingPolicy
 from etcdpy.transport.http2.settings import first_frames
 from etcdpy.transport.limits import (
     CONNECTION_WINDOW,
+    COPIES,
     FIRST_FRAMES_SECONDS,
     INITIAL_STREAM_WINDOW,
+    LARGE_REQUEST,
     MAX_BUFFERED,
     MAX_HELD_HEADERS,
     STARTING_SECONDS,
@@ -112,6 +115,8 @@ class Connection:
         awaits_rest: Set when what was read ended within a frame, or before the message of a
             request whose beginning was in it, or was nothing that is answered: more is to be
             expected before anything is sent. The driver clears it.
+        unread: What the client has sent and is not answered yet is put to it, but for what is small
+            and answered at once. While it is over its share the connection is read more slowly.
         peer: As given.
         certificate_name: As given.
         now: When what was read last had arrived, in monotonic seconds.
@@ -128,6 +133,7 @@ class Connection:
         "_graceful",
         "_head_reader",
         "_incomplete",
+        "_is_full",
         "_is_over",
         "_is_plain",
         "_is_receiving",
@@ -148,6 +154,7 @@ class Connection:
         "sender",
         "streams",
         "table",
+        "unread",
     )
 
     def __init__(
@@ -192,8 +199,23 @@ class Connection:
         self._direct_limit = min(options.max_receive_message, MAX_FRAME_SIZE - PREFIX_SIZE)
         self._blocks = BlockReader(self._head_reader.begin)
         self._is_plain = False
+        self.unread = Account()
+        # Whether so much was sent that more is to be refused.
+        self._is_full = False
 
     # What the driver calls.
+
+    def join(self, memory: Budget) -> None:
+        """Put what is held from now on to a budget."""
+        assert self._driver is not None
+        self.sender.keep_account(Account(memory), self._driver.go_on)
+        self.unread = Account(memory)
+        self.unread.on_over = self._have_too_much
+
+    def leave(self) -> None:
+        """Hold nothing any more: all calls have ended."""
+        self.unread.close()
+        self.sender.account.close()
 
     def receive(self, data: bytes, now: float) -> None:
         """Take what arrived, in pieces of any size."""
@@ -278,6 +300,8 @@ class Connection:
                     self.table.reject(call, status)
                 else:
                     self._start_unary(call, message)
+                    if len(message) >= LARGE_REQUEST:
+                        self._works_on(call, len(message))
             if self.complete and self._driver is not None:
                 now = stopwatch()
                 until = until or now + STARTING_SECONDS
@@ -498,6 +522,8 @@ class Connection:
                         start_unary(call, data[start:pos])
                         if call.stream_state is not _CLOSED:
                             streams[stream_id] = call
+                            if length >= LARGE_REQUEST:
+                                self._works_on(call, length)
                         continue
                 self._begin(stream_id, head, timeout, is_ended=False)
                 continue
@@ -626,10 +652,10 @@ class Connection:
             self.table.turn_away(call)
             return
         if head.route is not None and head.route.request_streaming:
-            call.expect(self.options.max_receive_message)
+            call.expect(self.options.max_receive_message, self.unread)
             self.call_handler.start_stream(call)
         elif not is_ended and self._is_secure and self.options.is_streamed(head.path):
-            call.expect(self.options.max_http_body)
+            call.expect(self.options.max_http_body, self.unread)
             self.call_handler.start_http(call, b"")
         self._incomplete[call] = True
         if is_ended:
@@ -749,7 +775,8 @@ class Connection:
                 if call.incoming is None:
                     is_http = call.head.http_fields is not None
                     options = self.options
-                    call.expect(options.max_http_body if is_http else options.max_receive_message)
+                    limit = options.max_http_body if is_http else options.max_receive_message
+                    call.expect(limit, self.unread)
                 self._act(call, call.receive(payload, size))
             if is_ended and call.stream_state is not _CLOSED:
                 self._act(call, call.half_close())
@@ -757,6 +784,27 @@ class Connection:
             self.table.fault(call, fault.code)
         except ProtocolStatus as status:
             self.table.reject(call, status)
+        if self._is_full:
+            self._make_room(call)
+
+    def _have_too_much(self) -> None:
+        """Read no more for now, or else refuse what comes next."""
+        self._is_full = self._driver is None or not self._driver.read_later(self.unread)
+
+    def _make_room(self, call: Context) -> None:
+        """Refuse a request, of which something has just arrived, if that is too much."""
+        self._is_full = False
+        if self.unread.is_over and not call.is_answered and call.keeps_much:
+            self.unread.budget.refusal()
+            self.table.turn_down(call)
+
+    def _works_on(self, call: Context, size: int) -> None:
+        """Note that a request is kept until it is answered, also as what was made of it."""
+        if not call.is_answered:
+            incoming = call.expect(size, self.unread)
+            incoming.work_on(size * COPIES)
+            # Its answer does not go the shortest way, which takes nothing back.
+            call.make_options()
 
     def _act(self, call: Context, arrived: Arrived) -> None:
         """Act on what the call says about something that has arrived."""

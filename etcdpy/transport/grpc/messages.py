@@ -82,17 +82,19 @@ class MessageReader:
         is_gzip: Whether they may be compressed.
         account: What is kept is put to it, to about a kilobyte.
 
+    Attributes:
+        noted: How many bytes of it the account knows of.
+
     """
 
-    __slots__ = ("_account", "_buffer", "_is_gzip", "_limit", "_noted")
+    __slots__ = ("_account", "_buffer", "_is_gzip", "_limit", "noted")
 
     def __init__(self, limit: int, *, is_gzip: bool, account: Account | None = None) -> None:
         self._buffer = bytearray()
         self._limit = limit
         self._is_gzip = is_gzip
         self._account = account or Account()
-        # How much of it the account knows of.
-        self._noted = 0
+        self.noted = 0
 
     @property
     def buffered(self) -> int:
@@ -109,16 +111,16 @@ class MessageReader:
     def feed(self, data: bytes) -> None:
         """Take the payload of a DATA frame."""
         self._buffer += data
-        if len(self._buffer) - self._noted >= NOTED_FROM:
+        if len(self._buffer) - self.noted >= NOTED_FROM:
             self._note()
 
     def _note(self) -> None:
         """Tell the account how much is kept."""
-        before, self._noted = self._noted, len(self._buffer)
-        if self._noted > before:
-            self._account.add(self._noted - before)
+        before, self.noted = self.noted, len(self._buffer)
+        if self.noted > before:
+            self._account.add(self.noted - before)
         else:
-            self._account.give(before - self._noted)
+            self._account.give(before - self.noted)
 
     def take_all(self) -> bytes:
         """Return everything as it is, and remove it."""
@@ -130,7 +132,7 @@ class MessageReader:
         """Drop everything and return how many bytes that was."""
         dropped = len(self._buffer)
         self._buffer.clear()
-        if self._noted:
+        if self.noted:
             self._note()
         return dropped
 
@@ -167,7 +169,7 @@ class MessageReader:
         with memoryview(buffer) as view:
             message = bytes(view[PREFIX_SIZE:end])
         del buffer[:end]
-        if self._noted:
+        if self.noted:
             self._note()
         return message, bool(flag)
 

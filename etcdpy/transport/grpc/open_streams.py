@@ -7,7 +7,12 @@ from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.request_head import Refusal
 from etcdpy.transport.grpc.sender import Sender
 from etcdpy.transport.grpc.states import StreamInput, move_stream
-from etcdpy.transport.grpc.status import NUMBER_OF, UNAVAILABLE, ProtocolStatus
+from etcdpy.transport.grpc.status import (
+    NUMBER_OF,
+    RESOURCE_EXHAUSTED,
+    UNAVAILABLE,
+    ProtocolStatus,
+)
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.abuse import AbuseGuard
 from etcdpy.transport.http2.faults import ConnectionFault
@@ -114,6 +119,15 @@ class OpenStreams:
         """Answer a request that no handler will see."""
         self._sender.status(call, NUMBER_OF[status.code], status.details)
         self._call_handler.cancel(call)
+
+    def turn_down(self, call: Context) -> None:
+        """Answer a request for which there is no memory, which is no fault of the client's."""
+        if call.head.http_fields is None:
+            status = ProtocolStatus(RESOURCE_EXHAUSTED, self._options.full_message)
+            self.reject(call, status)
+        else:
+            self._sender.reset(call, frames.ENHANCE_YOUR_CALM)
+            self._call_handler.cancel(call)
 
     def fault(self, call: Context, code: int) -> None:
         """Reset a stream for what the peer did on it (RFC 9113 5.4.2)."""

@@ -352,6 +352,8 @@ class Sender:
 
     def end(self, call: Call, trailers: bytes) -> None:
         """End a stream from our side: with a block, or b"" for an END_STREAM flag alone."""
+        if call.incoming is not None:
+            call.incoming.release()
         outgoing = call.outgoing
         if outgoing is not None and outgoing.queue:
             # RFC 9113 5.2.1: no window holds them up, but they come after the data.
@@ -412,8 +414,6 @@ class Sender:
         """Note that our END_STREAM was sent."""
         before = call.stream_state
         call.stream_state = move_stream(before, _SEND_END)
-        if call.incoming is not None:
-            call.incoming.release()
         if before & 1:  # ended by the client
             self.streams.pop(call.stream_id, None)
             return

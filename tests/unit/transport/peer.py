@@ -10,6 +10,7 @@ import grpc
 import hpack
 
 from etcdpy.clock import Clock
+from etcdpy.memory import Account, Budget
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import ServerOptions, endless
 from etcdpy.transport.grpc.connection import Connection
@@ -152,6 +153,7 @@ class Peer:
         call_handler: Who got the calls.
         frames: All that came, in order.
         replies: The same by stream.
+        waits_for_room: Whether it waits when its connection holds too much, and is not refused.
 
     """
 
@@ -176,6 +178,7 @@ class Peer:
         self.decoder = hpack.Decoder()
         self.frames: list[Frame] = []
         self.replies: dict[int, Reply] = {}
+        self.waits_for_room = False
         self._next_id = 1
         if hello:
             self.send(frames.PREFACE + frames.settings(settings))
@@ -198,6 +201,15 @@ class Peer:
     def go_on(self) -> None:
         """Have what is complete started at once: nobody else has a turn."""
         self.connection.start_complete()
+
+    def join(self, memory: Budget) -> None:
+        """Have the connection put what it holds to a budget."""
+        self.connection._driver = self
+        self.connection.join(memory)
+
+    def read_later(self, account: Account) -> bool:
+        """Tell whether it waits for room, as a test has it."""
+        return self.waits_for_room
 
     def read(self) -> None:
         """Read what the server has to say."""

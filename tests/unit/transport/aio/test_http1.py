@@ -526,6 +526,33 @@ class TestLimits:
         await turns()
         assert host.held_bodies == 0
 
+    async def test_bodies_that_are_kept_have_a_share_of_the_memory(self) -> None:
+        host = Host()
+        host.memory = Budget(6 * HTTP1_AHEAD + 100)
+        large, small = Client(echo, host), Client(echo, host)
+        piece = bytes(HTTP1_AHEAD // 2)
+        await small.send(post(10))
+        await small.send(b"12345")
+        await large.send(post(10 * HTTP1_AHEAD))
+        for _ in range(3):
+            await large.send(piece)
+        assert large.statuses == []
+        await large.send(piece)
+        assert large.statuses == [503]
+        assert host.memory.refusals == 1
+        await small.send(b"67890")
+        assert small.statuses == [200]
+        assert host.memory.used == 0
+
+    async def test_answer_that_is_not_taken_is_held(self) -> None:
+        client = Client(echo)
+        client.protocol.pause_writing()
+        await client.send(post(10) + b"1234567890")
+        assert client.host.memory.used == 10
+        client.protocol.resume_writing()
+        await turns()
+        assert client.host.memory.used == 0
+
     async def test_client_that_does_not_read_is_waited_for_and_then_given_up(self) -> None:
         client = Client(Endless(b"a", b"b", b"c"))
         client.pipe.waiting = 1 << 20

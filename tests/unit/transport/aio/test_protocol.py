@@ -11,10 +11,12 @@ from typing import Any
 import hpack
 import pytest
 
+from etcdpy.memory import Budget
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import Server, ServerOptions
 from etcdpy.transport.aio import protocol as protocol_module
 from etcdpy.transport.aio import turns as turns_module
+from etcdpy.transport.aio.patience import PATIENCE_SECONDS
 from etcdpy.transport.aio.protocol import Http2Protocol, peer_name
 from etcdpy.transport.aio.turns import PIECE
 from etcdpy.transport.grpc.context import Context
@@ -24,6 +26,7 @@ from etcdpy.transport.limits import STALLED_WRITE_SECONDS, UNHURRIED_SECONDS, UN
 from ..conftest import OPTIONS
 from ..peer import message, parse, request_fields
 from ..service import Service
+from ..serving import turns
 from .pipe import Pipe
 
 
@@ -385,3 +388,26 @@ async def test_the_last_words_do_not_leave_reading_stopped(
     for _ in range(3):
         await asyncio.sleep(0)
     assert pipe.log == ["pause_reading", "resume_reading", "write_eof"]
+
+
+async def test_whoever_sends_more_than_there_is_room_for_is_read_more_slowly() -> None:
+    clock, memory = MovableClock(), Budget(1 << 20)
+    server = Server(ServerOptions(keepalive_interval=0), clock=clock, memory=memory)
+    Service().register(server)
+    protocol, pipe = greeted(server)
+    encoder = hpack.Encoder()
+    block = encoder.encode(request_fields("/test.Service/Task"))
+    # Of a request of 400,000 bytes all but the last.
+    piece = message(bytes(400_000))[:16_000]
+    sent = frames.frame(frames.HEADERS, frames.END_HEADERS, 1, block)
+    protocol.data_received(sent + 17 * frames.frame(frames.DATA, 0, 1, piece))
+    await turns(200)
+    assert "pause_reading" in pipe.log
+    assert "resume_reading" not in pipe.log
+    # It is incomplete, so nobody but its client could make room.
+    await clock.advance(PATIENCE_SECONDS)
+    await turns(200)
+    assert pipe.log[-1] == "resume_reading"
+    protocol.connection_lost(None)
+    await asyncio.sleep(0)
+    assert memory.used == 0

@@ -381,6 +381,7 @@ async def test_whoever_waits_until_less_waits_to_be_sent_is_woken() -> None:
     peer = Peer()
     sender = peer.connection.sender
     sender._count(CONNECTION_SEND_QUEUE)
+    assert sender.is_congested
     waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     sender.eased.append(waiting)
     sender._count(1)
