@@ -43,7 +43,6 @@ from etcdpy.config.values import (
     Uint32,
     UrlList,
 )
-from etcdpy.memory import UNLIMITED
 
 __all__ = ["SETTINGS", "Config"]
 
@@ -496,6 +495,8 @@ class Config:
     @property
     def memory_limit(self) -> int:
         """The bytes of ``--memory-budget``."""
+        from etcdpy.memory import UNLIMITED
+
         return self.memory_budget or UNLIMITED
 
     @property

@@ -36,7 +36,7 @@ from etcdpy.http.json_encode import BASE64, PIECE, TEXT
 from etcdpy.http.json_reader import read_message
 from etcdpy.http.json_scanner import JsonError
 from etcdpy.http.json_stream import Values
-from etcdpy.http.paths import PATHS
+from etcdpy.http.paths import LONGEST_WRITING, PATHS
 from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
 from etcdpy.transport import (
     CallCounts,
@@ -48,16 +48,13 @@ from etcdpy.transport import (
 )
 from etcdpy.transport.http import Body, BodyTooLargeError, HttpRequest, HttpResponse
 
-__all__ = ["LONGEST_WRITING", "Gateway"]
+__all__ = ["Gateway"]
 
 #: Headers of an answer that went well. (etcd: ``runtime.ForwardResponseMessage``)
 _HEADERS: Final = (
     (b"content-type", b"application/json"),
     (b"grpc-metadata-content-type", b"application/grpc"),
 )
-
-#: Bytes of JSON for one byte of a message, at most: a byte of a text may be written ``\\u0041``.
-LONGEST_WRITING: Final = 6
 
 #: (etcd: ``runtime/context.go``, timeoutDecode)
 _TIMEOUT: Final = re.compile(r"([+-]?[0-9]{1,30})([HMSmun])", re.ASCII).fullmatch

@@ -1,5 +1,5 @@
 """
-Where each method of etcd's services is in the gateway.
+Where each method of etcd's services is in the gateway, and what else has to be known without it.
 
 All are POSTs, with the request as the body. RangeStream has no path, as in etcd.
 (etcd: ``api/etcdserverpb/gw``, ``v3lockpb/gw`` and ``v3electionpb/gw``)
@@ -9,8 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
-__all__ = ["PATHS", "STREAMED"]
+__all__ = ["DASHBOARD", "LONGEST_WRITING", "PATHS", "STREAMED"]
+
+#: What the paths of the dashboard begin with.
+DASHBOARD: Final = "/mod/dashboard"
+
+#: Bytes of JSON for one byte of a message, at most: a byte of a text may be written ``\\u0041``.
+LONGEST_WRITING: Final = 6
 
 _KV = {
     "kv/range": "KV/Range",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etcdpy.config import Config
-from etcdpy.http import dashboard
+from etcdpy.http.paths import DASHBOARD
 from etcdpy.server.doors import Use
 from etcdpy.server.startup_log import Address
 
@@ -54,5 +54,5 @@ def _dashboard(config: Config, addresses: Sequence[Address]) -> str | None:
     for address in pages if config.enable_dashboard else ():
         host, _, port = address.text.rpartition(":")
         found = address._replace(text=f"{_ANY.get(host, host)}:{port}")
-        return f"{_url(found)}{dashboard.ROOT}/"
+        return f"{_url(found)}{DASHBOARD}/"
     return None

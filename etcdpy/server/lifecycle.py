@@ -39,7 +39,7 @@ from etcdpy.server.auto_tls import SelfSignError
 from etcdpy.server.banner import banner
 from etcdpy.server.cipher_suites import CipherSuitesError
 from etcdpy.server.doors import Door, Use, addresses
-from etcdpy.server.http_doors import open_gateway, open_http
+from etcdpy.server.late_http import LateDoors, open_doors
 from etcdpy.server.listeners import ListenError, address_of, bind_all
 from etcdpy.server.memory_log import BudgetLog
 from etcdpy.server.pem import UnusableFileError
@@ -256,10 +256,9 @@ async def _serve_until_signal(
         for door in doors
         if door.use is not Use.METRICS
     ]
-    gateway = open_gateway(
-        config, clock, served.node, served.queues, transport.counts, transport.observer
+    handlers = LateDoors(
+        partial(open_doors, config, clock, served, transport.counts, transport.observer)
     )
-    handlers = open_http(config, served.node, gateway, transport.counts, served.v2_locks)
     http = http_server(transport, served.node.parts.memory)
     http.serve_http(handlers.clients)
     await accept(transport, http, doors, handlers.metrics)
@@ -267,6 +266,7 @@ async def _serve_until_signal(
     logs.tell(banner(config, told))
     # sd_notify(3): READY=1 tells that starting up is over, so it waits for ``accept``.
     systemd.notify_ready()
+    await handlers.prepare()
     failed = served.node.failed
     futures: set[asyncio.Future[Any]] = {arrived, failed}
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from etcdpy.clock import Clock
 from etcdpy.config import Config
 from etcdpy.errors import MemoryBudgetError, StoppedError
-from etcdpy.http.gateway import LONGEST_WRITING
-from etcdpy.http.paths import STREAMED
+from etcdpy.http.paths import LONGEST_WRITING, STREAMED
 from etcdpy.memory import Budget
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.doors import Door

@@ -14,6 +14,7 @@ from etcdpy.node.watches import WatchSession
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.codes import text_of
 from etcdpy.transport import EOF, JoinedMessages, endless
+from etcdpy.transport.grpc.context import RequestIterator
 from etcdpy.watch.output import Joined
 
 #: Requests of one stream handled between two turns of the loop: a client may send thousands.
@@ -33,13 +34,14 @@ class WatchService:
 
         A request without content is ignored, as in etcd.
         """
-        is_native = hasattr(context, "pass_on")
-        writer = _NativeWriter(context) if is_native else _PlainWriter(context)
+        writer = _NativeWriter(context) if hasattr(context, "try_write") else _PlainWriter(context)
+        # Others may stand between the two, and want to see each request.
+        is_direct = isinstance(requests, RequestIterator)
         session = self._node.watch(writer, context)
         take = partial(_take, session)
         handled = 0
         try:
-            async for request in _passed_on(context, take) if is_native else requests:
+            async for request in _passed_on(context, take) if is_direct else requests:
                 # A client that does not read is not listened to either (D5).
                 if session.output.is_full:
                     await session.output.room()

@@ -20,14 +20,14 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from etcdpy.clock import SystemClock
 from etcdpy.config import Config
-from etcdpy.http.gateway import Gateway
 from etcdpy.http.gateway_errors import error_response
-from etcdpy.server.http_doors import HttpDoors, open_http
+from etcdpy.server.late_http import LateDoors
 from etcdpy.server.tls import ServerSecurity, configure
 from etcdpy.server.transports import EXTENSIVE, options_of
 from etcdpy.services.caller import GrpcCaller
@@ -52,6 +52,10 @@ from etcdpy.transport import (
     StatusError,
 )
 from etcdpy.transport.grpc.status import CODE_OF
+
+if TYPE_CHECKING:  # few tests need them, and they are imported for these
+    from etcdpy.http.gateway import Gateway
+    from etcdpy.server.http_doors import HttpDoors
 
 __all__ = ["Engine"]
 
@@ -105,7 +109,8 @@ class Engine:
         self.refusals = 0
         self._machine = SystemClock()
         self._spare: asyncio.Task[Generation] | None = None
-        self._http: HttpDoors | None = None
+        self._http: LateDoors | None = None
+        self._gateway: Gateway | None = None
         self._homes: list[Home] = []
         extensive = settings.flags.get("metrics") == EXTENSIVE
         self._counts = CallCounts(is_timed=extensive)
@@ -289,10 +294,18 @@ class Engine:
         config = self._config(opened.home.path)
         if self._http is not None:
             self._http.stop()
-        self._http = open_http(
-            config, opened.node, self._gateway.handle, self._counts, opened.v2_locks
-        )
+        self._http = LateDoors(partial(self._open_http, config, opened))
         self.on_taken()
+
+    def _open_http(self, config: Config, opened: Generation) -> HttpDoors:
+        # Few tests ask over HTTP, and it takes a fifth as long to import as all else.
+        from etcdpy.http.gateway import Gateway
+        from etcdpy.server.http_doors import open_http
+
+        if self._gateway is None:
+            self._gateway = Gateway(self._machine, config.max_message_bytes, self._counts)
+            self.calls.register(opened.handlers, self._gateway)
+        return open_http(config, opened.node, self._gateway.handle, self._counts, opened.v2_locks)
 
     def _prepare(self, home: Home, old: Generation | None = None) -> None:
         """Begin to make the node that the next reset needs."""
@@ -324,8 +337,7 @@ class Engine:
             call_type=GrpcCaller,
             counts=self._counts,
         )
-        self._gateway = Gateway(self._machine, config.max_message_bytes, self._counts)
-        self.calls.register(opened.handlers, self.transport, self._gateway)
+        self.calls.register(opened.handlers, self.transport)
 
     async def listen(self) -> None:
         """Let clients connect, unless they are to be refused."""

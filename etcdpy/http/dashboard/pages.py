@@ -17,12 +17,13 @@ from typing import Final
 from urllib.parse import unquote
 
 from etcdpy.http.dashboard.assets import Asset, Assets
+from etcdpy.http.paths import DASHBOARD
 from etcdpy.transport import HttpRequest, HttpResponse, plain_text
 
 __all__ = ["ROOT", "Dashboard"]
 
 #: What the paths begin with.
-ROOT: Final = "/mod/dashboard"
+ROOT: Final = DASHBOARD
 
 _STATIC: Final = f"{ROOT}/static/"
 _PAGE: Final = "index.html"

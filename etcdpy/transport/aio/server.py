@@ -16,7 +16,6 @@ from etcdpy.memory import Budget
 from etcdpy.transport.aio.acceptor import Acceptor
 from etcdpy.transport.aio.handshake import Handshake, Security
 from etcdpy.transport.aio.handshakes import Handshakes
-from etcdpy.transport.aio.http1 import Http1Protocol
 from etcdpy.transport.aio.protocol import Http2Protocol
 from etcdpy.transport.aio.sniffer import Sniffer
 from etcdpy.transport.aio.turns import Turns
@@ -37,6 +36,8 @@ from etcdpy.transport.limits import (
 
 if TYPE_CHECKING:  # grpcio takes as long to import as all of the transport
     import grpc
+
+    from etcdpy.transport.aio.http1 import Http1Protocol
 
 _TICK_SECONDS: Final = 1.0
 
@@ -265,7 +266,7 @@ class Server:
         return [*self.http1_connections, *self.connections]
 
     def _sniffer(self, traffic: Traffic) -> Sniffer:
-        http = partial(Http1Protocol, self, traffic.handler or self._http)
+        http = partial(self._http1, traffic.handler or self._http)
         return Sniffer(
             self.clock,
             partial(Http2Protocol, self) if traffic.grpc else None,
@@ -273,6 +274,11 @@ class Server:
             self._sniffers,
             self._acceptor.leave,
         )
+
+    def _http1(self, handler: HttpHandler) -> Http1Protocol:
+        from etcdpy.transport.aio.http1 import Http1Protocol
+
+        return Http1Protocol(self, handler)
 
     def _handshake(self, security: Security, traffic: Traffic) -> Handshake:
         return Handshake(
