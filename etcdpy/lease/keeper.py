@@ -158,6 +158,11 @@ class LeaseKeeper:
             return other if due is None else min(due, other)
         return due
 
+    @property
+    def writes_checkpoints(self) -> bool:
+        """Whether ``checkpoint_some`` may ever have something to do."""
+        return self._checkpoints is not None
+
     def take_expired(self, now: float) -> list[Lease]:
         """
         Hand out leases that have run out, longest ago first, up to ``EXPIRED_PER_SLICE``.

@@ -162,9 +162,18 @@ class Lessor:
         """
         Return when to call ``take_expired`` next, None if there is nothing to wait for.
 
-        No lease runs out before; there need not be one that runs out then.
+        No lease runs out before; there need not be one that runs out then, as it may have been
+        renewed.
         """
-        return self._due[0][0] if self._due else None
+        due, leases = self._due, self._leases
+        while due:
+            moment, lease_id = due[0]
+            lease = leases.get(lease_id)
+            if lease is not None and lease.due == moment:
+                return moment
+            # It was revoked, or has a place that is sooner. Nobody is to be woken for it.
+            heapq.heappop(due)
+        return None
 
     def take_expired(self, now: float, limit: int) -> list[Lease]:
         """

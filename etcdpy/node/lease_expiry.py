@@ -18,8 +18,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from asyncio import Future, Task
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Final
 
 from etcdpy.clock import Clock, Timer
@@ -30,12 +30,13 @@ from etcdpy.lease.lease import Lease, LeaseState
 from etcdpy.node.audit import Auditor
 from etcdpy.node.caller import Caller, Internal
 from etcdpy.node.guard import Who
-from etcdpy.node.writer import Writer
+from etcdpy.node.writer import Unfinished, Writer
 
 logger = logging.getLogger(__name__)
 
 _SELF: Final = Internal("lease expiry")
 
+_FAILURE: Final = "failed to revoke or checkpoint leases"
 #: Keys of one lease that the audit log is given: more than it has room for.
 MOST_KEYS: Final = 2000
 #: Seconds between two looks for leases that have run out (etcd: revokes every 500 ms).
@@ -182,15 +183,20 @@ class LeaseExpiry:
         return len(expired) == EXPIRED_PER_SLICE
 
     async def _expire_one(self, lease: Lease) -> None:
-        try:
-            self._check_revoke()
-        except EtcdError:
+        if not self._may_revoke():
             return  # it comes again
         await self._writer.idle()
         # A client may have revoked it meanwhile, and may even have granted its id again.
         if lease.state is not LeaseState.REVOKED:
             await self._writer.write(self._revoke(lease, _SELF, None))
             self.expired += 1
+
+    def _may_revoke(self) -> bool:
+        try:
+            self._check_revoke()
+        except EtcdError:
+            return False
+        return True
 
     def _revoke(self, lease: Lease, caller: Caller, who: Who) -> Steps[tuple[int, int]]:
         audit, lease_id = self._audit, lease.lease_id
@@ -212,21 +218,56 @@ class LeaseExpiry:
         self._timer = None
         if self._clock.monotonic() < self._moment:
             self.note()  # a timer of the loop's may go off a little early
+            return
+        # Mostly it is one lease, which needs no task of its own.
+        more = self._expire_at_once()
+        if more is None:
+            self._note_look()
         else:
-            self._looking = asyncio.get_running_loop().create_task(self._look())
+            self._looking = asyncio.get_running_loop().create_task(self._look(more))
 
-    async def _look(self) -> None:
+    def _expire_at_once(self) -> Iterator[Awaitable[object]] | None:
+        """
+        Revoke what has run out, as far as that is done at once.
+
+        Returns:
+            None if that was all; else what is to be waited for, before it is looked for more.
+
+        """
         try:
+            expired = self._keeper.take_expired(self._clock.monotonic() - self._clock.transit)
+            for number, lease in enumerate(expired):
+                if self._writer.busy is not None:
+                    return map(self._expire_one, expired[number:])
+                if self._may_revoke():
+                    started = self._writer.start(self._revoke(lease, _SELF, None))
+                    self.expired += 1
+                    if isinstance(started, Unfinished):
+                        rest = map(self._expire_one, expired[number + 1 :])
+                        return chain([started.result], rest)
+        except Exception:
+            logger.exception(_FAILURE)
+            return None
+        is_all = len(expired) < EXPIRED_PER_SLICE and not self._keeper.writes_checkpoints
+        return None if is_all else iter(())
+
+    async def _look(self, first: Iterable[Awaitable[object]] = ()) -> None:
+        try:
+            for revoked in first:
+                await revoked
             await self.expire()
             while self._keeper.checkpoint_some(self._clock.monotonic()):
                 await turn()
         except Exception:
             # Whatever it was, the next lease to run out is not to live for ever.
-            logger.exception("failed to revoke or checkpoint leases")
+            logger.exception(_FAILURE)
         finally:
             self._looking = None
-            self._earliest = self._clock.monotonic() + SCAN_INTERVAL
-            self.note()
+            self._note_look()
+
+    def _note_look(self) -> None:
+        self._earliest = self._clock.monotonic() + SCAN_INTERVAL
+        self.note()
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:

@@ -152,6 +152,11 @@ class GroupCommit(NewestView):
         self._seal = served.seal
         self.on_durable.insert(0, served.made_durable)
 
+    @property
+    def is_flushing(self) -> bool:
+        """Whether the gathering batch is handed over at the end of this loop turn."""
+        return self._flushing
+
     def flush_soon(self) -> None:
         """
         Hand the batch over at the end of this loop turn. Call after every change.

@@ -31,6 +31,8 @@ from etcdpy.transport import MethodHandler, StatusCode, StatusError, endless, is
 __all__ = ["Calls", "Handlers", "as_asked"]
 
 _TXN: Final = "/etcdserverpb.KV/Txn"
+#: Calls that begin nothing by themselves when something happens.
+_LISTENING: Final = frozenset({"Watch/Watch", "Lease/LeaseKeepAlive"})
 
 
 class Handlers:
@@ -68,6 +70,7 @@ class Calls:
         behaviours: What answers each method now, by its path.
         version: What Status is to say the version is, None for the truth.
         tokens: Those that were given to users who have logged in.
+        others: How many calls are under way besides streams of watches and of renewals.
 
     """
 
@@ -87,6 +90,7 @@ class Calls:
         self._under_way: dict[Task[Any], Any] = {}
         self._cut: dict[Task[Any], StatusError] = {}
         self.tokens: set[str] = set()
+        self.others = 0
         self._stopped = StatusError(StatusCode.UNAVAILABLE, text_of(StoppedError()))
 
     def register(self, handlers: Handlers, *servers: Registry) -> None:
@@ -127,6 +131,8 @@ class Calls:
         task = asyncio.current_task()
         assert task is not None
         self._under_way[task] = caller
+        is_other = request.method not in _LISTENING
+        self.others += is_other
         try:
             yield
         except CancelledError:
@@ -148,6 +154,7 @@ class Calls:
         else:
             request.status = "OK"
         finally:
+            self.others -= is_other
             self._under_way.pop(task, None)
             self._cut.pop(task, None)
 

@@ -24,6 +24,8 @@ from etcdpy.clock import Clock, Timer
 #: Turns of the loop that what a timer started is given before the clock goes on. A call of this
 #: server takes fewer, its timer, its task and those who wait for it included.
 TURNS = 20
+#: Moments after which it is awaited all the same that all has settled.
+MOMENTS = 32
 #: Cancelled timers that are kept at least, until there are more of them than of others.
 FEW_CANCELLED = 64
 
@@ -38,6 +40,9 @@ class MovableClock(Clock):
         settle: Awaited at each moment at which something happened, until everything that began
             there has been done as far as it can be without more time; by default that is so
             after ``TURNS`` turns of the loop. Whoever waits for a disk needs one.
+        is_settled: Asked at each such moment, says whether all is done that is to be done before
+            the clock goes on, so that nothing needs to be awaited. At most ``MOMENTS`` in a row
+            are not settled for that.
 
     """
 
@@ -46,10 +51,12 @@ class MovableClock(Clock):
         monotonic: float = 0.0,
         wall: float = 1_700_000_000.0,
         settle: Callable[[], Awaitable[None]] | None = None,
+        is_settled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._now = self._start = monotonic
         self._wall = wall
         self._settle = settle or _turns
+        self._is_settled = is_settled
         self._asked = 0
         self._cancelled = 0
         # All are later than now: what is due already is the loop's.
@@ -99,9 +106,15 @@ class MovableClock(Clock):
         try:
             end = self._now + seconds
             await self._settle()
+            unsettled = 0
             while (moment := self._next_moment()) is not None and moment <= end:
                 self._now = moment
                 self._call_due()
+                unsettled += 1
+                if unsettled == MOMENTS or not self._is_settled():
+                    await self._settle()
+                    unsettled = 0
+            if unsettled:
                 await self._settle()
             self._now = end
         finally:
@@ -115,12 +128,17 @@ class MovableClock(Clock):
         return timers[0].when if timers else None
 
     def _call_due(self) -> None:
-        """Have the loop call, in its next turn, whatever is due now."""
-        loop = asyncio.get_running_loop()
+        """Call whatever is due now."""
+        # Not by the loop: that would be a turn of it for each moment.
         while self._next_moment() == self._now:
             timer = heapq.heappop(self._timers)
             timer.is_taken = True
-            loop.call_soon(timer.run, context=timer.context)
+            try:
+                timer.context.run(timer.run)
+            except Exception as error:  # noqa: BLE001 - as the loop's own callbacks
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": f"Exception in callback {timer}", "exception": error}
+                )
 
     def _note_cancelled(self) -> None:
         # Calls ask for timers, and cancel nearly all of them.

@@ -98,7 +98,7 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.clock = RunningClock(self.settle)
+        self.clock = RunningClock(self.settle, is_settled=self._is_settled)
         self.rules = Rules()
         self.on_left: Callable[[], None] = lambda: None
         self.on_taken: Callable[[], None] = lambda: None
@@ -261,6 +261,22 @@ class Engine:
                 break
         for connection in self.transport.connections:
             connection.flush()
+
+    def _is_settled(self) -> bool:
+        """
+        Whether nothing is left to do but to make durable what was written, for one who listens.
+
+        Then the clock may go on, and leases that end one after the other are made durable, and
+        told to watchers, some at a time: each in a revision of its own and in its order. Not so
+        while anybody waits within the server, for a lock or with a request of any other kind: for
+        them something may begin at this moment that the next is too late for.
+        """
+        ready: Any = getattr(asyncio.get_running_loop(), "_ready", None)
+        if ready is None or not self.is_up or self.calls.others:
+            return False
+        log: Any = self.current.node.parts.store.log
+        # Whatever has begun is among what the loop is about to call.
+        return len(ready) == int(log.is_flushing)
 
     async def advance(self, seconds: float) -> None:
         """Let time pass, with all that it brings about; see ``RunningClock.advance``."""

@@ -28,14 +28,18 @@ class RunningClock(MovableClock):
     Args:
         settle: See ``MovableClock``.
         machine: What it goes with.
+        is_settled: See ``MovableClock``.
 
     """
 
     def __init__(
-        self, settle: Callable[[], Awaitable[None]] | None = None, machine: Clock | None = None
+        self,
+        settle: Callable[[], Awaitable[None]] | None = None,
+        machine: Clock | None = None,
+        is_settled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._machine = machine or SystemClock()
-        super().__init__(self._machine.monotonic(), self._machine.wall(), settle)
+        super().__init__(self._machine.monotonic(), self._machine.wall(), settle, is_settled)
         # When the machine's clock was what it is while this one reads ``_now``; None: it stands.
         self._since: float | None = self._machine.monotonic()
         self._bell: Timer | None = None

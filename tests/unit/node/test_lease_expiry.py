@@ -309,6 +309,53 @@ async def test_a_failure_is_logged_and_the_next_look_follows(
     assert 8 not in running.keeper.lessor
 
 
+async def test_lease_that_ends_needs_no_task(running: LeasedStore) -> None:
+    running.grant(7, 10)
+    running.put(b"a", 7)
+    before = asyncio.all_tasks()
+    seen: list[tuple[bool, bool]] = []
+    running.clock.wake_at(
+        running.now + 10,
+        lambda: seen.append((running.has(b"a"), asyncio.all_tasks() == before)),
+    )
+    await running.clock.advance(10)
+    assert seen == [(False, True)]
+
+
+async def test_leases_that_run_out_beside_a_large_one_wait_for_it(running: LeasedStore) -> None:
+    for lease in (7, 8, 9):
+        running.grant(lease, 10)
+    changes = running.store.begin()
+    for number in range(2000):
+        changes.put(b"%06d" % number, b"", 7)
+    changes.put(b"other", b"", 8)
+    changes.commit()
+    await running.clock.advance(10)
+    await running.expiry.idle()
+    assert list(running.keeper.lessor) == []
+    assert running.store.revision == 4
+    assert running.expiry.expired == 3
+
+
+async def test_leases_that_run_out_during_a_large_write_wait_for_it(running: LeasedStore) -> None:
+    running.grant(7, 60)
+    running.grant(8, 10)
+    changes = running.store.begin()
+    for number in range(20_000):
+        changes.put(b"%06d" % number, b"", 7)
+    changes.put(b"other", b"", 8)
+    changes.commit()
+    revoking = asyncio.ensure_future(running.expiry.revoke(7))
+    await turns(2)
+    await running.clock.advance(10)
+    assert not revoking.done()
+    assert running.has(b"other")
+    await running.expiry.idle()
+    assert revoking.done()
+    assert not running.has(b"other")
+    assert running.store.revision == 4
+
+
 async def test_long_leases_are_written_down_by_themselves() -> None:
     leased = LeasedStore(LeaseRules(checkpoints=True))
     leased.expiry.start()

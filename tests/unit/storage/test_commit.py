@@ -83,6 +83,14 @@ async def test_changes_of_one_turn_share_a_batch(log: GroupCommit) -> None:
     await soon(put(log, 4))
 
 
+async def test_changes_are_handed_over_at_the_end_of_the_turn(log: GroupCommit) -> None:
+    assert not log.is_flushing
+    durable = put(log, 2)
+    assert log.is_flushing
+    await soon(durable)
+    assert not log.is_flushing
+
+
 async def test_a_turns_changes_are_not_split(log: GroupCommit, tmp_path: Path) -> None:
     durable = put(log, 2)
     log.batch.puts[Bucket.META, b"consistent_index"] = b"1"

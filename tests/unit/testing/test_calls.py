@@ -41,6 +41,23 @@ def test_every_kind_of_call_is_noted(etcd: Etcd, client: Client) -> None:
     stream.cancel()
 
 
+def test_calls_that_only_listen_are_told_from_others(etcd: Etcd, client: Client) -> None:
+    driver: Any = etcd._driver
+    calls = driver.engine.calls
+    stream = watch(client)
+    assert (calls.under_way, calls.others) == (1, 0)
+    etcd.clock.freeze()
+    with etcd.faults.delay("KV/Put", seconds=1):
+        waiting = client.kv.Put.future(pb.PutRequest(key=b"a"))
+        etcd.requests.wait_for("KV/Put")
+        assert (calls.under_way, calls.others) == (2, 1)
+    waiting.result()
+    stream.cancel()
+    while calls.under_way:
+        pass
+    assert calls.others == 0
+
+
 def test_stream_gives_its_end_to_its_requests(etcd: Etcd, client: Client) -> None:
     stream = watch(client)
     stream.cancel()

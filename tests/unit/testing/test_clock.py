@@ -13,6 +13,7 @@ import pytest
 
 from etcdpy.clock import Timer
 from etcdpy.testing import MovableClock
+from etcdpy.testing.clock import MOMENTS
 from tests.unit.mvcc.fake_log import turns
 
 
@@ -215,6 +216,21 @@ async def test_whoever_waits_for_more_than_turns_says_how_to_settle() -> None:
     slow.wake_at(2, lambda: under_way.append(asyncio.create_task(work())))
     await slow.advance(2.5)
     assert done == [1, 2]
+
+
+async def test_what_is_settled_needs_no_turns_but_now_and_then(diary: Diary) -> None:
+    awaited: list[float] = []
+
+    async def settle() -> None:
+        awaited.append(quick.monotonic())
+
+    quick = MovableClock(settle=settle, is_settled=lambda: quick.monotonic() != 5)
+    for moment in range(1, 2 * MOMENTS + 1):
+        quick.wake_at(moment, diary.note, f"{moment}")
+    await quick.advance(100)
+    assert [what for _, what in diary.entries] == [f"{one}" for one in range(1, 2 * MOMENTS + 1)]
+    assert awaited == [0, 5, 5 + MOMENTS, 2 * MOMENTS]
+    assert quick.monotonic() == 100
 
 
 async def test_a_sleep_that_is_cancelled_leaves_nothing(clock: MovableClock) -> None:

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.pb import v3lock_pb2, v3lock_pb2_grpc
+from etcdpy.pb.kv_pb2 import Event, KeyValue
 from etcdpy.testing import Etcd
 from tests.support.client import Client
 from tests.unit.testing.test_engine import watch
@@ -230,6 +232,46 @@ def test_who_goes_on_writing_does_not_hold_the_clock_up(etcd: Etcd, client: Clie
     finally:
         over.set()
         writer.join()
+
+
+def test_hundreds_of_leases_end_each_at_its_moment_and_in_its_revision(
+    etcd: Etcd, client: Client
+) -> None:
+    stream = client.watch.Watch(
+        iter([pb.WatchRequest(create_request=pb.WatchCreateRequest(key=b"\0", range_end=b"\0"))])
+    )
+    assert next(stream).created
+    # The last is the first to end.
+    for number in range(300):
+        attach(client, b"%d" % number, 1000 - 3 * number)
+        next(stream)
+    before = etcd.revision
+    etcd.clock.advance(3600)
+    assert etcd.revision == before + 300
+    assert [next(stream).events[0] for _ in range(300)] == [
+        Event(
+            type=Event.DELETE,
+            kv=KeyValue(key=b"%d" % (299 - number), mod_revision=before + 1 + number),
+        )
+        for number in range(300)
+    ]
+    stream.cancel()
+
+
+def test_lock_is_handed_on_at_the_moment_at_which_its_holder_ends(
+    etcd: Etcd, client: Client
+) -> None:
+    lock = v3lock_pb2_grpc.LockStub(client.channel).Lock  # type: ignore[no-untyped-call]
+    # Who waits ends soon after: but first it has the lock for three seconds.
+    first, second = (client.lease.LeaseGrant(pb.LeaseGrantRequest(TTL=ttl)).ID for ttl in (10, 13))
+    lock(v3lock_pb2.LockRequest(name=b"l", lease=first))
+    waiting = lock.future(v3lock_pb2.LockRequest(name=b"l", lease=second))
+    etcd.requests.wait_for("Lock/Lock", count=2)
+    while len(etcd.data) < 2:
+        pass
+    etcd.clock.advance(3600)
+    assert waiting.result().key == b"l/%x" % second
+    assert etcd.data == {}
 
 
 def test_thousand_leases_have_ended_at_once(etcd: Etcd) -> None:
