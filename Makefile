@@ -22,21 +22,41 @@ COVERAGE_TESTS ?= tests/unit tests/model --ignore-glob='*/test_stalls.py'
 # A server starts in half of the time when its modules need not be compiled first.
 unexport PYTHONDONTWRITEBYTECODE
 
+# What is run against compiled modules: tests from outside, for those of the parts (tests/unit) put
+# other functions and numbers in the place of some, and inherit from classes, which C does not allow.
+COMPILED_TESTS ?= tests/blackbox tests/conformance tests/crash tests/lifecycle tests/locks \
+	tests/model tests/snapshot tests/watch
+
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 STUBS := etcdpy/pb
+# A copy of the working copy, with extensions beside the modules that they are compiled from.
+COMPILED := $(CURDIR)/$(VENV)/compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage check format lint types proto proto-check lock bench fairness package clean
+.PHONY: help run test test-compiled coverage check format lint types proto proto-check lock bench \
+	fairness package package-compiled clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
 
 run: $(READY) ## Serve on 127.0.0.1:2379, data in ./default.etcd; ARGS="--flags" are passed on
 	@exec $(BIN)/python -m etcdpy $(ARGS)
 
 test: $(DEV_READY) ## Run the tests; ARGS="-k word" picks some
 	$(BIN)/python -m pytest $(TEST_WORKERS) $(ARGS)
+
+test-compiled: $(COMPILED)/.ready ## Run the tests from outside on compiled modules; needs a C compiler
+	for part in tests bench docs; do rm -rf $(COMPILED)/$$part && cp -R $$part $(COMPILED); done
+	cd $(COMPILED) && PYTHONPATH=$(COMPILED) $(CURDIR)/$(BIN)/python -m etcdpy --version | grep compiled
+	cd $(COMPILED) && PYTHONPATH=$(COMPILED) $(CURDIR)/$(BIN)/python -m pytest \
+		$(TEST_WORKERS) $(COMPILED_TESTS) $(ARGS)
+
+$(COMPILED)/.ready: $(DEV_READY) setup.py $(shell find etcdpy -name '*.py')
+	rm -rf $(COMPILED) && mkdir -p $(COMPILED)
+	cp -R setup.py pyproject.toml README.md etcdpy $(COMPILED)
+	cd $(COMPILED) && ETCDPY_COMPILE=1 $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
+	@touch $@
 
 # Its own directory in .venv, as each process writes a file.
 coverage: $(DEV_READY) ## Measure which lines and branches the tests of the parts run; 97.5 % at least
@@ -76,6 +96,9 @@ bench: $(DEV_READY) ## Measure etcdpy and a real etcd side by side
 package: $(DEV_READY) ## Build what is released into dist/, an sdist and a wheel
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist
+
+package-compiled: $(DEV_READY) ## Build a wheel with compiled modules for this Python; needs a C compiler
+	ETCDPY_COMPILE=1 $(BIN)/python -m build --no-isolation --wheel --outdir dist
 
 # Made with the oldest Python that is supported: what runs there runs on the newer ones as well.
 # What is wanted on some platforms or Pythons only keeps its condition.
