@@ -14,7 +14,7 @@ from etcdpy.cooperative import Steps
 from etcdpy.mvcc.index import Found
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.revision import row_key
-from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, chunks, sort
+from etcdpy.mvcc.slices import FOUND_SLICE, ROW_BYTES, SLICE, SLICE_BYTES, chunks, sort
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest
@@ -184,7 +184,7 @@ def keys_at(
     keys: list[bytes] = []
     cursor = start
     while True:
-        size = SLICE if limit is None else min(SLICE, limit - len(keys))
+        size = FOUND_SLICE if limit is None else min(FOUND_SLICE, limit - len(keys))
         found, following = store.index.scan(cursor, stop, revision, size)
         keys += found
         if following is None or len(keys) == limit:
@@ -285,7 +285,7 @@ def rows_at(
 ) -> Steps[list[bytes]]:
     """Return the rows of keys that were alive at ``revision``; the list is emptied."""
     row_keys: list[bytes] = []
-    for number, chunk in enumerate(chunks(keys)):
+    for number, chunk in enumerate(chunks(keys, FOUND_SLICE)):
         if number:
             yield
         row_keys += store.index.row_keys_at(chunk, revision)
@@ -315,7 +315,7 @@ def _read(store: Store, row_keys: list[bytes], hold: Hold | None) -> Steps[list[
         chunk = store.log.rows(row_keys[: -size - 1 : -1])
         del row_keys[-size:]
         rows += chunk
-        weight = sum(map(len, chunk)) + len(chunk) * (SLICE_BYTES // SLICE)
+        weight = sum(map(len, chunk)) + len(chunk) * ROW_BYTES
         spent += weight
         size = max(1, SLICE_BYTES * len(chunk) // weight)
     return rows

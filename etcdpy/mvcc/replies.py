@@ -8,7 +8,7 @@ from typing import cast
 
 from etcdpy.cooperative import Pieces, Steps
 from etcdpy.mvcc.ranges import RangeResult
-from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, chunks
+from etcdpy.mvcc.slices import ROW_BYTES, SLICE, SLICE_BYTES, chunks
 from etcdpy.pb.wire import Prefixes, delimited, number, varint
 
 #: Bytes copied together into a piece of a long reply, but for a row that is longer by itself.
@@ -128,7 +128,7 @@ def _reply(
                 spent = 0
             size = sum(map(len, some))
             parts += _fields(prefixes, some)
-            spent += size + len(some) * (SLICE_BYTES // SLICE)
+            spent += size + len(some) * ROW_BYTES
             gathered += size
             if gathered >= PIECE_BYTES:
                 pieces.append(b"".join(parts))

@@ -18,7 +18,9 @@ from struct import Struct
 from typing import NamedTuple
 
 _ROW_KEY = Struct(">QcQ")
-_pack = _ROW_KEY.pack
+#: What ``row_key`` does, of main, ``SEPARATOR`` and sub: for where a call is too much.
+pack_row_key = _ROW_KEY.pack
+SEPARATOR = b"_"
 _pack_tombstone = Struct(">9sQc").pack
 
 TOMBSTONE_MARK = b"t"
@@ -42,17 +44,17 @@ class RowKey(NamedTuple):
 
 def row_key(main: int, sub: int) -> bytes:
     """Return the key of the row that a put at ``(main, sub)`` writes."""
-    return _pack(main, b"_", sub)
+    return pack_row_key(main, SEPARATOR, sub)
 
 
 def tombstone_key(main: int, sub: int) -> bytes:
     """Return the key of the row that a deletion at ``(main, sub)`` writes."""
-    return _pack(main, b"_", sub) + TOMBSTONE_MARK
+    return pack_row_key(main, SEPARATOR, sub) + TOMBSTONE_MARK
 
 
 def tombstone_keys(main: int, sub: int, number: int) -> list[bytes]:
     """Return the same of so many deletions, the first of which is at ``(main, sub)``."""
-    start = _pack(main, b"_", 0)[:9]
+    start = pack_row_key(main, SEPARATOR, 0)[:9]
     return [_pack_tombstone(start, place, TOMBSTONE_MARK) for place in range(sub, sub + number)]
 
 

@@ -58,7 +58,9 @@ class NewestView:
         recent = self._rows
         gathering = self.batch.rows
         # Fast path (bench: large/10x1): what most ranges come down to; both checks run in C.
-        if recent.keys().isdisjoint(row_keys) and gathering.keys().isdisjoint(row_keys):
+        if (not recent or recent.keys().isdisjoint(row_keys)) and (
+            not gathering or gathering.keys().isdisjoint(row_keys)
+        ):
             return self._backend.rows(row_keys)
         older = [key for key in row_keys if key not in recent and key not in gathering]
         stored = iter(self._backend.rows(older))
