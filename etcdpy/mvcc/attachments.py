@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from itertools import repeat
 
 
 class Attachments:
@@ -50,13 +51,19 @@ class Attachments:
         """Take ``key`` off whatever lease it hangs on."""
         self.attach(key, 0)
 
-    def detach_all(self, keys: Iterable[bytes]) -> None:
+    def detach_all(self, keys: list[bytes]) -> None:
         """Take keys off whatever leases they hang on."""
-        leases, keys_of = self.leases, self._keys
-        for key in keys:
-            lease = leases.pop(key, 0)
-            if lease:
-                others = keys_of[lease]
-                others.remove(key)
-                if not others:
-                    del keys_of[lease]
+        keys_of = self._keys
+        of = list(map(self.leases.pop, keys, repeat(0)))
+        leases = set(of)
+        leases.discard(0)
+        if len(leases) == 1:
+            # What a revoked lease takes with it: in C.
+            keys_of[next(iter(leases))].difference_update(keys)
+        else:
+            for key, lease in zip(keys, of, strict=True):
+                if lease:
+                    keys_of[lease].remove(key)
+        for lease in leases:
+            if not keys_of[lease]:
+                del keys_of[lease]

@@ -251,6 +251,40 @@ class Index:
         self._liveness.add(main, key, 1)
         return main, 1
 
+    def put_all(
+        self, keys: list[bytes], main: int, sub: int, born_keys: list[bytes]
+    ) -> list[tuple[int, int] | None]:
+        """
+        Note the same of many keys, no two of which are the same: the first at ``sub``, and so on.
+
+        Args:
+            keys: Which.
+            main: The revision.
+            sub: Of the first.
+            born_keys: Is added those that are new, of which ``add_born`` is to be told before
+                anybody looks for keys.
+
+        Returns:
+            What ``put`` does; None for keys that are new.
+
+        """
+        histories = self._histories
+        found: list[tuple[int, int] | None] = []
+        for place, key in enumerate(keys, sub):
+            if key in histories:
+                found.append(self.put(key, main, place))
+            else:
+                histories[key] = born(main, place)
+                born_keys.append(key)
+                found.append(None)
+        return found
+
+    def add_born(self, keys: list[bytes], main: int) -> None:
+        """Have new keys found where they belong; the list is sorted."""
+        keys.sort()
+        add_all(self._live, keys)
+        self._liveness.add_all(main, keys, 1)
+
     def delete(self, key: bytes, main: int, sub: int) -> None:
         """
         Note that ``key``, which is alive, is deleted at ``(main, sub)``.

@@ -182,7 +182,7 @@ def keys_at(
 ) -> Steps[list[bytes]]:
     """Return the first ``limit`` keys of [start, stop) that were alive at ``revision``."""
     keys: list[bytes] = []
-    cursor = start
+    cursor, scans = start, 0
     while True:
         size = FOUND_SLICE if limit is None else min(FOUND_SLICE, limit - len(keys))
         found, following = store.index.scan(cursor, stop, revision, size)
@@ -190,7 +190,11 @@ def keys_at(
         if following is None or len(keys) == limit:
             return keys
         cursor = following
-        yield
+        # One that finds less than it may has looked at many keys that are dead.
+        scans += 1 if len(found) == size else SCANS_PER_SLICE
+        if scans >= SCANS_PER_SLICE:
+            scans = 0
+            yield
 
 
 def _versions(

@@ -21,6 +21,7 @@ _ROW_KEY = Struct(">QcQ")
 #: What ``row_key`` does, of main, ``SEPARATOR`` and sub: for where a call is too much.
 pack_row_key = _ROW_KEY.pack
 SEPARATOR = b"_"
+_pack_put = Struct(">9sQ").pack
 _pack_tombstone = Struct(">9sQc").pack
 
 TOMBSTONE_MARK = b"t"
@@ -50,6 +51,12 @@ def row_key(main: int, sub: int) -> bytes:
 def tombstone_key(main: int, sub: int) -> bytes:
     """Return the key of the row that a deletion at ``(main, sub)`` writes."""
     return pack_row_key(main, SEPARATOR, sub) + TOMBSTONE_MARK
+
+
+def row_keys(main: int, sub: int, number: int) -> list[bytes]:
+    """Return the same of so many puts, the first of which is at ``(main, sub)``."""
+    start = pack_row_key(main, SEPARATOR, 0)[:9]
+    return [_pack_put(start, place) for place in range(sub, sub + number)]
 
 
 def tombstone_keys(main: int, sub: int, number: int) -> list[bytes]:

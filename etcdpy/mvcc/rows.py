@@ -37,6 +37,55 @@ def new_row(key: bytes, value: bytes, born: bytes) -> bytes:
     return b"".join((_KEY[len(key)], key, born, _VALUE[len(value)], value))
 
 
+def rows_of(
+    keys: list[bytes], values: list[bytes], versions: list[tuple[int, int] | None], main: int
+) -> list[bytes]:
+    """
+    Return the rows of keys that are put at one revision and hang on no lease.
+
+    Args:
+        keys: Which.
+        values: Theirs.
+        versions: The create revision and the number of each version, None for a new key.
+        main: The revision.
+
+    """
+    born, created, number = born_at(main), _Created(main), _Number()
+    return [
+        b"".join((_KEY[len(key)], key, born, _VALUE[len(value)], value))
+        if known is None
+        else b"".join(
+            (_KEY[len(key)], key, created[known[0]], number[known[1]], _VALUE[len(value)], value)
+        )
+        for key, value, known in zip(keys, values, versions, strict=True)
+    ]
+
+
+class _Created(dict[int, bytes]):
+    """
+    The fields of a revision and of the one in which a key was created: many are the same.
+
+    Args:
+        main: The former.
+
+    """
+
+    def __init__(self, main: int) -> None:
+        self._changed = b"\x18" + varint(main)
+
+    def __missing__(self, create: int) -> bytes:
+        fields = self[create] = b"\x10%b%b" % (varint(create), self._changed)
+        return fields
+
+
+class _Number(dict[int, bytes]):
+    """The field of the number of a version."""
+
+    def __missing__(self, version: int) -> bytes:
+        field = self[version] = b"\x20" + varint(version)
+        return field
+
+
 def row(key: bytes, value: bytes, lease: int, create: int, main: int, version: int) -> bytes:
     """Return any row of a key that is put at revision ``main``."""
     return KeyValue(

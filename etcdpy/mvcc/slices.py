@@ -28,6 +28,8 @@ FOUND_SLICE = 2048
 
 #: Keys of each slice that are looked at to find out where to part many of them.
 _SAMPLED = 8
+#: Slices of keys that are put with their like, or sorted, in the time of one of other work.
+_PUT_PER_SLICE = 4
 
 
 class Work:
@@ -79,15 +81,16 @@ def in_order(keys: list[bytes]) -> Steps[list[bytes]]:
         return keys
     bounds = sorted(keys[:: max(SLICE // _SAMPLED, 1)])[_SAMPLED::_SAMPLED]
     parts: list[list[bytes]] = [[] for _ in range(len(bounds) + 1)]
-    for chunk in chunks(keys):
+    for chunk in chunks(keys, SLICE * _PUT_PER_SLICE):
         for key in chunk:
             parts[bisect_right(bounds, key)].append(key)
         yield
     ordered: list[bytes] = []
-    for part in parts:
+    for number, part in enumerate(parts):
         part.sort()
         ordered += part
-        yield
+        if number % _PUT_PER_SLICE == 0:
+            yield
     return ordered
 
 

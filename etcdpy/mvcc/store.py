@@ -23,8 +23,8 @@ from etcdpy.errors import CompactedError, FutureRevisionError
 from etcdpy.mvcc import invariants
 from etcdpy.mvcc.attachments import Attachments
 from etcdpy.mvcc.index import Index
-from etcdpy.mvcc.revision import row_key, tombstone_key, tombstone_keys
-from etcdpy.mvcc.rows import born_at, new_row, row, tombstone, tombstones
+from etcdpy.mvcc.revision import row_key, row_keys, tombstone_key, tombstone_keys
+from etcdpy.mvcc.rows import born_at, new_row, row, rows_of, tombstone, tombstones
 from etcdpy.mvcc.slices import SLICE, chunks
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
@@ -179,13 +179,23 @@ class WriteTxn:
     transaction found, afterwards its own changes too.
     """
 
-    __slots__ = ("_batch", "_born", "_index", "_store", "operations", "revision", "sub")
+    __slots__ = (
+        "_batch",
+        "_born",
+        "_index",
+        "_new_keys",
+        "_store",
+        "operations",
+        "revision",
+        "sub",
+    )
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._index = store.index
         self._batch = store.log.batch
         self._born: bytes | None = None
+        self._new_keys: list[bytes] | None = None
         self.revision = store.revision + 1
         #: The number of changes so far, and the sub revision of the next.
         self.sub = 0
@@ -219,6 +229,33 @@ class WriteTxn:
         # Fast path (bench: put/100x1): a dictionary is asked, as most stores have no leases.
         if lease or attachments.leases:
             attachments.attach(key, lease)
+
+    def put_all(self, keys: list[bytes], values: list[bytes]) -> None:
+        """
+        Write a slice of keys, no two of which are the same, without a lease.
+
+        What is new among them is found by nobody before ``settle``.
+        """
+        main, sub, number, batch = self.revision, self.sub, len(keys), self._batch
+        if self._new_keys is None:
+            self._new_keys = []
+        versions = self._index.put_all(keys, main, sub, self._new_keys)
+        rows = rows_of(keys, values, versions, main)
+        batch.rows.update(zip(row_keys(main, sub, number), rows, strict=True))
+        batch.put_bytes += sum(map(len, rows))
+        self.sub = sub + number
+        operations = self._store.operations
+        operations.puts += number
+        operations.put_bytes += sum(map(len, keys)) + sum(map(len, values))
+        attachments = self._store.attachments
+        if attachments.leases:
+            attachments.detach_all(keys)
+
+    def settle(self) -> None:
+        """Have what ``put_all`` has written found."""
+        if self._new_keys:
+            self._index.add_born(self._new_keys, self.revision)
+            self._new_keys = None
 
     def delete_all(self, keys: list[bytes]) -> Steps[None]:
         """

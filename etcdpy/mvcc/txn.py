@@ -27,7 +27,7 @@ from etcdpy.mvcc.ranges import Hold, RangeResult, keys_at, rows_at, select
 from etcdpy.mvcc.reply_size import weigh
 from etcdpy.mvcc.slices import SLICE, Work
 from etcdpy.mvcc.store import Store, WriteTxn
-from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Txn
+from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Puts, ReadTxn, Txn
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
 from etcdpy.pb.wire import delimited
@@ -79,6 +79,7 @@ class Path(NamedTuple):
         ops: Its operations.
         nested: The paths of its Txn operations.
         compared: How many compares led here, those of nested transactions included.
+        puts: The same operations if they are puts that are written together.
 
     """
 
@@ -86,6 +87,7 @@ class Path(NamedTuple):
     ops: list[Op]
     nested: dict[int, Path]
     compared: int
+    puts: Puts | None = None
 
 
 class _Deleted:
@@ -255,6 +257,7 @@ def apply_txn(
         yield from weigh(store, _flattened(path), found, hold)
     operations.txns += is_many(path)
     results = yield from _run(store, write, path)
+    write.settle()
     return TxnResult(write.shown, path.succeeded, results)
 
 
@@ -264,29 +267,38 @@ def encode_result(header: bytes, result: TxnResult) -> Steps[bytes | Pieces]:
 
     Emptying matters: what a large reply is made of is not kept beside it.
     """
+    return (yield from _encode(header, result, Work()))
+
+
+def _encode(header: bytes, result: TxnResult, work: Work) -> Steps[bytes | Pieces]:
     _, succeeded, results = result
     responses: list[bytes | Pieces] = []
+    plain = b""  # of every put that tells of nothing before it
     results.reverse()
     while results:
-        kind, shown, found = results.pop()
-        if kind == PUT:
-            # Fast path (bench: txn-put/100x1): as in ``_run``.
-            responses.append(delimited(2, replies.put_reply(replies.revision_only(shown), found)))
-        else:
-            responses.append((yield from _encode_op(kind, shown, found)))
-        if len(responses) % SLICE == 0:
-            yield
+        some = results[: -SLICE - 1 : -1]
+        del results[-SLICE:]
+        for kind, shown, found in some:
+            if kind != PUT:
+                responses.append((yield from _encode_op(kind, shown, found, work)))
+            elif found is None:
+                plain = plain or replies.plain_put_response(shown)
+                responses.append(plain)
+            else:
+                put_reply = replies.put_reply(replies.revision_only(shown), found)
+                responses.append(delimited(2, put_reply))
+        yield from work.add(len(some))
     return replies.long_txn_reply(header, succeeded, responses)
 
 
-def _encode_op(kind: str | None, shown: int, found: Any) -> Steps[bytes | Pieces]:
+def _encode_op(kind: str | None, shown: int, found: Any, work: Work) -> Steps[bytes | Pieces]:
     if kind == RANGE:
         return (yield from _range_op(shown, found))
     if kind == DELETE:
         start = replies.deletion_start(replies.revision_only(shown), found.number)
         reply = yield from replies.delete_reply(start, found.rows)
         return replies.field(3, reply)
-    return replies.field(4, (yield from encode_result(_EMPTY_HEADER, found)))
+    return replies.field(4, (yield from _encode(_EMPTY_HEADER, found, work)))
 
 
 def no_leases(_: int) -> bool:
@@ -328,7 +340,10 @@ def _decide(
             yield from shared.work.add(1 + compared)
             nested[i] = yield from _decide(store, op, revision, shared)
             compared += nested[i].compared
-    return Path(succeeded, ops, nested, compared)
+    puts: Puts | None = None
+    if isinstance(request, ReadTxn):
+        puts = request.success_puts if succeeded else request.failure_puts
+    return Path(succeeded, ops, nested, compared, puts)
 
 
 def _check_all(
@@ -376,6 +391,10 @@ def check(
 
 
 def _flattened(path: Path) -> Iterator[Op]:
+    """Iterate over the operations of a path; of puts that nothing is asked about the first two."""
+    if path.puts is not None:
+        yield from path.ops[:2]
+        return
     for i, op in enumerate(path.ops):
         if i in path.nested:
             yield from _flattened(path.nested[i])
@@ -423,6 +442,8 @@ def _reads(request: PutRequest) -> bool:
 
 
 def _run(store: Store, write: WriteTxn, path: Path) -> Steps[list[OpResult]]:
+    if path.puts is not None:
+        return (yield from _run_puts(write, path.puts))
     results: list[OpResult] = []
     for i, (kind, op) in enumerate(path.ops):
         if kind == PUT:
@@ -433,13 +454,29 @@ def _run(store: Store, write: WriteTxn, path: Path) -> Steps[list[OpResult]]:
             results.append((yield from _run_op(store, write, kind, op, path.nested.get(i))))
         write.operations += 1
         if write.operations % SLICE == 0:
+            write.settle()
             yield
     return results
+
+
+def _run_puts(write: WriteTxn, puts: Puts) -> Steps[list[OpResult]]:
+    keys, values = puts
+    for first in range(0, len(keys), SLICE):
+        end = min(first + SLICE, len(keys))
+        write.put_all(keys[first:end], values[first:end])
+        slices = write.operations // SLICE
+        write.operations += end - first
+        if write.operations // SLICE != slices:
+            write.settle()
+            yield
+    return [(PUT, write.revision, None)] * len(keys)
 
 
 def _run_op(
     store: Store, write: WriteTxn, kind: str | None, request: Any, nested: Path | None
 ) -> Steps[OpResult]:
+    if kind != TXN:
+        write.settle()
     if kind == RANGE:
         store.operations.ranges += 1
         newest = write.revision

@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from google.protobuf.message import DecodeError
 
@@ -97,7 +97,41 @@ class Txn:
         return txn
 
 
-class LongTxn(Txn):
+class Puts(NamedTuple):
+    """
+    A branch that is nothing but puts without a lease, which ask for nothing that was before.
+
+    Attributes:
+        keys: Theirs.
+        values: Theirs.
+
+    """
+
+    keys: list[bytes]
+    values: list[bytes]
+
+
+class ReadTxn(Txn):
+    """
+    A transaction that was read in slices.
+
+    Attributes:
+        success_puts: What its branch is, if it is such puts: they are written together.
+        failure_puts: See above.
+
+    """
+
+    __slots__ = ("failure_puts", "success_puts")
+
+    def __init__(
+        self, size: int, compare: Sequence[Compare], success: list[Op], failure: list[Op]
+    ) -> None:
+        super().__init__(size, compare, success, failure)
+        self.success_puts: Puts | None = None
+        self.failure_puts: Puts | None = None
+
+
+class LongTxn(ReadTxn):
     """
     A transaction that is read in slices; it holds nothing before that is done.
 
@@ -132,6 +166,8 @@ class LongTxn(Txn):
         assert data is not None
         found = yield from _Reader().read(data, max_ops)
         self.compare, self.success, self.failure = found.compare, found.success, found.failure
+        if isinstance(found, ReadTxn):
+            self.success_puts, self.failure_puts = found.success_puts, found.failure_puts
 
 
 def encoded_size(txn: Txn) -> int:
@@ -216,24 +252,30 @@ class _Reader:
             return _too_many(size)
         rest = allowance - longest
         yield from self._work.add(len(compare))
-        return Txn(
-            size,
-            list(compare),
-            (yield from self._ops(success, rest)),
-            (yield from self._ops(failure, rest)),
-        )
+        read = ReadTxn(size, list(compare), [], [])
+        read.success_puts = yield from self._ops(success, rest, read.success)
+        read.failure_puts = yield from self._ops(failure, rest, read.failure)
+        return read
 
-    def _ops(self, ops: Sequence[RequestOp], allowance: int) -> Steps[list[Op]]:
-        found: list[Op] = []
+    def _ops(self, ops: Sequence[RequestOp], allowance: int, found: list[Op]) -> Steps[Puts | None]:
+        puts = Puts([], [])
         for op in ops:
             yield from self._work.add(1)
             kind = op.WhichOneof("request")
-            if kind == TXN:
+            if kind == PUT:
+                request = op.request_put
+                found.append((PUT, request))
+                if not (
+                    request.lease or request.prev_kv or request.ignore_value or request.ignore_lease
+                ):
+                    puts.keys.append(request.key)
+                    puts.values.append(request.value)
+            elif kind == TXN:
                 nested = yield from self._taken_apart(op.request_txn, 0, allowance)
                 found.append((TXN, nested))
             else:
                 found.append((kind, None if kind is None else getattr(op, kind)))
-        return found
+        return puts if puts.keys and len(puts.keys) == len(found) else None
 
     def read_deep(self, data: bytes, allowance: int) -> Steps[Txn]:
         """Do what protobuf does, to any depth; a hundred times as slowly."""

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etcdpy.mvcc.revision import RowKey, parse_row_key, row_key, tombstone_key, tombstone_keys
+from etcdpy.mvcc.revision import (
+    RowKey,
+    parse_row_key,
+    row_key,
+    row_keys,
+    tombstone_key,
+    tombstone_keys,
+)
 
 U64 = st.integers(0, (1 << 64) - 1)
 
@@ -19,7 +26,8 @@ def test_tombstone_ends_in_t() -> None:
     assert tombstone_key(1, 0) == row_key(1, 0) + b"t"
 
 
-def test_keys_of_many_tombstones_follow_each_other() -> None:
+def test_keys_of_many_rows_follow_each_other() -> None:
+    assert row_keys(9, 255, 3) == [row_key(9, sub) for sub in (255, 256, 257)]
     assert tombstone_keys(9, 255, 3) == [tombstone_key(9, sub) for sub in (255, 256, 257)]
     assert tombstone_keys(9, 0, 0) == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etcdpy.mvcc.rows import born_at, new_row, row, tombstone, tombstones
+from etcdpy.mvcc.rows import born_at, new_row, row, rows_of, tombstone, tombstones
 from etcdpy.pb.kv_pb2 import KeyValue
 
 KEYS = [b"a", b"k" * 127, b"k" * 128, b"k" * 20_000]
@@ -28,3 +28,15 @@ def test_any_other_row() -> None:
 def test_rows_of_deletions() -> None:
     assert tombstones(KEYS) == [tombstone(key) for key in KEYS]
     assert tombstones(KEYS) == [KeyValue(key=key).SerializeToString() for key in KEYS]
+
+
+def test_rows_of_many_puts() -> None:
+    versions = [None, (2, 7), (2, 8), (500, 200)]
+    values = [b"", b"v", b"", bytes(300)]
+    expected = [
+        new_row(key, value, born_at(9000))
+        if known is None
+        else row(key, value, 0, known[0], 9000, known[1])
+        for key, value, known in zip(KEYS, values, versions, strict=True)
+    ]
+    assert rows_of(KEYS, values, versions, 9000) == expected

@@ -42,7 +42,7 @@ def test_many_keys_are_put_in_order_in_turns() -> None:
     steps, turns = in_order([b"%03d" % number for number in range(100)]), 0
     for _ in steps:
         turns += 1
-    assert turns > 100 / 4
+    assert turns > 100 / 4 / 4
 
 
 def test_long_list_is_emptied_on_the_way() -> None:

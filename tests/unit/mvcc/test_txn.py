@@ -8,7 +8,7 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.cooperative import finish
-from etcdpy.mvcc import replies
+from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn import (
     apply_txn,
@@ -19,7 +19,7 @@ from etcdpy.mvcc.txn import (
     put,
     read_txn,
 )
-from etcdpy.mvcc.txn_request import Txn
+from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.pb.rpc_pb2 import (
     Compare,
     DeleteRangeRequest,
@@ -29,7 +29,9 @@ from etcdpy.pb.rpc_pb2 import (
     TxnRequest,
     TxnResponse,
 )
-from tests.unit.mvcc.stores import new_store, worked_example
+from tests.unit.mvcc.stores import delete as deleted
+from tests.unit.mvcc.stores import new_store, settle, worked_example
+from tests.unit.mvcc.stores import put as written
 
 
 def get(key: bytes, range_end: bytes = b"", revision: int = 0) -> RequestOp:
@@ -251,3 +253,74 @@ async def test_reading_transaction_sees_the_revision_it_is_given() -> None:
         assert [answer.response_range.kvs[0].value for answer in answers] == [b"1", b"1"]
         with pytest.raises(errors.FutureRevisionError):
             finish(read_txn(store, Txn.of(TxnRequest(success=[get(b"a", revision=5)])), 4, b""))
+
+
+# ------------------------------------------------------- puts written together
+
+MANY_PUTS = [set_(b"n%02d" % number, b"v" * number) for number in range(20)]
+
+TOGETHER = {
+    "new keys": TxnRequest(success=MANY_PUTS),
+    "keys that are there, were there, or hang on a lease": TxnRequest(
+        success=[set_(key, b"new") for key in (b"a", b"b", b"gone", b"leased", b"new")]
+    ),
+    "the other branch": TxnRequest(
+        compare=[Compare(key=b"a", target=Compare.VERSION, version=9)],
+        success=[get(b"a")],
+        failure=MANY_PUTS[:3],
+    ),
+    "looked at by what follows": TxnRequest(
+        success=[
+            nested(*MANY_PUTS[:5]),
+            get(b"n", b"o"),
+            nested(*MANY_PUTS[5:9]),
+            remove(b"a", b"n04"),
+            nested(*MANY_PUTS[9:]),
+            nested(get(b"", b"\0")),
+            remove(b"n1", b"n15"),
+        ]
+    ),
+    "some that ask for more": TxnRequest(
+        success=[
+            nested(set_(b"a", b"1"), set_(b"x", prev_kv=True), set_(b"y", lease=7)),
+            nested(set_(b"b", ignore_value=True), set_(b"z")),
+            nested(set_(b"one")),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+async def test_puts_written_together_are_those_written_one_by_one(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(txn, "SLICE", 4)
+    seen: list[Any] = []
+    for is_long in (False, True):
+        async with new_store() as (store, log):
+            await worked_example(store, log)
+            written(store, (b"gone", b"x"), (b"leased", b"y"), lease=7)
+            deleted(store, b"gone")
+            request = Txn.of(TOGETHER[name])
+            if is_long:
+                request = LongTxn(TOGETHER[name].SerializeToString())
+                finish(request.read(128))
+            write = store.begin()
+            result = finish(apply_txn(store, write, request, lambda lease: lease == 7))
+            reply = bytes(finish(encode_result(replies.revision_only(result.revision), result)))
+            write.commit()
+            counts = store.operations
+            seen.append(
+                [
+                    reply,
+                    *log.batch.rows.items(),
+                    log.batch.put_bytes,
+                    [getattr(counts, count) for count in counts.__slots__],
+                    list(store.index.every_key()),
+                    [store.index.newest(key) for key in store.index.every_key()],
+                    store.index.count(b"", None, 5),
+                    store.attachments.leases,
+                ]
+            )
+            await settle(log)
+    assert seen[0] == seen[1]
