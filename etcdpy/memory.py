@@ -188,7 +188,11 @@ class Account:
     @property
     def is_over(self) -> bool:
         """Whether it holds more than its share, and should not be made to hold more."""
-        budget, held = self.budget, self.held
+        return self.is_over_without(0)
+
+    def is_over_without(self, size: int) -> bool:
+        """Tell the same as if it held so many bytes less."""
+        budget, held = self.budget, self.held - size
         return held + budget.used > budget.ready and (held > LITTLE or budget.used > budget.limit)
 
     async def room(self) -> None:
@@ -232,7 +236,8 @@ class Loan:
             NoRoomYetError: The account holds more than its share.
 
         """
-        if self.account.is_over:
+        # What it has itself so far is no reason to wait for: it would not be given back.
+        if self.account.is_over_without(self.size):
             raise NoRoomYetError
 
     def take(self, size: int) -> None:

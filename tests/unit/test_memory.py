@@ -203,6 +203,15 @@ def test_loan_may_take_all_there_is_and_is_refused_more() -> None:
     assert budget.used == 100 * MIB + 1
 
 
+def test_loan_does_not_wait_for_what_it_has_itself() -> None:
+    budget = Budget(100 * MIB)
+    Account(budget).add(45 * MIB)
+    loan = Loan(Account(budget))
+    loan.take(10 * MIB)
+    assert loan.account.is_over
+    loan.check()
+
+
 def test_loan_of_one_who_holds_too_much_is_to_wait() -> None:
     budget = Budget(100 * MIB)
     account = Account(budget)
