@@ -33,7 +33,7 @@ def served(data_dir: Path) -> Iterator[tuple[Process, str, KVStub]]:
     with Process(*arguments) as server:
         (address,) = server.wait_ready()
         with grpc.insecure_channel(address) as channel:
-            kv = KVStub(channel)
+            kv = KVStub(channel)  # type: ignore[no-untyped-call]
             for i in range(KEYS):
                 kv.Put(pb.PutRequest(key=b"k%d" % i, value=bytes(SIZE)), timeout=PATIENCE)
             yield server, address, kv
