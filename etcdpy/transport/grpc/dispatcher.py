@@ -377,6 +377,8 @@ class Dispatcher:
                     return
             self._end(call, response)
         except (Exception, CancelledError) as failure:  # noqa: BLE001
+            # It would hold itself, by the frames that it came through, and all that these hold.
+            error = None
             self._end_badly(call, failure)
         else:
             self._park(call, coroutine, waiting)
@@ -423,7 +425,8 @@ class Dispatcher:
             future.add_done_callback(_retrieve)
 
     def _wake(self, future: Future[Any]) -> None:
-        calls = self._parked.pop(future)
+        # None are left if the last of them has been cancelled since it was resolved.
+        calls = self._parked.pop(future, [])
         if len(calls) <= _RESUMED_PER_TURN:
             self._resume(calls, future)
         else:
