@@ -40,4 +40,7 @@ def __getattr__(name: str) -> Any:
     # Only now: a plugin is imported by suites that have nothing to do with etcd.
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    from etcdpy.testing.garbage import garbage_kept
+
+    with garbage_kept():
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -8,7 +8,11 @@ each set of settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +24,28 @@ if TYPE_CHECKING:
 __all__ = ["etcd", "etcd_factory", "etcd_session"]
 
 _USED = pytest.StashKey[list[Any]]()
+
+
+class _AsTheyAre(MetaPathFinder):
+    """
+    Has the modules of the server imported as Python does it.
+
+    pytest takes whatever is installed together with a plugin for helpers of tests, and rewrites
+    their assertions. For a server that takes a second of the first session, and of each one
+    where Python writes no bytecode.
+    """
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return how a module is imported that is ours; of others it knows nothing."""
+        if not fullname.startswith("etcdpy."):
+            return None
+        return PathFinder.find_spec(fullname, path, target)
+
+
+# As soon as this is loaded: a conftest may import what a hook would be too late for.
+sys.meta_path.insert(0, _AsTheyAre())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,7 +65,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def _etcd_pool(pytestconfig: pytest.Config) -> Iterator[Pool]:
-    from etcdpy.testing.pool import Pool, settings_of
+    from etcdpy.testing.garbage import garbage_kept
+
+    with garbage_kept():
+        from etcdpy.testing.pool import Pool, settings_of
 
     pool = Pool(settings_of(pytestconfig.getini("etcd")))
     yield pool

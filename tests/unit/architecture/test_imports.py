@@ -82,6 +82,8 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("testing.engine", "testing.certificates"): "a fifth of what the first test waits for",
     ("testing.settings", "config.nearest"): "only a mistyped setting needs one",
     ("testing.etcd", "testing.process"): "few tests want a server in another process",
+    ("testing", "testing.garbage"): "suites without etcd pay for the plugin alone",
+    ("testing.plugin", "testing.garbage"): "suites without etcd pay for the plugin alone",
     ("testing.plugin", "testing.pool"): "suites without etcd pay for the plugin alone",
     ("testing.plugin", "testing.report"): "suites without etcd pay for the plugin alone",
 }

@@ -103,6 +103,26 @@ def test_suite_without_etcd_imports_no_server(tmp_path: Path) -> None:
     assert "1 passed" in run(tmp_path, LOOK)
 
 
+AS_PYTHON_DOES = """
+import sys
+from _pytest.assertion.rewrite import AssertionRewritingHook
+
+def test_it(etcd):
+    ours = {name: module for name, module in sys.modules.items() if name.startswith("etcdpy.")}
+    assert "etcdpy.mvcc.store" in ours
+    loaders = {name: module.__spec__.loader for name, module in ours.items()}
+    rewritten = [name for name in loaders if isinstance(loaders[name], AssertionRewritingHook)]
+    assert rewritten == ["etcdpy.testing.plugin"]
+"""
+
+
+def test_server_is_imported_as_it_is_without_pytest(tmp_path: Path) -> None:
+    # What pytest does with all that is installed together with a plugin.
+    asking = "import pytest\npytest.register_assert_rewrite('etcdpy.mvcc', 'etcdpy.testing.etcd')"
+    (tmp_path / "conftest.py").write_text(asking)
+    assert "1 passed" in run(tmp_path, AS_PYTHON_DOES)
+
+
 def test_wrong_settings_are_an_error_of_the_test(tmp_path: Path) -> None:
     suite = "import pytest\n@pytest.mark.etcd(quota=1)\ndef test_it(etcd): pass\n"
     shown = run(tmp_path, suite)
