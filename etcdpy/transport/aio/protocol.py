@@ -12,7 +12,7 @@ from typing import Final, Protocol, cast
 from etcdpy.clock import Clock, stopwatch
 from etcdpy.memory import Account, Budget
 from etcdpy.transport.aio.patience import Patience
-from etcdpy.transport.aio.turns import EACH, PIECE, Turns
+from etcdpy.transport.aio.turns import EACH, PIECE, SMALLEST_PIECE, Turns
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.grpc.dispatcher import Dispatcher
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
@@ -20,10 +20,6 @@ from etcdpy.transport.limits import LINGER_SECONDS, STALLED_WRITE_SECONDS, Serve
 
 _WRITE_BUFFER: Final = 64 << 10
 """Bytes that TCP may leave untaken before we stop reading: each request means more output."""
-
-_LOST_AT_ONCE: Final = 16
-"""Calls ended at once when their connection is gone: to end one that waits for a lock takes a tenth
-of a millisecond."""
 
 
 class Host(Protocol):
@@ -55,10 +51,12 @@ class Http2Protocol(asyncio.Protocol):
         "_is_held",
         "_is_paused",
         "_is_scheduled",
+        "_is_writing",
         "_loop",
         "_monotonic",
         "_patience",
         "_pending",
+        "_piece",
         "_position",
         "_stalled",
         "_transport",
@@ -70,14 +68,16 @@ class Http2Protocol(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._monotonic = host.clock.monotonic
         self._is_scheduled = False
+        self._is_writing = False
         self._is_closing = False
         self._is_paused = False
         self._stalled: tuple[int, float] | None = None
         self._turns = host.turns
-        # What has arrived and waits for a turn, how much of the first was read, and whether for
-        # that reason nothing more is taken from the system.
+        # What has arrived and waits for a turn, how much of the first was read, how much of it is
+        # read at once, and whether for that reason nothing more is taken from the system.
         self._pending: deque[bytes] = deque()
         self._position = 0
+        self._piece = PIECE
         self._patience = Patience(host.clock, self.go_on)
         self._is_held = False
 
@@ -143,10 +143,11 @@ class Http2Protocol(asyncio.Protocol):
 
     def take_turn(self) -> bool:
         """Work through what has arrived for a while, and tell whether something is left."""
-        until = stopwatch() + EACH
+        now = stopwatch()
+        until = now + EACH
         connection = self._connection
         if self._is_closing:
-            return self._lose_some()
+            return self._lose_some(until)
         # What is not written yet means that its client does not read: so is nothing of it read.
         while not (self._is_closing or self._is_paused):
             if connection.is_behind:
@@ -159,26 +160,33 @@ class Http2Protocol(asyncio.Protocol):
             else:
                 self._let_go()
                 return False
-            if stopwatch() >= until:
+            began, now = now, stopwatch()
+            if now >= until:
+                if now - began > EACH:
+                    self._piece = max(self._piece // 2, SMALLEST_PIECE)
                 return connection.is_behind or bool(self._pending) or self._is_held
-        return False
+            self._piece = min(self._piece * 2, PIECE)
+        return self._is_closing and bool(connection.streams)
 
-    def _lose(self) -> None:
-        """End the calls of a connection that is gone: some now, and the others in turns."""
-        self._patience.end()
-        if self._lose_some():
-            self._turns.wait(self)
-
-    def _lose_some(self) -> bool:
-        """End some, and tell whether there are more."""
-        if self._connection.lost(_LOST_AT_ONCE):
-            return True
+    def _lose_some(self, until: float) -> bool:
+        """End calls of a connection that is gone, and tell whether there are more."""
+        while self._connection.lost(1):
+            if stopwatch() >= until:
+                return True
         self._connection.leave()
         return False
 
+    def _lose(self) -> None:
+        """End the calls of a connection that is gone, in turns."""
+        self._patience.end()
+        if self._connection.lost(0):
+            self._turns.wait(self)
+        else:
+            self._connection.leave()
+
     def _next_piece(self) -> bytes:
         data, start = self._pending[0], self._position
-        end = start + max(PIECE, self._connection.missing)
+        end = start + max(self._piece, self._connection.missing)
         if end < len(data):
             self._position = end
         else:
@@ -223,9 +231,10 @@ class Http2Protocol(asyncio.Protocol):
         if (sender.out or sender.acks or not sender.is_clear) and not self._transport.is_closing():
             if output := sender.take():
                 self._transport.write(output)
-            if not sender.is_clear and sender.has_more:
+            if not sender.is_clear and sender.has_more and not self._is_writing:
                 # Others have their turn first, and what comes until then may go before it.
-                self.schedule()
+                self._is_writing = True
+                self._turns.wait_to_write(self)
                 self._connection.start_complete()
         if self._connection.is_finished and not self._is_closing:
             self._close()
@@ -252,6 +261,11 @@ class Http2Protocol(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once; what is not written yet is lost."""
         self._transport.abort()
+
+    def write_more(self) -> None:
+        """Write some of what there was not to be written at once."""
+        self._is_writing = False
+        self.flush()
 
     def schedule(self) -> None:
         """Write in the next turn of the loop, with all that comes until then."""

@@ -13,13 +13,14 @@ import asyncio
 import logging
 import math
 from asyncio import CancelledError, Future
+from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
 
 from etcdpy import cooperative
-from etcdpy.clock import Clock
+from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import DeferredReply, Pieces
 from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
 from etcdpy.transport.grpc.deadlines import DeadlineTimer
@@ -53,6 +54,10 @@ _ANSWERS_PER_TURN: Final = 64
 
 _RESUMED_PER_TURN: Final = 256
 """Calls that have waited for the same, resumed in one turn of the loop: about two milliseconds."""
+
+_RESUMING_SECONDS: Final = 0.002
+"""How long handlers that have waited go on in one turn of the loop: each does so for a millisecond
+or so, and there may be hundreds. The others have their turn in the next one."""
 
 _CLOSE_SECONDS: Final = 1.0
 """How long cancelled handlers may take to end when a server closes."""
@@ -104,7 +109,11 @@ class Dispatcher:
         self._reported_before = math.inf if self._limit == -math.inf else -math.inf
         self._deadlines = DeadlineTimer(clock, self._expired)
         self._parked: dict[Future[Any], list[Context]] = {}
-        self._yielded: list[Context] = []
+        # Those that have given way, in the order in which they have their turns; whether one is
+        # due, and until when handlers may go on in this turn of the loop.
+        self._yielded: deque[Context] = deque()
+        self._is_resuming = False
+        self._until = 0.0
         # The loop itself only keeps weak references to tasks.
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -388,9 +397,8 @@ class Dispatcher:
         call.coroutine = coroutine
         if waiting is None:
             # A bare yield, as in asyncio.sleep(0).
-            if not self._yielded:
-                self._loop.call_soon(self._resume_yielded)
             self._yielded.append(call)
+            self._resume_soon()
             return
         # What asyncio.Task expects of a future, too.
         if getattr(waiting, "_asyncio_future_blocking", None) is None:
@@ -439,32 +447,79 @@ class Dispatcher:
             self._loop.call_soon(self._resume_some, calls, future, last)
         self._resume(calls[first:last], future)
 
-    def _resume_yielded(self) -> None:
-        calls, self._yielded = self._yielded, []
-        self._resume(calls, None)
+    def _resume_soon(self) -> None:
+        if not self._is_resuming:
+            self._is_resuming = True
+            self._loop.call_soon(self._resume_yielded)
 
-    def _resume(self, calls: list[Context], future: Future[Any] | None) -> None:
-        """Go on with calls that waited for one future, None for a turn of the loop."""
+    def _resume_yielded(self) -> None:
+        """Go on with calls that have given way, for a while; each at most once."""
+        self._is_resuming = False
+        self._until = 0.0
+        self._reported_before = self._monotonic() - self._limit
+        yielded, channels = self._yielded, set()
+        until = self._begin_resuming() if yielded else 0.0
+        for _ in range(len(yielded)):
+            if stopwatch() >= until:
+                break
+            call = yielded.popleft()
+            coroutine = call.coroutine
+            # Cancelled meanwhile, it has ended or waits for something else.
+            if coroutine is not None and call.waiting is None:
+                call.coroutine = None
+                self._step(call, coroutine)
+                channels.add(call.channel)
+        for channel in channels:
+            channel.flush()
+        if yielded:
+            self._resume_soon()
+
+    def _begin_resuming(self) -> float:
+        """Return until when handlers may go on in this turn of the loop, of which none has yet."""
+        self._until = stopwatch() + _RESUMING_SECONDS
+        # With which the next one begins.
+        self._resume_soon()
+        return self._until
+
+    def _resume(self, calls: list[Context], future: Future[Any]) -> None:
+        """Go on with calls that waited for one future."""
         self._reported_before = self._monotonic() - self._limit
         # Fast path (bench: put/100x1): a future is asked once for all who wait for it.
-        is_good = future is not None and not future.cancelled() and future.exception() is None
+        is_good = not future.cancelled() and future.exception() is None
+        handlers: list[Context] = []
         for call in calls:
             # Cancelled meanwhile, it has ended or waits for something else.
             if call.waiting is not future:
                 continue
-            coroutine = call.coroutine
-            if coroutine is not None:
-                call.coroutine = call.waiting = None
-                self._step(call, coroutine)
+            if call.coroutine is not None:
+                # After the others, who have only to be sent their replies.
+                handlers.append(call)
             elif is_good:
                 call.waiting = None
                 response, call.held = call.held, None
                 self._end(call, response)
-            elif future is not None:
+            else:
                 call.waiting = call.held = None
                 self._end_badly(call, _error_of(future))
+        if handlers:
+            self._resume_handlers(handlers, future)
         for channel in {call.channel for call in calls}:
             channel.flush()
+
+    def _resume_handlers(self, calls: list[Context], future: Future[Any]) -> None:
+        """Go on with handlers that waited for a future, or put them behind those that gave way."""
+        until = self._until or self._begin_resuming()
+        for call in calls:
+            coroutine = call.coroutine
+            # One may have cancelled another.
+            if coroutine is None or call.waiting is not future:
+                continue
+            call.waiting = None
+            if stopwatch() < until:
+                call.coroutine = None
+                self._step(call, coroutine)
+            else:
+                self._yielded.append(call)
 
     def _end(self, call: Context, response: Any) -> None:
         """End a call whose handler has returned."""

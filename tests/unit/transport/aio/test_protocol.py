@@ -18,7 +18,7 @@ from etcdpy.transport.aio import protocol as protocol_module
 from etcdpy.transport.aio import turns as turns_module
 from etcdpy.transport.aio.patience import PATIENCE_SECONDS
 from etcdpy.transport.aio.protocol import Http2Protocol, peer_name
-from etcdpy.transport.aio.turns import PIECE
+from etcdpy.transport.aio.turns import PIECE, SMALLEST_PIECE
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.limits import STALLED_WRITE_SECONDS, UNHURRIED_SECONDS, UNWRITTEN
@@ -304,8 +304,9 @@ def settings_answered(pipe: Pipe) -> int:
 
 @pytest.fixture
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A turn ends after one piece."""
+    """A turn ends after one piece, and all pieces are alike."""
     monkeypatch.setattr(protocol_module, "EACH", 0.0)
+    monkeypatch.setattr(protocol_module, "SMALLEST_PIECE", PIECE)
     monkeypatch.setattr(turns_module, "TOGETHER", 0.0)
 
 
@@ -339,6 +340,49 @@ async def test_two_connections_with_much_to_do_have_turns_of_a_piece_each(
         await asyncio.sleep(0)
     assert 0 < settings_answered(pipe) < number
     assert 0 < settings_answered(other_pipe) < number
+
+
+async def test_less_is_read_at_once_of_what_takes_long(
+    made: tuple[Http2Protocol, Pipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol_module, "EACH", 0.0)
+    monkeypatch.setattr(turns_module, "TOGETHER", 0.0)
+    protocol, pipe = made
+    size = len(frames.settings([]))
+    number = 2 * PIECE // size
+    protocol.data_received(frames.settings([]) * number)
+    seen = [0]
+    for _ in range(100):
+        await asyncio.sleep(0)
+        seen.append(settings_answered(pipe))
+    at_once = [after - before for before, after in pairwise(seen) if after > before]
+    assert sum(at_once) == number
+    assert at_once[0] == PIECE // size
+    assert at_once[-2] <= SMALLEST_PIECE // size + 1
+
+
+def opening_of(sent: bytes) -> bytes:
+    """Return the first frame of a request."""
+    return sent[: frames.HEADER_SIZE + int.from_bytes(sent[:3], "big")]
+
+
+async def test_calls_of_many_connections_that_are_gone_end_in_turns(
+    made: tuple[Http2Protocol, Pipe], short_turns: None
+) -> None:
+    protocol, _ = made
+    other, _ = greeted(protocol._host)  # type: ignore[arg-type]
+    for one in (protocol, other):
+        for number in range(1, 9, 2):
+            one.data_received(opening_of(request(number, b"x")))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    for one in (protocol, other):
+        one.connection_lost(None)
+    left = []
+    for _ in range(9):
+        left.append(len(protocol._connection.streams) + len(other._connection.streams))
+        await asyncio.sleep(0)
+    assert left == [8, 7, 6, 5, 4, 3, 2, 1, 0]
 
 
 async def test_a_long_frame_is_not_put_together_from_pieces(

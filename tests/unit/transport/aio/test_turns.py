@@ -23,6 +23,10 @@ class Busy:
         self.done.append(self.name)
         return self.work > 0
 
+    def write_more(self) -> None:
+        self.work -= 1
+        self.done.append(self.name)
+
 
 class Watch:
     """A stopwatch that is moved on by a second each time it is looked at."""
@@ -91,3 +95,58 @@ async def test_one_turn_of_the_loop_is_not_spent_on_input_alone() -> None:
     assert not turns.reopen(20.0)
     await asyncio.sleep(0)
     assert turns.reopen(20.0)
+
+
+@pytest.fixture
+def turn_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each turn takes a second, there are two in a turn of the loop."""
+    monkeypatch.setattr(turns_module, "stopwatch", Watch())
+    monkeypatch.setattr(turns_module, "TOGETHER", 2.0)
+    monkeypatch.setattr(turns_module, "WRITING", 2.0)
+
+
+async def test_who_has_had_little_goes_before_those_who_wait(
+    monkeypatch: pytest.MonkeyPatch, turn_of_a_second: None
+) -> None:
+    monkeypatch.setattr(turns_module, "FRESH", 2.0)
+    turns, done = Turns(), list[str]()
+    for name in ("first", "second", "third"):
+        turns.wait(Busy(name, 9, done))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    light = Busy("light", 1, done)
+    for _ in range(3):
+        light.work = 1
+        turns.wait(light)
+        await asyncio.sleep(0)
+    before, after = done[:4], done[4:]
+    assert before == ["first", "second", "third", "first"]
+    # Two of its requests go first. It has had two seconds then, and the third one waits.
+    assert after == ["light", "second", "light", "third", "first", "light"]
+
+
+async def test_who_comes_again_and_again_does_not_keep_the_others_waiting(
+    monkeypatch: pytest.MonkeyPatch, turn_of_a_second: None
+) -> None:
+    monkeypatch.setattr(turns_module, "FRESH", 1.0)
+    turns, done = Turns(), list[str]()
+    patient, pushing = Busy("patient", 9, done), Busy("pushing", 1, done)
+    turns.wait(patient)
+    for _ in range(6):
+        pushing.work = 1
+        turns.wait(pushing)
+        await asyncio.sleep(0)
+    assert done.count("patient") >= done.count("pushing") - 1
+
+
+async def test_what_is_long_is_written_by_all_in_turns_and_not_by_all_in_one(
+    turn_of_a_second: None,
+) -> None:
+    turns, done = Turns(), list[str]()
+    for number in range(5):
+        turns.wait_to_write(Busy(str(number), 1, done))
+    seen = []
+    for _ in range(3):
+        await asyncio.sleep(0)
+        seen.append("".join(done))
+    assert seen == ["01", "0123", "01234"]

@@ -12,8 +12,9 @@ from typing import Any
 import grpc
 import pytest
 
-from etcdpy.cooperative import Pieces
+from etcdpy.cooperative import DeferredReply, Pieces
 from etcdpy.transport import EndedCall, StatusError, inline
+from etcdpy.transport.grpc import dispatcher as dispatcher_module
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.messages import DEFLATED_PER_STEP
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
@@ -524,3 +525,67 @@ async def test_a_call_that_is_reset_is_compressed_no_further() -> None:
     assert call.coroutine is None
     assert call.handler_state is HandlerState.CANCELLED
     assert peer.reply(stream).blocks == []
+
+
+async def test_handlers_that_give_way_go_on_some_in_each_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps: list[bytes] = []
+
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        for _ in range(2):
+            await asyncio.sleep(0)
+            steps.append(request)
+        return request
+
+    peer = serving(handler)
+    monkeypatch.setattr(dispatcher_module, "stopwatch", Watch())
+    monkeypatch.setattr(dispatcher_module, "_RESUMING_SECONDS", 3.0)
+    streams = [peer.call(name) for name in (b"a", b"b", b"c")]
+    seen = []
+    for _ in range(4):
+        await asyncio.sleep(0)
+        seen.append(b"".join(steps))
+    assert seen == [b"ab", b"abca", b"abcabc", b"abcabc"]
+    peer.read()
+    assert [peer.reply(stream).status for stream in streams] == [(0, "")] * 3
+
+
+async def test_who_has_only_to_be_answered_waits_for_no_handler_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batch: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def work(request: bytes) -> bytes:
+        await batch
+        return request
+
+    @inline
+    def handler(request: bytes, context: Context) -> Any:
+        return DeferredReply(request, batch) if request == b"put" else work(request)
+
+    peer = serving(handler)
+    monkeypatch.setattr(dispatcher_module, "stopwatch", Watch())
+    monkeypatch.setattr(dispatcher_module, "_RESUMING_SECONDS", 3.0)
+    working = [peer.call(b"work") for _ in range(4)]
+    put = peer.call(b"put")
+    batch.set_result(None)
+    answered = []
+    for _ in range(4):
+        await asyncio.sleep(0)
+        peer.read()
+        answered.append([bool(peer.reply(stream).blocks) for stream in (put, *working)])
+    assert answered[0] == [True, True, True, False, False]
+    assert answered[-1] == [True] * 5
+
+
+class Watch:
+    """A stopwatch that is moved on by a second each time it is looked at."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
