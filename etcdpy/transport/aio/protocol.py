@@ -227,6 +227,9 @@ class Http2Protocol(asyncio.Protocol):
     def flush(self) -> None:
         """Write what there is, some of it now if it is long, and close if that was all."""
         self._is_scheduled = False
+        if self._is_closing:
+            # The last of it was written, while some of its calls may still be ended in turns.
+            return
         sender = self._connection.sender
         if (sender.out or sender.acks or not sender.is_clear) and not self._transport.is_closing():
             if output := sender.take():
@@ -236,7 +239,7 @@ class Http2Protocol(asyncio.Protocol):
                 self._is_writing = True
                 self._turns.wait_to_write(self)
                 self._connection.start_complete()
-        if self._connection.is_finished and not self._is_closing:
+        if self._connection.is_finished:
             self._close()
 
     def tick(self, now: float) -> None:

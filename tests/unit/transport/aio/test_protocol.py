@@ -385,6 +385,24 @@ async def test_calls_of_many_connections_that_are_gone_end_in_turns(
     assert left == [8, 7, 6, 5, 4, 3, 2, 1, 0]
 
 
+async def test_nothing_is_written_behind_the_last_words_when_calls_end_later(
+    made: tuple[Http2Protocol, Pipe], short_turns: None
+) -> None:
+    protocol, pipe = made
+    for number in (1, 3):
+        protocol.data_received(opening_of(request(number, b"x")))
+        await asyncio.sleep(0)
+    protocol.data_received(frames.frame(frames.DATA, 0, 0, b"x"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    written = len(pipe.written)
+    assert "write_eof" in pipe.log
+    protocol.flush()
+    protocol.write_more()
+    assert len(pipe.written) == written
+    assert not protocol._connection.streams
+
+
 async def test_a_long_frame_is_not_put_together_from_pieces(
     made: tuple[Http2Protocol, Pipe], short_turns: None
 ) -> None:
