@@ -42,7 +42,7 @@ def acknowledge(client: Client) -> None:
 
 
 def test_idle_connection_gets_both_goaways_and_closes(start_server: Start) -> None:
-    server = start_server(grace=5)
+    server = start_server(grace=60)
     with server.connect() as client:
         client.call(UNARY, b"x")
         started = time.monotonic()
@@ -54,8 +54,8 @@ def test_idle_connection_gets_both_goaways_and_closes(start_server: Start) -> No
             ((1 << 31) - 1, NO_ERROR, b"graceful_stop"),
             (1, NO_ERROR, b"graceful_stop"),
         ]
-        assert server.process.wait(5) == 0
-        assert time.monotonic() - started < 2
+        assert server.process.wait(30) == 0
+        assert time.monotonic() - started < 30
 
 
 def test_listener_closes_at_once(start_server: Start) -> None:
