@@ -17,8 +17,6 @@ import errno
 import fcntl
 import logging
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from etcdpy.storage.errors import DataDirError, DataDirLocked, NotDurableError
@@ -35,7 +33,7 @@ _READERS = "lock.mdb"
 _FILES = 2
 _COPY_PREFIX = "defrag-"
 _NEW_PREFIX = "new-"
-_SEGMENTS = "*.journal"
+_SEGMENT = ".journal"
 _SECTOR = 512
 
 
@@ -80,9 +78,9 @@ class DataDir:
                 _make_private(part)
                 _probe(part)
             # Under the lock: they are nobody else's.
-            for prefix in (_COPY_PREFIX, _NEW_PREFIX):
-                for aside in opened.lmdb.glob(f"{prefix}*"):
-                    opened.discard(aside)  # of a server that was killed
+            for name in os.listdir(opened.lmdb):
+                if name.startswith((_COPY_PREFIX, _NEW_PREFIX)):
+                    opened.discard(opened.lmdb / name)  # of a server that was killed
         except OSError as error:
             opened.close()
             raise _explain(path, error) from error
@@ -103,13 +101,15 @@ class DataDir:
 
     def _place_aside(self, prefix: str) -> Path:
         # A new name each time: py-lmdb keeps a list of the paths that are open.
-        return Path(tempfile.mkdtemp(prefix=prefix, dir=self.lmdb))
+        place = self.lmdb / f"{prefix}{os.urandom(8).hex()}"
+        place.mkdir(PRIVATE_DIR)
+        return place
 
     def discard(self, copy: Path) -> None:
         """Remove a copy, or what is left of its place."""
         # Whose server was killed, the process that copies may be about to make its two files.
         for _ in range(_FILES + 1):
-            shutil.rmtree(copy, ignore_errors=True)
+            _remove(copy)
 
     def put_in_place(self, copy: Path) -> None:
         """
@@ -132,7 +132,8 @@ class DataDir:
 
     def was_used(self) -> bool:
         """Tell whether anything may ever have been acknowledged: there is more than names."""
-        return any(segment.stat().st_size for segment in self.journal.glob(_SEGMENTS))
+        names = [name for name in os.listdir(self.journal) if name.endswith(_SEGMENT)]
+        return any((self.journal / name).stat().st_size for name in names)
 
     def mark_used(self) -> None:
         """
@@ -142,7 +143,7 @@ class DataDir:
             OSError: If that cannot be done.
 
         """
-        first = self.journal / _SEGMENTS.replace("*", "0")
+        first = self.journal / f"0{_SEGMENT}"
         with os.fdopen(os.open(first, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE), "wb") as file:
             file.write(bytes(_SECTOR))  # which is no header: it will be written as a new one
             file.flush()
@@ -170,6 +171,15 @@ class DataDir:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _remove(directory: Path) -> None:
+    """Remove a directory and the files in it, as far as that can be done."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):
+            with contextlib.suppress(OSError):
+                os.unlink(directory / name)
+        os.rmdir(directory)
 
 
 def sync_directory(path: Path) -> None:

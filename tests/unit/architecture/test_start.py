@@ -48,13 +48,17 @@ LATER = (
     "etcdpy.transport.http1",
     "etcdpy.v2",
     "argparse",
+    "bz2",
     "decimal",
     "email",
     "gzip",
     "html",
     "http",
     "importlib.metadata",
+    "lzma",
     "multiprocessing",
+    "shutil",
+    "tempfile",
     "unittest",
 )
 
