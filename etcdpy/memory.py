@@ -11,14 +11,15 @@ Half of it is shared by those who hold much. How much one of them may hold follo
 (Choudhury and Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998):
 of 256 MiB one alone gets 64, four get 25 each, and a hundred 1.3::
 
-    0                     ready                  limit
-    |------- used -------|--- room ---|...........|
-                          whoever holds more than the room is over its share
+    0                     ready      brim     limit
+    |------- used ----|-- room --|.........|........|
+                       whoever holds more than the room is over its share
 
 Whoever is over its share is not read from, and has nothing begun that makes it hold more, until
 there is room. As the room shrinks those who hold most come first, by themselves. The other half is
-for what was begun and turns out large, and for those who hold little: only when all of it is used
-is something refused to them.
+for those who hold little: up to the brim they may have something large begun. What is left is for
+what was begun and turns out larger, and for all that is small; only when all of it is used is
+something refused.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from etcdpy.errors import MemoryBudgetError
 
@@ -52,6 +53,14 @@ class NoRoomYetError(Exception):
     """Something is to be begun again when there is room."""
 
 
+class Waiting(Protocol):
+    """What waits for room: an account, or a loan that is to be begun."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it still has to."""
+
+
 class Budget:
     """
     What all accounts have together.
@@ -62,6 +71,7 @@ class Budget:
     Attributes:
         limit: As given.
         ready: The half of it that those who hold much share.
+        brim: Three quarters of it, beyond which nothing large is begun.
         used: The bytes that are held.
         waits: How often an account was over its share and began to wait.
         refusals: How often something was refused.
@@ -77,6 +87,7 @@ class Budget:
         "_is_reached",
         "_quiet",
         "_waiting",
+        "brim",
         "limit",
         "on_fallen",
         "on_left",
@@ -91,6 +102,7 @@ class Budget:
     def __init__(self, limit: int = UNLIMITED) -> None:
         self.limit = limit
         self.ready = limit // 2
+        self.brim = limit - limit // 4
         self.used = 0
         self.waits = 0
         self.refusals = 0
@@ -99,26 +111,26 @@ class Budget:
         self.peak = self._quiet = 0
         self.on_fallen: Callable[[], None] | None = None
         self._is_reached = False
-        self._waiting: OrderedDict[Account, list[Callable[[], None]]] = OrderedDict()
+        self._waiting: OrderedDict[Waiting, list[Callable[[], None]]] = OrderedDict()
 
     @property
     def waiting(self) -> int:
-        """How many accounts wait until they are not over their shares."""
+        """How many wait for room."""
         return len(self._waiting)
 
-    def wait(self, account: Account, then: Callable[[], None]) -> None:
-        """Call ``then`` once an account that is over its share is not any more."""
-        callbacks = self._waiting.get(account)
+    def wait(self, waiting: Waiting, then: Callable[[], None]) -> None:
+        """Call ``then`` once what is over its share is not any more."""
+        callbacks = self._waiting.get(waiting)
         if callbacks is None:
             self.waits += 1
-            self._waiting[account] = [then]
+            self._waiting[waiting] = [then]
             self._reach()
         else:
             callbacks.append(then)
 
-    def forget(self, account: Account) -> None:
-        """Let an account wait no more."""
-        self._waiting.pop(account, None)
+    def forget(self, waiting: Waiting) -> None:
+        """Let it wait no more."""
+        self._waiting.pop(waiting, None)
 
     def refusal(self) -> MemoryBudgetError:
         """Count that something is refused, and return what to raise."""
@@ -215,17 +227,15 @@ class Account:
         """Whether it holds more than its share, and should not be made to hold more."""
         return self.is_over_without(0)
 
+    @property
+    def is_pressing(self) -> bool:
+        """Whether it holds much while nothing large can be begun any more."""
+        return self.held > LITTLE and self.budget.used > self.budget.brim
+
     def is_over_without(self, size: int) -> bool:
         """Tell the same as if it held so many bytes less."""
         budget, held = self.budget, self.held - size
         return held + budget.used > budget.ready and (held > LITTLE or budget.used > budget.limit)
-
-    async def room(self) -> None:
-        """Wait while it is over its share. Safe to cancel."""
-        while self.is_over:
-            room = asyncio.get_running_loop().create_future()
-            self.budget.wait(self, lambda room=room: room.done() or room.set_result(None))  # type: ignore[misc]
-            await room
 
     def close(self) -> None:
         """Give everything back: the client is gone, and nothing that comes later matters."""
@@ -253,17 +263,35 @@ class Loan:
         self.account = account
         self.size = 0
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it should not become large now."""
+        # What it has itself so far is no reason to wait: it would not be given back.
+        account, own = self.account, self.size
+        return account.is_over_without(own) or account.budget.used - own > account.budget.brim
+
     def check(self) -> None:
         """
         Check that it may become large.
 
         Raises:
-            NoRoomYetError: The account holds more than its share.
+            NoRoomYetError: The account holds more than its share, or all of them hold too much.
 
         """
-        # What it has itself so far is no reason to wait for: it would not be given back.
-        if self.account.is_over_without(self.size):
+        if self.is_over:
             raise NoRoomYetError
+
+    async def room(self) -> None:
+        """Wait until it may. Safe to cancel."""
+        budget = self.account.budget
+        while self.is_over:
+            room = asyncio.get_running_loop().create_future()
+            budget.wait(self, lambda room=room: room.done() or room.set_result(None))  # type: ignore[misc]
+            try:
+                await room
+            except asyncio.CancelledError:
+                budget.forget(self)
+                raise
 
     def take(self, size: int) -> None:
         """

@@ -113,7 +113,7 @@ class KeyValues(Part):
             try:
                 return await self._in_slices(steps, revision, caller, request, loan)
             except NoRoomYetError:
-                await loan.account.room()
+                await loan.room()
             finally:
                 loan.close()
 
@@ -309,7 +309,7 @@ class KeyValues(Part):
             try:
                 return await self._in_slices(steps, oldest, caller, request, loan)
             except NoRoomYetError:
-                await loan.account.room()
+                await loan.room()
             finally:
                 loan.close()
             self._admit_read_txn(request, caller)

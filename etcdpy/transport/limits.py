@@ -138,6 +138,9 @@ FIRST_FRAMES_SECONDS: Final = 10.0
 STALLED_STREAM_SECONDS: Final = 60.0
 """An answered stream whose peer grants no window is cut: it only pins its answer."""
 
+PRESSED_STREAM_SECONDS: Final = 10.0
+"""The same while the memory budget is used up to the brim, and its connection holds much of it."""
+
 STALLED_WRITE_SECONDS: Final = 20.0
 """A connection that takes no byte of what is to be written is dead."""
 

@@ -204,15 +204,36 @@ def test_it_is_told_once_that_much_was_held_and_is_no_more() -> None:
 async def test_whoever_waits_for_room_gets_it_and_may_be_cancelled() -> None:
     budget = Budget(100 * MIB)
     account = Account(budget)
-    await account.room()
+    await Loan(account).room()
     account.add(30 * MIB)
-    waiting = [asyncio.ensure_future(account.room()) for _ in range(2)]
+    waiting = [asyncio.ensure_future(Loan(account).room()) for _ in range(2)]
     await asyncio.sleep(0)
+    assert budget.waiting == 2
     waiting[0].cancel()
-    assert not waiting[1].done()
+    await asyncio.sleep(0)
+    assert budget.waiting == 1
     account.give(20 * MIB)
     await waiting[1]
     assert waiting[0].cancelled()
+
+
+async def test_nothing_large_is_begun_beyond_the_brim_and_what_is_small_goes_on() -> None:
+    budget = Budget(100 * MIB)
+    greedy = Account(budget)
+    greedy.add(75 * MIB)
+    account = Account(budget)
+    Loan(account).check()
+    greedy.add(1)
+    with pytest.raises(NoRoomYetError):
+        Loan(account).check()
+    account.add(LITTLE)
+    assert not account.is_over
+    assert greedy.is_pressing
+    assert not account.is_pressing
+    waiting = asyncio.ensure_future(Loan(account).room())
+    await asyncio.sleep(0)
+    greedy.give(1 + LITTLE)
+    await waiting
 
 
 def test_loan_is_given_back_once() -> None:

@@ -37,7 +37,14 @@ from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.frames import DATA, END_HEADERS, END_STREAM, FRAME_HEAD, MAX_FRAME_SIZE
 from etcdpy.transport.http2.hpack import EMPTY_TABLE
 from etcdpy.transport.http2.keepalive import PingPolicy
-from etcdpy.transport.limits import CONNECTION_SEND_QUEUE, REMEMBERED_STREAMS, SEND_QUEUE, UNWRITTEN
+from etcdpy.transport.limits import (
+    CONNECTION_SEND_QUEUE,
+    PRESSED_STREAM_SECONDS,
+    REMEMBERED_STREAMS,
+    SEND_QUEUE,
+    STALLED_STREAM_SECONDS,
+    UNWRITTEN,
+)
 
 # Constants of this module are found faster than members of an enum.
 _HALF_CLOSED: Final = StreamState.HALF_CLOSED
@@ -402,7 +409,9 @@ class Sender:
 
     def reset_stalled(self, now: float) -> None:
         """Reset streams whose clients do not let their answers out, about once a second."""
-        for call in self._stalls.find(self.streams.values(), now):
+        is_pressing = self.account.is_pressing
+        seconds = PRESSED_STREAM_SECONDS if is_pressing else STALLED_STREAM_SECONDS
+        for call in self._stalls.find(self.streams.values(), now, seconds):
             self.reset(call, frames.CANCEL)
 
     def grant(self, stream_id: int, increment: int) -> None:

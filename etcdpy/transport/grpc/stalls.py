@@ -22,8 +22,18 @@ class Stalls:
         # How many bytes each call had sent, and since when it has not sent more.
         self._seen: dict[Call, tuple[int, float]] = {}
 
-    def find(self, calls: Iterable[Call], now: float) -> list[Call]:
-        """Look at all open calls, about once a second, and return those to cut."""
+    def find(
+        self, calls: Iterable[Call], now: float, seconds: float = STALLED_STREAM_SECONDS
+    ) -> list[Call]:
+        """
+        Look at all open calls, about once a second, and return those to cut.
+
+        Args:
+            calls: Those.
+            now: In monotonic seconds.
+            seconds: How long one may take that does not move.
+
+        """
         seen: dict[Call, tuple[int, float]] = {}
         stalled: list[Call] = []
         for call in calls:
@@ -33,7 +43,7 @@ class Stalls:
             sent, since = self._seen.get(call, (-1, now))
             if sent != outgoing.sent:
                 since = now
-            if now - since >= STALLED_STREAM_SECONDS:
+            if now - since >= seconds:
                 stalled.append(call)
             else:
                 seen[call] = (outgoing.sent, since)

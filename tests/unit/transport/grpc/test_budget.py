@@ -5,7 +5,7 @@ from __future__ import annotations
 from etcdpy.memory import LITTLE, Account, Budget
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
-from etcdpy.transport.limits import COPIES, LARGE_REQUEST
+from etcdpy.transport.limits import COPIES, LARGE_REQUEST, PRESSED_STREAM_SECONDS
 
 from ..peer import Peer, message
 
@@ -163,3 +163,16 @@ def test_it_goes_on_when_others_have_given_enough_back() -> None:
     assert started(peer) is first
     other.give(2 * LITTLE)
     assert started(peer) is not first
+
+
+def test_answer_that_does_not_move_is_given_up_sooner_when_others_need_the_room() -> None:
+    peer = joined(limit=8 * LITTLE, windows=10)
+    stream = peer.call(b"first")
+    answer(peer, bytes(3 * LITTLE // 2))
+    peer.tick(1)
+    peer.tick(PRESSED_STREAM_SECONDS)
+    assert peer.reply(stream).reset is None
+    Account(budget(peer)).add(5 * LITTLE)
+    peer.tick(1)
+    assert peer.reply(stream).reset == frames.CANCEL
+    assert budget(peer).used == 5 * LITTLE

@@ -52,3 +52,10 @@ def test_calls_that_are_gone_are_forgotten() -> None:
     stalls.find([call], 0.0)
     stalls.find([], 30.0)
     assert stalls.find([call], 1000.0) == []
+
+
+def test_answer_is_found_sooner_where_there_is_less_patience() -> None:
+    stalls, call = Stalls(), answered()
+    stalls.find([call], 10.0)
+    assert stalls.find([call], 14.9, 5.0) == []
+    assert stalls.find([call], 15.0, 5.0) == [call]
