@@ -453,6 +453,24 @@ def unread_replies(crowd: Crowd) -> None:
     crowd.wait(lambda: crowd.is_over)
 
 
+@attack(keys(5, 1_000_000))
+def all_that_can_be_held(crowd: Crowd) -> None:
+    """Ask for 5 MB, and 500, and read nothing, and begin puts of a megabyte, all on 160 wires."""
+    for wire in crowd.connect(100, window=65535, stream_window=65535):
+        wire.reads = False
+        for _ in range(20):
+            wire.call(w.RANGE, ALL_KEYS)
+    for wire in crowd.connect(10):
+        whole = pb.RequestOp(request_range=ALL_KEYS)
+        for _ in range(3):
+            wire.call(w.TXN, pb.TxnRequest(success=[whole] * 100))
+    body = w.message(pb.PutRequest(key=b"/a", value=bytes(1_000_000), prev_kv=True))
+    for number, wire in enumerate(crowd.connect(50)):
+        for _ in range(3):
+            wire.out += w.data(wire.begin(w.PUT), body[: -(number % 2) or None], end=False)
+    crowd.wait(lambda: crowd.is_over)
+
+
 @attack(keys(200_000, 16))
 def ranges_of_200000(crowd: Crowd) -> None:
     """Ask for 200,000 keys, 5,000 times."""
