@@ -333,7 +333,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     ),
     "etcdpy_memory_budget_waiting": Family(
         GAUGE,
-        "The number of clients over their share of the memory budget, which wait for room.",
+        "The number of clients and reads that wait for room in the memory budget.",
     ),
     "etcdpy_memory_budget_waits_total": Family(
         COUNTER,

@@ -57,7 +57,8 @@ def test_client_that_reads_nothing_holds_up_nobody_else(tmp_path: Path) -> None:
             assert kv.Range(pb.RangeRequest(key=b"a"), timeout=PATIENCE).count == 1
             assert len(kv.Range(ALL_KEYS, timeout=PATIENCE).kvs) == KEYS
             told = figures(address)
-            assert (told["bytes"], told["waiting"], told["refusals_total"]) == (BUDGET, 1, 0)
+            assert (told["bytes"], told["refusals_total"]) == (BUDGET, 0)
+            assert told["waiting"] >= 1
             assert KEYS * SIZE <= told["used_bytes"] <= BUDGET
         server.wait_line(LEFT)
         told = figures(address)
