@@ -89,20 +89,15 @@ def _create(session: WatchSession, request: pb.WatchCreateRequest) -> None:
 class _NativeWriter:
     """Writes at once where there is room, without a task."""
 
-    __slots__ = ("_context", "flush", "room", "try_write", "try_write_joined")
+    __slots__ = ("flush", "room", "try_write", "try_write_joined", "write")
     joined = JoinedMessages
 
     def __init__(self, context: Any) -> None:
-        self._context = context
+        self.write = context.write_parts
         self.try_write = context.try_write
         self.try_write_joined = context.try_write_joined
         self.flush = context.flush
         self.room = context.room
-
-    async def write(self, start: bytes, body: bytes) -> None:
-        await self._context.room()
-        if not self.try_write(start, body):
-            raise RuntimeError("the call has ended")
 
 
 class _PlainWriter:

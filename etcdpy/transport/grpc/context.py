@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from etcdpy import cooperative
 from etcdpy.transport.grpc.call import Call, Incoming
 from etcdpy.transport.grpc.channel import Channel
-from etcdpy.transport.grpc.messages import JoinedMessages, compress_steps, is_long
+from etcdpy.transport.grpc.deflating import deflated
+from etcdpy.transport.grpc.messages import JoinedMessages, is_long
 from etcdpy.transport.grpc.metadata import Metadatum
 from etcdpy.transport.grpc.states import HandlerState, StreamState
 from etcdpy.transport.grpc.status import (
@@ -241,13 +242,21 @@ class Context(Call):
             raise RuntimeError("the call has ended")
         body = self.head.route.serialize(message)
         if self.head.is_gzip and is_long(body) and self.compresses:
-            prefix, compressed = await cooperative.run(compress_steps(body))
+            prefix, compressed = await deflated(body)
             if self.stream_state >= _ENDING:
                 raise RuntimeError("the call has ended")
             self.channel.sender.message(self, prefix, compressed)
         else:
             self.channel.sender.message(self, *self.encode(body))
         self.channel.touch()
+
+    async def write_parts(self, start: bytes, body: bytes) -> None:
+        """Do what ``write`` does with a response in two parts that is encoded already."""
+        await self.room()
+        if self.head.is_gzip and is_long(body):
+            await self.write(start + body)
+        elif not self.try_write(start, body):
+            raise RuntimeError("the call has ended")
 
     async def room(self) -> None:
         """Wait until the stream may queue more output. Cancelling it is harmless."""

@@ -24,8 +24,9 @@ from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import DeferredReply, Pieces
 from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
 from etcdpy.transport.grpc.deadlines import DeadlineTimer
+from etcdpy.transport.grpc.deflating import deflated
 from etcdpy.transport.grpc.http_call import answer_http
-from etcdpy.transport.grpc.messages import compress_steps, is_long
+from etcdpy.transport.grpc.messages import is_long
 from etcdpy.transport.grpc.observer import EndedCall, Observer
 from etcdpy.transport.grpc.states import (
     HandlerInput,
@@ -823,7 +824,7 @@ class _Compressed(NamedTuple):
 
 
 async def _compressed(response: bytes | Pieces) -> _Compressed:
-    return _Compressed(response, await cooperative.run(compress_steps(response)))
+    return _Compressed(response, await deflated(response))
 
 
 def _error_of(future: Future[Any]) -> BaseException:

@@ -14,8 +14,10 @@ import pytest
 
 from etcdpy.cooperative import DeferredReply, Pieces
 from etcdpy.transport import EndedCall, StatusError, inline
+from etcdpy.transport.grpc import deflating
 from etcdpy.transport.grpc import dispatcher as dispatcher_module
 from etcdpy.transport.grpc.context import Context
+from etcdpy.transport.grpc.deflating import STEPS_TOGETHER
 from etcdpy.transport.grpc.messages import DEFLATED_PER_STEP
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
@@ -23,7 +25,7 @@ from etcdpy.transport.grpc.states import HandlerState
 from etcdpy.transport.http2 import frames
 
 from ..checked import CheckedContext
-from ..peer import message
+from ..peer import Peer, message
 from ..serving import Heard, connected, serving, turns
 
 
@@ -465,6 +467,17 @@ def unzipped(body: bytes) -> bytes:
     return gzip.decompress(body[5:])
 
 
+async def parts_until_ended(peer: Peer, stream: int) -> int:
+    """Return in how many parts the replies of a stream were compressed, between which others go."""
+    for parts in range(100):
+        if peer.reply(stream).is_ended:
+            return parts
+        # The thread has one part of it at a time, and then this.
+        await asyncio.get_running_loop().run_in_executor(deflating._thread(), int)
+        await turns(4)
+    raise AssertionError("it has not ended")
+
+
 @pytest.mark.parametrize("waits", [True, False])
 async def test_others_have_their_turns_while_a_long_reply_is_compressed(waits: bool) -> None:
     @inline
@@ -478,11 +491,7 @@ async def test_others_have_their_turns_while_a_long_reply_is_compressed(waits: b
     peer.send(frames.settings([(frames.INITIAL_WINDOW_SIZE, 1 << 30)]))
     peer.send(frames.window_update(0, 1 << 30))
     stream = peer.call(b"x", *GZIP)
-    taken = 0
-    while not peer.reply(stream).is_ended and taken < 1000:
-        taken += 1
-        await turns(1)
-    assert taken > 15
+    assert await parts_until_ended(peer, stream) >= 20 // STEPS_TOGETHER
     assert unzipped(peer.reply(stream).body) == LONG
     assert peer.reply(stream).status == (0, "")
     assert [bytes(call.response) for call in heard.calls] == [LONG]
@@ -499,14 +508,30 @@ async def test_others_have_their_turns_while_a_message_of_a_stream_is_compressed
     peer = connected(table, settings=[(frames.INITIAL_WINDOW_SIZE, 1 << 30)])
     peer.send(frames.window_update(0, 1 << 30))
     stream = peer.call(b"x", *GZIP)
-    taken = 0
-    while not peer.reply(stream).is_ended and taken < 1000:
-        taken += 1
-        await turns(1)
-    assert taken > 15
+    assert await parts_until_ended(peer, stream) >= 20 // STEPS_TOGETHER
     body = peer.reply(stream).body
     size = 5 + int.from_bytes(body[1:5], "big")
     assert (unzipped(body[:size]), unzipped(body[size:])) == (LONG, b"short")
+
+
+async def test_parts_of_a_long_response_are_compressed_as_one_message_in_their_place() -> None:
+    async def handler(request: bytes, context: Context) -> None:
+        for start, body in ((b"a", b"first"), (b"b", LONG), (b"c", b"last")):
+            await context.write_parts(start, body)
+
+    table = RouteTable()
+    method: Any = grpc.unary_stream_rpc_method_handler(handler)
+    table.add_methods("test.Echo", {"Unary": method})
+    peer = connected(table, settings=[(frames.INITIAL_WINDOW_SIZE, 1 << 30)])
+    peer.send(frames.window_update(0, 1 << 30))
+    stream = peer.call(b"x", *GZIP)
+    assert await parts_until_ended(peer, stream) >= 20 // STEPS_TOGETHER
+    body, messages = peer.reply(stream).body, []
+    while body:
+        size = 5 + int.from_bytes(body[1:5], "big")
+        messages.append(unzipped(body[:size]))
+        body = body[size:]
+    assert messages == [b"afirst", b"b" + LONG, b"clast"]
 
 
 async def test_a_call_that_is_reset_is_compressed_no_further() -> None:

@@ -1,0 +1,49 @@
+"""
+Compressing long messages away from the loop.
+
+A megabyte takes some thirty milliseconds, for nearly all of which zlib lets go of the interpreter
+lock. One thread does it for all calls, a part of each in turns, so that a reply of sixty megabytes
+holds up no other for long; and it takes one core at most, however many ask for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Final
+
+from etcdpy.cooperative import Pieces, Steps
+from etcdpy.transport.grpc.messages import compress_steps
+
+STEPS_TOGETHER: Final = 8
+"""Of 64 KiB each, in which half a megabyte is compressed before other calls have their turn."""
+
+
+@cache
+def _thread() -> ThreadPoolExecutor:
+    # Made when it is first needed; few clients ask for gzip, and fewer for much of it.
+    return ThreadPoolExecutor(1, "deflate")
+
+
+async def deflated(message: bytes | Pieces) -> tuple[bytes, bytes]:
+    """
+    Return the prefix and body of a long message on a stream that uses gzip.
+
+    Cancelling it ends the work with the part that is being compressed.
+    """
+    steps = compress_steps(message)
+    run = asyncio.get_running_loop().run_in_executor
+    while (done := await run(_thread(), _some_of, steps)) is None:
+        pass
+    return done
+
+
+def _some_of(steps: Steps[tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:
+    try:
+        for _ in range(STEPS_TOGETHER):
+            next(steps)
+    except StopIteration as done:
+        result: tuple[bytes, bytes] = done.value
+        return result
+    return None
