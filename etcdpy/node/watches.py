@@ -106,8 +106,8 @@ class WatchSession:
 
         """
         # The order of the checks is etcd's. (etcd: v3rpc/watch.go, recvLoop)
-        stream = self.stream
-        if request.start_revision < 0:
+        stream, since = self.stream, request.start_revision
+        if since < 0:
             raise CompactedError
         try:
             self._admit(request, self._caller)
@@ -117,19 +117,21 @@ class WatchSession:
         start, stop = bounds(request.key or b"\0", request.range_end)
         if stop is not None and stop <= start:
             raise EmptyWatchRangeError
-        if request.watch_id in stream.watchers and request.watch_id:
+        watch_id = request.watch_id
+        if not watch_id:
+            watch_id = stream.free_id()
+        elif watch_id in stream.watchers:
             raise DuplicateWatchIdError
-        watch_id = request.watch_id or stream.free_id()
-        watcher = Watcher(stream, watch_id, start, stop, request.start_revision)
+        watcher = Watcher(stream, watch_id, start, stop, since)
         if filters := request.filters:
             watcher.wants_puts = WatchCreateRequest.NOPUT not in filters
             watcher.wants_deletes = WatchCreateRequest.NODELETE not in filters
         watcher.wants_previous = request.prev_kv
-        watcher.wants_progress = request.progress_notify
+        watcher.wants_progress = wants_progress = request.progress_notify
         watcher.fragments = request.fragment
         stream.create(watcher)
         # Most streams never want to be told, and cost no timer.
-        if request.progress_notify and self._ticking is None:
+        if wants_progress and self._ticking is None:
             self._start_ticking()
 
     def cancel(self, watch_id: int) -> None:

@@ -223,8 +223,6 @@ async def test_taking_a_request_takes_few_calls(monkeypatch: pytest.MonkeyPatch)
         "_read_awaiting_next",
         "answer_one",
         "_pass_on",
-        "deserialize_next",
-        "deserialize",
         "_identity",  # the deserializer
         "take",
     ]
