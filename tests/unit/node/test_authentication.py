@@ -324,8 +324,11 @@ async def _first(answer: Any) -> Any:
 @pytest.fixture
 async def full(site: Site) -> Site:
     """A site with keys of which a Range is not read in one go."""
-    for number in range(3 * SLICE):
-        await site.timed.done(site.node.put(pb.PutRequest(key=b"k%05d" % number), ANYBODY))
+    changes = site.node.parts.store.begin()
+    for number in range(12 * SLICE):
+        changes.put(b"k%05d" % number, b"", 0)
+    changes.commit()
+    await site.timed.done(site.node.put(pb.PutRequest(key=b"k"), ANYBODY))
     return site
 
 
