@@ -53,7 +53,10 @@ class LateDoors:
         import etcdpy.transport.aio.http1
 
         await turn()
-        import etcdpy.http.gateway  # noqa: F401
+        import etcdpy.http.gateway
+
+        await turn()
+        import etcdpy.server.http_doors  # noqa: F401
 
         await turn()
         self._opened()
