@@ -19,7 +19,7 @@ from bench.http2 import (
     pack_stream_id,
 )
 from bench.load import READ_SIZE, Load, Sample
-from bench.measure import Drive, LoadWorkload, Measurement, Metric, Workload
+from bench.measure import Drive, LoadWorkload, Measurement, Metric, Workload, watched
 from bench.servers import Server
 from bench.watch_client import Watches, key_watch
 from bench.watch_stalled import Stalled
@@ -186,13 +186,14 @@ class Crowd(Workload):
             [key_watch(key) for key in keys[first : first + share]]
             for first in range(0, self._count, share)
         ]
-        start = time.perf_counter()
-        with Watches(server.address, server.authority, creates, self.CONNECTIONS) as watches:
-            created = self._count / (time.perf_counter() - start)
+        with watched(server) as effort:
+            watches = Watches(server.address, server.authority, creates, self.CONNECTIONS)
+        with watches:
             time.sleep(REST)
             memory = server.anonymous_memory() / 2**20
             rate = self._change(server, watches, keys[:: self._count // self.CHANGES])
-        return Measurement([created, memory, rate])
+        values = [self._count / effort.seconds, memory, rate]
+        return Measurement(values, cpu_per_operation=effort.per(self._count))
 
     def _change(self, server: Server, watches: Watches, keys: Sequence[bytes]) -> float:
         (method,) = methods(server.authority, rq.PUT)
