@@ -326,9 +326,26 @@ def test_test_kit_is_measured_and_told_beside_etcd(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(testkit, name, lambda seconds=seconds: seconds)
     monkeypatch.setattr(testkit, "MANY_KEYS", 20)
     monkeypatch.setattr(testkit, "LEASES", 5)
+    monkeypatch.setattr(testkit, "_pifpaf", lambda: 300.0)
+    monkeypatch.setattr(testkit, "_container", lambda: "no docker or podman here")
     first, *others = testkit.table(testkit.measure(1)).splitlines()[2:]
     assert first == "| first etcd of a session, imports included | 500 | 100.0 | 150 |"
-    assert len(others) >= 5
+    assert len(others) >= 7
+    assert others[-2] == "| pifpaf run etcd -- true | 300 | - | - |"
+    assert "| no docker or podman here | - | - |" in others[-1]
+
+
+def test_what_cannot_be_measured_beside_the_test_kit_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert testkit._container() == "no docker or podman here"
+    engine = tmp_path / "docker"
+    engine.write_text("#!/bin/sh\n[ $1 = rm ] || echo 'no such image' >&2; exit 1\n")
+    engine.chmod(0o755)
+    assert "nothing that would run a container" in str(testkit._container())
+    engine.write_text("#!/bin/sh\n[ $1 = info ] && exit; echo 'no | image' >&2; exit 1\n")
+    assert testkit._container() == "refused: no / image"
 
 
 def test_start_of_etcd_is_waited_for() -> None:
