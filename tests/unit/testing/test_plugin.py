@@ -16,15 +16,20 @@ def run(folder: Path, suite: str, *arguments: str, ini: str = "") -> str:
     """Run a suite by itself, as its users do, and return what was printed."""
     (folder / "test_suite.py").write_text(suite)
     (folder / "pytest.ini").write_text(f"[pytest]\nfilterwarnings = error\n{ini}")
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
-    # Nor is it a part of the run that it is in.
-    for name in [name for name in environment if name.startswith(("PYTEST_ADD", "PYTEST_XDIST"))]:
-        del environment[name]
     command = [sys.executable, "-m", "pytest", "-p", "etcdpy.testing.plugin", *arguments]
+    environment = environment_of_its_own()
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     return done.stdout + done.stderr
+
+
+def environment_of_its_own() -> dict[str, str]:
+    """Return the variables for a suite that is no part of the run that it is in."""
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+    for name in [name for name in environment if name.startswith(("PYTEST_ADD", "PYTEST_XDIST"))]:
+        del environment[name]
+    return environment
 
 
 SUITE = """
