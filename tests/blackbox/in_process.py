@@ -8,10 +8,13 @@ from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import Route, RouteTable
 from etcdpy.transport.grpc.states import HandlerInput, move_handler
 from etcdpy.transport.limits import ServerOptions
-from tests.unit.transport.checked import CheckedContext
+from etcdpy.version import IS_COMPILED
 
 from .bent import METHODS
 from .h2client import Frame
+
+if not IS_COMPILED:
+    from tests.unit.transport.checked import CheckedContext
 
 STREAMS_REQUESTS = ("Chat", "Each", "Watch", "Collect")
 STREAMS_RESPONSES = ("Repeat", "Chat", "Each", "Watch")
@@ -20,7 +23,8 @@ STREAMS_RESPONSES = ("Repeat", "Chat", "Each", "Watch")
 class Answerer:
     """Answers whole unary requests at once; streams stay open."""
 
-    call_type: type[Context] = CheckedContext
+    # A compiled class cannot be inherited from here.
+    call_type: type[Context] = Context if IS_COMPILED else CheckedContext
 
     def __init__(self) -> None:
         self.clock: Clock = SystemClock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from etcdpy.cooperative import Pieces
 from etcdpy.gostd.quoting import go_quote, go_text
 from etcdpy.transport.grpc.status import UNIMPLEMENTED, ProtocolStatus
 from etcdpy.transport.grpc.tally import CallCounts, MethodCounts
@@ -134,7 +135,7 @@ class Route:
         request_streaming: Whether requests are a stream.
         response_streaming: Whether responses are.
         deserialize: Bytes to request.
-        serialize: Response to bytes.
+        serialize: Response to bytes, in pieces where it is long.
         inline: Whether ``behavior`` was marked with :func:`inline`.
         one_reply_per_request: Whether it was marked with :func:`one_reply_per_request`.
         endless: Whether it was marked with :func:`endless`.
@@ -160,7 +161,7 @@ class Route:
         request_streaming: bool,
         response_streaming: bool,
         deserialize: Callable[[bytes], Any],
-        serialize: Callable[[Any], bytes],
+        serialize: Callable[[Any], bytes | Pieces],
         inline: bool,
         one_reply_per_request: bool = False,
         endless: bool = False,
