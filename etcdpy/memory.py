@@ -31,7 +31,7 @@ from typing import Final, Protocol
 
 from etcdpy.errors import MemoryBudgetError
 
-__all__ = ["LITTLE", "UNLIMITED", "Account", "Budget", "Loan", "NoRoomYetError"]
+__all__ = ["LITTLE", "UNCOUNTED", "UNLIMITED", "Account", "Budget", "Loan", "NoRoomYetError"]
 
 LITTLE: Final = 64 << 10
 """Bytes that an account may hold without being over its share, while the budget is not used up."""
@@ -242,6 +242,10 @@ class Account:
         self.budget.forget(self)
         self.give(self.held)
         self.budget, self.on_over = Budget(), None
+
+
+UNCOUNTED: Final = Account()
+"""The account of all that nobody counts."""
 
 
 class Loan:

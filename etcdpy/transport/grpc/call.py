@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from etcdpy.cooperative import Pieces
-from etcdpy.memory import Account
+from etcdpy.memory import UNCOUNTED, Account
 from etcdpy.transport.grpc.messages import PREFIX, MessageReader, compress, decompress
 from etcdpy.transport.grpc.outgoing import Outgoing, wake_all
 from etcdpy.transport.grpc.request_head import RequestHead
@@ -65,6 +65,7 @@ class Incoming:
         received: The bytes of DATA so far, padding apart.
         message: The one message of a unary request, once it is complete, as it was sent.
         is_compressed: Whether that is compressed.
+        is_counted: Whether the account knows of more than what ``reader`` has noted.
         is_settled: Whether the request is complete or hopeless: more bytes mean nothing.
         waiters: Readers to wake when something arrives.
 
@@ -75,6 +76,7 @@ class Incoming:
         "_work",
         "granted",
         "is_compressed",
+        "is_counted",
         "is_settled",
         "limit",
         "message",
@@ -84,11 +86,12 @@ class Incoming:
         "window",
     )
 
-    def __init__(self, limit: int, *, is_gzip: bool, account: Account | None = None) -> None:
-        self._account = account or Account()
-        self.reader = MessageReader(limit, is_gzip=is_gzip, account=self._account)
+    def __init__(self, limit: int, *, is_gzip: bool, account: Account = UNCOUNTED) -> None:
+        self._account = account
+        self.reader = MessageReader(limit, is_gzip=is_gzip, account=account)
         # What is held while the request is worked on.
         self._work = 0
+        self.is_counted = False
         self.limit = limit
         self.window = ReceiveWindow(INITIAL_STREAM_WINDOW)
         self.granted = 0
@@ -111,6 +114,7 @@ class Incoming:
     def keep(self, message: bytes) -> None:
         """Keep the message of a unary request until it is its turn."""
         self.message = message
+        self.is_counted = True
         self._account.add(len(message))
 
     def take(self) -> bytes:
@@ -123,15 +127,17 @@ class Incoming:
     def work_on(self, size: int) -> None:
         """Note what is held for the request until it is answered."""
         self._work = size
+        self.is_counted = True
         self._account.add(size)
 
     def release(self) -> None:
         """Keep nothing any more: the stream is over. Safe to call twice."""
-        self.reader.discard()
+        if self.reader.noted:
+            self.reader.discard()
         if self.message is not None:
             self.take()
-        work, self._work = self._work, 0
-        if work:
+        if self._work:
+            work, self._work = self._work, 0
             self._account.give(work)
 
 
@@ -240,7 +246,7 @@ class Call:
 
     # What has arrived.
 
-    def expect(self, limit: int, account: Account | None = None) -> Incoming:
+    def expect(self, limit: int, account: Account = UNCOUNTED) -> Incoming:
         """Return what has arrived, after making room for it if nothing had; see Incoming."""
         if self.incoming is None:
             self.incoming = Incoming(limit, is_gzip=self.head.is_gzip, account=account)

@@ -12,7 +12,7 @@ from struct import Struct
 from typing import Final
 
 from etcdpy.cooperative import Pieces, Steps, finish
-from etcdpy.memory import Account
+from etcdpy.memory import UNCOUNTED, Account
 from etcdpy.transport.grpc.status import INTERNAL, RESOURCE_EXHAUSTED, ProtocolStatus
 from etcdpy.transport.http2.frames import FRAME_HEAD
 from etcdpy.transport.limits import MAX_GZIP_MEMBERS
@@ -89,11 +89,11 @@ class MessageReader:
 
     __slots__ = ("_account", "_buffer", "_is_gzip", "_limit", "noted")
 
-    def __init__(self, limit: int, *, is_gzip: bool, account: Account | None = None) -> None:
+    def __init__(self, limit: int, *, is_gzip: bool, account: Account = UNCOUNTED) -> None:
         self._buffer = bytearray()
         self._limit = limit
         self._is_gzip = is_gzip
-        self._account = account or Account()
+        self._account = account
         self.noted = 0
 
     @property

@@ -359,8 +359,10 @@ class Sender:
 
     def end(self, call: Call, trailers: bytes) -> None:
         """End a stream from our side: with a block, or b"" for an END_STREAM flag alone."""
-        if call.incoming is not None:
-            call.incoming.release()
+        incoming = call.incoming
+        # Fast path (bench: keepalive/100): what is small was never counted.
+        if incoming is not None and (incoming.is_counted or incoming.reader.noted):
+            incoming.release()
         outgoing = call.outgoing
         if outgoing is not None and outgoing.queue:
             # RFC 9113 5.2.1: no window holds them up, but they come after the data.
