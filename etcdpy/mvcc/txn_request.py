@@ -292,7 +292,7 @@ class _Reader:
         for field, inner in _fields(data, place):
             yield from self._work.add(_WORK_OF_FIELD)
             if field == _COMPARE:
-                compare.append(Compare.FromString(data[inner]))
+                compare.append(Compare.FromString(data[inner.start : inner.stop]))
             elif field in (_SUCCESS, _FAILURE):
                 ops = txn.success if field == _SUCCESS else txn.failure
                 found = _only_txn(data, inner)
@@ -300,7 +300,7 @@ class _Reader:
                     nested.append((ops, len(ops), found))
                     ops.append((TXN, None))
                 else:
-                    ops.append(_ops([RequestOp.FromString(data[inner])])[0])
+                    ops.append(_ops([RequestOp.FromString(data[inner.start : inner.stop])])[0])
             if max(len(compare), len(txn.success), len(txn.failure)) > allowance:
                 return _too_many(size)
         rest = allowance - max(len(compare), len(txn.success), len(txn.failure))
