@@ -25,6 +25,7 @@ __all__ = [
     "Started",
     "Steps",
     "T",
+    "Turnstile",
     "begin",
     "finish",
     "outcome",
@@ -206,6 +207,34 @@ class Pace:
         if self.work >= self._limit:
             self.work = 0
             await asyncio.sleep(0)
+
+
+class Turnstile:
+    """Lets one of those who have done much go on in each turn of the loop, in order."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: deque[Future[None]] = deque()
+
+    async def turn(self) -> None:
+        """Let all others have their turn, and before that all who wait here."""
+        loop = asyncio.get_running_loop()
+        called: Future[None] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._call_next, loop)
+        self._waiting.append(called)
+        await called
+
+    def _call_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        waiting = self._waiting
+        while waiting:
+            called = waiting.popleft()
+            if not called.done():  # cancelled
+                called.set_result(None)
+                break
+        if waiting:
+            loop.call_soon(self._call_next, loop)
 
 
 class Baton:

@@ -1,6 +1,7 @@
 """A connection in this process: no socket, and no clock but the test's."""
 
 from etcdpy.clock import Clock, SystemClock
+from etcdpy.cooperative import Turnstile
 from etcdpy.transport.grpc.books import check_books
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.grpc.context import Context
@@ -28,6 +29,7 @@ class Answerer:
 
     def __init__(self) -> None:
         self.clock: Clock = SystemClock()
+        self.turnstile = Turnstile()
         self.started: list[int] = []
         self.cancelled: list[int] = []
 

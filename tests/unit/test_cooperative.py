@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from etcdpy.cooperative import (
     Pace,
     Pieces,
     Steps,
+    Turnstile,
     begin,
     finish,
     outcome,
@@ -392,6 +394,37 @@ async def test_items_are_taken_one_by_one(watch: list[float]) -> None:
     async for item in paced(items(), seconds=0):
         assert taken[-1] == item
     assert taken == [0, 1, 2]
+
+
+async def test_of_those_who_have_done_much_one_goes_on_in_each_turn() -> None:
+    turnstile, done = Turnstile(), list[str]()
+
+    async def work(name: str) -> None:
+        for _ in range(3):
+            await turnstile.turn()
+            done.append(name)
+
+    tasks = [asyncio.ensure_future(work(name)) for name in "abc"]
+    seen = [0]
+    while len(done) < 9 and len(seen) < 50:
+        await asyncio.sleep(0)
+        seen.append(len(done))
+    assert "".join(done) == "abcabcabc"
+    assert max(after - before for before, after in pairwise(seen)) == 1
+    await asyncio.gather(*tasks)
+
+
+async def test_who_is_cancelled_at_a_turnstile_holds_up_nobody() -> None:
+    turnstile = Turnstile()
+    tasks = [asyncio.ensure_future(turnstile.turn()) for _ in range(3)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    tasks[2].cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert [task.cancelled() for task in tasks] == [True, False, True]
+    assert tasks[1].done()
+    await turnstile.turn()
 
 
 async def test_a_pace_gives_way_once_enough_is_done() -> None:

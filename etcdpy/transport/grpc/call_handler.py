@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from etcdpy.clock import Clock
+from etcdpy.cooperative import Turnstile
 from etcdpy.memory import Account
 from etcdpy.transport.grpc.context import Context
 
@@ -16,11 +17,13 @@ class CallHandler(Protocol):
     Attributes:
         call_type: What to make of a request.
         clock: What deadlines are on.
+        turnstile: Where streams wait whose requests are many.
 
     """
 
     call_type: type[Context]
     clock: Clock
+    turnstile: Turnstile
 
     def start_unary(self, call: Context, message: bytes) -> None:
         """Run the handler of a method that takes one request."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from etcdpy.clock import Clock
+from etcdpy.cooperative import Turnstile
 from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.sender import Sender
 
@@ -19,6 +20,7 @@ class Channel(Protocol):
         certificate_name: The common name of its certificate, ``""`` if that has none; None if it
             has shown none, or if its name does not say who it is.
         now: When what was read last had arrived, in monotonic seconds.
+        turnstile: Where streams wait whose requests are many.
 
     """
 
@@ -26,6 +28,7 @@ class Channel(Protocol):
     peer: str
     certificate_name: str | None
     now: float
+    turnstile: Turnstile
 
     @property
     def is_secure(self) -> bool:

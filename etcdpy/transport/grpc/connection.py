@@ -120,6 +120,7 @@ class Connection:
         peer: As given.
         certificate_name: As given.
         now: When what was read last had arrived, in monotonic seconds.
+        turnstile: The call handler's.
 
     """
 
@@ -154,6 +155,7 @@ class Connection:
         "sender",
         "streams",
         "table",
+        "turnstile",
         "unread",
     )
 
@@ -171,6 +173,7 @@ class Connection:
     ) -> None:
         self.call_handler = call_handler
         self.options = options
+        self.turnstile = call_handler.turnstile
         self.peer = peer
         self.certificate_name = certificate_name
         self._driver = driver

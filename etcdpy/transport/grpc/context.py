@@ -6,7 +6,6 @@ from asyncio import get_running_loop
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from etcdpy import cooperative
 from etcdpy.transport.grpc.call import Call, Incoming
 from etcdpy.transport.grpc.channel import Channel
 from etcdpy.transport.grpc.deflating import deflated
@@ -37,8 +36,9 @@ _GZIP: Final = 2
 EOF: Final[object] = object()
 """What :meth:`Context.read` returns after the last request."""
 
-PASSED_PER_TURN: Final = 256
-"""Requests of one stream passed on between two turns of the loop: thousands may have come."""
+PASSED_PER_TURN: Final = 128
+"""Requests of one stream passed on between two of its turns, for about a millisecond: thousands may
+have come, on as many streams."""
 
 
 def unreadable() -> ProtocolStatus:
@@ -156,7 +156,7 @@ class Context(Call):
                 return request
             taken += 1
             if taken % PASSED_PER_TURN == 0:
-                await cooperative.turn()
+                await self.channel.turnstile.turn()
 
     async def _wait_passing(self, incoming: Incoming, take: Callable[[Any], bool]) -> Any:
         """Wait for a request that has to be read, and return None, or one that was refused."""

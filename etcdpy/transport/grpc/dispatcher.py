@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from etcdpy import cooperative
 from etcdpy.clock import Clock, stopwatch
-from etcdpy.cooperative import DeferredReply, Pieces
+from etcdpy.cooperative import DeferredReply, Pieces, Turnstile
 from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
 from etcdpy.transport.grpc.deadlines import DeadlineTimer
 from etcdpy.transport.grpc.deflating import deflated
@@ -100,6 +100,7 @@ class Dispatcher:
     ) -> None:
         self.call_type = call_type
         self.clock = clock
+        self.turnstile = Turnstile()
         self._loop = loop
         self._http = http
         self._translate = translate

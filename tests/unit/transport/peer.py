@@ -10,6 +10,7 @@ import grpc
 import hpack
 
 from etcdpy.clock import Clock
+from etcdpy.cooperative import Turnstile
 from etcdpy.memory import Account, Budget
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import ServerOptions, endless
@@ -55,6 +56,7 @@ class CallHandler:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.turnstile = Turnstile()
         self.unary: list[tuple[Context, bytes]] = []
         self.streams: list[Context] = []
         self.http: list[tuple[Context, bytes | None]] = []

@@ -28,7 +28,7 @@ ASKED = [
 
 def test_nothing_but_this_is_asked() -> None:
     assert [name for name in sorted(vars(CallHandler)) if name in ASKED] == ASKED
-    assert set(CallHandler.__annotations__) == {"call_type", "clock"}
+    assert set(CallHandler.__annotations__) == {"call_type", "clock", "turnstile"}
 
 
 @pytest.mark.parametrize("kind", [Dispatcher, ObservedDispatcher, peer.CallHandler])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etcdpy.clock import Clock
+from etcdpy.cooperative import Turnstile
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport.grpc.call import Call
 from etcdpy.transport.grpc.channel import Channel
@@ -26,6 +27,7 @@ class Wire:
         self.certificate_name: str | None = None
         self.is_secure = False
         self.now = 100.0
+        self.turnstile = Turnstile()
         self.clock: Clock = MovableClock(103.0)
         self.asked: list[str] = []
 
