@@ -449,7 +449,7 @@ class KeyValues(Part):
     ) -> Reply | DeferredReply:
         """Do a write once the one that goes in slices is done."""
         await self._writer.idle(caller.peer())
-        answer = method(request, caller)
+        answer = self._writer.in_turn(lambda: method(request, caller))
         return await answer if isinstance(answer, Coroutine) else answer
 
     def _write(self, request: Any, steps: Steps[Started[DeferredReply]]) -> Answer:

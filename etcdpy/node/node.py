@@ -125,7 +125,8 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
             # Only now: what is restored was sealed before.
             log.serve(store)
             writer = Writer(store)
-            closing.push_async_callback(writer.idle)
+            log.on_behind, log.on_caught_up = writer.hold_back, writer.go_on
+            closing.push_async_callback(writer.finished)
             # Behind the database, as in etcd. (etcd: server.go, NewServer)
             tokens = make_provider(config.auth_token, config.auth_token_ttl, clock)
             closing.callback(tokens.close)

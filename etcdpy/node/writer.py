@@ -4,12 +4,16 @@ Large writes: a transaction over 100,000 keys, without stopping the loop for a s
 A write goes in slices like a read does. Plain reads go on in between: they run at the
 durable revision, and to them nothing of it is visible, in the index or in the rows. Other
 writes wait for their turn, and what is gathered is not handed to the disk half done.
+
+So they do when the disk has megabytes to write: who comes then would wait behind all of them. In
+the queue each client has its turn, however many writes another has there.
 """
 
 from __future__ import annotations
 
 import asyncio
 from asyncio import Future
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Final, Generic, NamedTuple
 
@@ -18,6 +22,7 @@ from etcdpy.errors import EtcdError
 from etcdpy.mvcc.store import Store
 from etcdpy.storage import StorageError
 from etcdpy.storage.batch import Durable
+from etcdpy.storage.commit import BEHIND_BYTES
 
 WOKEN_AT_ONCE: Final = 64
 """Of those who wait, how many have their turn before it is looked whether all has come to a stop
@@ -61,13 +66,18 @@ class Writer:
     Runs the writes of a store, one at a time.
 
     Attributes:
-        busy: While a large write goes on in slices, what is resolved at its end; None otherwise.
+        busy: While a large write goes on in slices, the disk has much to write, or some wait, a
+            future of no use to others; None otherwise.
 
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.busy: Future[None] | None = None
+        # The same, if it is the disk.
+        self._behind: Future[None] | None = None
+        # The same, which nothing waits for, while those who have waited have their turns.
+        self._draining: Future[None] | None = None
         self._waiting: list[tuple[_Ticket, Future[None]]] = []
         self._is_waking = False
         # The large write whose end wakes the first of them.
@@ -94,14 +104,59 @@ class Writer:
             return
         ticket = self._ticket(who)
         loop = asyncio.get_running_loop()
-        while self.busy is not None:
+        while True:
             # Whoever was woken in vain goes back to where it was.
             called: Future[None] = loop.create_future()
             heappush(self._waiting, (ticket, called))
-            if self._followed is not self.busy:
-                self._followed = self.busy
-                self.busy.add_done_callback(self._wake_soon)
+            self._follow()
             await called
+            # Of those who were woken together, too, each looks at what is there before it.
+            if self._is_open and self._store.log.batch.put_bytes <= BEHIND_BYTES:
+                # Not when it was woken, which may have been in vain: who comes then is in this one.
+                self._round = ticket.round
+                return
+
+    def in_turn(self, write: Callable[[], T]) -> T:
+        """Let one begin a write that has waited for its turn; others go on waiting behind it."""
+        if self.busy is self._draining:
+            self.busy = None
+        try:
+            return write()
+        finally:
+            if self.busy is None and self._waiting:
+                self._drain()
+
+    @property
+    def _is_open(self) -> bool:
+        return self.busy is None or self.busy is self._draining
+
+    def _drain(self) -> None:
+        """Have everybody who comes now wait behind those who do."""
+        self.busy = self._draining = Durable(loop=asyncio.get_running_loop())
+
+    async def finished(self) -> None:
+        """Wait until no large write goes on; none may begin meanwhile."""
+        while self._store.is_busy:
+            busy = self.busy
+            assert busy is not None
+            await asyncio.wait([busy])
+
+    def hold_back(self) -> None:
+        """Have writes wait before they begin: the disk has much to write."""
+        if self._is_open:
+            self.busy = self._behind = Durable(loop=asyncio.get_running_loop())
+
+    def go_on(self) -> None:
+        """Let writes begin that were held back."""
+        behind, self._behind = self._behind, None
+        if behind is not None:
+            self._end(behind)
+
+    def _end(self, busy: Future[None]) -> None:
+        self.busy = None
+        if self._waiting:
+            self._drain()
+        busy.set_result(None)
 
     def _ticket(self, who: str) -> _Ticket:
         self._tickets += 1
@@ -115,17 +170,30 @@ class Writer:
         """Wake those who are next, unless another large write goes on by now."""
         self._is_waking = False
         woken = 0
-        while self._waiting and self.busy is None and woken < WOKEN_AT_ONCE:
-            ticket, called = heappop(self._waiting)
+        while self._waiting and self._is_open and woken < WOKEN_AT_ONCE:
+            _, called = heappop(self._waiting)
             if not called.done():  # cancelled
-                self._round = ticket.round
                 called.set_result(None)
                 woken += 1
         if not self._waiting:
             self._round = 0
             self._last.clear()
-        elif self.busy is None:
+            if self._is_open:
+                self.busy = None
+        else:
+            # Who was to be woken may have been held back by what the others have done.
+            self._follow()
+
+    def _follow(self) -> None:
+        """See to it that those who wait are woken."""
+        if self.busy is None:
+            self._drain()
+        assert self.busy is not None
+        if self.busy is self._draining:
             self._wake_soon()
+        elif self._followed is not self.busy:
+            self._followed = self.busy
+            self.busy.add_done_callback(self._wake_soon)
 
     def _wake_soon(self, _: Future[None] | None = None) -> None:
         """Wake some when those woken before have had their turn."""
@@ -179,11 +247,10 @@ class Writer:
         except Exception as error:
             raise self.fail(error) from error
         finally:
-            busy, self.busy = self.busy, None
             store.is_busy = False
             store.log.release()
-            assert busy is not None
-            busy.set_result(None)
+            assert self.busy is not None
+            self._end(self.busy)
 
     def fail(self, error: Exception) -> StorageError:
         """Give the store up after a write that failed half way; return what to raise."""

@@ -36,6 +36,10 @@ from etcdpy.storage.record import RowColumns, encode
 from etcdpy.storage.transaction import LARGEST_KEY
 from etcdpy.storage.view import NewestView
 
+#: Bytes handed over and not yet durable beyond which writes should wait before they begin: what a
+#: disk of 100 MB/s takes in 20 ms. Whoever comes then has no more before it than that, and what
+#: was let in before.
+BEHIND_BYTES = 2 << 20
 #: A batch of this many bytes at most may be written by the loop,
 AT_ONCE_BYTES = 2 << 10
 #: while such writes lately took less than this, in seconds.
@@ -102,6 +106,9 @@ class GroupCommit(NewestView):
             durable: the server has to stop (etcd panics).
         on_full: Called on the loop each time the disk is found full, while what was handed over
             waits for room; set by who can do something about it.
+        on_behind: Called on the loop when more than ``BEHIND_BYTES`` have been handed over, and
+            the disk is not found full.
+        on_caught_up: Called on the loop when half of that is durable, or never will be.
         failed: Why writing stopped, once it did.
         before_write: Called on the committer thread before each group is written, for what has to
             be on the disk when its batches are; set before the first. What it raises is a
@@ -117,6 +124,8 @@ class GroupCommit(NewestView):
         self.on_durable: list[Callable[[Batch], None]] = []
         self.on_failure: Callable[[StorageError], None] | None = None
         self.on_full: Callable[[], None] | None = None
+        self.on_behind: Callable[[], None] = _do_nothing
+        self.on_caught_up: Callable[[], None] = _do_nothing
         self.before_write: Callable[[], None] | None = None
         self._seal: Callable[[Batch], None] | None = None
         self._flushing = False
@@ -129,6 +138,11 @@ class GroupCommit(NewestView):
         self._waiting: deque[_Waiting] = deque()
         # What the batches handed over and not yet in LMDB will add to it.
         self._pending = 0
+        # The bytes of them, and whether those who write wait for that.
+        self._behind = 0
+        self._is_behind = False
+        # Whether the disk was found full since something was last written.
+        self._is_full = False
         # The sequence of the newest durable batch; those that wait follow it without a gap.
         self._durable = 0
         self._journal.on_full = lambda: self._call_on_loop(self._full)
@@ -300,8 +314,12 @@ class GroupCommit(NewestView):
         self._waiting.append(_Waiting(batch, size))
         batch.put_bytes = len(payload.data) - sum(map(len, batch.drops))
         self._pending += batch.put_bytes
+        self._behind += size
         if not self._write_at_once(payload):
             self._queue.put(payload)
+            if self._behind > BEHIND_BYTES and not self._is_behind and not self._is_full:
+                self._is_behind = True
+                self.on_behind()
 
     def _write_at_once(self, payload: Payload) -> bool:
         """Write the batch just handed over on this thread, if that is the quicker way."""
@@ -351,21 +369,34 @@ class GroupCommit(NewestView):
             return
         done = [self._waiting.popleft() for _ in range(count)]
         self._durable = done[-1].batch.sequence
+        written = sum([size for _, size in done])
+        self._behind -= written
+        self._is_full = False
+        if self._is_behind and self._behind <= BEHIND_BYTES // 2:
+            self._catch_up()
         for batch, _ in done:
             for listener in self.on_durable:
                 listener(batch)
             if not batch.durable.done():
                 batch.durable.set_result(None)
         batches = [batch for batch, _ in done]
-        self._checkpointer.add(Group(sequence, batches, sum(size for _, size in done)))
+        self._checkpointer.add(Group(sequence, batches, written))
 
     def _note_applied(self, batches: list[Batch]) -> Steps[None]:
         yield from self._forget(batches)
         self._pending -= sum(batch.put_bytes for batch in batches)
 
     def _full(self) -> None:
+        # Nobody waits for what may take an operator: writes are refused from now on.
+        self._is_full = True
+        self._catch_up()
         if self.on_full is not None:
             self.on_full()
+
+    def _catch_up(self) -> None:
+        if self._is_behind:
+            self._is_behind = False
+            self.on_caught_up()
 
     def _fail(self, error: StorageError) -> None:
         """Let nothing more become durable, and say so, once."""
@@ -376,6 +407,7 @@ class GroupCommit(NewestView):
         self._journal.give_up()
         while self._waiting:
             _fail(self._waiting.popleft().batch, error)
+        self._catch_up()
         if self.on_failure is not None:
             self.on_failure(error)
 
@@ -421,6 +453,10 @@ class GroupCommit(NewestView):
         # The loop may be closed: then nobody is left to hear of it.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)
+
+
+def _do_nothing() -> None:
+    """Serve as a callback while there is no other."""
 
 
 def _failed(error: StorageError, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:

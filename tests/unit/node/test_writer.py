@@ -10,6 +10,7 @@ from etcdpy.cooperative import Steps
 from etcdpy.errors import KeyNotFoundError
 from etcdpy.mvcc import slices, store
 from etcdpy.mvcc.store import Store
+from etcdpy.node import writer as writer_module
 from etcdpy.node.writer import Writer
 from etcdpy.storage import StorageError
 from tests.unit.mvcc.fake_log import FakeLog, turns
@@ -181,3 +182,79 @@ async def test_write_that_breaks_half_way_is_the_end_of_the_store(slices: int) -
         assert isinstance(log.failed, StorageError)
         assert not log.disk.key_rows
         assert all(batch.durable.exception() for batch in log.on_their_way)
+
+
+async def small(writer: Writer, who: str, store: Store, order: list[str]) -> None:
+    """Put a key, in one's turn if one has to wait."""
+
+    def write() -> None:
+        order.append(who)
+        put(store, (who.encode(), b"value"))
+
+    if writer.busy is None:
+        write()
+    else:
+        await writer.idle(who)
+        writer.in_turn(write)
+
+
+async def test_writes_are_held_back_while_the_disk_has_much_to_write() -> None:
+    async with new_store() as (store, log):
+        writer = Writer(store)
+        order: list[str] = []
+        writer.hold_back()
+        waiting = [asyncio.ensure_future(small(writer, name, store, order)) for name in "ab"]
+        await turns(5)
+        assert order == []
+        writer.go_on()
+        await asyncio.wait_for(asyncio.gather(*waiting), 5)
+        assert order == ["a", "b"]
+        assert writer.busy is None
+        await settle(log)
+
+
+async def test_who_comes_when_others_wait_waits_behind_them() -> None:
+    async with new_store() as (store, log):
+        writer = Writer(store)
+        order: list[str] = []
+        writer.hold_back()
+        waiting = [
+            asyncio.ensure_future(small(writer, str(name), store, order)) for name in range(100)
+        ]
+        await turns()
+        writer.go_on()
+        late = asyncio.ensure_future(small(writer, "late", store, order))
+        await asyncio.wait_for(asyncio.gather(*waiting, late), 5)
+        assert order == [*map(str, range(100)), "late"]
+        assert writer.busy is None
+        await settle(log)
+
+
+async def test_who_has_waited_looks_at_what_gathers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "BEHIND_BYTES", 60)
+    async with new_store() as (store, log):
+        writer = Writer(store)
+        order: list[str] = []
+        writer.hold_back()
+        waiting = [
+            asyncio.ensure_future(small(writer, name, store, order)) for name in ("a", "a", "b")
+        ]
+        waiting += [asyncio.ensure_future(small(writer, "a", store, order)) for _ in range(20)]
+        await turns()
+        writer.go_on()
+        while not all(task.done() for task in waiting):
+            assert log.batch.put_bytes < 100
+            await turns(2)
+            await settle(log)
+        assert order == ["a", "b", *"a" * 21]
+        assert writer.busy is None
+
+
+async def test_nobody_waits_for_the_disk_when_the_node_closes() -> None:
+    async with new_store() as (store, log):
+        writer, large = await begun(store, log)
+        await writer.finished()
+        assert await large == 3
+        writer.hold_back()
+        await writer.finished()
+        assert writer.busy is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError
+from etcdpy.storage import Backend, Batch, Bucket, GroupCommit, StorageError, commit
 from etcdpy.storage.commit import AT_ONCE_BYTES, AT_ONCE_PACE
 from etcdpy.storage.errors import DiskFullError
 from etcdpy.storage.journal import Journal, Payload
@@ -443,3 +443,62 @@ async def test_nothing_is_written_if_what_has_to_come_first_fails(
     assert [str(failure) for failure in failures] == ["there is no room for it"]
     await soon(log.close())
     assert revisions_in(backend) == []
+
+
+class Pressure:
+    """What a log has told of how far the disk is behind."""
+
+    def __init__(self, log: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(commit, "BEHIND_BYTES", 1000)
+        self.told: list[str] = []
+        log.on_behind = lambda: self.told.append("behind")
+        log.on_caught_up = lambda: self.told.append("caught up")
+
+
+async def test_it_is_told_when_the_disk_is_behind_and_when_it_has_caught_up(
+    log: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pressure, gate = Pressure(log, monkeypatch), Gate(monkeypatch)
+    gate.close()
+    puts = []
+    for revision in range(2, 7):
+        puts.append(put(log, revision, bytes(400)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert pressure.told == (["behind"] if revision > 3 else [])
+    gate.open()
+    await soon(asyncio.gather(*puts))
+    assert pressure.told == ["behind", "caught up"]
+
+
+async def test_nobody_waits_for_a_disk_that_is_full(
+    log: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pressure, gate = Pressure(log, monkeypatch), Gate(monkeypatch)
+    gate.close()
+    first = put(log, 2, bytes(3000))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    log._full()
+    assert pressure.told == ["behind", "caught up"]
+    second = put(log, 3, bytes(3000))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert pressure.told == ["behind", "caught up"]
+    gate.open()
+    await soon(asyncio.gather(first, second))
+    await soon(put(log, 4, bytes(3000)))
+    assert pressure.told == ["behind", "caught up"] * 2
+
+
+async def test_nobody_waits_for_a_disk_that_has_failed(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = started(backend)
+    pressure = Pressure(log, monkeypatch)
+    with disk_refusing_writes():
+        durable = put(log, 2, bytes(3000))
+        with pytest.raises(StorageError, match="cannot write"):
+            await soon(durable)
+    assert pressure.told == ["behind", "caught up"]
+    await soon(log.close())
