@@ -402,6 +402,27 @@ def _leased(crowd: Crowd) -> None:
 ATTACKS["leases_expire_together"] = Attack(leases_expire_together, _leased)
 
 
+@attack(_leased)
+def keys_of_a_lease(crowd: Crowd) -> None:
+    """Have a lease tell its 100,000 keys, over and over."""
+    request = pb.LeaseTimeToLiveRequest(ID=77, keys=True)
+    crowd.drive(lambda wire: wire.call(w.LEASE + "LeaseTimeToLive", request), 4, 2)
+
+
+@attack()
+def leases_by_thousands(crowd: Crowd) -> None:
+    """Let 10,000 leases, each with a key, expire in one second."""
+    (wire,) = crowd.connect()
+    leases = 10_000
+    for lease in range(1, leases + 1):
+        wire.call(w.LEASE + "LeaseGrant", pb.LeaseGrantRequest(ID=lease, TTL=2))
+    crowd.wait(lambda: wire.ended >= leases, 30.0)
+    for lease in range(1, leases + 1):
+        wire.call(w.PUT, pb.PutRequest(key=b"/leased/%d" % lease, lease=lease))
+    crowd.wait(lambda: wire.ended >= 2 * leases, 30.0)
+    crowd.wait(lambda: False, 4.0)
+
+
 @attack()
 def lease_grants(crowd: Crowd) -> None:
     """Grant leases, and list them all."""
@@ -564,6 +585,45 @@ def deletes_with_prev_kv(crowd: Crowd) -> None:
     request = pb.DeleteRangeRequest(key=b"/keys/", range_end=b"/keys0", prev_kv=True)
     wire.call(w.DELETE, request)
     crowd.wait(lambda: crowd.is_over)
+
+
+@attack(keys(100_000, 16))
+def deletes_of_100000(crowd: Crowd) -> None:
+    """Delete 100,000 keys."""
+    (wire,) = crowd.connect()
+    wire.call(w.DELETE, pb.DeleteRangeRequest(key=b"/keys/", range_end=b"/keys0"))
+    crowd.wait(lambda: crowd.is_over)
+
+
+@attack(keys(100_000, 16))
+def compactions(crowd: Crowd) -> None:
+    """Compact what 100,000 keys have been, a little further each time, and wait for it."""
+    (wire,) = crowd.connect()
+    revision = 2
+    while not crowd.is_over and wire.is_open and revision < 1000:
+        wire.call(w.COMPACT, pb.CompactionRequest(revision=revision, physical=True))
+        crowd.wait(lambda: wire.ended >= wire.next_id // 2)
+        revision += 10
+
+
+@attack(keys(100_000, 100))
+def defragmentations(crowd: Crowd) -> None:
+    """Defragment, over and over."""
+    (wire,) = crowd.connect()
+    while not crowd.is_over and wire.is_open:
+        wire.call(w.MAINTENANCE + "Defragment", pb.DefragmentRequest())
+        crowd.wait(lambda: wire.ended >= wire.next_id // 2)
+
+
+def _roles(crowd: Crowd) -> None:
+    requests = [pb.AuthRoleAddRequest(name=f"role{number}") for number in range(20_000)]
+    crowd.each(w.AUTH + "RoleAdd", requests, at_once=1000)
+
+
+@attack(_roles)
+def lists_of_roles(crowd: Crowd) -> None:
+    """Have 20,000 roles listed, over and over."""
+    crowd.drive(lambda wire: wire.call(w.AUTH + "RoleList", pb.AuthRoleListRequest()), 4, 2)
 
 
 # Frames.

@@ -32,6 +32,7 @@ WATCH = "/etcdserverpb.Watch/Watch"
 LOCK, UNLOCK = "/v3lockpb.Lock/Lock", "/v3lockpb.Lock/Unlock"
 LEASE = "/etcdserverpb.Lease/"
 MAINTENANCE = "/etcdserverpb.Maintenance/"
+AUTH = "/etcdserverpb.Auth/"
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
