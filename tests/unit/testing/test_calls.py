@@ -49,7 +49,10 @@ def test_calls_that_only_listen_are_told_from_others(etcd: Etcd, client: Client)
     etcd.clock.freeze()
     with etcd.faults.delay("KV/Put", seconds=1):
         waiting = client.kv.Put.future(pb.PutRequest(key=b"a"))
-        etcd.requests.wait_for("KV/Put")
+        etcd.requests.wait_for("KV/Put", timeout=60)
+        # It is noted before it is under way.
+        while not calls.others:
+            pass
         assert (calls.under_way, calls.others) == (2, 1)
     waiting.result()
     stream.cancel()

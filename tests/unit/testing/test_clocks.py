@@ -266,7 +266,7 @@ def test_lock_is_handed_on_at_the_moment_at_which_its_holder_ends(
     first, second = (client.lease.LeaseGrant(pb.LeaseGrantRequest(TTL=ttl)).ID for ttl in (10, 13))
     lock(v3lock_pb2.LockRequest(name=b"l", lease=first))
     waiting = lock.future(v3lock_pb2.LockRequest(name=b"l", lease=second))
-    etcd.requests.wait_for("Lock/Lock", count=2)
+    etcd.requests.wait_for("Lock/Lock", count=2, timeout=60)
     while len(etcd.data) < 2:
         pass
     etcd.clock.advance(3600)
