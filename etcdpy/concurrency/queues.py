@@ -163,6 +163,9 @@ class Queues:
         except asyncio.CancelledError:
             self._in_background(key, self._undo(key, entering, caller))
             raise
+        finally:
+            # It and its error would hold each other, by the frames that this has come through.
+            del entering
         return _entry(result)
 
     def leave(self, key: bytes, created: int, caller: Caller) -> None:

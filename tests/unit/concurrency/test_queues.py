@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import weakref
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from etcdpy.concurrency.queues import Queue
+from etcdpy.concurrency.queues import Queue, Queues
 from etcdpy.cooperative import finish, outcome
-from etcdpy.errors import EmbeddedClientError
+from etcdpy.errors import EmbeddedClientError, RequestTooLargeError
 from etcdpy.mvcc.index import Index
+from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node import internal
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.election import ElectionService
@@ -271,3 +275,30 @@ async def test_lock_asked_for_again_with_the_same_lease_is_the_one_it_is(node: T
     assert node.queue() == [b"m/1", b"m/2"]
     await node.delete(b"m/1")
     assert all(call.done() and call.exception() is None for call in waiting)
+
+
+class Refusing:
+    """A node that does nothing for anybody."""
+
+    async def transact(self, request: Txn, caller: Any) -> Any:
+        raise RequestTooLargeError
+
+
+class Somebody:
+    """Who asks."""
+
+
+async def test_call_that_is_refused_leaves_nothing_to_be_collected() -> None:
+    refusing: Any = Refusing()
+    queues, somebody = Queues(refusing), Somebody()
+    asks: Any = somebody
+    held = weakref.ref(somebody)
+    gc.disable()
+    try:
+        with suppress(RequestTooLargeError):
+            await queues.enter(Queue(b"m"), 1, b"", asks)
+        del somebody, asks
+        await turns(3)
+        assert held() is None
+    finally:
+        gc.enable()
