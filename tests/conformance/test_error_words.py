@@ -14,7 +14,11 @@ from tests.conformance.differences import WORDS_SINCE
 from tests.support.servers import reference_binary
 
 #: Errors that etcd has no words for, as it does not know what they are about: ours alone.
-OURS: set[type[EtcdError]] = {errors.InvalidAlarmActionError, errors.TooManySnapshotsError}
+OURS: set[type[EtcdError]] = {
+    errors.InvalidAlarmActionError,
+    errors.MemoryBudgetError,
+    errors.TooManySnapshotsError,
+}
 
 #: What grpc-go puts together of its own words and protobuf's, so that the whole is nowhere.
 COMPOSED: set[type[EtcdError]] = {errors.UnreadableRequestError}

@@ -10,6 +10,9 @@ from tests.dashboard.pages import dashboard, put, value_of
 from tests.support.client import Client
 from tests.support.servers import Server
 
+#: The versions that are listed, without what stands for those that are not read yet.
+ROWS = ".history-list tbody tr:has(td:nth-child(4))"
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -20,7 +23,7 @@ def delete(address: str, key: bytes) -> None:
 
 
 def versions(page: Page) -> list[str]:
-    rows = page.locator(".history-list tbody tr:has(td:nth-child(4))").all()
+    rows = page.locator(ROWS).all()
     return [row.locator("td").nth(3).inner_text() for row in rows]
 
 
@@ -82,6 +85,6 @@ def test_history_begins_where_it_was_compacted(browser: Browser, server: Server)
         older.wait_for()
         assert len(versions(page)) == 50
         older.click()
-        page.locator(".history-list tbody tr").nth(60).wait_for()
+        page.locator(ROWS).nth(60).wait_for()
         older.wait_for(state="detached")
         assert versions(page) == [str(version) for version in range(70, 9, -1)]
