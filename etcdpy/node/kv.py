@@ -21,7 +21,6 @@ from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.ranges import names_newest_of_one, rows_at, select
 from etcdpy.mvcc.short_txn import apply_short, is_short, read_short
 from etcdpy.mvcc.store import Store
-from etcdpy.mvcc.txn import TxnResult
 from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.node.caller import Caller
 from etcdpy.node.checks import check_long_txn
@@ -228,8 +227,8 @@ class KeyValues(Part):
         if self._audit is not None:
             self._audit.delete_range(request, caller, who, write.shown, number)
         start = replies.deletion_start(self._headers.at(write.shown), number)
-        sequence = write.commit()
-        return started(self._deletion_reply(start, rows, unread, found, sequence, loan))
+        reply = self._deletion_reply(start, rows, unread, found, loan)
+        return started(self._behind(write.commit(), reply, loan))
 
     def _has_room_for_all(self, loan: Loan) -> bool:
         """
@@ -242,27 +241,21 @@ class KeyValues(Part):
         return budget.used + self._parts.database.size() <= budget.limit
 
     def _deletion_reply(
-        self,
-        start: bytes,
-        rows: list[bytes],
-        unread: list[bytes],
-        found: int,
-        sequence: int,
-        loan: Loan,
-    ) -> Steps[DeferredReply]:
+        self, start: bytes, rows: list[bytes], unread: list[bytes], found: int, loan: Loan
+    ) -> Steps[Reply]:
+        if unread:
+            # Kept from being compacted until then.
+            with self._store.pinned(found):
+                rows = yield from rows_at(self._store, unread, found, loan.keep)
+        return (yield from replies.delete_reply(start, rows))
+
+    def _behind(self, sequence: int, steps: Steps[Reply], loan: Loan) -> Steps[DeferredReply]:
+        """Make the reply to a write that is done, and hold it back until it may be sent."""
         try:
-            if unread:
-                # Kept from being compacted until then.
-                with self._store.pinned(found):
-                    rows = yield from rows_at(self._store, unread, found, loan.keep)
-            reply = yield from replies.delete_reply(start, rows)
+            reply = yield from steps
         except BaseException:  # nobody waits for it any more
             loan.close()
             raise
-        return self._kept(reply, sequence, loan)
-
-    def _kept(self, reply: Reply, sequence: int, loan: Loan) -> DeferredReply:
-        """Hold a reply back until it may be sent: from then on it is the transport's."""
         ready = self._log.until(sequence)
         _close_when(ready, loan)
         return DeferredReply(reply, ready)
@@ -365,12 +358,8 @@ class KeyValues(Part):
 
     async def _read_first(self, request: LongTxn, caller: Caller) -> Reply | DeferredReply:
         """Do what ``txn`` does with a request that is not read yet."""
-        steps = self._read_and_check(request)
-        try:
-            next(steps)
-        except StopIteration:
-            pass
-        else:
+        steps = started(self._read_and_check(request))
+        if steps is not None:
             await self._baton.rest(steps)
         answer = self.txn(request, caller)
         return await answer if isinstance(answer, Coroutine) else answer
@@ -402,16 +391,8 @@ class KeyValues(Part):
             raise
         if self._audit is not None and write.sub:
             self._audit.txn(request, caller, who, result)
-        return started(self._txn_reply(result, write.commit(), loan))
-
-    def _txn_reply(self, result: TxnResult, sequence: int, loan: Loan) -> Steps[DeferredReply]:
-        header = self._headers.at(result.revision)
-        try:
-            reply = yield from txn.encode_result(header, result)
-        except BaseException:  # nobody waits for it any more
-            loan.close()
-            raise
-        return self._kept(reply, sequence, loan)
+        reply = txn.encode_result(self._headers.at(result.revision), result)
+        return started(self._behind(write.commit(), reply, loan))
 
     async def compact(self, request: pb.CompactionRequest, caller: Caller) -> bytes:
         """

@@ -3,9 +3,9 @@ Whose input is read next, when more has arrived than can be worked through at on
 
 A client that sends a quarter of a megabyte of requests in one go has asked for some twenty
 milliseconds of work, and forty of them for a second, behind which everybody else would stand. So
-what has arrived is worked through in pieces, for a millisecond of each connection in turns, and all
-of it together for some milliseconds before the loop does something else. What waits stays in the
-buffers of the system, as nothing more is read of a connection that has something left.
+what has arrived is worked through in pieces, for half a millisecond of each connection in turns,
+and all of it together for some milliseconds before the loop does something else. What waits stays
+in the buffers of the system, as nothing more is read of a connection that has something left.
 
 A connection that sends a request now and then, and waits for its answer, passes all of that by. If
 others wait it goes before them, as often as it likes, until it has had twice as much time as they

@@ -37,7 +37,6 @@ from etcdpy.transport.grpc.states import (
 from etcdpy.transport.grpc.status import (
     CANCELLED,
     DEADLINE_EXCEEDED,
-    NUMBER_OF,
     OK,
     UNIMPLEMENTED,
     UNKNOWN,
@@ -739,7 +738,7 @@ class Dispatcher:
         error = self._translate(error) or error
         # After abort() the status is in the options, whatever is raised in the end.
         if isinstance(error, StatusError) and not (options is not None and options.is_aborted):
-            code, details = NUMBER_OF[error.code], error.details
+            code, details = error.code.value, error.details
             metadata = error.trailing_metadata or metadata
         elif options is not None and options.code != OK:
             # Generated servicers set a code and raise NotImplementedError.

@@ -8,7 +8,6 @@ from etcdpy.transport.grpc.request_head import Refusal
 from etcdpy.transport.grpc.sender import Sender
 from etcdpy.transport.grpc.states import StreamInput, move_stream
 from etcdpy.transport.grpc.status import (
-    NUMBER_OF,
     RESOURCE_EXHAUSTED,
     UNAVAILABLE,
     ProtocolStatus,
@@ -113,11 +112,11 @@ class OpenStreams:
     def answer_refused(self, call: Context, refusal: Refusal) -> None:
         """Answer a request for which there is no handler."""
         error, status = refusal.error, refusal.http_status
-        self._sender.status(call, NUMBER_OF[error.code], error.details, http_status=status)
+        self._sender.status(call, error.code.value, error.details, http_status=status)
 
     def reject(self, call: Context, status: ProtocolStatus) -> None:
         """Answer a request that no handler will see."""
-        self._sender.status(call, NUMBER_OF[status.code], status.details)
+        self._sender.status(call, status.code.value, status.details)
         self._call_handler.cancel(call)
 
     def turn_down(self, call: Context) -> None:

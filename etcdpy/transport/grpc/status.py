@@ -45,8 +45,7 @@ class StatusCode(IntEnum):
     UNAUTHENTICATED = 16
 
 
-NUMBER_OF: Final[dict[StatusCode, int]] = {code: code.value for code in StatusCode}
-CODE_OF: Final[dict[int, StatusCode]] = {number: code for code, number in NUMBER_OF.items()}
+CODE_OF: Final[dict[int, StatusCode]] = {code.value: code for code in StatusCode}
 
 
 def status_code(code: StatusCode | grpc.StatusCode) -> StatusCode:

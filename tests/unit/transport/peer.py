@@ -295,6 +295,13 @@ class Peer:
             reply.is_ended = True
 
 
+def echoing(options: ServerOptions | None = None) -> Peer:
+    """Return one whose calls are answered with what they ask."""
+    peer = Peer(options)
+    peer.call_handler.echoes = True
+    return peer
+
+
 def request_fields(path: str) -> Fields:
     """Return the headers that every gRPC client sends."""
     return [

@@ -21,16 +21,10 @@ from etcdpy.transport.http2.frames import (
     frame,
 )
 
-from ..peer import Peer, message, parse, parse_u32, request_fields
+from ..peer import Peer, echoing, message, parse, parse_u32, request_fields
 
 UNARY = "/test.Echo/Unary"
 STREAM = "/test.Echo/Stream"
-
-
-def echoing(options: ServerOptions | None = None) -> Peer:
-    peer = Peer(options)
-    peer.call_handler.echoes = True
-    return peer
 
 
 class TestStart:

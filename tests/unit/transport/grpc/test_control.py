@@ -17,15 +17,9 @@ from etcdpy.transport.http2.frames import (
     frame,
 )
 
-from ..peer import Peer
+from ..peer import Peer, echoing
 
 UNARY = "/test.Echo/Unary"
-
-
-def echoing() -> Peer:
-    peer = Peer()
-    peer.call_handler.echoes = True
-    return peer
 
 
 class TestFaults:

@@ -18,7 +18,7 @@ from etcdpy.transport.grpc.messages import (
     is_long,
     is_one_message,
 )
-from etcdpy.transport.grpc.status import NUMBER_OF, ProtocolStatus
+from etcdpy.transport.grpc.status import ProtocolStatus
 from etcdpy.transport.http2 import frames
 
 from ..peer import Frame, message, parse
@@ -35,7 +35,7 @@ def read_all(source: MessageReader) -> list[bytes]:
 def failure(source: MessageReader) -> tuple[int, str]:
     with pytest.raises(ProtocolStatus) as caught:
         source.next()
-    return NUMBER_OF[caught.value.code], caught.value.details
+    return caught.value.code.value, caught.value.details
 
 
 class TestReading:

@@ -10,15 +10,9 @@ from etcdpy.transport.http2.frames import (
     frame,
 )
 
-from ..peer import Peer, message
+from ..peer import Peer, echoing, message
 
 UNARY = "/test.Echo/Unary"
-
-
-def echoing() -> Peer:
-    peer = Peer()
-    peer.call_handler.echoes = True
-    return peer
 
 
 class TestRoom:

@@ -10,7 +10,6 @@ from etcdpy.transport.grpc.request_head import (
     read_head,
     time_out,
 )
-from etcdpy.transport.grpc.status import NUMBER_OF
 
 from ..peer import request_fields, routes
 
@@ -33,7 +32,7 @@ def head(*args: str | tuple[str, str], **changed: str | None) -> RequestHead:
 def refusal(*args: str | tuple[str, str], **changed: str | None) -> tuple[int, int, str]:
     refused = head(*args, **changed).refusal
     assert refused is not None
-    return refused.http_status, NUMBER_OF[refused.error.code], refused.error.details
+    return refused.http_status, refused.error.code.value, refused.error.details
 
 
 class TestGood:

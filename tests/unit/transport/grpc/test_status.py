@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etcdpy.transport import StatusError
-from etcdpy.transport.grpc.status import CODE_OF, NUMBER_OF, StatusCode, encode_message, status_code
+from etcdpy.transport.grpc.status import CODE_OF, StatusCode, encode_message, status_code
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_encoded_message_is_printable_and_reads_back(details: str) -> None:
 
 
 def test_every_code_has_its_number() -> None:
-    assert NUMBER_OF[StatusCode.UNAUTHENTICATED] == 16
+    assert StatusCode.UNAUTHENTICATED.value == 16
     assert {CODE_OF[number] for number in range(17)} == set(StatusCode)
 
 
