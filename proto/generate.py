@@ -2,7 +2,8 @@
 
 The stubs are registered in a descriptor pool of their own (``etcdpy.pb.pool``): client
 libraries carry the same ``etcdserverpb`` messages under other file names, and one pool
-refuses to hold a message twice.
+refuses to hold a message twice. Classes are made by ``etcdpy.pb.builder``, for a quicker start,
+and are not entered where nobody looks for them, in protobuf's table of all symbols.
 
     python proto/generate.py [OUTPUT_ROOT]
 """
@@ -15,8 +16,17 @@ from pathlib import Path
 from grpc_tools import protoc
 
 HERE = Path(__file__).resolve().parent
-SHARED_POOL = "from google.protobuf import descriptor_pool as _descriptor_pool\n"
-OWN_POOL = "from etcdpy.pb import pool as _descriptor_pool\n"
+#: What protoc writes, and what is to be there instead.
+REPLACED = {
+    "from google.protobuf import descriptor_pool as _descriptor_pool\n": (
+        "from etcdpy.pb import pool as _descriptor_pool\n"
+    ),
+    "from google.protobuf.internal import builder as _builder\n": (
+        "from etcdpy.pb import builder as _builder\n"
+    ),
+    "from google.protobuf import symbol_database as _symbol_database\n": "",
+    "_sym_db = _symbol_database.Default()\n": "",
+}
 
 
 def main(output_root: Path) -> None:
@@ -29,9 +39,11 @@ def main(output_root: Path) -> None:
         raise SystemExit("protoc failed")
     for module in (output_root / "etcdpy" / "pb").glob("*_pb2.py"):
         text = module.read_text()
-        if SHARED_POOL not in text:
-            raise SystemExit(f"{module}: protoc no longer imports the pool as expected")
-        module.write_text(text.replace(SHARED_POOL, OWN_POOL))
+        for written, wanted in REPLACED.items():
+            if written not in text:
+                raise SystemExit(f"{module}: protoc no longer writes {written!r}")
+            text = text.replace(written, wanted)
+        module.write_text(text)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from urllib.parse import parse_qs
 
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 
 from etcdpy.clock import Clock
 from etcdpy.cooperative import outcome, run, turn
@@ -38,6 +37,7 @@ from etcdpy.http.json_scanner import JsonError
 from etcdpy.http.json_stream import Values
 from etcdpy.http.paths import LONGEST_WRITING, PATHS
 from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
+from etcdpy.pb.builder import class_of
 from etcdpy.transport import (
     CallCounts,
     MethodCounts,
@@ -143,8 +143,8 @@ class Gateway:
                         request_streaming=handler.request_streaming,
                         response_streaming=handler.response_streaming,
                     ),
-                    GetMessageClass(descriptor.input_type),
-                    GetMessageClass(descriptor.output_type),
+                    class_of(descriptor.input_type),
+                    class_of(descriptor.output_type),
                 )
 
     async def handle(self, request: HttpRequest) -> HttpResponse:

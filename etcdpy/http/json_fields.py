@@ -6,7 +6,8 @@ from typing import Final, cast
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
+
+from etcdpy.pb.builder import class_of
 
 __all__ = ["ABSENT", "RANGES", "fields_by_name", "fields_of", "message_type_of"]
 
@@ -43,4 +44,4 @@ _by_name: dict[type[Message], dict[str, FieldDescriptor]] = {}
 
 def message_type_of(field: FieldDescriptor) -> type[Message] | None:
     """Return the type of messages that a field holds, None if it holds none."""
-    return None if field.message_type is None else GetMessageClass(field.message_type)
+    return None if field.message_type is None else class_of(field.message_type)

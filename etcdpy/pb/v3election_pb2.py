@@ -7,8 +7,7 @@
 from google.protobuf import descriptor as _descriptor
 from etcdpy.pb import pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
-from google.protobuf import symbol_database as _symbol_database
-from google.protobuf.internal import builder as _builder
+from etcdpy.pb import builder as _builder
 _runtime_version.ValidateProtobufRuntimeVersion(
     _runtime_version.Domain.PUBLIC,
     7,
@@ -19,7 +18,6 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 )
 # @@protoc_insertion_point(imports)
 
-_sym_db = _symbol_database.Default()
 
 
 from etcdpy.pb import kv_pb2 as etcdpy_dot_pb_dot_kv__pb2

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message_factory import GetMessageClass
 
 from etcdpy.concurrency.queues import Queues
 from etcdpy.mvcc.txn_request import decode_txn
 from etcdpy.node.api import NodeApi
 from etcdpy.pb import health_pb2, rpc_pb2, v3election_pb2, v3lock_pb2
+from etcdpy.pb.builder import class_of
 from etcdpy.pb.wire import encoded
 from etcdpy.services.auth import AuthService
 from etcdpy.services.cluster import ClusterService
@@ -91,6 +91,6 @@ def _handler(
         behaviour,
         request_streaming=method.client_streaming,
         response_streaming=method.server_streaming,
-        request_deserializer=deserializer or GetMessageClass(method.input_type).FromString,
+        request_deserializer=deserializer or class_of(method.input_type).FromString,
         response_serializer=encoded,
     )

@@ -57,7 +57,7 @@ def test_metadata_has_the_extras_and_the_pythons(built: Built) -> None:
     assert metadata["Requires-Python"] == ">=3.10"
     assert {"pytest", "pprof"} <= set(metadata.get_all("Provides-Extra", []))
     assert points.split() == [
-        "[console_scripts]", "etcdpy", "=", "etcdpy.cli.main:main",
+        "[console_scripts]", "etcdpy", "=", "etcdpy.__main__:main",
         "[pytest11]", "etcdpy", "=", "etcdpy.testing.plugin",
     ]  # fmt: skip
 

@@ -13,7 +13,6 @@ FEWEST_LINES = 40
 
 #: Modules that are shorter, and why they are no part of another.
 SHORT: Mapping[str, str] = {
-    "__main__": "python -m etcdpy",
     "auth.identity": "what tokens and certificates lead to, and nodes start from",
     "config.flags": "above both tables of settings, and below what reads them",
     "config.nearest": "what a mistake needs, at a command line and in a test suite",

@@ -40,6 +40,7 @@ TOP = {"", "__main__", "clock", "cooperative", "counters", "errors", "memory", "
 
 #: What is imported only when it is needed, and why; all else stands at the top of its module.
 LAZY: Mapping[tuple[str, str], str] = {
+    ("__main__", "cli.main"): "garbage is not looked for among what it imports",
     (
         "auth.tokens",
         "auth.jwt_tokens",

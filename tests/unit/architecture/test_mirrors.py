@@ -17,7 +17,7 @@ WITHOUT: Mapping[str, str] = {
     "pb.pool": "a pool alone; tests/interop/test_descriptor_pools.py is about why",
     "server.lifecycle": "a process as a whole, which all of tests/lifecycle is about",
     "version": "texts alone",
-    "__main__": "one call; tests/lifecycle starts every server by it",
+    "__main__": "two calls; tests/lifecycle starts every server by it",
 }
 
 

@@ -39,3 +39,12 @@ def test_who_collects_none_goes_on_so() -> None:
     with garbage_kept():
         pass
     assert not gc.isenabled()
+
+
+def test_what_was_imported_is_old_at_once() -> None:
+    gc.enable()
+    with garbage_kept():
+        kept = [[place] for place in range(5000)]
+        assert any(one is kept for one in gc.get_objects(generation=0))
+    if not gc.get_freeze_count():  # nobody had frozen anything before
+        assert any(one is kept for one in gc.get_objects(generation=2))
