@@ -51,6 +51,9 @@ class LocalWatch:
         traceback: TracebackType | None,
     ) -> None:
         self._hub.remove(self._watcher)
+        # They would hold each other: thousands that leave at once, and have waited for long, would
+        # stay until the collector comes to what is old, which it hardly ever does.
+        del self._watcher
 
     async def next(self) -> Event:
         """

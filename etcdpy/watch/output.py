@@ -148,6 +148,9 @@ class Output:
         """Forget everything that waits, and drop all that is sent from now on."""
         self._is_closed = True
         self._try_write = _forget
+        # Its owner has these, and it has its owner by them: what holds each other is let go of
+        # by the collector alone, which hardly ever comes to what has lived for long.
+        self._wake = self._on_room = _do_nothing
         waiting, self._queue = len(self._queue or ()), None
         self._count(-self.size, -waiting)
         if self._room is not None and not self._room.done():
@@ -163,6 +166,10 @@ class Output:
                 self._room.set_result(None)
             self._room = None
         self._on_room()
+
+
+def _do_nothing() -> None:
+    """Serve as a callback of an output that is closed."""
 
 
 def _forget(_start: bytes, _body: bytes) -> bool:

@@ -68,6 +68,15 @@ def test_garbage_is_collected_again_after_the_block_but_not_what_was_there() -> 
     assert gc.get_freeze_count() > 0
 
 
+def test_collection_looks_at_few_objects_at_a_time() -> None:
+    with garbage_left_alone():
+        pass
+    young, times, seldom = gc.get_threshold()
+    # A third of a microsecond each: the loop stands still for ten milliseconds at most.
+    assert young * (times + 2) <= 30_000
+    assert young * times * seldom >= 1_000_000_000
+
+
 async def test_directory_that_cannot_be_opened_leaves_the_collector_on(tmp_path: Path) -> None:
     (tmp_path / "d").write_text("no directory")
     with pytest.raises(DataDirError):

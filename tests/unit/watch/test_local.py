@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from weakref import ref
 
 import pytest
 
@@ -50,3 +51,16 @@ async def test_it_ends_with_its_block() -> None:
         assert not watched.hub.is_unwatched
     assert watched.hub.is_unwatched
     await quiet(watched)
+
+
+async def test_nothing_of_it_is_left_to_the_collector_once_its_block_has_ended() -> None:
+    watched = WatchedStore()
+    watch = LocalWatch(watched.hub, b"a", b"b", 0)
+    with watch:
+        waiting = asyncio.ensure_future(watch.next())
+        await turns(3)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    left = ref(watch)
+    del watch, waiting
+    assert left() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from weakref import ref
 
 import pytest
 
@@ -178,3 +179,13 @@ async def test_joining_and_flushing_are_the_transports(sender: Sender) -> None:
     assert sender.output.joined([(b"1", b"a"), (b"2", b"b")]) == b"1a|2b"
     sender.output.flush()
     assert sender.wire.flushed == 1
+
+
+async def test_closed_output_holds_its_owner_no_more() -> None:
+    sender = Sender()
+    output, left = sender.output, ref(sender)
+    output.close()
+    del sender
+    assert left() is None
+    output.push(b"to nobody")
+    assert output.size == 0
