@@ -12,7 +12,7 @@ from typing import Final, Protocol, cast
 from etcdpy.clock import Clock, stopwatch
 from etcdpy.memory import Account, Budget
 from etcdpy.transport.aio.patience import Patience
-from etcdpy.transport.aio.turns import EACH, PIECE, SMALLEST_PIECE, Turns
+from etcdpy.transport.aio.turns import PIECE, SMALLEST_PIECE, Turns
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.grpc.dispatcher import Dispatcher
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
@@ -143,8 +143,8 @@ class Http2Protocol(asyncio.Protocol):
 
     def take_turn(self) -> bool:
         """Work through what has arrived for a while, and tell whether something is left."""
-        now = stopwatch()
-        until = now + EACH
+        now, each = stopwatch(), self._turns.each
+        until = now + each
         connection = self._connection
         if self._is_closing:
             return self._lose_some(until)
@@ -162,7 +162,7 @@ class Http2Protocol(asyncio.Protocol):
                 return False
             began, now = now, stopwatch()
             if now >= until:
-                if now - began > EACH:
+                if now - began > each:
                     self._piece = max(self._piece // 2, SMALLEST_PIECE)
                 return connection.is_behind or bool(self._pending) or self._is_held
             self._piece = min(self._piece * 2, PIECE)

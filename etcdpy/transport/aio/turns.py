@@ -10,7 +10,8 @@ in the buffers of the system, as nothing more is read of a connection that has s
 A connection that sends a request now and then, and waits for its answer, passes all of that by. If
 others wait it goes before them, as often as it likes, until it has had twice as much time as they
 have in a turn; then it stands behind them until each has had one. That is deficit round robin with
-a queue for those who are new in it (RFC 8290 4.2), but that what is left of a turn is kept.
+a queue for those who are new in it (RFC 8290 4.2), but that what is left of a turn is kept. A
+thousand who each send a byte at a time are all new, so those who wait have half of the time.
 
 Output that is more than can be written at once is written in turns, too, after the input.
 """
@@ -29,8 +30,19 @@ TOGETHER: Final = 0.005
 EACH: Final = 0.0005
 """Seconds for which one connection has its turn; what is under way then is finished."""
 
+MANY: Final = 100
+"""Connections from which on turns are shorter, so that it does not take longer until each had one:
+with as many it is 50 milliseconds, a fifth of what somebody who is patient waits for."""
+
+SHORTEST: Final = 0.0001
+"""Seconds of the shortest turn: about ten requests."""
+
 FRESH: Final = 0.001
 """Seconds that a connection may take before those who wait: some ten Puts in each round."""
+
+AHEAD: Final = 0.002
+"""Seconds for which some go before those who wait more than once. Beyond that both have half of the
+time."""
 
 PIECE: Final = 4096
 """Bytes after which it is looked how long a turn has been: some forty requests, or one frame."""
@@ -46,7 +58,7 @@ class TurnTaker(Protocol):
     """A connection."""
 
     def take_turn(self) -> bool:
-        """Work for ``EACH``, and tell whether there is more to do."""
+        """Work for ``each`` seconds, and tell whether there is more to do."""
 
     def write_more(self) -> None:
         """Write some of what there is to be written."""
@@ -57,27 +69,35 @@ class Turns:
     Gives those who have more to do than others can wait for their turns.
 
     Attributes:
+        each: Seconds for which one connection has its turn, now.
         open_until: What arrives before that may be worked through at once, if it is little, and
             what arrives later, if ``reopen`` says so.
 
     """
 
     __slots__ = (
+        "_ahead",
         "_fresh",
         "_has_turned",
         "_is_scheduled",
         "_members",
+        "_owed",
         "_resting",
         "_waiting",
         "_writing",
+        "each",
         "open_until",
     )
 
     def __init__(self) -> None:
         # Those who have had a turn since all who waited had theirs, whether they want another or
-        # not, and those who go before them: they have something left of their first turn.
+        # not, and those who go before them: they have something left of their first turn. These
+        # again, to be found; most of them stand in both queues.
         self._waiting: deque[TurnTaker] = deque()
         self._fresh: deque[TurnTaker] = deque()
+        self._ahead: set[TurnTaker] = set()
+        # Seconds that were theirs beyond their first turns: those who wait are due as many.
+        self._owed = 0.0
         # Both, with the seconds that they have had; and which of them have nothing to do.
         self._members: dict[TurnTaker, float] = {}
         self._resting: set[TurnTaker] = set()
@@ -85,6 +105,7 @@ class Turns:
         self._is_scheduled = False
         # Whether the loop has come to another turn since it was opened.
         self._has_turned = True
+        self.each = EACH
         self.open_until = -1.0
 
     @property
@@ -110,13 +131,17 @@ class Turns:
         taken = self._members.get(connection)
         if taken is None:
             self._members[connection] = 0.0
-            self._fresh.append(connection)
+            self._go_ahead(connection)
             self.open_until = -1.0
             self._schedule()
         elif connection in self._resting:
             self._resting.discard(connection)
             if taken < FRESH:
-                self._fresh.append(connection)
+                self._go_ahead(connection)
+
+    def _go_ahead(self, connection: TurnTaker) -> None:
+        self._fresh.append(connection)
+        self._ahead.add(connection)
 
     def wait_to_write(self, connection: TurnTaker) -> None:
         """Have a connection write more in a later turn of the loop."""
@@ -138,30 +163,52 @@ class Turns:
             self._schedule()
 
     def _work(self) -> None:
-        members, resting = self._members, self._resting
         fresh, waiting = self._fresh, self._waiting
+        self.each = max(EACH * MANY / max(MANY, len(self._members)), SHORTEST)
         now = stopwatch()
         until = now + TOGETHER
         while fresh or waiting:
-            is_fresh = bool(fresh)
-            connection = fresh.popleft() if is_fresh else waiting.popleft()
-            if not is_fresh and connection in resting:
-                resting.discard(connection)
-                del members[connection]
-                continue
-            taken = members[connection] if is_fresh else 0.0
-            has_more = connection.take_turn()
-            began, now = now, stopwatch()
-            if is_fresh or has_more:
-                members[connection] = taken + max(now - began, _LEAST)
-                if not has_more:
-                    resting.add(connection)
-                if not taken:
-                    waiting.append(connection)
+            if fresh and not (waiting and self._owed >= AHEAD):
+                connection = fresh.popleft()
+                self._ahead.discard(connection)
+                taken = self._members[connection]
+                has_more = connection.take_turn()
+                began, now = now, stopwatch()
+                self._note(connection, taken, now - began, has_more)
+                if taken:
+                    self._owed += now - began
             else:
-                del members[connection]
+                connection = waiting.popleft()
+                if self._has_moved(connection):
+                    continue
+                has_more = connection.take_turn()
+                began, now = now, stopwatch()
+                if has_more:
+                    self._note(connection, 0.0, now - began, has_more)
+                else:
+                    del self._members[connection]
+                self._owed = max(0.0, self._owed - (now - began))
             if now >= until:
                 break
+
+    def _has_moved(self, connection: TurnTaker) -> bool:
+        """Have one whose turn it would be start anew if it needs none, or goes before others."""
+        if connection in self._resting:
+            self._resting.discard(connection)
+            del self._members[connection]
+            return True
+        if connection in self._ahead:
+            self._members[connection] = 0.0
+            return True
+        return False
+
+    def _note(self, connection: TurnTaker, taken: float, took: float, has_more: bool) -> None:
+        """Note that one has had a turn, and had had so many seconds before."""
+        self._members[connection] = taken + max(took, _LEAST)
+        if not has_more:
+            self._resting.add(connection)
+        if not taken:
+            self._waiting.append(connection)
 
     def _write(self, until: float) -> None:
         writing = self._writing

@@ -305,7 +305,8 @@ def settings_answered(pipe: Pipe) -> int:
 @pytest.fixture
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A turn ends after one piece, and all pieces are alike."""
-    monkeypatch.setattr(protocol_module, "EACH", 0.0)
+    monkeypatch.setattr(turns_module, "EACH", 0.0)
+    monkeypatch.setattr(turns_module, "SHORTEST", 0.0)
     monkeypatch.setattr(protocol_module, "SMALLEST_PIECE", PIECE)
     monkeypatch.setattr(turns_module, "TOGETHER", 0.0)
 
@@ -345,7 +346,8 @@ async def test_two_connections_with_much_to_do_have_turns_of_a_piece_each(
 async def test_less_is_read_at_once_of_what_takes_long(
     made: tuple[Http2Protocol, Pipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol_module, "EACH", 0.0)
+    monkeypatch.setattr(turns_module, "EACH", 0.0)
+    monkeypatch.setattr(turns_module, "SHORTEST", 0.0)
     monkeypatch.setattr(turns_module, "TOGETHER", 0.0)
     protocol, pipe = made
     size = len(frames.settings([]))

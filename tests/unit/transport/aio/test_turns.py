@@ -103,6 +103,7 @@ def turn_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns_module, "stopwatch", Watch())
     monkeypatch.setattr(turns_module, "TOGETHER", 2.0)
     monkeypatch.setattr(turns_module, "WRITING", 2.0)
+    monkeypatch.setattr(turns_module, "AHEAD", 5.0)
 
 
 async def test_who_has_had_little_goes_before_those_who_wait(
@@ -150,3 +151,50 @@ async def test_what_is_long_is_written_by_all_in_turns_and_not_by_all_in_one(
         await asyncio.sleep(0)
         seen.append("".join(done))
     assert seen == ["01", "0123", "01234"]
+
+
+async def test_a_crowd_that_sends_little_at_a_time_does_not_keep_one_waiting(
+    monkeypatch: pytest.MonkeyPatch, turn_of_a_second: None
+) -> None:
+    monkeypatch.setattr(turns_module, "FRESH", 50.0)
+    monkeypatch.setattr(turns_module, "AHEAD", 1.0)
+    turns, done = Turns(), list[str]()
+    crowd = [Busy(f"crowd {number}", 1, done) for number in range(20)]
+    patient = Busy("patient", 2, done)
+    # It has had a turn, and has more to do.
+    turns.wait(patient)
+    for _ in range(50):
+        for one in crowd:
+            if not one.work:
+                one.work = 1
+            turns.wait(one)
+        await asyncio.sleep(0)
+    assert len(done) == 100
+    # Each of the crowd may go on fifty times before it would have to wait itself.
+    assert done.count("patient") == 2
+    assert len(done) - done[::-1].index("patient") <= 2 * len(crowd)
+
+
+async def test_one_of_a_crowd_has_a_turn_for_each_time_it_sends() -> None:
+    turns, done = Turns(), list[str]()
+    crowd = [Busy(str(number), 1, done) for number in range(20)]
+    heavy = Busy("heavy", 100, done)
+    turns.wait(heavy)
+    for _ in range(5):
+        for one in crowd:
+            one.work = 1
+            turns.wait(one)
+        for _ in range(200):
+            await asyncio.sleep(0)
+    assert turns.waiting == 0
+    assert {done.count(one.name) for one in crowd} == {5}
+    assert done.count("heavy") == 100
+
+
+@pytest.mark.parametrize(("number", "seconds"), [(1, 0.0005), (200, 0.00025), (2000, 0.0001)])
+async def test_turns_are_shorter_where_very_many_wait_for_one(number: int, seconds: float) -> None:
+    turns = Turns()
+    for _ in range(number):
+        turns.wait(Busy("one", 1, []))
+    await asyncio.sleep(0)
+    assert turns.each == pytest.approx(seconds)
