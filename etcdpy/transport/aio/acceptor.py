@@ -24,8 +24,9 @@ from etcdpy.transport.limits import UNSENT
 
 logger = logging.getLogger(__name__)
 
-_AT_A_TIME: Final = 64
-"""Connections accepted in one turn of the loop: those who are served already get theirs, too."""
+_AT_A_TIME: Final = 16
+"""Connections accepted in one turn of the loop, two milliseconds of work with what they send first:
+those who are served already get theirs, too."""
 
 _SHORTAGE_SECONDS: Final = 1.0
 """After the system had no descriptor or memory for a connection, before it is asked again."""

@@ -41,8 +41,7 @@ FRESH: Final = 0.001
 """Seconds that a connection may take before those who wait: some ten Puts in each round."""
 
 AHEAD: Final = 0.002
-"""Seconds for which some go before those who wait more than once. Beyond that both have half of the
-time."""
+"""Seconds for which some go before those who wait; beyond that both have half of the time."""
 
 PIECE: Final = 4096
 """Bytes after which it is looked how long a turn has been: some forty requests, or one frame."""
@@ -96,7 +95,7 @@ class Turns:
         self._waiting: deque[TurnTaker] = deque()
         self._fresh: deque[TurnTaker] = deque()
         self._ahead: set[TurnTaker] = set()
-        # Seconds that were theirs beyond their first turns: those who wait are due as many.
+        # Seconds that were theirs: those who wait are due as many.
         self._owed = 0.0
         # Both, with the seconds that they have had; and which of them have nothing to do.
         self._members: dict[TurnTaker, float] = {}
@@ -175,8 +174,7 @@ class Turns:
                 has_more = connection.take_turn()
                 began, now = now, stopwatch()
                 self._note(connection, taken, now - began, has_more)
-                if taken:
-                    self._owed += now - began
+                self._owed += now - began
             else:
                 connection = waiting.popleft()
                 if self._has_moved(connection):

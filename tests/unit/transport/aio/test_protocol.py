@@ -307,6 +307,7 @@ def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A turn ends after one piece, and all pieces are alike."""
     monkeypatch.setattr(turns_module, "EACH", 0.0)
     monkeypatch.setattr(turns_module, "SHORTEST", 0.0)
+    monkeypatch.setattr(turns_module, "AHEAD", 1000.0)
     monkeypatch.setattr(protocol_module, "SMALLEST_PIECE", PIECE)
     monkeypatch.setattr(turns_module, "TOGETHER", 0.0)
 
