@@ -166,7 +166,7 @@ async def test_client_that_closes_ends_its_request() -> None:
     await turns()
     browser.frames.send_close(1000)
     browser.flush()
-    await asyncio.wait_for(ended.wait(), 10)
+    await asyncio.wait_for(ended.wait(), 60)
     assert browser.received()[0][0] is Opcode.CLOSE
 
 

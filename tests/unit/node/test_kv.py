@@ -207,7 +207,7 @@ async def test_reply_about_a_state_that_is_not_durable_waits_for_it(kind: str) -
         if kind != "deletion of nothing":
             assert isinstance(call.exception(), errors.KeyNotFoundError | errors.CompactedError)
         await settle(service.log)
-        await asyncio.wait_for(asyncio.gather(first, compaction), 1)
+        await asyncio.wait_for(asyncio.gather(first, compaction), 60)
 
 
 # -------------------------------------------------------------- order of checks

@@ -37,4 +37,4 @@ async def test_closing_ends_a_call_that_is_stuck() -> None:
     task = Periodic(0.001, act, clock)
     await clock.advance(1)
     assert began.is_set()
-    await asyncio.wait_for(task.close(), 5)
+    await asyncio.wait_for(task.close(), 60)

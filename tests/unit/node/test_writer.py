@@ -75,7 +75,7 @@ async def test_other_writes_wait_for_their_turn() -> None:
         waiting = [asyncio.ensure_future(writer.idle()) for _ in range(3)]
         waiting[0].cancel()
         await large
-        await asyncio.wait_for(asyncio.gather(*waiting[1:]), 1)
+        await asyncio.wait_for(asyncio.gather(*waiting[1:]), 60)
         assert put(store, (b"a", b"1")) == 4
 
 
@@ -98,7 +98,7 @@ async def test_each_has_one_turn_a_round_however_many_it_waits_for() -> None:
         order: list[str] = []
         names = ["greedy"] * 5 + ["modest", "greedy", "late"]
         waiting = [asyncio.ensure_future(entered(writer, name, store, order)) for name in names]
-        await asyncio.wait_for(asyncio.gather(large, *waiting), 5)
+        await asyncio.wait_for(asyncio.gather(large, *waiting), 60)
         assert order[:3] == ["greedy", "modest", "late"]
         assert order[3:] == ["greedy"] * 5
 
@@ -120,7 +120,7 @@ async def test_thousands_who_wait_are_woken_a_few_at_a_time() -> None:
         waiting = [
             asyncio.ensure_future(entered(writer, str(n), store, order)) for n in range(number)
         ]
-        await asyncio.wait_for(asyncio.gather(large, *waiting), 30)
+        await asyncio.wait_for(asyncio.gather(large, *waiting), 60)
         assert order == [str(n) for n in range(number)]
         assert woken == number
         assert writer.waiting == 0
@@ -136,7 +136,7 @@ async def test_who_waits_no_longer_keeps_nobody_waiting() -> None:
         await turns()
         waiting[0].cancel()
         waiting[1].cancel()
-        await asyncio.wait_for(asyncio.gather(large, *waiting, return_exceptions=True), 5)
+        await asyncio.wait_for(asyncio.gather(large, *waiting, return_exceptions=True), 60)
         assert order == ["c"]
 
 
@@ -207,7 +207,7 @@ async def test_writes_are_held_back_while_the_disk_has_much_to_write() -> None:
         await turns(5)
         assert order == []
         writer.go_on()
-        await asyncio.wait_for(asyncio.gather(*waiting), 5)
+        await asyncio.wait_for(asyncio.gather(*waiting), 60)
         assert order == ["a", "b"]
         assert writer.busy is None
         await settle(log)
@@ -224,7 +224,7 @@ async def test_who_comes_when_others_wait_waits_behind_them() -> None:
         await turns()
         writer.go_on()
         late = asyncio.ensure_future(small(writer, "late", store, order))
-        await asyncio.wait_for(asyncio.gather(*waiting, late), 5)
+        await asyncio.wait_for(asyncio.gather(*waiting, late), 60)
         assert order == [*map(str, range(100)), "late"]
         assert writer.busy is None
         await settle(log)

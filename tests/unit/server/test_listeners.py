@@ -23,7 +23,7 @@ def test_tcp_socket_accepts_where_it_says(host: str) -> None:
     with bind(one(f"http://{host}:0")) as listener:
         address, port = address_of(listener).split(":")
         assert address == "127.0.0.1"
-        socket.create_connection((address, int(port)), timeout=5).close()
+        socket.create_connection((address, int(port)), timeout=60).close()
         assert listener.getblocking() is False
 
 

@@ -77,7 +77,7 @@ def disk_refusing_writes() -> Iterator[None]:
 
 async def soon(awaitable: Awaitable[T]) -> T:
     """Wait for what must happen; a test that would hang fails instead."""
-    return await asyncio.wait_for(awaitable, 20)
+    return await asyncio.wait_for(awaitable, 60)
 
 
 async def as_time_passes(clock: MovableClock, awaitable: Awaitable[T]) -> T:

@@ -143,7 +143,7 @@ backend.write([batch_of(1, 2)], 1)
 print(revisions_in(backend))
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout.strip() == "[1, 2]", done.stderr
 

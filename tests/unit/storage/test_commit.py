@@ -35,7 +35,7 @@ class Gate:
 
         def append(journal: Journal, payloads: list[Payload]) -> int:
             self.is_reached.set()
-            self._open.wait(20)
+            self._open.wait(60)
             self.groups.append(len(payloads))
             return real(journal, payloads)
 
@@ -165,8 +165,11 @@ async def at_once(log: GroupCommit, revision: int, value: bytes = b"value") -> b
 
 
 @pytest.fixture
-async def quick_log(log: GroupCommit, backend: Backend) -> GroupCommit:
-    """A log that has found the disk quick, and whose committer has nothing more to prepare."""
+async def quick_log(
+    log: GroupCommit, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> GroupCommit:
+    """A log that finds the disk quick, and whose committer has nothing more to prepare."""
+    monkeypatch.setattr("etcdpy.storage.journal.stopwatch", lambda: 0.0)
     await until_at_once(log, backend, 2)
     return log
 

@@ -60,7 +60,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     append = Journal.append
 
     def wait_and_append(journal: Journal, payloads: Sequence[Payload]) -> int:
-        assert may_write.wait(20)
+        assert may_write.wait(60)
         return append(journal, payloads)
 
     with monkeypatch.context() as patch:

@@ -103,7 +103,7 @@ def test_a_process_whose_server_is_gone_ends_by_itself(backend: Backend, place: 
     backend.write([batch_of(*range(100, 200), value=os.urandom(1 << 20))], 2)
     command = [sys.executable, "-m", defrag_copy.__name__, str(backend.directory.lmdb), str(place)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        out, _ = process.communicate(b"round\n", timeout=20)
+        out, _ = process.communicate(b"round\n", timeout=60)
     assert b"not wanted any more" in out
     assert process.returncode == 0
 

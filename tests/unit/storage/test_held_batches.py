@@ -46,7 +46,7 @@ async def test_held_batch_is_handed_over_once_released(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         assert log.batch is batch
     log.release()
-    await asyncio.wait_for(batch.durable, 10)
+    await asyncio.wait_for(batch.durable, 60)
     assert log.batch is not batch
     assert log.row(b"row 4") == b"value"
     await log.close()
@@ -66,7 +66,7 @@ async def test_failed_store_acknowledges_nothing_more(tmp_path: Path) -> None:
     log.fail(error)
     log.release()
     with pytest.raises(StorageError, match="half a transaction"):
-        await asyncio.wait_for(asyncio.shield(batch.durable), 10)
+        await asyncio.wait_for(asyncio.shield(batch.durable), 60)
     assert told == [error]
     await log.close()
     assert not list(backend.scan_rows(b""))

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import http.client
 import json
+import time
 from abc import ABC, abstractmethod
 from asyncio import Future
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.testing import Etcd
 from tests.support.client import Client as SyncClient
+from tests.support.reconnecting import PATIENCE
 
 _stubs: Any = rpc_pb2_grpc
 
@@ -52,7 +54,7 @@ class Client(ABC):
         else:
             work = self.put(key, value)
         putting = asyncio.ensure_future(work)
-        await self.etcd.requests.wait_for_async("KV/Put", count=before + 1, timeout=30)
+        await self.etcd.requests.wait_for_async("KV/Put", count=before + 1, timeout=60)
         return putting
 
     @abstractmethod
@@ -60,7 +62,7 @@ class Client(ABC):
         """Be a user from now on."""
 
     @abstractmethod
-    async def put(self, key: str, value: str, lease: int = 0, timeout: float = 30) -> None:
+    async def put(self, key: str, value: str, lease: int = 0, timeout: float = 60) -> None:
         """Put a key, or raise ``Failed``."""
 
     @abstractmethod
@@ -99,7 +101,7 @@ class Blocking(Client):
         login = pb.AuthenticateRequest(name=name, password=password)
         self._metadata = [("token", self._client.auth.Authenticate(login).token)]
 
-    async def put(self, key: str, value: str, lease: int = 0, timeout: float = 30) -> None:
+    async def put(self, key: str, value: str, lease: int = 0, timeout: float = 60) -> None:
         request = pb.PutRequest(key=key.encode(), value=value.encode(), lease=lease)
         try:
             # Here, and not on a thread: the server must not need this one.
@@ -146,7 +148,7 @@ class Asynchronous(Client):
         answer = await _stubs.AuthStub(self._channel).Authenticate(login)
         self._metadata = [("token", answer.token)]
 
-    async def put(self, key: str, value: str, lease: int = 0, timeout: float = 30) -> None:
+    async def put(self, key: str, value: str, lease: int = 0, timeout: float = 60) -> None:
         request = pb.PutRequest(key=key.encode(), value=value.encode(), lease=lease)
         try:
             await _stubs.KVStub(self._channel).Put(
@@ -187,7 +189,7 @@ class Aetcd(Client):
 
     def __init__(self, etcd: Etcd) -> None:
         super().__init__(etcd)
-        self._client = aetcd.Client(host=etcd.host, port=etcd.port, timeout=30, options=ALONE)
+        self._client = aetcd.Client(host=etcd.host, port=etcd.port, timeout=60, options=ALONE)
         self._watch: Any = None
 
     async def log_in(self, name: str, password: str) -> None:
@@ -197,11 +199,11 @@ class Aetcd(Client):
             port=self.etcd.port,
             username=name,
             password=password,
-            timeout=30,
+            timeout=60,
             options=ALONE,
         )
 
-    async def put(self, key: str, value: str, lease: int = 0, timeout: float = 30) -> None:
+    async def put(self, key: str, value: str, lease: int = 0, timeout: float = 60) -> None:
         putting = self._client.put(key.encode(), value.encode(), lease=lease or None)
         try:
             await asyncio.wait_for(putting, timeout)
@@ -235,7 +237,7 @@ class Http(Client):
 
     def __init__(self, etcd: Etcd) -> None:
         super().__init__(etcd)
-        self._connection = http.client.HTTPConnection(etcd.endpoint, timeout=30)
+        self._connection = http.client.HTTPConnection(etcd.endpoint, timeout=60)
         self._stream: Any = None
         self._headers: dict[str, str] = {}
 
@@ -243,7 +245,7 @@ class Http(Client):
         answer = await self._ask("auth/authenticate", {"name": name, "password": password})
         self._headers = {"Authorization": answer["token"]}
 
-    async def put(self, key: str, value: str, lease: int = 0, timeout: float = 30) -> None:
+    async def put(self, key: str, value: str, lease: int = 0, timeout: float = 60) -> None:
         body = {"key": _base64(key), "value": _base64(value), "lease": lease}
         await self._ask("kv/put", body, timeout)
 
@@ -254,7 +256,7 @@ class Http(Client):
         return int((await self._ask("lease/timetolive", {"ID": lease})).get("TTL", 0))
 
     async def watch(self, key: str) -> None:
-        connection = http.client.HTTPConnection(self.etcd.endpoint, timeout=30)
+        connection = http.client.HTTPConnection(self.etcd.endpoint, timeout=60)
         body = {"create_request": {"key": _base64(key)}}
         connection.request("POST", "/v3/watch", json.dumps(body))
         self._stream = connection.getresponse()
@@ -272,7 +274,7 @@ class Http(Client):
             raise Failed(str(error)) from error
         return str(event.get("type", "PUT"))
 
-    async def _ask(self, path: str, body: dict[str, Any], timeout: float = 30) -> Any:
+    async def _ask(self, path: str, body: dict[str, Any], timeout: float = 60) -> Any:
         try:
             if timeout != self._connection.timeout:
                 self._connection.close()
@@ -309,10 +311,12 @@ CLIENTS: list[Callable[[Etcd], Client]] = [Blocking, Asynchronous, Aetcd, Http]
 
 async def eventually(client: Client, key: str, value: str) -> None:
     """Put a key as an application does that has lost its connection: until it succeeds."""
-    for _ in range(100):
+    end = time.monotonic() + PATIENCE
+    while True:
         try:
             await client.put(key, value)
             return
         except Failed:
-            await asyncio.sleep(0.05)
-    await client.put(key, value)
+            if time.monotonic() > end:
+                raise
+        await asyncio.sleep(0.05)

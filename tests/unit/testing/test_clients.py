@@ -82,7 +82,7 @@ async def test_watch_breaks_with_the_connection_and_with_a_reset(
 
 async def test_users_are_noted_by_the_requests_that_they_make(etcd: Etcd, client: Client) -> None:
     await client.put("k", "1")
-    request = await etcd.requests.wait_for_async("KV/Put")
+    request = await etcd.requests.wait_for_async("KV/Put", timeout=60)
     assert (request.user, request.status) == (None, "OK")
     assert request.message.key == b"k"
     assert request.peer.startswith("ipv4:127.0.0.1:")

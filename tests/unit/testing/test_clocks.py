@@ -208,7 +208,7 @@ def test_keys_of_v2_end_when_the_clock_is_moved() -> None:
 def test_deadlines_that_clients_set_are_on_their_own_clocks(etcd: Etcd, client: Client) -> None:
     etcd.faults.delay("KV/Put", seconds=7200)
     waiting = client.kv.Put.future(pb.PutRequest(key=b"a"), timeout=60)
-    etcd.requests.wait_for("KV/Put")
+    etcd.requests.wait_for("KV/Put", timeout=60)
     etcd.clock.advance(3600)
     assert not waiting.done()
     etcd.clock.advance(3600)

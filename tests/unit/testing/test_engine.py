@@ -60,7 +60,7 @@ def test_blocked_call_is_cut_off(etcd: Etcd, client: Client) -> None:
     lock = v3lock_pb2_grpc.LockStub(client.channel).Lock  # type: ignore[no-untyped-call]
     lock(v3lock_pb2.LockRequest(name=b"l"))
     second = lock.future(v3lock_pb2.LockRequest(name=b"l"))
-    etcd.requests.wait_for("Lock/Lock", count=2)
+    etcd.requests.wait_for("Lock/Lock", count=2, timeout=60)
     etcd.reset()
     assert code_of(second.result) == "UNAVAILABLE"
     lock(v3lock_pb2.LockRequest(name=b"l"))

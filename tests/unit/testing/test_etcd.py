@@ -83,7 +83,7 @@ async def test_clients_on_the_test_s_own_loop_are_not_held_up() -> None:
         )
         await put(pb.PutRequest(key=b"a"))
         etcd.clock.advance(10)
-        assert (await etcd.requests.wait_for_async("KV/Put")).status == "OK"
+        assert (await etcd.requests.wait_for_async("KV/Put", timeout=60)).status == "OK"
 
 
 def test_data_goes_into_files_and_comes_back(etcd: Etcd, tmp_path: Path) -> None:

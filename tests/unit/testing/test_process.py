@@ -46,7 +46,7 @@ def test_keys_are_the_same_from_both_sides(etcd: Etcd, client: Client, tmp_path:
 
 def test_requests_are_those_of_the_child(etcd: Etcd, client: Client) -> None:
     client.kv.Put(pb.PutRequest(key=b"a"))
-    assert etcd.requests.wait_for("KV/Put").message == pb.PutRequest(key=b"a")
+    assert etcd.requests.wait_for("KV/Put", timeout=60).message == pb.PutRequest(key=b"a")
     assert len(etcd.requests) == etcd.requests.count() == 1
     with pytest.raises(TimeoutError, match="0 requests of KV/Txn"):
         etcd.requests.wait_for("KV/Txn", timeout=0.01)

@@ -24,11 +24,10 @@ from etcdpy.storage import Batch
 from etcdpy.watch import Hub, Watcher, WatchStream
 from etcdpy.watch.watcher import WatcherState
 from tests.unit.mvcc.real_log import fill, opened_store
-from tests.unit.mvcc.stalls import probed
+from tests.unit.mvcc.stalls import TRIES, probed
 
 KEYS = 60_000
 BOUND = 0.025
-TRIES = 3
 FRAGMENT_BYTES = 500_000
 
 
@@ -106,12 +105,7 @@ class Large:
 
 @pytest_asyncio.fixture
 async def stores(tmp_path: Path) -> AsyncIterator[AsyncIterator[Large]]:
-    """
-    Yield new stores, a few: for another try.
-
-    What holds the loop up by itself does so on each of them; a host that takes the processor
-    away for a while, which counts as time of ours, does not.
-    """
+    """Yield new stores, a few: for another try."""
     found = _larges(tmp_path)
     yield found
     await found.aclose()

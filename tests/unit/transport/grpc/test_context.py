@@ -30,10 +30,10 @@ class TestUnary:
     @pytest.mark.parametrize("method", ["Inline", "Task", "Yields"])
     @pytest.mark.parametrize("size", [0, 1, 16_379, 16_380, 300_000, 4 << 20])
     async def test_echoes(self, either: Channel, method: str, size: int) -> None:
-        assert await unary(either, method)(bytes(size), timeout=10) == bytes(size)
+        assert await unary(either, method)(bytes(size), timeout=60) == bytes(size)
 
     async def test_many_calls_at_once(self, either: Channel) -> None:
-        calls = [unary(either, "Task")(b"%d" % n, timeout=10) for n in range(200)]
+        calls = [unary(either, "Task")(b"%d" % n, timeout=60) for n in range(200)]
         assert await asyncio.gather(*calls) == [b"%d" % n for n in range(200)]
 
     async def test_calls_parked_on_one_future(self, either: Channel, service: Service) -> None:
@@ -123,16 +123,16 @@ class TestMetadata:
 
     async def test_peer_and_deadline(self, either: Channel, service: Service) -> None:
         await unary(either, "Inspect")(b"")
-        await unary(either, "Inspect")(b"", timeout=30)
+        await unary(either, "Inspect")(b"", timeout=1000)
         assert all(peer.startswith("ipv4:127.0.0.1:") for peer in service.peers)
         none, remaining = service.remaining
         assert none is None
         assert remaining is not None
-        assert 25 < remaining < 31
+        assert 900 < remaining < 1100
 
     async def test_done_callback_after_success(self, either: Channel, service: Service) -> None:
         await unary(either, "Inspect")(b"")
-        await asyncio.wait_for(service.called_back.wait(), 5)
+        await asyncio.wait_for(service.called_back.wait(), 60)
         assert service.callbacks == [False]
 
 
@@ -148,46 +148,63 @@ class TestCompression:
         assert [message async for message in call] == [b"a" * 100, b"b" * 100]
 
 
+#: Seconds to try with, of which a busy machine may need the first to begin a call.
+DEADLINES = (0.2, 5.0, 60.0)
+
+
+async def collected(call: Any, read: list[bytes]) -> None:
+    async for message in call:
+        read.append(message)  # noqa: PERF401 - it ends with an error
+
+
 class TestEnd:
     @pytest.mark.parametrize("method", ["Forever", "ParkedForever"])
     async def test_deadline_cancels_the_handler(
         self, either: Channel, service: Service, method: str
     ) -> None:
-        error = await failure(unary(either, method)(b"", timeout=0.5))
-        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        await asyncio.wait_for(service.cancelled.wait(), 5)
+        for seconds in DEADLINES:
+            error = await failure(unary(either, method)(b"", timeout=seconds))
+            assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            if service.started.is_set():
+                break
+        await asyncio.wait_for(service.cancelled.wait(), 60)
 
     @pytest.mark.parametrize("method", ["Forever", "ParkedForever"])
     async def test_cancel_cancels_the_handler(
         self, either: Channel, service: Service, method: str
     ) -> None:
         call = unary(either, method)(b"")
-        await asyncio.wait_for(service.started.wait(), 5)
+        await asyncio.wait_for(service.started.wait(), 60)
         call.cancel()
-        await asyncio.wait_for(service.cancelled.wait(), 5)
+        await asyncio.wait_for(service.cancelled.wait(), 60)
 
     async def test_lost_client_cancels_the_handler(self, either: Channel, service: Service) -> None:
         call = asyncio.ensure_future(unary(either, "Forever")(b""))
-        await asyncio.wait_for(service.started.wait(), 5)
+        await asyncio.wait_for(service.started.wait(), 60)
         await either.close()
-        await asyncio.wait_for(service.cancelled.wait(), 5)
+        await asyncio.wait_for(service.cancelled.wait(), 60)
         await asyncio.gather(call, return_exceptions=True)
 
     async def test_done_callback_learns_of_the_cancellation(
         self, channel: Channel, service: Service
     ) -> None:
         call = unary(channel, "Forever")(b"")
-        await asyncio.wait_for(service.started.wait(), 5)
+        await asyncio.wait_for(service.started.wait(), 60)
         call.cancel()
-        await asyncio.wait_for(service.called_back.wait(), 5)
+        await asyncio.wait_for(service.called_back.wait(), 60)
         assert service.callbacks == [True]
 
     async def test_deadline_ends_a_stream(self, either: Channel, service: Service) -> None:
-        call = either.unary_stream("/test.Service/StreamForever")(b"", timeout=0.2)
-        assert await call.read() == b"first"
-        error = await failure(call.read())
-        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        await asyncio.wait_for(service.cancelled.wait(), 5)
+        method = either.unary_stream("/test.Service/StreamForever")
+        for seconds in DEADLINES:
+            call = method(b"", timeout=seconds)
+            read: list[bytes] = []
+            error = await failure(collected(call, read))
+            assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            if read:
+                break
+        assert read == [b"first"]
+        await asyncio.wait_for(service.cancelled.wait(), 60)
 
 
 async def slowly(*requests: bytes) -> AsyncIterator[bytes]:

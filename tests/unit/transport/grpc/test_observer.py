@@ -253,7 +253,7 @@ class TestBothServers:
         call = await heard.only_call()
         assert (call.path, call.request, call.response) == (f"/test.Service/{method}", b"x", b"x")
         assert call.peer.startswith("ipv4:127.0.0.1:")
-        assert (call.code, 0 <= call.seconds < 5) == (0, True)
+        assert (call.code, 0 <= call.seconds < 60) == (0, True)
 
     @pytest.mark.parametrize(
         ("method", "code"),
