@@ -23,7 +23,7 @@ from etcdpy.logs.rotation import full_files
 from etcdpy.testing.clock import MovableClock
 
 #: As long as threads may take on a busy machine.
-PATIENCE = 30
+PATIENCE = 60
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,7 @@ from etcdpy.node.lease_expiry import SCAN_INTERVAL
 from etcdpy.pb.lease_pb2 import Lease as StoredLease
 from tests.unit.lease.leased_store import LeasedStore
 from tests.unit.mvcc.fake_log import turns
-from tests.unit.mvcc.stalls import probed
+from tests.unit.mvcc.stalls import TRIES, probed
 
 #: Longest that one turn of the loop may take, generously: it is half a millisecond as a rule.
 LONGEST_TURN = 0.1
@@ -103,7 +103,11 @@ async def test_all_who_wait_for_the_end_are_woken_by_it(leased: LeasedStore) -> 
     await second
 
 
-async def test_keys_of_one_lease_are_deleted_in_slices(leased: LeasedStore) -> None:
+async def test_keys_of_one_lease_are_deleted_in_slices() -> None:
+    assert await _least_of(_stall_of_many_keys) < LONGEST_TURN
+
+
+async def _stall_of_many_keys(leased: LeasedStore) -> float:
     leased.grant(7, 10)
     changes = leased.store.begin()
     for number in range(20_000):
@@ -114,9 +118,9 @@ async def test_keys_of_one_lease_are_deleted_in_slices(leased: LeasedStore) -> N
     await turns(2)
     assert not revoking.done()
     longest = await _longest_turn_until(revoking)
-    assert longest < LONGEST_TURN
     assert leased.stored() == {}
     assert leased.store.revision == 3
+    return longest
 
 
 async def test_revocations_wait_for_one_another(leased: LeasedStore) -> None:
@@ -170,17 +174,31 @@ async def test_leases_end_no_faster_than_the_disk_takes_it(leased: LeasedStore) 
     assert sorted({*left}, reverse=True) == [70, 20, 0]
 
 
-async def test_hundred_thousand_leases_end_in_slices(leased: LeasedStore) -> None:
+async def test_hundred_thousand_leases_end_in_slices() -> None:
+    assert await _least_of(_stall_of_many_leases) < LONGEST_TURN
+
+
+async def _stall_of_many_leases(leased: LeasedStore) -> float:
     for lease in range(1, 100_001):
         leased.grant(lease, 10)
     for number in range(1000):
         leased.put(b"%d" % number, number * 100 + 1)
     await leased.clock.advance(10)
     longest = await _longest_turn_until(asyncio.ensure_future(_expire_all(leased)))
-    assert longest < LONGEST_TURN
     assert len(leased.keeper.lessor) == 0
     assert leased.store.revision == 1 + 2000
     assert leased.stored() == {}
+    return longest
+
+
+async def _least_of(stall_of: Callable[[LeasedStore], Awaitable[float]]) -> float:
+    """Return the longest turn with a new store, of the best of a few tries."""
+    least = float("inf")
+    for _ in range(TRIES):
+        least = min(least, await stall_of(LeasedStore()))
+        if least < LONGEST_TURN:
+            break
+    return least
 
 
 async def _expire_all(leased: LeasedStore) -> None:

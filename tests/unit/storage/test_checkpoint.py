@@ -141,7 +141,7 @@ async def test_journal_space_is_given_back_only_after_the_commit(
 
     def commit(txn: WriteTransaction) -> None:
         held.set()
-        let_go.wait(20)
+        let_go.wait(60)
         real(txn)
 
     monkeypatch.setattr(WriteTransaction, "commit", commit)

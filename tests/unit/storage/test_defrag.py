@@ -124,7 +124,7 @@ class Gate:
     def before(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def step(*args: Any) -> Any:
             self.reached.set()
-            assert self._open.wait(20)
+            assert self._open.wait(60)
             return real(*args)
 
         return step
@@ -592,7 +592,7 @@ async def test_checkpoints_are_not_held_for_long(
 
     def never_end(process: CopyProcess) -> int:
         if rounds:
-            assert killed.wait(20)
+            assert killed.wait(60)
         rounds.append(copied(process))
         return rounds[-1]
 

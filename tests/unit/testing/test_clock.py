@@ -331,7 +331,7 @@ async def test_an_hour_of_ticks_takes_no_time(clock: MovableClock, diary: Diary)
     clock.wake_after(60, tick)
     await clock.advance(3600)
     assert len(diary.entries) == 60
-    assert time.thread_time() - began < 1
+    assert time.thread_time() - began < 5
 
 
 def test_importing_the_kit_imports_no_server() -> None:
