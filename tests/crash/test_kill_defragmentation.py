@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,12 @@ import grpc
 import grpc.aio
 
 from etcdpy.pb import rpc_pb2, rpc_pb2_grpc
-from tests.crash.workload import Ledger, connect, verify, write_until_killed
+from tests.crash.workload import Ledger, connect, verify, work_until_killed
 from tests.support.seeds import SEED
 from tests.support.servers import Server, etcdpy_server
 
-ROUNDS = 20
+ROUNDS = 12
 WRITERS = 16
-PATIENCE = 60.0
 
 # Generated service stubs carry no types.
 _stubs: Any = rpc_pb2_grpc
@@ -32,32 +33,32 @@ async def test_nothing_acknowledged_is_lost_when_a_defragmentation_is_killed() -
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     ledger = Ledger.for_writers(WRITERS)
-    interrupted = 0
     with etcdpy_server() as server:
         for number in range(ROUNDS):
-            # Every other time at least one comes to its end, however slow the machine.
-            await _work_until_killed(server, ledger, chance, to_finish=number % 2)
-            interrupted += bool(_copies(server.data_dir))
+            finished = asyncio.Semaphore(0)
+            defragmenting = asyncio.create_task(_defragment_until_killed(server.address, finished))
+            # At some moment; when one has come to its end; and in the middle of one.
+            kind = number % 3
+            until = (None, finished.acquire, lambda: _stop_in_the_middle(server))[kind]
+            longest = (1.0, 1.0, 0.0)[kind]
+            await work_until_killed(server, ledger, chance, longest=longest, until=until)
+            await defragmenting
+            assert _copies(server.data_dir) or kind != 2
             server.start()
             assert _copies(server.data_dir) == []
             await verify(server.address, ledger)
             print(f"round {number}: revision {ledger.revision}, compacted {ledger.compacted}")
-    assert interrupted, "not all came to their end"
 
 
-async def _work_until_killed(
-    server: Server, ledger: Ledger, chance: random.Random, *, to_finish: int
-) -> None:
-    """Write and defragment at once until so many defragmentations have ended, and a bit more."""
-    finished = asyncio.Semaphore(0)
-    work = asyncio.create_task(write_until_killed(server.address, ledger, chance))
-    defragmenting = asyncio.create_task(_defragment_until_killed(server.address, finished))
-    for _ in range(to_finish):
-        await asyncio.wait_for(finished.acquire(), PATIENCE)
-    await asyncio.sleep(chance.uniform(0.1, 1.0))
-    server.kill()
-    await work
-    await defragmenting
+async def _stop_in_the_middle(server: Server) -> None:
+    """Have the server stand still at a moment when there is half of a copy."""
+    while True:
+        os.kill(server.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, server.pid, os.WSTOPPED)  # noqa: ASYNC222 (it takes no time)
+        if _copies(server.data_dir):
+            return
+        os.kill(server.pid, signal.SIGCONT)
+        await asyncio.sleep(0.005)
 
 
 async def _defragment_until_killed(address: str, finished: asyncio.Semaphore) -> None:

@@ -13,9 +13,9 @@ import random
 import time
 
 from etcdpy.pb import rpc_pb2 as pb
-from tests.crash.leases import TIMES, TTLS, Book, Held, hold, listed, listen, time_to_live
+from tests.crash.leases import LEAST, TIMES, TTLS, Book, Held, hold, listed, listen, time_to_live
 from tests.interop.conftest import reachable
-from tests.locks.connection import Connection
+from tests.locks.connection import PATIENCE, Connection
 from tests.locks.contest import connected
 from tests.support.seeds import SEED
 from tests.support.servers import Server, etcdpy_server
@@ -23,7 +23,7 @@ from tests.support.servers import Server, etcdpy_server
 KILLS = int(os.environ.get("ETCDPY_LEASE_KILLS", "4"))
 HOLDERS = 24
 #: A lease is revoked at most this long after its end, however busy the machine is.
-LATEST = 15.0
+LATEST = 60.0
 
 
 async def test_leases_end_once_and_in_time_while_the_server_is_killed() -> None:
@@ -50,7 +50,7 @@ async def test_leases_end_once_and_in_time_while_the_server_is_killed() -> None:
             book.listening.cancel()
     ends = [book.ended(held) for held in book.leases.values()]
     print(f"{len(ends)} leases, {KILLS} kills, {len(book.deleted)} keys")
-    assert len(ends) > HOLDERS
+    assert len(ends) >= HOLDERS * LEAST
 
 
 async def _kill(server: Server, book: Book, connection: Connection) -> None:
@@ -82,7 +82,7 @@ async def _wait_for_revision(book: Book, revision: int) -> None:
                 book.listening.result()  # raises what has ended it
             await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(wait(), 10)
+    await asyncio.wait_for(wait(), PATIENCE)
 
 
 async def _check_alive(connection: Connection, book: Book, held: Held) -> None:

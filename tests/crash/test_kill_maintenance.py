@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,16 @@ from etcdpy.mvcc.revision import parse_row_key
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import rpc_pb2_grpc
 from etcdpy.storage import Backend, Bucket
-from tests.crash.workload import Ledger, connect, verify, write_until_killed
+from tests.crash.workload import Ledger, connect, verify, work_until_killed
+from tests.locks.connection import is_away
+from tests.snapshot.stores import started
 from tests.support.client import Client
 from tests.support.seeds import SEED
 from tests.support.servers import IDENTITY, Server, ServerError, etcdpy_server
 from tests.support.small_disk import mounted, take_all_room
 
-#: A compaction takes a second for each thousand rows, so that it is there to be killed.
-SLOWLY = ("--compaction-batch-limit=50", "--compaction-sleep-interval=50ms")
+#: A compaction is there to be killed for as long as anybody may want.
+SLOWLY = ("--compaction-batch-limit=50", "--compaction-sleep-interval=1h")
 KEYS = 40
 CHANGES = 3_000
 OPS = 100
@@ -95,9 +97,10 @@ def _copy_checked(data_dir: Path) -> tuple[int, int]:
     return begun, ended
 
 
-def test_a_compaction_that_is_killed_is_finished_after_the_start() -> None:
+def test_a_compaction_that_is_killed_is_finished_after_the_start(tmp_path: Path) -> None:
     rng = random.Random(1)
-    with etcdpy_server(args=SLOWLY) as server:
+    data_dir = tmp_path / "data"
+    with started("etcdpy", data_dir, *SLOWLY) as server:
         with closing(Client(server.address)) as client:
             newest = _change(client, rng)
             at = newest - 10
@@ -105,17 +108,19 @@ def test_a_compaction_that_is_killed_is_finished_after_the_start() -> None:
             client.kv.Compact(pb.CompactionRequest(revision=at))
         for _ in range(3):
             server.kill()
-            assert _copy_checked(server.data_dir) == (at, 0), "it was killed in the middle"
+            assert _copy_checked(data_dir) == (at, 0), "it was killed in the middle"
             server.start()
             with closing(Client(server.address)) as client:
                 assert _history(client, at, newest) == before
                 assert _is_compacted(client, at - 1)
+        server.kill()
+    with started("etcdpy", data_dir) as server:
         with closing(Client(server.address)) as client:
             # One that is waited for comes after the one that goes on.
             client.kv.Compact(pb.CompactionRequest(revision=at + 1, physical=True))
             assert _history(client, at + 1, newest) == before[1:]
         server.kill()
-        assert _copy_checked(server.data_dir) == (at + 1, at + 1)
+        assert _copy_checked(data_dir) == (at + 1, at + 1)
 
 
 # -------------------- snapshots
@@ -124,26 +129,22 @@ def test_a_compaction_that_is_killed_is_finished_after_the_start() -> None:
 async def test_nothing_is_lost_when_snapshots_compactions_and_writes_are_killed() -> None:
     chance = random.Random(SEED)
     ledger = Ledger.for_writers(8)
-    streamed = 0
     with etcdpy_server() as server:
         with closing(Client(server.address)) as client:
             for number in range(300):  # more than a client takes in unread
                 client.kv.Put(pb.PutRequest(key=b"ballast %d" % number, value=bytes(100_000)))
             ledger.revision = client.kv.Range(pb.RangeRequest(key=b"b")).header.revision
-        for _ in range(6):
-            work = asyncio.create_task(write_until_killed(server.address, ledger, chance))
-            readers = [asyncio.create_task(_stream(server.address)) for _ in range(3)]
-            await asyncio.sleep(chance.uniform(0.1, 0.6))
-            server.kill()
-            await work
-            streamed += sum(await asyncio.gather(*readers))
+        for _ in range(4):
+            sending = asyncio.Event()
+            readers = [asyncio.create_task(_stream(server.address, sending)) for _ in range(3)]
+            await work_until_killed(server, ledger, chance, longest=0.5, until=sending.wait)
+            assert any(await asyncio.gather(*readers)), "it was killed while it sent snapshots"
             _copy_checked(server.data_dir)
             server.start()
             await verify(server.address, ledger)
-    assert streamed > 0, "it was killed while it sent snapshots"
 
 
-async def _stream(address: str) -> bool:
+async def _stream(address: str, sending: asyncio.Event) -> bool:
     """Read snapshots until the server is gone; tell whether that was in the middle of one."""
     connection = connect(address)
     stub = _stubs.MaintenanceStub(connection)
@@ -153,9 +154,10 @@ async def _stream(address: str) -> bool:
             began = False
             async for _ in stub.Snapshot(pb.SnapshotRequest()):
                 began = True
+                sending.set()
                 await asyncio.sleep(0.005)
     except grpc.aio.AioRpcError as error:
-        if error.code() != grpc.StatusCode.UNAVAILABLE:
+        if not is_away(error):
             raise
         return began
     finally:
@@ -178,13 +180,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield disk
 
 
-@pytest.fixture
-def server(small_disk: Path) -> Iterator[Server]:
-    """A server on a disk that is soon full."""
-    server = Server([sys.executable, "-m", "etcdpy", *IDENTITY, *SLOWLY], small_disk / "data")
+@contextmanager
+def _server_on(disk: Path, *flags: str) -> Iterator[Server]:
+    server = Server([sys.executable, "-m", "etcdpy", *IDENTITY, *flags], disk / "data")
     server.start()
-    yield server
-    server.close()
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 def _put_until_refused(client: Client, first: int) -> list[int]:
@@ -218,36 +221,37 @@ def _disarm(client: Client) -> None:
         client.maintenance.Alarm(off, timeout=CALL_TIMEOUT)
 
 
-def test_a_kill_during_both_on_a_full_disk_loses_nothing(server: Server, small_disk: Path) -> None:
+def test_a_kill_during_both_on_a_full_disk_loses_nothing(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     acknowledged = list(range(250))
-    with closing(Client(server.address)) as client:
-        newest = _change(client, random.Random(2))
-        at = newest - 10
-        before = _history(client, at, newest)
-        for number in acknowledged:
-            _put(client, number)
-        client.kv.Compact(pb.CompactionRequest(revision=at))
-        snapshot = client.maintenance.Snapshot(pb.SnapshotRequest(), timeout=CALL_TIMEOUT)
-        assert next(snapshot).blob
-        take_all_room(ballast)
-        acknowledged += _put_until_refused(client, len(acknowledged))
+    with _server_on(small_disk, *SLOWLY) as server:
+        with closing(Client(server.address)) as client:
+            newest = _change(client, random.Random(2))
+            at = newest - 10
+            before = _history(client, at, newest)
+            for number in acknowledged:
+                _put(client, number)
+            client.kv.Compact(pb.CompactionRequest(revision=at))
+            snapshot = client.maintenance.Snapshot(pb.SnapshotRequest(), timeout=CALL_TIMEOUT)
+            assert next(snapshot).blob
+            take_all_room(ballast)
+            acknowledged += _put_until_refused(client, len(acknowledged))
+            server.kill()
+            with pytest.raises(grpc.RpcError) as ended:
+                list(snapshot)
+            assert is_away(ended.value)
+        with pytest.raises(ServerError, match="No space left on device"):
+            server.start()  # as often as its supervisor tries, until there is room
+        ballast.unlink()
+    with _server_on(small_disk) as server:
+        with closing(Client(server.address)) as client:
+            assert _numbers(client) >= set(acknowledged)
+            assert _history(client, at, newest) == before
+            assert _is_compacted(client, at - 1)
+            _disarm(client)
+            _put(client, 10_000)
+            compaction = pb.CompactionRequest(revision=at + 1, physical=True)
+            client.kv.Compact(compaction, timeout=CALL_TIMEOUT)
+            assert len(list(client.maintenance.Snapshot(pb.SnapshotRequest()))) > 2
         server.kill()
-        with pytest.raises(grpc.RpcError) as ended:
-            list(snapshot)
-        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
-    with pytest.raises(ServerError, match="No space left on device"):
-        server.start()  # as often as its supervisor tries, until there is room
-    ballast.unlink()
-    server.start()
-    with closing(Client(server.address)) as client:
-        assert _numbers(client) >= set(acknowledged)
-        assert _history(client, at, newest) == before
-        assert _is_compacted(client, at - 1)
-        _disarm(client)
-        _put(client, 10_000)
-        compaction = pb.CompactionRequest(revision=at + 1, physical=True)
-        client.kv.Compact(compaction, timeout=CALL_TIMEOUT)
-        assert len(list(client.maintenance.Snapshot(pb.SnapshotRequest()))) > 2
-    server.kill()
-    assert _copy_checked(server.data_dir) == (at + 1, at + 1)
+        assert _copy_checked(small_disk / "data") == (at + 1, at + 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +19,14 @@ import grpc.aio
 import pytest
 
 from etcdpy.pb import kv_pb2, rpc_pb2, rpc_pb2_grpc
+from tests.locks.connection import PATIENCE, is_away
+from tests.support.servers import Server
 
 KEYS_PER_WRITER = 8
 #: etcd: no more operations in one transaction by default.
 RANGES_PER_TXN = 128
+#: Acknowledged in each round before the server is killed, however slow the machine.
+LEAST = 20
 
 #: What a change made of a key: its value, or None when it was deleted.
 Outcome = dict[bytes, bytes | None]
@@ -47,7 +51,12 @@ class Ledger:
     """All that was acknowledged to all writers, over all crashes."""
 
     writers: list[Writer]
+    #: Those that are not compacted.
     changes: list[tuple[int, Outcome]] = field(default_factory=list)
+    #: How many writes and compactions were acknowledged, and who waits for more.
+    written: int = 0
+    compactions: int = 0
+    waiting: list[tuple[Callable[[], bool], asyncio.Event]] = field(default_factory=list)
     #: The highest revision any reply has shown.
     revision: int = 1
     compacted: int = 0
@@ -62,6 +71,59 @@ class Ledger:
                 for n in range(number)
             ]
         )
+
+    async def wait_for(self, seen: Callable[[], bool]) -> None:
+        """Wait until something is the case of what was acknowledged."""
+        if not seen():
+            happened = asyncio.Event()
+            self.waiting.append((seen, happened))
+            await happened.wait()
+
+    def acknowledged(self) -> None:
+        """Wake up who has waited for what was just noted."""
+        for one in [one for one in self.waiting if one[0]()]:
+            self.waiting.remove(one)
+            one[1].set()
+
+
+async def work_until_killed(
+    server: Server,
+    ledger: Ledger,
+    chance: random.Random,
+    *,
+    longest: float,
+    until: Callable[[], Awaitable[object]] | None = None,
+    compactions: int = 0,
+) -> None:
+    """
+    Have every writer work, and kill the server at some moment after enough was acknowledged.
+
+    Args:
+        longest: Seconds for which it may go on then.
+        until: What is begun then, and has to come to its end first.
+        compactions: How many have to be acknowledged, too.
+
+    """
+    written, compacted = ledger.written + LEAST, ledger.compactions + compactions
+
+    async def enough() -> None:
+        await ledger.wait_for(lambda: ledger.written >= written and ledger.compactions >= compacted)
+        if until is not None:
+            await until()
+
+    work = asyncio.create_task(write_until_killed(server.address, ledger, chance))
+    waiting = asyncio.create_task(enough())
+    try:
+        await asyncio.wait({work, waiting}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()  # raises what has ended it
+        assert waiting.done(), f"{ledger.written} writes, {ledger.compactions} compactions"
+        waiting.result()
+        await asyncio.sleep(chance.uniform(0, longest))
+    finally:
+        waiting.cancel()
+        server.kill()
+    await work
 
 
 async def write_until_killed(address: str, ledger: Ledger, chance: random.Random) -> None:
@@ -97,7 +159,7 @@ async def _write(stub: Any, ledger: Ledger, writer: Writer, chance: random.Rando
         try:
             revision = await _apply(stub, outcome)
         except grpc.aio.AioRpcError as error:
-            if error.code() != grpc.StatusCode.UNAVAILABLE:
+            if not is_away(error):
                 raise
             return
         writer.doubt = None
@@ -137,6 +199,8 @@ def _note(ledger: Ledger, writer: Writer, revision: int, outcome: Outcome) -> No
     ledger.revision = max(ledger.revision, revision)
     for key, value in outcome.items():
         writer.state[key] = (revision, value)
+    ledger.written += 1
+    ledger.acknowledged()
 
 
 async def _compact(
@@ -154,10 +218,12 @@ async def _compact(
                 rpc_pb2.CompactionRequest(revision=revision, physical=chance.random() < 0.3)
             )
         except grpc.aio.AioRpcError as error:
-            if error.code() != grpc.StatusCode.UNAVAILABLE:
+            if not is_away(error):
                 raise
             return
         ledger.compacted = revision
+        ledger.compactions += 1
+        ledger.acknowledged()
 
 
 async def verify(address: str, ledger: Ledger) -> None:

@@ -97,8 +97,9 @@ class Connection:
         return key
 
 
-def is_away(error: grpc.aio.AioRpcError) -> bool:
+def is_away(error: grpc.RpcError) -> bool:
     """Whether the server was killed, as opposed to having refused."""
-    return error.code() is grpc.StatusCode.UNAVAILABLE or any(
-        words in (error.details() or "") for words in _RESET
+    told: Any = error
+    return told.code() is grpc.StatusCode.UNAVAILABLE or any(
+        words in (told.details() or "") for words in _RESET
     )
