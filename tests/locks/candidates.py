@@ -161,8 +161,12 @@ class Candidate(QueueClient):
         await self.revoke_lease()
         await self.new_lease(SHORT_TTL)
         leader = await self._campaign(self._value())
-        if self.lease_is_certain:
-            await self._lead(leader)
+        try:
+            await self._proclaim(leader)
+        except grpc.aio.AioRpcError as error:
+            if "election: not leader" not in (error.details() or ""):
+                raise
+            self.check_it_may_have_ended("the leader was refused")
         while await self.connection.created(self.key):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         await self._see_refused(leader)
@@ -181,16 +185,19 @@ class Candidate(QueueClient):
         assert (leader.name, leader.key, leader.lease) == (NAME, self.key, self.lease)
         self.ledger.lead(self.number, leader)
         for _ in range(self.chance.randrange(1, 4)):
-            value = self._value()
-            said = await self._election(
-                "Proclaim", elect.ProclaimRequest(leader=leader, value=value)
-            )
-            self.ledger.proclaimed[said.header.revision] = (leader.rev, value)
+            value = await self._proclaim(leader)
         if meanwhile is not None:
             await meanwhile
         now = await self._election("Leader", elect.LeaderRequest(name=NAME))
         assert (now.kv.create_revision, now.kv.value) == (leader.rev, value), "another leads"
         self.ledger.give_up(self.number)
+
+    async def _proclaim(self, leader: elect.LeaderKey) -> bytes:
+        """Say something as the leader; return what."""
+        value = self._value()
+        said = await self._election("Proclaim", elect.ProclaimRequest(leader=leader, value=value))
+        self.ledger.proclaimed[said.header.revision] = (leader.rev, value)
+        return value
 
     async def _see_refused(self, former: elect.LeaderKey) -> None:
         request = elect.ProclaimRequest(leader=former, value=b"usurped")

@@ -44,14 +44,14 @@ class Contender(QueueClient):
     # ------------------------------------------------------------ what they do
 
     async def _lock_and_unlock(self) -> None:
-        if await self._hold():
-            self.ledger.give_up(self.number)
-            await self._unlock()
+        await self._hold()
+        self.ledger.give_up(self.number)
+        await self._unlock()
 
     async def _revoke(self) -> None:
         """Hold, and end the lease instead of unlocking."""
-        if await self._hold():
-            self.ledger.give_up(self.number)
+        await self._hold()
+        self.ledger.give_up(self.number)
         await self.revoke_lease()
         self.ledger.events["revoked while holding"] += 1
         await self.new_lease()
@@ -87,37 +87,42 @@ class Contender(QueueClient):
     async def _hold_while_another_gives_up(self) -> None:
         """See a waiter leave while it cannot be its turn: the queue stands still."""
         lease = await self.connection.grant(10 * SHORT_TTL)
-        if await self._hold():
-            kills = self.ledger.kills
-            try:
-                await self._lock(lease, timeout=0.02)
-            except TimeoutError:
-                await self.see_it_go(self.prefix + b"%x" % lease, kills)
-            else:
-                raise AssertionError("two hold the lock")
-            self.ledger.give_up(self.number)
-            await self._unlock()
+        await self._hold()
+        kills = self.ledger.kills
+        try:
+            await self._lock(lease, timeout=0.02)
+        except TimeoutError:
+            await self.see_it_go(self.prefix + b"%x" % lease, kills)
+        else:
+            raise AssertionError("two hold the lock")
+        self.ledger.give_up(self.number)
+        await self._unlock()
         await self.connection.revoke(lease)
 
     async def _expire(self) -> None:
         """Hold with a lease that nobody keeps alive, and let it end."""
         await self.revoke_lease()
         await self.new_lease(SHORT_TTL)
-        if await self._hold():
-            self.ledger.give_up(self.number)
+        await self._lock(self.lease)
+        if await self._leave_record():
             self.ledger.events["expired while holding"] += 1
+        else:
+            self.check_it_may_have_ended("the holder was fenced off")
         await self.new_lease()
 
     # ----------------------------------------------------------------- helpers
 
-    async def _hold(self) -> bool:
-        """Take the lock and leave the record; tell whether it is held for certain."""
+    async def _hold(self) -> None:
+        """Take the lock and leave the record."""
         await self._lock(self.lease)
-        if not self.lease_is_certain:
-            return False
         self.ledger.take(self.number)
+        assert await self._leave_record(), "the holder was fenced off"
+
+    async def _leave_record(self) -> bool:
+        """Leave it if the key that holds is there; tell whether it is."""
         created = await self.connection.created(self.key)
-        assert created, "the key of the holder is missing"
+        if not created:
+            return False
         fence = pb.Compare(
             key=self.key,
             target=pb.Compare.CREATE,
@@ -128,8 +133,7 @@ class Contender(QueueClient):
         written = await self.connection.call(
             self.connection.kv.Txn, pb.TxnRequest(compare=[fence], success=[put])
         )
-        assert written.succeeded, "the holder was fenced off"
-        return True
+        return bool(written.succeeded)
 
     async def _lock(self, lease: int, timeout: float | None = None) -> None:
         """

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from etcdpy.pb import rpc_pb2 as pb
-from tests.locks.connection import Connection
+from tests.locks.connection import PATIENCE, Connection
 from tests.locks.queue_client import Ledger, QueueClient
 from tests.support.servers import Server
 
@@ -78,7 +78,7 @@ def _kill_and_start(server: Server) -> None:
 async def check_queue_is_empty(connection: Connection, name: bytes) -> None:
     """Check that nothing is left, but for what a lease takes away that is about to end."""
     request = pb.RangeRequest(key=name + b"/", range_end=name + b"0")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while (await connection.call(connection.kv.Range, request)).count:
         assert time.monotonic() < deadline, "keys are left in the queue"
         await asyncio.sleep(0.05)

@@ -73,10 +73,9 @@ class QueueClient(ABC):
     def key(self) -> bytes:
         return self.prefix + b"%x" % self.lease
 
-    @property
-    def lease_is_certain(self) -> bool:
-        """Whether the lease has not ended, nor does at once."""
-        return time.monotonic() < self._valid_until - 0.5
+    def check_it_may_have_ended(self, what: str) -> None:
+        """Fail unless the lease may have ended by now; ``what`` says what seems to show it has."""
+        assert time.monotonic() >= self._valid_until, what
 
     @abstractmethod
     def actions(self) -> Actions:
@@ -129,9 +128,8 @@ class QueueClient(ABC):
 
     async def see_it_go(self, key: bytes, kills: int) -> None:
         """See the key of a call that gave up go soon, while it cannot come to the head."""
-        for _ in range(200):
-            if not await self.connection.created(key) or self.ledger.kills > kills:
-                self.ledger.events["given up while another held"] += 1
-                return
+        deadline = time.monotonic() + PATIENCE
+        while await self.connection.created(key) and self.ledger.kills <= kills:
+            assert time.monotonic() < deadline, "a waiter that gave up is still in the queue"
             await asyncio.sleep(0.005)
-        raise AssertionError("a waiter that gave up is still in the queue")
+        self.ledger.events["given up while another held"] += 1
