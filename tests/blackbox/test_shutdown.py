@@ -12,6 +12,7 @@ from .h2client import (
     INITIAL_WINDOW_SIZE,
     INTERNAL_ERROR,
     NO_ERROR,
+    PATIENCE,
     PING,
     RST_STREAM,
     Client,
@@ -42,10 +43,9 @@ def acknowledge(client: Client) -> None:
 
 
 def test_idle_connection_gets_both_goaways_and_closes(start_server: Start) -> None:
-    server = start_server(grace=60)
+    server = start_server(grace=600)
     with server.connect() as client:
         client.call(UNARY, b"x")
-        started = time.monotonic()
         server.terminate()
         wait_notice(client)
         acknowledge(client)
@@ -54,8 +54,8 @@ def test_idle_connection_gets_both_goaways_and_closes(start_server: Start) -> No
             ((1 << 31) - 1, NO_ERROR, b"graceful_stop"),
             (1, NO_ERROR, b"graceful_stop"),
         ]
-        assert server.process.wait(30) == 0
-        assert time.monotonic() - started < 30
+        # Long before the grace ends.
+        assert server.process.wait(PATIENCE) == 0
 
 
 def test_listener_closes_at_once(start_server: Start) -> None:
@@ -92,7 +92,7 @@ def test_calls_in_progress_finish(start_server: Start) -> None:
         reply = client.finish(stream)
         assert (reply.messages, reply.status) == ([b"0.6"], (0, ""))
         client.wait_closed()
-    assert server.process.wait(5) == 0
+    assert server.process.wait(PATIENCE) == 0
 
 
 def test_call_after_the_second_goaway_is_dropped_in_silence(start_server: Start) -> None:
@@ -125,7 +125,7 @@ def test_endless_stream_ends_at_once_behind_the_goaway(start_server: Start) -> N
         assert client.finish(crossing).status == (14, "etcdserver: server stopped")
         acknowledge(client)
         client.wait_closed()
-    assert server.process.wait(5) == 0
+    assert server.process.wait(PATIENCE) == 0
 
 
 def test_endless_stream_that_is_not_read_does_not_hold_it_up(start_server: Start) -> None:
@@ -139,7 +139,7 @@ def test_endless_stream_that_is_not_read_does_not_hold_it_up(start_server: Start
         acknowledge(client)
         assert client.finish(stream).reset == INTERNAL_ERROR
         client.wait_closed()
-    assert server.process.wait(5) == 0
+    assert server.process.wait(PATIENCE) == 0
 
 
 def test_calls_are_cut_with_a_status_when_the_grace_ends(start_server: Start) -> None:
@@ -155,10 +155,10 @@ def test_calls_are_cut_with_a_status_when_the_grace_ends(start_server: Start) ->
         wait_notice(client)
         acknowledge(client)
         client.wait_closed()
-        assert 0.4 < time.monotonic() - started < 5
+        assert 0.4 < time.monotonic() - started < 50
         for cut in (stream, quiet):
             assert client.stream(cut).status == (14, "etcdserver: server stopped")
-    assert server.process.wait(5) == 0
+    assert server.process.wait(PATIENCE) == 0
 
 
 def test_stream_that_can_end_keeps_delivering_while_draining(start_server: Start) -> None:
@@ -196,7 +196,5 @@ def test_client_that_never_answers_cannot_hold_up_the_stop(start_server: Start) 
     with server.connect(quiet=True) as client:
         client.start("/echo.Echo/Large", b"5000000")
         client.wait(lambda: bool(client.streams))
-        started = time.monotonic()
         server.terminate()
-        assert server.process.wait(8) == 0
-        assert time.monotonic() - started < 6
+        assert server.process.wait(PATIENCE) == 0

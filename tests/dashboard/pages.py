@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from etcdpy.pb import rpc_pb2
-from tests.support.browser import a_page
+from tests.support.browser import PATIENCE, a_page
 from tests.support.client import Client
 
 if TYPE_CHECKING:
@@ -63,6 +64,14 @@ def get(address: str, key: bytes) -> rpc_pb2.RangeResponse:
 def value_of(address: str, key: bytes) -> bytes | None:
     reply = get(address, key)
     return reply.kvs[0].value if reply.kvs else None
+
+
+def assert_soon(read: Callable[[], object], expected: object) -> None:
+    """Fail unless what can only be looked at becomes what is expected."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while (found := read()) != expected and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert found == expected
 
 
 def row(page: Page, name: str) -> Locator:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dashboard.pages import AWAY, dashboard, put, row
+from tests.dashboard.pages import AWAY, assert_soon, dashboard, put, row
 from tests.support.ports import free_port
 from tests.support.servers import Server, etcdpy_server
 
@@ -53,5 +53,5 @@ def test_no_event_is_missed_over_a_restart(browser: Browser, fixed: Server) -> N
         put(fixed.address, (b"after-1", b"x"))
         put(fixed.address, (b"after-2", b"x"))
         page.get_by_text("3 events").wait_for()
-        names = page.locator(".live-row:not([hidden]) .live-key").all_inner_texts()
-        assert sorted(names) == ["after-1", "after-2", "before"]
+        names = page.locator(".live-row:not([hidden]) .live-key").all_inner_texts
+        assert_soon(lambda: sorted(names()), ["after-1", "after-2", "before"])

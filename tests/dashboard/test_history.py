@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from etcdpy.pb import rpc_pb2
-from tests.dashboard.pages import dashboard, put, value_of
+from tests.dashboard.pages import assert_soon, dashboard, put, value_of
 from tests.support.client import Client
 from tests.support.servers import Server
 
@@ -23,8 +23,7 @@ def delete(address: str, key: bytes) -> None:
 
 
 def versions(page: Page) -> list[str]:
-    rows = page.locator(ROWS).all()
-    return [row.locator("td").nth(3).inner_text() for row in rows]
+    return page.locator(f"{ROWS} > td:nth-child(4)").all_inner_texts()
 
 
 def test_all_lives_of_a_key_are_told(browser: Browser, server: Server) -> None:
@@ -38,14 +37,15 @@ def test_all_lives_of_a_key_are_told(browser: Browser, server: Server) -> None:
         put(server.address, (key, value))
     with dashboard(browser, server.address, "#/history?key=/lives") as page:
         page.get_by_text("deleted").nth(1).wait_for()
-        assert versions(page) == ["2", "1", "deleted", "1", "deleted", "2", "1"]
+        told = ["2", "1", "deleted", "1", "deleted", "2", "1"]
+        assert_soon(lambda: versions(page), told)
         assert page.locator(".diff-line.removed").inner_text().endswith("b")
         assert page.locator(".diff-line.added").inner_text().endswith("B")
         # Any two, whichever side they are on.
         page.locator("[data-choice^=from]").nth(6).check()
         page.locator("[data-choice^=to]").nth(3).check()
         page.locator(".diff-line.added > span:last-child", has_text="added: 3").wait_for()
-        assert page.locator(".diff-line.added").count() == 1
+        assert_soon(page.locator(".diff-line.added").count, 1)
 
 
 def test_old_version_is_restored(browser: Browser, server: Server) -> None:
@@ -83,8 +83,8 @@ def test_history_begins_where_it_was_compacted(browser: Browser, server: Server)
         page.get_by_text(f"History begins at revision {now - 60:,}").wait_for()
         older = page.get_by_role("button", name="Older versions")
         older.wait_for()
-        assert len(versions(page)) == 50
+        assert_soon(lambda: len(versions(page)), 50)
         older.click()
         page.locator(ROWS).nth(60).wait_for()
         older.wait_for(state="detached")
-        assert versions(page) == [str(version) for version in range(70, 9, -1)]
+        assert_soon(lambda: versions(page), [str(version) for version in range(70, 9, -1)])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dashboard.pages import dashboard, put, row, value_of
+from tests.dashboard.pages import assert_soon, dashboard, put, row, value_of
 from tests.support.servers import Server
 
 if TYPE_CHECKING:
@@ -39,17 +39,17 @@ def test_markup_stays_text_wherever_it_is_shown(browser: Browser, server: Server
     with dashboard(browser, server.address, "#/keys?prefix=h/") as page:
         row(page, "<img src=x").click()
         shown = page.locator("pre.code")
-        assert shown.inner_text() == MARKUP.decode()
-        assert page.locator(".key-title h2").inner_text() == "h/" + MARKUP.decode()
+        assert_soon(shown.inner_text, MARKUP.decode())
+        assert_soon(page.locator(".key-title h2").inner_text, "h/" + MARKUP.decode())
         page.locator(".key-actions").get_by_role("link", name="History").click()
         page.get_by_role("link", name="Open the key").wait_for()
-        assert page.locator("pre.code").inner_text() == MARKUP.decode()
+        assert_soon(page.locator("pre.code").inner_text, MARKUP.decode())
         page.get_by_role("link", name="Live").click()
         page.get_by_text("Watching", exact=True).wait_for()
         put(server.address, (b"h/" + MARKUP, MARKUP + b"2"))
         page.locator(".live-row", has_text="<svg onload").wait_for()
         assert page.locator("img, script:not([src])").count() == 1  # the one of the frame
-        assert page.title() == "Live · etcdpy"
+        assert_soon(page.title, "Live · etcdpy")
 
 
 def test_what_cannot_be_seen_is_written_out(browser: Browser, server: Server) -> None:
@@ -57,11 +57,11 @@ def test_what_cannot_be_seen_is_written_out(browser: Browser, server: Server) ->
         for name in ("user\\u{202e}gnp.exe", "control\\x00\\n\\x1b[2J\\r\\t", "\\xff\\xfe\\xc3("):
             found = row(page, name)
             found.wait_for()
-            assert found.locator(".escape").first.is_visible()
+            found.locator(".escape").first.wait_for()
         row(page, "control").click()
         page.get_by_role("button", name="Hex", exact=True).click()
-        shown = page.locator("pre.code").inner_text()
-        assert shown.startswith("00000000  00 1b 5b 33 31 6d 72 65  64 0d 0a 7f")
+        shown, digits = page.locator("pre.code"), "00000000  00 1b 5b 33 31 6d 72 65  64 0d 0a 7f"
+        assert_soon(lambda: shown.inner_text()[: len(digits)], digits)
         # What goes into an address comes back from it as the same bytes.
         page.reload()
         page.locator(".key-title h2", has_text="control\\x00\\n\\x1b[2J\\r\\t").wait_for()
@@ -79,12 +79,13 @@ def test_value_that_is_no_text_is_saved_as_it_was(browser: Browser, server: Serv
 def test_megabyte_is_shown_in_portions(browser: Browser, server: Server, key: str) -> None:
     with dashboard(browser, server.address, f"#/keys?key={key}") as page:
         page.get_by_role("button", name="Show more").wait_for()
-        first = len(page.locator("pre.code").inner_text())
+        shown = page.locator("pre.code")
+        first = len(shown.inner_text())
         assert 60_000 < first < 70_000
         page.get_by_role("button", name="Show more").click()
-        assert len(page.locator("pre.code").inner_text()) > 1.9 * first
+        assert_soon(lambda: len(shown.inner_text()) > 1.9 * first, True)
         page.get_by_role("button", name="Hex", exact=True).click()
-        assert page.locator("pre.code").inner_text().startswith("00000000")
+        assert_soon(lambda: shown.inner_text()[:8], "00000000")
 
 
 @pytest.mark.parametrize(("key", "sign"), [("h/blanks", "a: 1"), ("h/fields", "1: 1")])
@@ -98,7 +99,7 @@ def test_value_that_is_costly_to_understand_is_shown(
 def test_long_key_takes_no_room_from_others(browser: Browser, server: Server) -> None:
     with dashboard(browser, server.address, "#/keys?prefix=h/long") as page:
         found = row(page, "longlong")
-        assert found.inner_text().strip().endswith("…+7488 bytes")
+        assert_soon(lambda: found.inner_text().strip()[-12:], "…+7488 bytes"[-12:])
         box = found.bounding_box()
         assert box is not None
         assert box["height"] <= 32

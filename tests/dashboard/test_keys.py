@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dashboard.pages import NARROW, dashboard, put, row
+from tests.dashboard.pages import NARROW, assert_soon, dashboard, put, row
 from tests.support.servers import Server
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ def keys(fresh: Server) -> None:
 def test_tree_is_opened_folder_by_folder(browser: Browser, fresh: Server) -> None:
     with dashboard(browser, fresh.address) as page:
         row(page, "/").click()
-        assert row(page, "app/").get_attribute("aria-label") == "app/, 2,002 keys"
+        assert_soon(lambda: row(page, "app/").get_attribute("aria-label"), "app/, 2,002 keys")
         row(page, "app/").click()
-        assert row(page, "pods/").inner_text() == "pods/\n2,000"
+        assert_soon(row(page, "pods/").inner_text, "pods/\n2,000")
         row(page, "config").click()
         page.get_by_role("heading", name="/app/config").wait_for()
         shown = page.locator("pre.code")
-        assert shown.inner_text() == '{\n  "a": [\n    1,\n    12345678901234567890\n  ]\n}'
-        assert page.url.endswith("#/keys?key=/app/config")
+        assert_soon(shown.inner_text, '{\n  "a": [\n    1,\n    12345678901234567890\n  ]\n}')
+        assert_soon(lambda: page.url.endswith("#/keys?key=/app/config"), True)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,8 @@ def test_tree_stays_where_it_is_while_its_keys_are_written(browser: Browser, fre
             page.get_by_text("There is no such key now").wait_for()
             chosen.wait_for(state="detached")
             row(page, "plain").wait_for() if "deep" in key else row(page, "1501").wait_for()
-            assert page.get_by_role("treeitem").filter(has_text="lonely/").count() == 0
+            lonely = page.get_by_role("treeitem").filter(has_text="lonely/")
+            assert_soon(lonely.count, 0)
     put(fresh.address, (b"/app/pods/1500", b"pod"))
 
 
@@ -85,8 +86,8 @@ def test_prefix_shows_what_begins_with_it(browser: Browser, fresh: Server) -> No
     with dashboard(browser, fresh.address) as page:
         page.get_by_role("searchbox").fill("/app/pods/029")
         page.get_by_text("10 keys").wait_for()
-        names = page.get_by_role("treeitem").all_inner_texts()
-        assert names == [f"{number:04}" for number in range(290, 300)]
+        names = page.get_by_role("treeitem").all_inner_texts
+        assert_soon(names, [f"{number:04}" for number in range(290, 300)])
         page.get_by_role("searchbox").fill("/nothing")
         page.get_by_text("No key begins with").wait_for()
 
@@ -95,7 +96,7 @@ def test_back_leads_from_a_key_to_all_of_them(browser: Browser, fresh: Server) -
     with dashboard(browser, fresh.address, viewport=NARROW) as page:
         row(page, "plain").click()
         page.get_by_role("heading", name="plain").wait_for()
-        assert not page.get_by_role("tree").is_visible()
+        page.get_by_role("tree").wait_for(state="hidden")
         page.go_back()
         row(page, "plain").wait_for()
         page.go_forward()
@@ -122,19 +123,19 @@ def test_tree_is_walked_with_the_keyboard(browser: Browser, fresh: Server) -> No
 
         def active() -> str:
             name: str = page.evaluate(
-                "id => document.getElementById(id).ariaLabel",
+                "id => document.getElementById(id)?.ariaLabel ?? ''",
                 tree.get_attribute("aria-activedescendant"),
             )
             return name
 
-        assert active() == "/, 2,003 keys"
+        assert_soon(active, "/, 2,003 keys")
         page.keyboard.press("ArrowRight")
         row(page, "app/").wait_for()
         page.keyboard.press("ArrowRight")
-        assert active() == "app/, 2,002 keys"
+        assert_soon(active, "app/, 2,002 keys")
         page.keyboard.press("ArrowLeft")
         page.keyboard.press("ArrowLeft")
         page.keyboard.press("End")
-        assert active() == "plain"
+        assert_soon(active, "plain")
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="plain").wait_for()

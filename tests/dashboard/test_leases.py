@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from etcdpy.pb import rpc_pb2
-from tests.dashboard.pages import dashboard, put, value_of
+from tests.dashboard.pages import assert_soon, dashboard, put, value_of
 from tests.support.client import Client
 from tests.support.servers import Server
 
@@ -32,7 +32,7 @@ def test_leases_are_listed_with_their_keys_and_revoked(browser: Browser, server:
     with dashboard(browser, server.address, "#/leases") as page:
         row = page.get_by_role("row").filter(has_text=f"{lease:016x}")
         row.get_by_role("link", name="/leased/0").wait_for()
-        assert "and 2 more" in row.inner_text()
+        row.filter(has_text="and 2 more").wait_for()
         first = row.locator(".lease-left").inner_text()
         assert first.endswith("of 16 min 40 s")
         page.wait_for_function(
@@ -69,12 +69,12 @@ def test_queues_tell_who_holds_and_who_waits(browser: Browser, server: Server) -
     with dashboard(browser, server.address, "#/locks") as page:
         lock = page.get_by_role("article").filter(has_text="/lock/build")
         lock.get_by_text("Held by").wait_for()
-        shown = [link.inner_text() for link in lock.locator("a.mono").all()]
-        assert shown == [f"{lease:016x}" for lease in holders]
-        assert lock.get_by_text("Waiting: 2").count() == 1
+        shown = lock.locator("a.mono").all_inner_texts
+        assert_soon(shown, [f"{lease:016x}" for lease in holders])
+        lock.get_by_text("Waiting: 2").wait_for()
         election = page.get_by_role("article").filter(has_text="/election")
-        assert election.locator(".queue-says").all_inner_texts() == ["node-7"]
+        assert_soon(election.locator(".queue-says").all_inner_texts, ["node-7"])
         page.get_by_role("button", name=f"Revoke lease {holders[0]:016x}").click()
         page.get_by_role("dialog").get_by_role("button", name="Revoke", exact=True).click()
         lock.get_by_text("Waiting: 1").wait_for()
-        assert lock.locator("a.mono").first.inner_text() == f"{holders[1]:016x}"
+        assert_soon(lock.locator("a.mono").first.inner_text, f"{holders[1]:016x}")

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from etcdpy.pb import rpc_pb2
-from tests.dashboard.pages import dashboard, put
+from tests.dashboard.pages import assert_soon, dashboard, put
 from tests.support.client import Client
 from tests.support.servers import Server, etcdpy_server
 
@@ -198,7 +198,7 @@ def test_everything_is_reached_with_the_keyboard(browser: Browser, world: Server
             assert page.evaluate("document.activeElement.matches('body, dialog *')")
         page.keyboard.press("Escape")
         page.get_by_role("dialog").wait_for(state="detached")
-        assert page.evaluate(focused) == "Edit"
+        assert_soon(lambda: page.evaluate(focused), "Edit")
 
 
 def test_theme_is_chosen_and_remembered(browser: Browser, world: Server) -> None:
@@ -208,7 +208,7 @@ def test_theme_is_chosen_and_remembered(browser: Browser, world: Server) -> None
         button = page.get_by_role("button", name="Colours")
         for theme in ("light", "dark"):
             button.click()
-            assert button.get_attribute("aria-label") == f"Colours: {theme}"
+            assert_soon(lambda: button.get_attribute("aria-label"), f"Colours: {theme}")
         dark = page.evaluate(ground)
         assert dark != light
         page.reload()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etcdpy.pb import rpc_pb2
-from tests.dashboard.pages import dashboard, put
+from tests.dashboard.pages import assert_soon, dashboard, put
 from tests.support.client import Client
 from tests.support.servers import Server
 
@@ -32,13 +32,16 @@ def test_figures_are_those_of_the_server(browser: Browser, fresh: Server) -> Non
         status = client.maintenance.Status(rpc_pb2.StatusRequest(), timeout=30)
     with dashboard(browser, fresh.address, "#/node") as page:
         page.locator("dt:text-is('Keys') + dd", has_text="50").wait_for()
-        assert fact(page, "Name") == "conformance"
-        assert fact(page, "API of etcd") == status.version
-        assert fact(page, "Member ID") == f"{status.header.member_id:016x}"
-        assert fact(page, "History begins at") == "the beginning"
+        for name, told in (
+            ("Name", "conformance"),
+            ("API of etcd", status.version),
+            ("Member ID", f"{status.header.member_id:016x}"),
+            ("History begins at", "the beginning"),
+        ):
+            assert_soon(lambda name=name: fact(page, name), told)  # type: ignore[misc]
         page.get_by_role("row").filter(has_text="http://127.0.0.1:2380").wait_for()
-        assert page.locator(".plot").count() == 4
-        assert page.get_by_label("Database against its quota").is_visible()
+        assert_soon(page.locator(".plot").count, 4)
+        page.get_by_label("Database against its quota").wait_for()
 
 
 def test_alarm_is_disarmed(browser: Browser, fresh: Server) -> None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.dashboard.pages import dashboard, get, put, value_of
+from tests.dashboard.pages import assert_soon, dashboard, get, put, value_of
 from tests.support.servers import Server
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_key_that_is_there_is_not_created_over(browser: Browser, server: Server)
         box(page, "Value").fill("new")
         dialog_button(page, "Create")
         page.get_by_text("There is such a key already").wait_for()
-        assert page.locator(".diff-line.removed").inner_text().endswith("old")
+        page.locator(".diff-line.removed", has_text="old").wait_for()
     assert value_of(server.address, b"there") == b"old"
 
 
@@ -77,9 +77,9 @@ def test_value_changed_meanwhile_is_a_conflict_that_shows_both(
         dialog_button(page, "Save")
         page.get_by_text("was changed meanwhile").wait_for()
         assert value_of(server.address, b"contested") == b"one\ntheir line"
-        assert page.locator(".diff-line.removed mark").count() == 1
-        assert "their line" in page.locator(".diff-line.removed").inner_text()
-        assert "my line" in page.locator(".diff-line.added").inner_text()
+        assert_soon(page.locator(".diff-line.removed mark").count, 1)
+        page.locator(".diff-line.removed", has_text="their line").wait_for()
+        page.locator(".diff-line.added", has_text="my line").wait_for()
         # A third version is a conflict once more.
         put(server.address, (b"contested", b"one\nthird"))
         page.get_by_role("button", name="Save over revision").click()
@@ -104,7 +104,7 @@ def test_bytes_that_are_no_text_are_edited_as_digits(browser: Browser, server: S
     with dashboard(browser, server.address, "#/keys?key=binary") as page:
         press(page, "Edit")
         area = box(page, "Value")
-        assert area.input_value() == "ff 00 0d 0a"
+        assert_soon(area.input_value, "ff 00 0d 0a")
         area.fill("FF00 zz")
         dialog_button(page, "Save")
         page.get_by_text("“z” is no hexadecimal digit").wait_for()
@@ -115,7 +115,7 @@ def test_bytes_that_are_no_text_are_edited_as_digits(browser: Browser, server: S
     with dashboard(browser, server.address, "#/keys?key=lines") as page:
         press(page, "Edit")
         # A text area would have made one kind of line end of the other.
-        assert box(page, "Value").input_value() == "61 0d 0a 62"
+        assert_soon(box(page, "Value").input_value, "61 0d 0a 62")
 
 
 def test_what_is_not_saved_is_thrown_away_only_at_the_second_time(
@@ -156,8 +156,11 @@ def test_commands_are_copied(browser: Browser, server: Server) -> None:
             press(page, "Copy")
             page.get_by_role("menuitem", name=item).click()
             page.get_by_text("The command copied").last.wait_for()
-            text = page.evaluate("navigator.clipboard.readText()")
-            assert text == copied.format(server.address)
+            # What is told of may still be the first one.
+            assert_soon(
+                lambda: page.evaluate("navigator.clipboard.readText()"),
+                copied.format(server.address),
+            )
 
 
 def test_prefix_is_saved_to_a_file_and_comes_back(
