@@ -32,6 +32,9 @@ OBSERVE = Method(_ELECTION + "Observe", elect.LeaderResponse)
 # What shows that a call waits, as opposed to being slow.
 PATIENCE = 0.15
 
+# Seconds for which a call waits that gives up: enough to be in the queue, on a busy machine too.
+SOON = 2.0
+
 
 def call_of(request: Any) -> Call:
     return Call(METHODS[type(request)], request)
@@ -181,9 +184,9 @@ class Locks(Leases):
     def lock(self, name: bytes, lease: int) -> Any:
         return self.do(lock.LockRequest(name=name, lease=lease))
 
-    def queue_for_lock(self, name: bytes, lease: int, timeout: float | None = None) -> Waiting:
+    def queue_for_lock(self, name: bytes, lease: int) -> Waiting:
         """Begin a Lock that waits, and return once its key is in the queue."""
-        waiting = self.start(lock.LockRequest(name=name, lease=lease), timeout)
+        waiting = self.start(lock.LockRequest(name=name, lease=lease))
         self.wait_for_key(key_of(name, lease))
         return waiting
 
@@ -193,14 +196,16 @@ class Locks(Leases):
     def campaign(self, name: bytes, lease: int, value: bytes) -> Any:
         return self.do(elect.CampaignRequest(name=name, lease=lease, value=value))
 
-    def queue_for_election(
-        self, name: bytes, lease: int, value: bytes, timeout: float | None = None
-    ) -> Waiting:
+    def queue_for_election(self, name: bytes, lease: int, value: bytes) -> Waiting:
         """Begin a Campaign that waits, and return once its key is in the queue."""
         request = elect.CampaignRequest(name=name, lease=lease, value=value)
-        waiting = self.start(request, timeout)
+        waiting = self.start(request)
         self.wait_for_value(key_of(name, lease), value)
         return waiting
+
+    def wait_for_watchers_of_etcd(self, number: int) -> None:
+        """Wait until so many watch on the real etcd, where waiters and observers do."""
+        wait_for(lambda: self.pair.watchers_of_etcd() == number, f"{number} watch")
 
     def proclaim(self, leader: elect.LeaderKey, value: bytes) -> Any:
         return self.do(elect.ProclaimRequest(leader=leader, value=value))

@@ -22,6 +22,7 @@ from etcdpy.pb import kv_pb2 as mvccpb
 from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance import differences
 from tests.conformance.peers import Call, Outcome, Peer
+from tests.support import http1
 from tests.support.servers import Server
 
 SubjectKind = Literal["native", "grpcio", "etcd"]
@@ -124,6 +125,12 @@ class Pair:
         for server in self._servers:
             server.start()
         self._connect()
+
+    def watchers_of_etcd(self) -> int:
+        """Return how many watchers the real etcd has, its own services' included."""
+        page = http1.get(self._servers[1].address, "/metrics").body.decode()
+        (told,) = re.findall(r"^etcd_debugging_mvcc_watcher_total (\d+)$", page, re.MULTILINE)
+        return int(told)
 
     def settle(self) -> None:
         """Clear alarms and bring both servers to one revision, after whatever a test left."""

@@ -9,7 +9,7 @@ import pytest
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import v3election_pb2 as elect
 from tests.conformance.leasing import on_both, revoke, time_to_live
-from tests.conformance.locking import Locks, call_of
+from tests.conformance.locking import SOON, Locks, Waiting, call_of
 from tests.conformance.messages import delete, get, put, txn
 from tests.conformance.pair import Pair
 from tests.conformance.peers import Call, Peer
@@ -114,9 +114,11 @@ def test_cancelled_candidate_leaves_the_queue(locks: Locks) -> None:
 
 def test_candidate_leaves_the_queue_at_its_deadline(locks: Locks) -> None:
     locks.campaign(b"E", 1, b"v")
-    waiting = locks.queue_for_election(b"E", 2, b"w", timeout=0.5)
+    waiting = locks.start(elect.CampaignRequest(name=b"E", lease=2, value=b"w"), timeout=SOON)
     assert waiting.subject.outcome().code.name == "DEADLINE_EXCEEDED"
+    waiting.reference.outcome()
     locks.wait_until_gone(b"E/2")
+    assert locks.head() == 4, "it was in the queue"
 
 
 def test_candidate_whose_lease_ended_wins_without_a_key(locks: Locks) -> None:
@@ -348,16 +350,23 @@ def test_observer_does_not_hear_of_waiting_candidates(locks: Locks) -> None:
     assert observer.is_silent
 
 
-def test_first_leader_observed_is_the_first_event_and_not_the_oldest_key(locks: Locks) -> None:
+def _observer_of_nobody(locks: Locks) -> Waiting:
+    """Observe an election without a candidate; both servers have seen that there is none."""
+    locks.wait_for_watchers_of_etcd(0)
     observer = locks.observe(b"G")
+    locks.wait_for_watchers_of_etcd(1)
     assert observer.is_silent
+    return observer
+
+
+def test_first_leader_observed_is_the_first_event_and_not_the_oldest_key(locks: Locks) -> None:
+    observer = _observer_of_nobody(locks)
     locks.send(txn(put(b"G/b", b"2"), put(b"G/a", b"1")))
     assert observer.take().kv.key == b"G/b"
 
 
 def test_observer_takes_a_key_for_the_leader_that_is_gone_already(locks: Locks) -> None:
-    observer = locks.observe(b"G")
-    assert observer.is_silent
+    observer = _observer_of_nobody(locks)
     locks.send(txn(txn(put(b"G/a")), txn(delete(b"G/a"))))
     assert observer.take().kv.key == b"G/a"
     # Its deletion came with it, so the observer misses that, and whoever leads next.
@@ -367,7 +376,7 @@ def test_observer_takes_a_key_for_the_leader_that_is_gone_already(locks: Locks) 
 
 def test_observer_at_its_deadline(locks: Locks) -> None:
     locks.campaign(b"E", 1, b"v")
-    observer = locks.observe(b"E", timeout=0.5)
+    observer = locks.observe(b"E", timeout=SOON)
     observer.take()
     assert observer.subject.outcome().code.name == "DEADLINE_EXCEEDED"
 

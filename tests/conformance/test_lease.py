@@ -7,6 +7,7 @@ Granting, revoking, listing, attaching: the Lease service where time plays no pa
 from __future__ import annotations
 
 import os
+import time
 from random import Random
 
 import pytest
@@ -188,8 +189,10 @@ def test_time_to_live_of_an_unknown_lease(leases: Leases, lease: int, keys: bool
 
 
 def test_time_to_live_is_whole_seconds_cut_off(leases: Leases) -> None:
-    leases.send(grant(5, 10))
-    assert leases.time_to_live(5).TTL == 9
+    began = time.monotonic()
+    leases.send(grant(5, 60))
+    left = leases.time_to_live(5).TTL
+    assert 59 - (time.monotonic() - began) <= left <= 59
 
 
 def test_keys_are_listed_when_they_are_asked_for(leases: Leases) -> None:
@@ -201,7 +204,7 @@ def test_keys_are_listed_when_they_are_asked_for(leases: Leases) -> None:
 
 
 def test_leases_are_listed_by_the_time_they_have_left(leases: Leases) -> None:
-    for lease, ttl in ((1, MAX_TTL), (-2, 60), (3, 10), (4, 30), (-5, 5000)):
+    for lease, ttl in ((1, MAX_TTL), (-2, 600), (3, 100), (4, 300), (-5, 5000)):
         leases.send(grant(lease, ttl))
     assert leases.listed() == [3, 4, -2, -5, 1]
 
@@ -368,7 +371,6 @@ def test_leases_and_their_keys_outlive_the_server(fresh: Pair, how: str) -> None
     leases.send(put(b"3"))
     leases.send(revoke(5))
     getattr(fresh, how)()
-    leases.tolerance = 20  # one was started after the other
     assert leases.keys(2) == [b"5"]
     assert leases.keys(3) == [b"0", b"4"]
     assert leases.keys(4) == [b"1"]

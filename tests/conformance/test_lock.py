@@ -9,7 +9,7 @@ import pytest
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import v3lock_pb2 as lock
 from tests.conformance.leasing import on_both, revoke, time_to_live
-from tests.conformance.locking import Locks, call_of, key_of
+from tests.conformance.locking import SOON, Locks, call_of, key_of
 from tests.conformance.messages import compact, delete, get, put
 from tests.conformance.pair import Pair
 from tests.conformance.peers import Call, Peer
@@ -193,8 +193,10 @@ def test_younger_plain_key_is_nobodys_predecessor(locks: Locks) -> None:
 
 def test_compaction_does_not_disturb_a_waiter(locks: Locks) -> None:
     held = locks.lock(b"a", 1)
+    locks.wait_for_watchers_of_etcd(0)
     waiting = locks.queue_for_lock(b"a", 2)
-    assert waiting.is_waiting  # for long enough that etcd, too, has read what came before
+    locks.wait_for_watchers_of_etcd(1)  # it, too, has read what came before
+    assert waiting.is_waiting
     current = locks.send(put(b"other")).header.revision
     locks.send(compact(current))
     assert waiting.is_waiting
@@ -218,9 +220,11 @@ def test_cancelled_waiter_leaves_the_queue_and_keeps_its_lease(locks: Locks) -> 
 
 def test_waiter_leaves_the_queue_at_its_deadline(locks: Locks) -> None:
     held = locks.lock(b"a", 1)
-    waiting = locks.queue_for_lock(b"a", 2, timeout=0.5)
+    waiting = locks.start(lock.LockRequest(name=b"a", lease=2), timeout=SOON)
     assert waiting.subject.outcome().code.name == "DEADLINE_EXCEEDED"
+    waiting.reference.outcome()
     locks.wait_until_gone(b"a/2")
+    assert locks.head() == 4, "it was in the queue"
     assert locks.has(held.key)
 
 
@@ -237,7 +241,7 @@ def test_waiter_behind_a_cancelled_one_waits_for_the_one_before(locks: Locks) ->
 def test_one_of_two_waiters_of_a_lease_that_gives_up_takes_the_key_of_both(locks: Locks) -> None:
     held = locks.lock(b"a", 1)
     stays = locks.queue_for_lock(b"a", 2)
-    locks.queue_for_lock(b"a", 2, timeout=0.4)
+    locks.start(lock.LockRequest(name=b"a", lease=2), timeout=SOON)
     locks.wait_until_gone(b"a/2")
     assert stays.is_waiting
     locks.unlock(held.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -109,6 +109,8 @@ def _eventually_told(watch: Watch) -> pb.WatchResponse:
 
 INTERVAL = 1.0
 EARLY, LATE = 0.02, 0.4
+#: The quickest of so many is what it takes on a machine that has nothing else to do.
+TRIES = 10
 
 
 FLAG = "--watch-progress-notify-interval"
@@ -135,49 +137,70 @@ def noticing(request: pytest.FixtureRequest) -> Iterator[Pair]:
         pair.close()
 
 
+def _comes_at_tick(pair: Pair, ticks: int, told: Callable[[Watched], bool]) -> None:
+    """
+    See something come at some tick: never before, and without delay if the machine has none.
+
+    Args:
+        told: Returns once it has come; False if the test itself was too late for it.
+
+    """
+    took: list[float] = []
+    for _ in range(TRIES):
+        with _scenario(pair) as watched:
+            if told(watched):
+                took.append(time.monotonic() - watched.opened)
+                assert took[-1] > ticks * INTERVAL - EARLY
+                if took[-1] < ticks * INTERVAL * 1.1 + LATE:
+                    return
+    raise AssertionError(f"{took} seconds")
+
+
 def test_quiet_watchers_are_notified(noticing: Pair) -> None:
-    with _scenario(noticing) as watched:
-        opened = time.monotonic()
-        watched.watch.create(b"a", progress_notify=True, watch_id=5)
+    def told(watched: Watched) -> bool:
         watched.watch.create(b"a", watch_id=6)
-        for tick in (1, 2):
+        watched.watch.create(b"a", progress_notify=True, watch_id=5)
+        for _ in range(2):
             told = watched.watch.receive()
             assert (told.watch_id, watched.number(told), len(told.events)) == (5, 4, 0)
-            _assert_about(time.monotonic() - opened, tick)
+        return True
+
+    _comes_at_tick(noticing, 2, told)
 
 
 def test_an_event_takes_the_place_of_the_next_notification(noticing: Pair) -> None:
-    with _scenario(noticing) as watched:
-        opened = time.monotonic()
+    def told(watched: Watched) -> bool:
         watched.watch.create(b"a", progress_notify=True)
         watched.write(put(b"a"))
+        if time.monotonic() - watched.opened > INTERVAL * 0.9:
+            return False
         assert len(watched.watch.receive().events) == 1
         assert not watched.watch.receive().events
-        _assert_about(time.monotonic() - opened, 2)
+        return True
+
+    _comes_at_tick(noticing, 2, told)
 
 
 def test_ticks_count_from_when_the_stream_was_opened(noticing: Pair) -> None:
-    with _scenario(noticing) as watched:
-        opened = time.monotonic()
+    def told(watched: Watched) -> bool:
         watched.watch.create(b"b")
         time.sleep(INTERVAL * 0.7)
         watched.watch.create(b"a", progress_notify=True)
         assert watched.watch.receive().watch_id == 1
-        _assert_about(time.monotonic() - opened, 1)
+        return True
+
+    _comes_at_tick(noticing, 1, told)
 
 
 def test_a_watcher_from_the_future_is_not_notified(noticing: Pair) -> None:
-    with _scenario(noticing) as watched:
-        opened = time.monotonic()
+    def told(watched: Watched) -> bool:
         watched.watch.create(b"a", progress_notify=True, start_revision=watched.rev(7))
         watched.watch.create(b"b", progress_notify=True)
         told = [watched.watch.receive(since=TELLS_PROGRESS_WHEN_SYNCED) for _ in range(2)]
         assert [response.watch_id for response in told] == [1, 1]
-        _assert_about(time.monotonic() - opened, 2)
+        return True
 
-
-def _assert_about(seconds: float, ticks: int) -> None:
-    assert ticks * INTERVAL - EARLY < seconds < ticks * INTERVAL * 1.1 + LATE
+    _comes_at_tick(noticing, 2, told)
 
 
 # ------------------------------------------------------------------- fragments

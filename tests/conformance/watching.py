@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -171,6 +172,8 @@ class Watched:
         self._offset: int = pair.send(delete(*EVERYTHING)).reply.header.revision - 1
         for key, value in ((b"a", b"1"), (b"b", b"2"), (b"a", b"3")):
             pair.send(put(key, value))
+        #: The stream is not older than that.
+        self.opened = time.monotonic()
         self.watch = Watch(pair)
 
     def rev(self, number: int) -> int:

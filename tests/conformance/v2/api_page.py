@@ -89,20 +89,22 @@ KEYS = (
         f"curl -L {URL}/v2/keys/message -XDELETE",
         event("delete", node("/message", 6, 5), HELLO_ETCD),
     ),
-    # Using key TTL
+    # Using key TTL (Fifty seconds in place of the page's five, so that it is there at the next step.)
     Step(
-        put("foo", "-d value=bar -d ttl=5"),
-        event("set", node("/foo", 7, 7, value="bar", **lasting(5))),
+        put("foo", "-d value=bar -d ttl=50"),
+        event("set", node("/foo", 7, 7, value="bar", **lasting(50))),
         201,
     ),
-    Step(f"curl -L {URL}/v2/keys/foo", event("get", node("/foo", 7, 7, value="bar", **lasting(5)))),
-    # The page waits for these five seconds. From its index on, as it may be over already.
+    Step(
+        f"curl -L {URL}/v2/keys/foo", event("get", node("/foo", 7, 7, value="bar", **lasting(50)))
+    ),
+    # The page waits for its five seconds. From its index on, as it may be over already.
     Step(
         put("foo", "-d value=bar -d ttl=1"),
         event(
             "set",
             node("/foo", 8, 8, value="bar", **lasting(1)),
-            node("/foo", 7, 7, value="bar", **lasting(5)),
+            node("/foo", 7, 7, value="bar", **lasting(50)),
         ),
     ),
     Step(
@@ -112,8 +114,8 @@ KEYS = (
     # "Key Not Found" on the page.
     Step(f"curl -L {URL}/v2/keys/foo", error(100, "Key not found", "/foo", 9), 404),
     Step(
-        put("foo", "-d value=bar -d ttl=5"),
-        event("set", node("/foo", 10, 10, value="bar", **lasting(5))),
+        put("foo", "-d value=bar -d ttl=50"),
+        event("set", node("/foo", 10, 10, value="bar", **lasting(50))),
         201,
     ),
     Step(
@@ -121,7 +123,7 @@ KEYS = (
         event(
             "update",
             node("/foo", 11, 10, value="bar"),
-            node("/foo", 10, 10, value="bar", **lasting(5)),
+            node("/foo", 10, 10, value="bar", **lasting(50)),
         ),
     ),
     # Waiting for a change. (An update keeps createdIndex; the page's prevNode has a new one.)
@@ -162,14 +164,14 @@ KEYS = (
             201,
         ),
     ),
-    # Again, to last for one second instead of thirty; with the key that is to be watched.
+    # Again, to last for three seconds instead of thirty; with the key that is to be watched.
     Step(
         f"curl -L {URL}/v2/keys/dir?recursive=true -XDELETE",
         event("delete", directory("/dir", 17, 15), directory("/dir", 15, 15, **lasting(30))),
     ),
     Step(
-        put("dir", "-d ttl=1 -d dir=true"),
-        event("set", directory("/dir", 18, 18, **lasting(1))),
+        put("dir", "-d ttl=3 -d dir=true"),
+        event("set", directory("/dir", 18, 18, **lasting(3))),
         201,
     ),
     Step(put("dir/asdf", "-d value=x"), event("set", node("/dir/asdf", 19, 19, value="x")), 201),

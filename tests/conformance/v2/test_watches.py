@@ -134,9 +134,10 @@ def test_70_key_expires(client: V2Client, directory: str) -> None:
 
 
 def test_71_directory_expires_with_all_below(client: V2Client, directory: str) -> None:
-    write(client, f"{directory}/d", "dir=true&ttl=1")
-    write(client, f"{directory}/d/e/k")
-    with client.watch(f"{directory}/d/e/k") as watch:
+    write(client, f"{directory}/d", "dir=true&ttl=3")
+    made = write(client, f"{directory}/d/e/k")
+    # It may be over already.
+    with client.watch(f"{directory}/d/e/k", f"waitIndex={made + 1}") as watch:
         event = watch.next()
     assert (event["action"], event["node"]["key"]) == ("expire", f"{directory}/d")
     assert event["node"]["dir"] is True
