@@ -32,8 +32,9 @@ Transport = Literal["native", "grpcio"]
 
 REFERENCE_VARIABLE = "ETCDPY_REFERENCE_ETCD"
 
-START_TIMEOUT = 30.0
-STOP_TIMEOUT = 15.0
+# Many times what either takes: the machine may be busy.
+START_TIMEOUT = 120.0
+STOP_TIMEOUT = 60.0
 
 # Nothing listens on or connects to the advertised addresses; they only make both servers'
 # member lists and IDs alike.

@@ -89,7 +89,7 @@ KEYS = (
         f"curl -L {URL}/v2/keys/message -XDELETE",
         event("delete", node("/message", 6, 5), HELLO_ETCD),
     ),
-    # Using key TTL (Fifty seconds in place of the page's five, so that it is there at the next step.)
+    # Using key TTL (fifty seconds, not the page's five: it has to be there at the next step)
     Step(
         put("foo", "-d value=bar -d ttl=50"),
         event("set", node("/foo", 7, 7, value="bar", **lasting(50))),
