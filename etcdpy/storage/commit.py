@@ -435,8 +435,8 @@ class GroupCommit(NewestView):
                 self._call_on_loop(self._checkpointer.hurry)
             self._call_on_loop(self._finish, self._journal.append(group), len(group))
         # Filling a segment takes the disk for a while, so never while a batch waits.
-        if self._queue.empty():
-            self._journal.prepare_ahead()
+        while self._queue.empty() and self._journal.prepare_ahead():
+            pass
 
     def _take_group(self) -> tuple[list[Payload], bool]:
         """Wait for a batch, then take all that are ready; True when no more will come."""

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etcdpy.storage import DataDirError, StorageError
+from etcdpy.storage import journal as journals
 from etcdpy.storage.journal import SEGMENTS, SMALL_WRITE, Journal, Payload
 from tests.unit.storage.material import SEGMENT_BYTES, disk_refusing_writes
 
@@ -386,6 +387,38 @@ def test_every_file_is_open_before_the_first_frame(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         journal.close()
+
+
+def test_segment_is_filled_piece_by_piece_behind_its_first_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "FIRST_PIECE", SEGMENT_BYTES // 8)
+    monkeypatch.setattr(journals, "PIECE", SEGMENT_BYTES // 4)
+    journal = new_journal(tmp_path)
+    first = tmp_path / "0.journal"
+    append(journal, b"first")
+    assert first.stat().st_size == SEGMENT_BYTES // 8
+    # This one goes beyond what is filled, and what is filled next begins behind it.
+    append(journal, b"x" * (SEGMENT_BYTES // 2))
+    assert first.stat().st_size > SEGMENT_BYTES // 2
+    assert journal.prepare_ahead()
+    while journal.prepare_ahead():
+        pass
+    append(journal, b"last")
+    journal.close()
+    assert first.stat().st_size == SEGMENT_BYTES
+    batches = [batch for _, (batch,) in replayed(tmp_path)]
+    assert batches == [b"first", b"x" * (SEGMENT_BYTES // 2), b"last"]
+
+
+def test_segments_are_filled_one_behind_the_other(tmp_path: Path) -> None:
+    journal = new_journal(tmp_path)
+    append(journal, b"first")
+    while not all(path.stat().st_size for path in tmp_path.iterdir()):
+        assert not journal.prepare_ahead()  # no piece of it is left, at this size
+    assert not journal.prepare_ahead()
+    journal.close()
+    assert {path.stat().st_size for path in tmp_path.iterdir()} == {SEGMENT_BYTES}
 
 
 def test_an_empty_file_is_one_that_was_never_used(tmp_path: Path) -> None:
