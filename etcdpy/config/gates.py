@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 from etcdpy.config.values import BadValueError, parse_boolean
@@ -29,18 +28,18 @@ BETA = frozenset({"TxnModeWriteWithSharedBuffer", "FastLeaseKeepAlive"})
 GROUPS = {"AllAlpha": ALPHA, "AllBeta": BETA}
 
 
-@dataclass(frozen=True)
 class Gates:
     """
     Gates, open or shut: ``name in gates`` tells which.
 
-    Attributes:
+    Args:
         said: What each mention of the setting says, in order. (etcd: every ``Set`` goes on
             from the one before.)
 
     """
 
-    said: tuple[Mapping[str, bool], ...] = ()
+    def __init__(self, said: tuple[Mapping[str, bool], ...] = ()) -> None:
+        self.said = said
 
     @cached_property
     def named(self) -> Mapping[str, bool]:
@@ -59,6 +58,12 @@ class Gates:
         """The names of those that are open."""
         enabled = {**dict.fromkeys(ALPHA, False), **dict.fromkeys(BETA, True), **self.named}
         return frozenset(name for name in ALPHA | BETA if enabled[name])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Gates) and self.said == other.said
+
+    def __hash__(self) -> int:
+        return hash(tuple(tuple(mention.items()) for mention in self.said))
 
     def __contains__(self, name: str) -> bool:
         return name in self.opened

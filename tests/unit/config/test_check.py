@@ -105,7 +105,7 @@ def test_state_of_a_cluster_is_one_of_two() -> None:
 )
 def test_settings_that_are_refused(settings: dict[str, object], why: str) -> None:
     with pytest.raises(InvalidConfigError) as refusal:
-        check(Config(**settings), (), lambda *_: None)  # type: ignore[arg-type]
+        check(Config(**settings), (), lambda *_: None)
     assert str(refusal.value) == why
 
 

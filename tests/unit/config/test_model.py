@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError, replace
+
 import pytest
 
 from etcdpy.config import SETTINGS, Config
@@ -33,6 +35,32 @@ def test_every_field_is_a_flag() -> None:
     config = Config()
     for flag, row in SETTINGS.items():
         assert getattr(config, flag.replace("-", "_")) == row.default
+
+
+def test_settings_are_equal_by_what_they_say() -> None:
+    one = Config(name="a", given=frozenset({"name"}))
+    assert one == Config(name="a")
+    assert hash(one) == hash(Config(name="a"))
+    assert one != Config(name="b")
+    assert one != Config(name="a", accepted={"max-wals": 3})
+    assert one != "a"
+
+
+def test_settings_are_changed_in_a_copy_alone() -> None:
+    config = Config(name="a", accepted={"max-wals": 3})
+    assert replace(config, name="b").accepted == {"max-wals": 3}
+    with pytest.raises(FrozenInstanceError):
+        config.name = "b"  # type: ignore[misc]
+    assert config.name == "a"
+
+
+def test_what_is_no_setting_is_refused() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        Config(nonsense=1)
+
+
+def test_settings_share_nothing_that_can_be_changed() -> None:
+    assert Config().accepted is not Config().accepted
 
 
 @pytest.mark.parametrize(
