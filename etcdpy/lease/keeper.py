@@ -12,7 +12,7 @@ clock that never falls, and revoking is a generator, run by whoever has a loop
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -126,9 +126,13 @@ class LeaseKeeper:
         self.on_sooner()
         return sequence
 
-    def revoke(self, lease: Lease) -> Steps[tuple[int, int]]:
+    def revoke(self, lease: Lease, ordered: list[bytes] | None = None) -> Steps[tuple[int, int]]:
         """
         End a lease, which exists, and delete its keys: a write transaction in slices.
+
+        Args:
+            lease: Which.
+            ordered: Its keys in order, as they were lately, if that is known; it is taken over.
 
         Returns:
             The store's revision then, and the sequence of the batch with which it is durable.
@@ -136,7 +140,11 @@ class LeaseKeeper:
         """
         store, lease_id = self.store, lease.lease_id
         changes = store.begin()
-        keys = yield from slices.in_order([*store.attachments.on(lease_id)])
+        attached = store.attachments.on(lease_id)
+        if ordered is not None and (yield from _are_all(ordered, attached)):
+            keys = ordered
+        else:
+            keys = yield from slices.in_order([*attached])
         # A deletion for each. (etcd: lessor.go, Revoke)
         store.operations.deletes += len(keys)
         store.operations.txns += len(keys) > 1
@@ -199,6 +207,18 @@ class LeaseKeeper:
             lease_id = random.getrandbits(63)  # an id, not a secret
             if lease_id and lease_id not in self.lessor:
                 return lease_id
+
+
+def _are_all(keys: list[bytes], attached: Collection[bytes]) -> Steps[bool]:
+    """Tell whether keys, no two of which are the same, are those that are attached."""
+    if len(keys) != len(attached):
+        return False
+    for first in range(0, len(keys), slices.FOUND_SLICE):
+        if first:
+            yield
+        if not all(map(attached.__contains__, keys[first : first + slices.FOUND_SLICE])):
+            return False
+    return True
 
 
 def _do_nothing() -> None:

@@ -35,16 +35,43 @@ _Entry = tuple[int, bytes, int]
 
 
 class _Block:
-    """Entries that are complete, oldest first; read only."""
+    """
+    Entries that are complete, oldest first; read only.
+
+    Args:
+        first: The revision of the first entry.
+        last: That of the last.
+        entries: All of them; none if they are of one revision: nobody asks for a part of that.
+        born: The keys that were born, in order.
+        died: Those that died, in order.
+
+    """
 
     __slots__ = ("born", "died", "entries", "first", "last")
 
-    def __init__(self, entries: list[_Entry]) -> None:
+    def __init__(
+        self,
+        first: int,
+        last: int,
+        entries: list[_Entry],
+        born: list[bytes],
+        died: list[bytes],
+    ) -> None:
+        self.first = first
+        self.last = last
         self.entries = entries
-        self.first = entries[0][0]
-        self.last = entries[-1][0]
-        self.born = sorted([key for _, key, change in entries if change > 0])
-        self.died = sorted([key for _, key, change in entries if change < 0])
+        self.born = born
+        self.died = died
+
+    @classmethod
+    def of(cls, entries: list[_Entry]) -> _Block:
+        """Return the block of entries."""
+        born = sorted([key for _, key, change in entries if change > 0])
+        died = sorted([key for _, key, change in entries if change < 0])
+        return cls(entries[0][0], entries[-1][0], entries, born, died)
+
+    def __len__(self) -> int:
+        return len(self.born) + len(self.died)
 
 
 class LivenessLog:
@@ -72,20 +99,29 @@ class LivenessLog:
         tail = self._tail
         tail.append((main, key, change))
         if len(tail) >= BLOCK:
-            self._blocks.append(_Block(tail))
-            self._length += len(tail)
-            self._tail = []
+            self._close_tail()
 
     def add_all(self, main: int, keys: list[bytes], change: int) -> None:
-        """Note the same of many keys."""
+        """Note the same of many keys, in ascending order."""
         self.newest = main
-        tail = self._tail
-        tail += zip(repeat(main), keys, repeat(change))
-        whole = len(tail) - len(tail) % BLOCK
+        # The order of those of one revision makes no difference. An entry for each key would be
+        # a fifth of what a deletion of many takes, and as much again for the collector.
+        whole = len(keys) - len(keys) % BLOCK
+        if whole and self._tail:
+            self._close_tail()
         for first in range(0, whole, BLOCK):
-            self._blocks.append(_Block(tail[first : first + BLOCK]))
+            part = keys[first : first + BLOCK]
+            born, died = (part, []) if change > 0 else ([], part)
+            self._blocks.append(_Block(main, main, [], born, died))
         self._length += whole
-        del tail[:whole]
+        self._tail += zip(repeat(main), keys[whole:], repeat(change))
+        if len(self._tail) >= BLOCK:
+            self._close_tail()
+
+    def _close_tail(self) -> None:
+        self._blocks.append(_Block.of(self._tail))
+        self._length += len(self._tail)
+        self._tail = []
 
     def net(self, start: bytes, stop: bytes | None, revision: int) -> int:
         """Return births less deaths in [start, stop) after ``revision``."""
@@ -125,7 +161,7 @@ class LivenessLog:
             if self._length <= LOG_LENGTH or blocks[0].last > durable:
                 return
             oldest = blocks.popleft()
-            self._length -= len(oldest.entries)
+            self._length -= len(oldest)
             self.floor = oldest.last
 
     def _blocks_after(self, revision: int) -> list[_Block]:

@@ -19,18 +19,19 @@ import asyncio
 import logging
 from asyncio import Future, Task
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import Final
 
 from etcdpy.clock import Clock, Timer
-from etcdpy.cooperative import Steps, turn
+from etcdpy.cooperative import Baton, Steps, started, turn
 from etcdpy.errors import EtcdError, LeaseNotFoundError
 from etcdpy.lease.keeper import EXPIRED_PER_SLICE, LeaseKeeper
 from etcdpy.lease.lease import Lease, LeaseState
+from etcdpy.mvcc import slices
 from etcdpy.node.audit import Auditor
 from etcdpy.node.caller import Caller, Internal
 from etcdpy.node.guard import Who
-from etcdpy.node.writer import Unfinished, Writer
+from etcdpy.node.writer import Writer
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,9 @@ class LeaseExpiry:
         self._check_revoke = check_revoke
         # Of those who wait for a lease to end, by its id.
         self._ended: dict[int, Future[None]] = {}
+        # What resolves when the keys of a lease are in order, by its id; those at it take turns.
+        self._ordering: dict[int, Future[None]] = {}
+        self._baton = Baton()
         #: How many leases were revoked because they had run out.
         self.expired = 0
         self._is_started = False
@@ -148,11 +152,12 @@ class LeaseExpiry:
             LeaseNotFoundError: If there is no such lease.
 
         """
+        keys = await self._ordered(lease_id)
         await self._writer.idle()
         lease = self._keeper.lessor.get(lease_id)
         if lease is None:
             raise LeaseNotFoundError
-        return await self._writer.write(self._revoke(lease, caller, who))
+        return await self._writer.write(self._revoke(lease, caller, who, keys))
 
     async def ended(self, lease: Lease) -> None:
         """Wait until a lease that has run out is revoked, however long that fails."""
@@ -185,11 +190,35 @@ class LeaseExpiry:
     async def _expire_one(self, lease: Lease) -> None:
         if not self._may_revoke():
             return  # it comes again
+        keys = await self._ordered(lease.lease_id)
         await self._writer.idle()
         # A client may have revoked it meanwhile, and may even have granted its id again.
         if lease.state is not LeaseState.REVOKED:
-            await self._writer.write(self._revoke(lease, _SELF, None))
+            await self._writer.write(self._revoke(lease, _SELF, None, keys))
             self.expired += 1
+
+    async def _ordered(self, lease_id: int) -> list[bytes] | None:
+        """
+        Return the keys of a lease in order, None if they are few.
+
+        It is a fifth of what revoking it takes, for the rest of which others have to wait.
+        """
+        if not self._has_many(lease_id):
+            return None
+        if before := self._ordering.get(lease_id):
+            # Behind whoever is at it, who will have revoked it then.
+            await asyncio.wait([before])
+            return None
+        done = self._ordering[lease_id] = asyncio.get_running_loop().create_future()
+        try:
+            steps = started(slices.in_order([*self._keeper.store.attachments.on(lease_id)]))
+            return steps if isinstance(steps, list) else await self._baton.rest(steps)
+        finally:
+            del self._ordering[lease_id]
+            done.set_result(None)
+
+    def _has_many(self, lease_id: int) -> bool:
+        return len(self._keeper.store.attachments.on(lease_id)) > slices.SLICE
 
     def _may_revoke(self) -> bool:
         try:
@@ -198,13 +227,15 @@ class LeaseExpiry:
             return False
         return True
 
-    def _revoke(self, lease: Lease, caller: Caller, who: Who) -> Steps[tuple[int, int]]:
+    def _revoke(
+        self, lease: Lease, caller: Caller, who: Who, ordered: list[bytes] | None = None
+    ) -> Steps[tuple[int, int]]:
         audit, lease_id = self._audit, lease.lease_id
         if audit is not None:
             keys = self._keeper.store.attachments.on(lease_id)
             # More than that are not told of, and there may be millions.
             some, number = sorted(islice(keys, MOST_KEYS)), len(keys)
-        revoked = yield from self._keeper.revoke(lease)
+        revoked = yield from self._keeper.revoke(lease, ordered)
         if audit is not None:
             audit.lease_ended(lease_id, caller, who, revoked[0], some, number)
         ended = self._ended.pop(lease.lease_id, None)
@@ -237,14 +268,11 @@ class LeaseExpiry:
         try:
             expired = self._keeper.take_expired(self._clock.monotonic() - self._clock.transit)
             for number, lease in enumerate(expired):
-                if self._writer.busy is not None:
+                if self._writer.busy is not None or self._has_many(lease.lease_id):
                     return map(self._expire_one, expired[number:])
                 if self._may_revoke():
-                    started = self._writer.start(self._revoke(lease, _SELF, None))
+                    self._writer.start(self._revoke(lease, _SELF, None))
                     self.expired += 1
-                    if isinstance(started, Unfinished):
-                        rest = map(self._expire_one, expired[number + 1 :])
-                        return chain([started.result], rest)
         except Exception:
             logger.exception(_FAILURE)
             return None

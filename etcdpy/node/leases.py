@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from etcdpy.cooperative import DeferredReply, Steps, T, run
+from etcdpy.cooperative import DeferredReply, Steps, T, started
 from etcdpy.errors import EtcdError
 from etcdpy.lease import Lease
 from etcdpy.mvcc import slices
 from etcdpy.node.caller import Caller
+from etcdpy.node.crowd import Crowd
 from etcdpy.node.parts import Part, Parts
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.wire import delimited, number
@@ -25,6 +26,8 @@ class Leases(Part):
         self._keeper = parts.leases
         self._expiry = parts.expiry
         self._now = parts.clock.monotonic
+        self._baton = parts.baton
+        self._crowd = Crowd()
         self._admit_lease_grant = parts.admission.gate("lease_grant")
         self._admit_lease_revoke = parts.admission.gate("lease_revoke")
 
@@ -112,6 +115,13 @@ class Leases(Part):
 
         """
         self._admit("lease_time_to_live", request, caller)
+        if not request.keys or len(self._store.attachments.on(request.ID)) <= slices.SLICE:
+            return await self._time_to_live(request)
+        await self._crowd.place(caller.peer())
+        with self._crowd.among(caller.peer()):
+            return await self._time_to_live(request)
+
+    async def _time_to_live(self, request: pb.LeaseTimeToLiveRequest) -> bytes:
         await self._settled()  # leases and their keys have no older state to look at
         header = self._headers.at(self._store.durable_revision)
         lease = self._keeper.lessor.get(request.ID)
@@ -121,7 +131,7 @@ class Leases(Part):
         left = int(lease.deadline - self._now())
         reply = header + number(2, request.ID) + number(3, left) + number(4, lease.ttl)
         if request.keys:
-            reply += await run(_keys([*self._store.attachments.on(request.ID)]))
+            reply += await self._in_turns(_keys([*self._store.attachments.on(request.ID)]))
         return reply
 
     async def lease_leases(self, request: pb.LeaseLeasesRequest, caller: Caller) -> bytes:
@@ -133,9 +143,16 @@ class Leases(Part):
 
         """
         self._admit("lease_leases", request, caller)
-        await self._settled()  # as above
-        header = self._headers.at(self._store.durable_revision)
-        return header + await run(_list([*self._keeper.lessor]))
+        await self._crowd.place(caller.peer())
+        with self._crowd.among(caller.peer()):
+            await self._settled()  # as above
+            header = self._headers.at(self._store.durable_revision)
+            return header + await self._in_turns(_list([*self._keeper.lessor]))
+
+    async def _in_turns(self, steps: Steps[bytes]) -> bytes:
+        """Run steps, of all that are long one in a turn of the loop."""
+        first = started(steps)
+        return first if isinstance(first, bytes) else await self._baton.rest(first)
 
 
 def _keys(keys: list[bytes]) -> Steps[bytes]:

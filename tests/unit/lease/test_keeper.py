@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from etcdpy.cooperative import finish
 from etcdpy.lease import LeaseRules
 from etcdpy.lease.keeper import EXPIRED_PER_SLICE
 from etcdpy.pb.lease_pb2 import Lease as StoredLease
@@ -45,6 +46,24 @@ async def test_revoked_lease_goes_with_its_keys_in_one_batch(leased: LeasedStore
     (batch,) = leased.log.on_their_way
     assert len(batch.rows) == 2
     assert leased.stored() == {}
+
+
+@pytest.mark.parametrize(
+    "ordered", [[b"a", b"b"], [b"a"], [b"a", b"c"], [b"a", b"b", b"c"], []], ids=str
+)
+async def test_keys_that_were_put_in_order_before_are_those_of_the_lease_or_not_used(
+    leased: LeasedStore, ordered: list[bytes]
+) -> None:
+    leased.grant(7, 60)
+    for key, of in ((b"b", 7), (b"a", 7), (b"c", 0)):
+        leased.put(key, of)
+    lease = leased.keeper.lessor.get(7)
+    assert lease is not None
+    leased.stored()
+    finish(leased.keeper.revoke(lease, ordered))
+    assert [leased.has(key) for key in (b"a", b"b", b"c")] == [False, False, True]
+    leased.log.flush()
+    assert list(leased.log.on_their_way[-1].rows.values()) == [b"\n\x01a", b"\n\x01b"]
 
 
 async def test_those_that_ran_out_are_handed_out_in_slices(leased: LeasedStore) -> None:

@@ -123,6 +123,44 @@ async def _stall_of_many_keys(leased: LeasedStore) -> float:
     return longest
 
 
+@pytest.mark.parametrize("end", ["revoked", "run out"])
+async def test_others_write_while_the_keys_of_a_large_lease_are_put_in_order(
+    leased: LeasedStore, end: str
+) -> None:
+    leased.grant(7, 10)
+    changes = leased.store.begin()
+    for number in range(5000):
+        changes.put(b"%06d" % (number * 7 % 5000), b"", 7)
+    changes.commit()
+    await leased.clock.advance(10)
+    ending = asyncio.ensure_future(
+        leased.expiry.expire() if end == "run out" else leased.expiry.revoke(7)
+    )
+    await turns(2)
+    assert leased.writer.busy is None
+    # One more key hangs on it, and one less.
+    leased.put(b"late", 7)
+    leased.put(b"000000", 0)
+    await _until_busy(leased)
+    await ending
+    assert 7 not in leased.keeper.lessor
+    assert not leased.has(b"late")
+    assert leased.has(b"000000")
+    assert leased.store.revision == 5
+
+
+async def test_of_all_who_revoke_a_large_lease_the_first_does_it(leased: LeasedStore) -> None:
+    leased.grant(7, 10)
+    changes = leased.store.begin()
+    for number in range(2000):
+        changes.put(b"%06d" % number, b"", 7)
+    changes.commit()
+    revoking = [asyncio.ensure_future(leased.expiry.revoke(7)) for _ in range(3)]
+    ended = await asyncio.gather(*revoking, return_exceptions=True)
+    assert [isinstance(end, LeaseNotFoundError) for end in ended] == [False, True, True]
+    assert leased.store.revision == 3
+
+
 async def test_revocations_wait_for_one_another(leased: LeasedStore) -> None:
     """The keys of the first go in slices; no other write may begin in between."""
     leased.grant(7, 10)
@@ -133,7 +171,7 @@ async def test_revocations_wait_for_one_another(leased: LeasedStore) -> None:
     changes.put(b"other", b"", 8)
     changes.commit()
     first = asyncio.ensure_future(leased.expiry.revoke(7))
-    await turns(2)
+    await _until_busy(leased)
     second = asyncio.ensure_future(leased.expiry.revoke(8))
     assert (await first)[0] == 3
     assert (await second)[0] == 4
@@ -150,8 +188,7 @@ async def test_id_granted_again_meanwhile_does_not_end_with_the_old_lease(
     changes.commit()
     await leased.clock.advance(11)
     expiring = asyncio.ensure_future(leased.expiry.expire_some())
-    await turns()
-    assert leased.writer.busy is not None, "the keys of the first are being deleted"
+    await _until_busy(leased)
     leased.keeper.lessor.remove(leased.keeper.lessor._leases[2])
     again = leased.grant(2, 60)
     await expiring
@@ -204,6 +241,12 @@ async def _least_of(stall_of: Callable[[LeasedStore], Awaitable[float]]) -> floa
 async def _expire_all(leased: LeasedStore) -> None:
     while await leased.expiry.expire_some():  # noqa: ASYNC110 - what is waited for is a turn
         await asyncio.sleep(0)
+
+
+async def _until_busy(leased: LeasedStore) -> None:
+    """Wait until the keys of a large lease are being deleted."""
+    while leased.writer.busy is None:
+        await turns(1)
 
 
 async def _longest_turn_until(work: asyncio.Future[Any]) -> float:
@@ -364,7 +407,7 @@ async def test_leases_that_run_out_during_a_large_write_wait_for_it(running: Lea
     changes.put(b"other", b"", 8)
     changes.commit()
     revoking = asyncio.ensure_future(running.expiry.revoke(7))
-    await turns(2)
+    await _until_busy(running)
     await running.clock.advance(10)
     assert not revoking.done()
     assert running.has(b"other")
@@ -401,7 +444,7 @@ async def test_closed_in_the_middle_it_lets_a_revocation_end(running: LeasedStor
         changes.put(b"%06d" % number, b"", 7)
     changes.commit()
     await running.clock.advance(10)
-    assert running.writer.busy is not None
+    await _until_busy(running)
     await running.expiry.close()
     await running.writer.idle()
     assert 7 not in running.keeper.lessor

@@ -11,6 +11,7 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.cooperative import outcome
+from etcdpy.node.crowd import MOST
 from etcdpy.pb import rpc_pb2 as pb
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.mvcc.stalls import least_stall
@@ -260,3 +261,26 @@ async def test_hundred_thousand_keys_of_a_lease_are_told_in_turns(node: TimedNod
 
     assert await least_stall(LONGEST_TURN, ask) < LONGEST_TURN
     assert [*pb.LeaseTimeToLiveResponse.FromString(replies[-1]).keys] == sorted(keys)
+
+
+async def test_of_those_who_want_what_is_long_told_each_has_its_turn(node: TimedNode) -> None:
+    keys = [b"%04d" % number for number in range(3000)]
+    changes = node.store.begin()
+    for key in keys:
+        changes.put(key, b"", 1)
+    changes.commit()
+    await node.settle()
+    request = pb.LeaseTimeToLiveRequest(ID=1, keys=True)
+    asked = [
+        asyncio.create_task(node.node.lease_time_to_live(request, ANYBODY))
+        for _ in range(2 * MOST + 1)
+    ]
+    await turns(1)
+    # One that goes on, and one that waits for it to end.
+    gone = {asked[0], asked[MOST]}
+    for task in gone:
+        task.cancel()
+    done, _ = await asyncio.wait(asked)
+    for task in done - gone:
+        assert [*pb.LeaseTimeToLiveResponse.FromString(task.result()).keys] == keys
+    assert all(task.cancelled() for task in gone)
