@@ -20,14 +20,27 @@ class Crash(NamedTuple):
 
 
 class Crashes:
-    """Copies the directory around every step, one step at a time."""
+    """
+    Copies the directory around every step, one step at a time.
+
+    Attributes:
+        acknowledged: The newest revision whose writer knows that it is durable.
+        seen: The copies.
+        wanted: Tells by its name whether a step is to be copied at, as all are at first.
+
+    """
 
     def __init__(self, data_dir: Path, copies: Path) -> None:
         self.acknowledged = 1
+        self.wanted: Callable[[str], bool] = lambda step: True
         self.seen: list[Crash] = []
         self._data_dir = data_dir
         self._copies = copies
         self._lock = threading.RLock()
+
+    def end(self) -> None:
+        """Copy no more: what looks at the copies takes the same steps."""
+        self.wanted = lambda step: False
 
     def around(self, real: Callable[..., Any], step: str) -> Callable[..., Any]:
         def call(*args: Any) -> Any:
@@ -54,5 +67,7 @@ class Crashes:
         return write
 
     def _copy(self, step: str) -> None:
+        if not self.wanted(step):
+            return
         left = as_after_a_crash(self._data_dir, self._copies / str(len(self.seen)))
         self.seen.append(Crash(step, left, self.acknowledged))

@@ -53,9 +53,9 @@ async def write_everything(data_dir: Path, crashes: Crashes) -> None:
 
 def check(crash: Crash) -> int:
     """Open what is left, twice, and return the newest revision in it."""
-    backend = Backend.open(crash.left, segment_bytes=SEGMENT_BYTES)
+    backend = Backend.open(crash.left, segment_bytes=SEGMENT_BYTES, fsync=False)
     backend.close()
-    backend = Backend.open(crash.left, segment_bytes=SEGMENT_BYTES)
+    backend = Backend.open(crash.left, segment_bytes=SEGMENT_BYTES, fsync=False)
     revisions = revisions_in(backend)
     index = int(backend.get(Bucket.META, b"consistent_index") or b"1")
     newest = revisions[-1] if revisions else 1
@@ -76,9 +76,10 @@ async def test_everything_acknowledged_is_there_after_a_crash_at_any_step(
     tmp_path: Path, crashes: Crashes
 ) -> None:
     await write_everything(tmp_path / "data", crashes)
+    crashes.end()
     steps = {crash.step for crash in crashes.seen}
     assert {"in the middle of a journal write", "after a checkpoint's commit"} <= steps
-    newest = [check(crash) for crash in list(crashes.seen)]
+    newest = [check(crash) for crash in crashes.seen]
     assert newest == sorted(newest)
     assert newest[-1] == WRITES
 
@@ -86,14 +87,17 @@ async def test_everything_acknowledged_is_there_after_a_crash_at_any_step(
 async def test_a_crash_while_recovering_from_a_crash_loses_nothing(
     tmp_path: Path, crashes: Crashes
 ) -> None:
+    crashes.wanted = lambda step: step == "before a checkpoint's commit"
     await write_everything(tmp_path / "data", crashes)
-    unclean = [crash for crash in crashes.seen if crash.step == "before a checkpoint's commit"][-1]
+    crashes.end()
+    unclean = crashes.seen[-1]
     again = Crashes(unclean.left, tmp_path / "copies again")
     again.acknowledged = unclean.acknowledged
     with pytest.MonkeyPatch.context() as patched:
         commit = again.around(WriteTransaction.commit, "the commit of a replay")
         patched.setattr(WriteTransaction, "commit", commit)
         check(unclean)
+    again.end()
     assert len(again.seen) >= 2
     for crash in again.seen:
         check(crash)
@@ -101,10 +105,12 @@ async def test_a_crash_while_recovering_from_a_crash_loses_nothing(
 
 async def test_work_goes_on_after_a_crash_in_any_write(tmp_path: Path, crashes: Crashes) -> None:
     """A second run on what the first left reuses its journal, and is itself killed."""
+    crashes.wanted = lambda step: step.startswith("in the middle")
     await write_everything(tmp_path / "data", crashes)
-    torn = [crash for crash in crashes.seen if crash.step.startswith("in the middle")]
-    for number, crash in enumerate(torn):
-        backend = Backend.open(crash.left, segment_bytes=SEGMENT_BYTES)
+    assert crashes.seen
+    crashes.end()
+    for number, crash in enumerate(crashes.seen):
+        backend = Backend.open(crash.left, segment_bytes=SEGMENT_BYTES, fsync=False)
         log = open_log(backend)
         revisions = revisions_in(backend)
         for revision in range(100, 103):
@@ -112,6 +118,6 @@ async def test_work_goes_on_after_a_crash_in_any_write(tmp_path: Path, crashes: 
         left = as_after_a_crash(crash.left, tmp_path / "second" / str(number))
         await soon(log.close())
         backend.close()
-        after = Backend.open(left, segment_bytes=SEGMENT_BYTES)
+        after = Backend.open(left, segment_bytes=SEGMENT_BYTES, fsync=False)
         assert revisions_in(after) == [*revisions, 100, 101, 102], crash.step
         after.close()
