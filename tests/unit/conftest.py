@@ -7,6 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from etcdpy.logs.handler import LineHandler
+
+# However busy the machine is, a test reads what it has logged.
+LineHandler.FLUSH_SECONDS = 60.0
+
 
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:

@@ -20,7 +20,6 @@ class Pipe:
     def __init__(self, limit: int) -> None:
         self.reader, self.writer = os.pipe()
         self.handler = LineHandler(Descriptor(self.writer), limit)
-        self.handler.FLUSH_SECONDS = 10.0
 
     def lines(self) -> list[dict[str, Any]]:
         """Everything written, once nothing more will be."""

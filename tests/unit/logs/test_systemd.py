@@ -30,7 +30,7 @@ class Instead:
 def listen(path: Path) -> socket.socket:
     daemon = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     daemon.bind(str(path))
-    daemon.settimeout(10)
+    daemon.settimeout(60)
     return daemon
 
 

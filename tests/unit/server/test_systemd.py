@@ -18,7 +18,7 @@ def test_systemd_is_told_if_it_asked(
     path = f"@{tmp_path}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(path.replace("@", "\0"))
-        systemd.settimeout(5)
+        systemd.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", path)
         notify_ready()
         assert systemd.recv(100) == b"READY=1"
