@@ -57,7 +57,9 @@ class Hub:
         self._added = 0
         self._leaving: list[Watcher] = []
         self._synced: Matcher[Watcher] = Matcher()
-        self._notifier = Notifier(self._synced, store, headers, loop, self._unsync)
+        self._notifier = Notifier(
+            self._synced, store, headers, loop, self._unsync, self._fall_behind
+        )
         self._syncer = Syncer(store, rows, headers, self.backlog, loop, self._sync)
 
     async def close(self) -> None:
@@ -157,7 +159,15 @@ class Hub:
         self._synced.add(watcher.start, watcher.stop, watcher)
 
     def _unsync(self, watcher: Watcher, revision: int) -> None:
+        self._leave_synced(watcher, revision)
+        watcher.stream.note_unsynced(watcher)
+
+    def _fall_behind(self, watcher: Watcher, revision: int) -> None:
+        # One that has come since has been notified of more.
+        self._leave_synced(watcher, max(watcher.next_revision, revision))
+        self._syncer.add((watcher,))
+
+    def _leave_synced(self, watcher: Watcher, revision: int) -> None:
         self._synced.remove(watcher.start, watcher.stop, watcher)
         watcher.move(WatcherInput.REFUSE)
         watcher.next_revision = revision
-        watcher.stream.note_unsynced(watcher)

@@ -11,6 +11,10 @@ in the turns that follow, and what becomes durable meanwhile waits behind it:
 A watcher that comes meanwhile, new or just synced, has been sent all that is durable then, or
 does not want it: its ``next_revision`` says so, and every watcher is looked at again when its
 response is ready. So no watcher gets a part of a revision, or a revision twice.
+
+What waits is bounded. Where a million watch a key that changes all the time, the changes of which
+there is too much become one job, which has all who watch those keys fall behind: they read the
+rest in history, at their own pace.
 """
 
 from __future__ import annotations
@@ -36,6 +40,14 @@ WORK_PER_TURN = 1024
 #: What waits is done in so many turns, however much it is: it cannot pile up without slowing
 #: down those who write.
 TURNS_BEHIND = 8
+#: But not more in one, for which all others wait.
+MOST_PER_TURN = 8 * WORK_PER_TURN
+#: What may wait behind the first job: as much as takes some twenty seconds,
+MOST_WAITING = 16 << 20
+#: and bytes of the rows that it is about.
+MOST_BYTES = 32 << 20
+#: What a job takes besides its rows.
+JOB_BYTES = 1000
 #: Rows looked at at once; a batch of more is worked through in turns from the beginning.
 ROWS_AT_ONCE = 512
 #: Work done between two looks at how much that is.
@@ -60,12 +72,14 @@ class _Job(NamedTuple):
         work: Does it.
         amount: How much that is, about.
         revision: All up to this one has been sent when it is done.
+        size: Bytes that it holds.
 
     """
 
     work: _Work
     amount: float
     revision: int
+    size: int = 0
 
 
 class Notifier:
@@ -78,6 +92,7 @@ class Notifier:
         headers: Encodes the headers of responses.
         loop: The loop that calls everything here.
         on_refused: Called with a watcher whose stream has no room, and the revision it missed.
+        on_behind: Called with a watcher that is to read history, and from which revision on.
 
     """
 
@@ -88,15 +103,21 @@ class Notifier:
         headers: Headers,
         loop: AbstractEventLoop,
         on_refused: Callable[[Watcher, int], None],
+        on_behind: Callable[[Watcher, int], None],
     ) -> None:
         self._watchers = watchers
         self._store = store
         self._headers = headers
         self._loop = loop
         self._on_refused = on_refused
+        self._on_behind = on_behind
         self._jobs: deque[_Job] = deque()
         # Of the jobs behind the first.
         self._waiting: float = 0
+        self._held = 0
+        # Of the last job, if it has watchers fall behind and has not begun: the groups, and the
+        # first revision that they are not notified of.
+        self._behind: dict[int, tuple[Group[Watcher], int]] | None = None
         self._notified = 0
         #: How many events were sent, each as often as it had watchers.
         self.events = 0
@@ -118,6 +139,10 @@ class Notifier:
         amount = sum([sum(map(len, groups)) for _, groups in changes])
         if len(changes) == 1 and amount <= WORK_PER_STEP and not self._jobs:
             self._notify_few(*changes[0])
+        elif self._jobs and (
+            self._waiting + amount > MOST_WAITING or self._held + batch.put_bytes > MOST_BYTES
+        ):
+            self._fall_behind(changes, batch)
         else:
             self._add(self._notify_all((changes,)), amount, batch)
 
@@ -126,27 +151,31 @@ class Notifier:
         if not self._jobs:
             return None
         future = self._loop.create_future()
+        self._behind = None
         self._jobs.append(_Job(_resolve(future), 0, self._store.durable_revision))
         return future
 
     def close(self) -> None:
         """Notify no watcher any more."""
         self._jobs.clear()
+        self._behind = None
 
     # -------------------------------------------------------------------- in turns
 
     def _add(self, work: _Work, amount: float, batch: Batch) -> None:
-        jobs = self._jobs
-        jobs.append(_Job(work, amount, batch.revision))
+        jobs, size = self._jobs, batch.put_bytes + JOB_BYTES
+        self._behind = None
+        jobs.append(_Job(work, amount, batch.revision, size))
         if len(jobs) > 1:
             self._waiting += amount
+            self._held += size
         else:
             self._notified = revision_of(next(iter(batch.rows))) - 1
             self._run()
 
     def _run(self) -> None:
         jobs = self._jobs
-        left = max(WORK_PER_TURN, self._waiting / TURNS_BEHIND)
+        left = min(max(WORK_PER_TURN, self._waiting / TURNS_BEHIND), MOST_PER_TURN)
         while jobs:
             for done in jobs[0].work:
                 left -= done
@@ -156,6 +185,30 @@ class Notifier:
             self._notified = jobs.popleft().revision
             if jobs:
                 self._waiting -= jobs[0].amount
+                self._held -= jobs[0].size
+
+    def _fall_behind(self, changes: list[_Change], batch: Batch) -> None:
+        """Have those who watch what has changed read it in history, behind all that waits."""
+        behind = self._behind
+        if behind is None:
+            behind = self._behind = {}
+            self._jobs.append(_Job(self._unsync(behind), 0, batch.revision))
+        for event, groups in changes:
+            for group in groups:
+                behind.setdefault(id(group), (group, event.main))
+
+    def _unsync(self, behind: dict[int, tuple[Group[Watcher], int]]) -> _Work:
+        if self._behind is behind:
+            # What happens from now on comes behind this.
+            self._behind = None
+        looked = 0
+        for group, revision in behind.values():
+            for watcher in list(group):
+                if watcher.state is WatcherState.SYNCED:
+                    self._on_behind(watcher, revision)
+                looked += 1
+                if looked % WORK_PER_STEP == 0:
+                    yield WORK_PER_STEP
 
     # ------------------------------------------------------------------- notifying
 

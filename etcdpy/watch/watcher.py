@@ -46,7 +46,7 @@ class WatcherInput(IntEnum):
     What happens to a watcher.
 
     SYNC: It was sent everything that is durable.
-    REFUSE: Its stream had no room for what became durable.
+    REFUSE: Its stream had no room for what became durable, or too much waited for its turn.
     COMPACT: What it was to read next has been compacted away.
     CANCEL: Its client wants no more of it.
     """

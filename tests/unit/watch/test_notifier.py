@@ -222,10 +222,78 @@ async def test_what_waits_is_worked_off_faster_than_it_comes(watched: WatchedSto
     assert watched.hub.notified_revision == 401
 
 
-@pytest.mark.parametrize("seed", range(8))
-async def test_whatever_happens_meanwhile_each_gets_what_it_asked_for(
-    watched: WatchedStore, seed: int
+@pytest.mark.parametrize(("limit", "most"), [("MOST_WAITING", 30), ("MOST_BYTES", 4000)])
+async def test_of_too_much_that_waits_watchers_read_in_history(
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
+    monkeypatch.setattr(notifier, limit, most)
+    busy, other = watched.open(), watched.open()
+    for _ in range(30):
+        busy.watch(b"a")
+    other.watch(b"b")
+    for one in (busy, other):
+        one.take()
+    jobs = watched.hub._notifier._jobs
+    for _ in range(100):
+        watched.put(b"a")
+        assert len(jobs) < 8
+    watched.put(b"b")
+    assert len(jobs) < 8
+    await _notified(watched)
+    sent: dict[int, list[int]] = {}
+    for response in busy.take():
+        revisions = sent.setdefault(response.watch_id, [])
+        revisions += [event.kv.mod_revision for event in response.events]
+    assert sent == {number: [*range(2, 102)] for number in range(30)}
+    assert other.changes() == [(b"b", 102)]
+    # And all are notified as before.
+    watched.put(b"a")
+    await _notified(watched)
+    assert [(it.watch_id, len(it.events)) for it in busy.take()] == [(n, 1) for n in range(30)]
+
+
+async def test_a_watcher_that_comes_while_others_fall_behind_is_told_what_is_new_to_it(
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifier, "MOST_WAITING", 30)
+    client, late = watched.open(), watched.open()
+    for _ in range(30):
+        client.watch(b"a")
+    for _ in range(10):
+        watched.put(b"a")
+    late.watch(b"a")
+    late.watch(b"a", since=5)
+    late.take()
+    watched.put(b"a")
+    await _notified(watched)
+    seen = [(it.watch_id, event.kv.mod_revision) for it in late.take() for event in it.events]
+    assert sorted(seen) == [(0, 12), *[(1, revision) for revision in range(5, 13)]]
+
+
+async def test_progress_is_told_behind_what_is_read_in_history(
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifier, "MOST_WAITING", 30)
+    client = watched.open()
+    for _ in range(30):
+        client.watch(b"a")
+    for _ in range(10):
+        watched.put(b"a")
+    passed = watched.hub.passed()
+    assert passed is not None
+    watched.put(b"a")
+    await passed
+    assert watched.hub.notified_revision >= 11
+    await _notified(watched)
+    assert watched.hub.notified_revision == 12
+
+
+@pytest.mark.parametrize("most", [notifier.MOST_WAITING, 10])
+@pytest.mark.parametrize("seed", range(5))
+async def test_whatever_happens_meanwhile_each_gets_what_it_asked_for(
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch, seed: int, most: int
+) -> None:
+    monkeypatch.setattr(notifier, "MOST_WAITING", most)
     random = Random(seed)
     history: dict[int, tuple[bytes, ...]] = {}
     clients = [watched.open() for _ in range(4)]
