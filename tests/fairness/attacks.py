@@ -796,7 +796,7 @@ def pipelined_calls(crowd: Crowd) -> None:
     wire.reads = False
     crowd.wait(lambda: not wire.out or crowd.is_over, 2.0)
     wire.reads = True
-    crowd.wait(lambda: wire.ended >= calls, 30.0)
+    crowd.wait(lambda: wire.ended >= calls, 120.0)
     crowd.wait(lambda: crowd.is_over)
 
 
@@ -807,7 +807,7 @@ def pipelined_puts(crowd: Crowd) -> None:
     calls = 40_000
     for _ in range(calls):
         wire.call(w.PUT, pb.PutRequest(key=b"/a"))
-    crowd.wait(lambda: wire.ended >= calls, 30.0)
+    crowd.wait(lambda: wire.ended >= calls, 120.0)
     crowd.wait(lambda: crowd.is_over)
 
 

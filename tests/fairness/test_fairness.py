@@ -12,8 +12,9 @@ import pytest
 from tests.fairness.contest import contest, flags
 from tests.support.servers import etcdpy_server
 
-#: Half a minute was the worst of any of these; a turn of a machine that is busy takes a fifth.
-WORST_MS = 2500.0
+#: Half a minute was the worst of any of these; a call beside them takes milliseconds, but for what
+#: a busy machine does meanwhile.
+WORST_MS = 10_000.0
 GROWTH_MB = 256.0
 
 

@@ -84,7 +84,7 @@ class Etcdctl:
     def running(self, server: Server, *words: str) -> Iterator[subprocess.Popen[str]]:
         """Let a command run that does not end by itself; it is killed when the block ends."""
         with subprocess.Popen(
-            [str(self.program), f"--endpoints={server.address}", *self.flags, *words],
+            [str(self.program), f"--endpoints={server.address}", *PATIENT, *self.flags, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

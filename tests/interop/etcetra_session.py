@@ -144,10 +144,10 @@ async def _lease(etcd: Any) -> Any:
 
 
 async def _keep_alive(etcd: Any) -> Any:
-    await etcd.grant_lease(2, id=7003)
+    await etcd.grant_lease(4, id=7003)
     await etcd.put("kept", "1", lease=7003)
     keeping = etcd.create_lease_keepalive_task(7003, 0.5)
-    await asyncio.sleep(3.5)
+    await asyncio.sleep(4.5)
     kept = await etcd.get("kept")
     keeping.cancel()
     await etcd.revoke_lease(7003)
@@ -162,11 +162,12 @@ async def _chosen_lease(etcd: Any) -> Any:
 
 
 async def _left_lease(etcd: Any) -> Any:
-    lease = await etcd.grant_lease(2)
+    lease = await etcd.grant_lease(3)
     await etcd.put("left", "1", lease=lease)
     before = await etcd.get("left")
-    await asyncio.sleep(3.5)
-    return [before, await etcd.get("left")]
+    while await etcd.get("left"):
+        await asyncio.sleep(0.1)
+    return [before, None]
 
 
 async def _locks_in_turn(etcd: Any) -> Any:

@@ -21,7 +21,7 @@ from tests.interop.conftest import reachable, start
 from tests.interop.etcdctl import Etcdctl
 from tests.support.servers import Server
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 DENIED = "etcdserver: permission denied"
 
 _numbers = count(1)

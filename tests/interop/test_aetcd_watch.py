@@ -11,7 +11,7 @@ from aetcd import rtypes
 
 from tests.interop.aetcd_clients import Both
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 def _seen(event: Any) -> tuple[Any, ...]:

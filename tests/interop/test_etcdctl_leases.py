@@ -97,9 +97,9 @@ def test_lease_is_granted_looked_at_and_revoked(etcdctl: Etcdctl) -> None:
     lease = _granted(etcdctl)
     etcdctl.run("put", "lease/a", "1", f"--lease={lease}")
     told = etcdctl.run("lease", "timetolive", lease, "--keys")
-    assert told == (
-        f"lease {lease} granted with TTL(100s), remaining(99s), attached keys([lease/a])\n"
-    )
+    left = r"remaining\(([1-9]\d)s\)"
+    granted = rf"lease {lease} granted with TTL\(100s\), {left}, attached keys\(\[lease/a\]\)\n"
+    assert re.fullmatch(granted, told), told
     assert lease in etcdctl.run("lease", "list").splitlines()
     assert etcdctl.run("lease", "revoke", lease) == f"lease {lease} revoked\n"
     assert etcdctl.run("get", "lease/a") == ""
@@ -110,11 +110,12 @@ def test_lease_is_granted_looked_at_and_revoked(etcdctl: Etcdctl) -> None:
 
 
 def test_lease_is_kept_alive(etcdctl: Etcdctl) -> None:
-    lease = _granted(etcdctl, 2)
-    said = f"lease {lease} keepalived with TTL(2)"
+    # Long enough for a busy machine to start a program.
+    lease = _granted(etcdctl, 6)
+    said = f"lease {lease} keepalived with TTL(6)"
     assert etcdctl.run("lease", "keep-alive", "--once", lease) == said + "\n"
     with etcdctl.running("lease", "keep-alive", lease) as process:
-        assert [_line(process) for _ in range(4)] == [said] * 4
+        assert [_line(process) for _ in range(3)] == [said] * 3
         etcdctl.run("lease", "revoke", lease)
         assert _line(process) == f"lease {lease} expired or revoked."
 
@@ -138,7 +139,7 @@ def test_lease_of_a_released_lock_stays(etcdctl: Etcdctl) -> None:
 
 
 def test_holder_whose_lease_is_lost_ends(etcdctl: Etcdctl) -> None:
-    with etcdctl.running("lock", "lost", "--ttl=2") as process:
+    with etcdctl.running("lock", "lost", "--ttl=10") as process:
         lease = _line(process).removeprefix("lost/")
         etcdctl.run("lease", "revoke", lease)
         _, said = process.communicate(timeout=TIMEOUT)
@@ -176,7 +177,7 @@ def test_locks_are_served_in_order_to_every_kind_of_client(etcdctl: Etcdctl) -> 
 
 
 def test_lock_of_a_dead_client_passes_on_when_its_lease_ends(etcdctl: Etcdctl) -> None:
-    with etcdctl.running("lock", "dead", "--ttl=2") as first:
+    with etcdctl.running("lock", "dead", "--ttl=5") as first:
         _line(first)
         with etcdctl.running("lock", "dead") as second:
             etcdctl.wait_for_keys(b"dead/", 2)

@@ -12,12 +12,12 @@ from etcdpy.pb import rpc_pb2 as pb
 from tests.conformance.locking import wait_for
 from tests.interop.auth_house import settle_in
 from tests.interop.conftest import reachable, start
-from tests.interop.etcdctl import Etcdctl, environment
+from tests.interop.etcdctl import PATIENT, Etcdctl, environment
 from tests.support.client import Client
 from tests.support.servers import Server
 
 #: More than the pages that a mirror asks for, of a thousand keys.
-KEYS = 2_500
+KEYS = 1_200
 
 #: As many puts as a transaction takes.
 OPS = 128
@@ -44,7 +44,7 @@ def clients(sides: tuple[Server, Server]) -> Iterator[tuple[Client, Client]]:
 def _mirroring(etcdctl: Etcdctl, sides: tuple[Server, Server], *flags: str) -> Iterator[None]:
     """Let the mirror run, which it does until it is ended."""
     source, copy = sides
-    program = [str(etcdctl.program), f"--endpoints={source.address}", *etcdctl.flags]
+    program = [str(etcdctl.program), f"--endpoints={source.address}", *PATIENT, *etcdctl.flags]
     command = [*program, "make-mirror"]
     process = subprocess.Popen(
         [*command, *flags, copy.address],
@@ -58,7 +58,7 @@ def _mirroring(etcdctl: Etcdctl, sides: tuple[Server, Server], *flags: str) -> I
         assert process.poll() is None, "the mirror ended by itself"
     finally:
         process.kill()  # it does not end by SIGTERM while it waits for changes
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
         print(said)
 
 

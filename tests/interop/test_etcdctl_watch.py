@@ -14,7 +14,7 @@ import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.interop.conftest import Pair, reachable
-from tests.interop.etcdctl import TIMEOUT, environment
+from tests.interop.etcdctl import PATIENT, TIMEOUT, environment
 from tests.support.client import Client
 from tests.support.servers import Server, etcdpy_server, reference_binary
 
@@ -54,7 +54,7 @@ def etcdctl() -> Path:
 @contextmanager
 def _running(etcdctl: Path, server: Server, command: str, read: str) -> Iterator[_Output]:
     process = subprocess.Popen(
-        [str(etcdctl), f"--endpoints={server.address}", *shlex.split(command)],
+        [str(etcdctl), f"--endpoints={server.address}", *PATIENT, *shlex.split(command)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -79,7 +79,8 @@ class _Output:
         self._process = process
         self._lines: list[str] = []
         self._changed = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def lines(self, count: int) -> list[str]:
         """Wait until so many lines were printed; return them."""
@@ -90,7 +91,9 @@ class _Output:
 
     def end(self) -> tuple[int, list[str]]:
         """Wait until the command ends; return its status and what it printed."""
-        return self._process.wait(TIMEOUT), self._lines
+        status = self._process.wait(TIMEOUT)
+        self._reader.join()
+        return status, self._lines
 
     def _read(self) -> None:
         assert self._process.stdout is not None

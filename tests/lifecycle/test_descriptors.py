@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -64,6 +65,12 @@ def crowd(port: int, count: int) -> Iterator[None]:
         yield
 
 
+def lowest_free(pid: int) -> int:
+    """Return the descriptor that a process would open next."""
+    taken = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    return next(number for number in itertools.count() if number not in taken)
+
+
 def put(client: Client, number: int) -> None:
     request = pb.PutRequest(key=b"%d" % number, value=bytes(1_000_000))
     client.kv.Put(request, timeout=30)
@@ -114,8 +121,9 @@ def test_without_a_descriptor_left_all_goes_on_but_what_needs_one(tmp_path: Path
         with closing(Client(address)) as client, closing(Client(address)) as late:
             put(client, 0)
             limits = resource.prlimit(running.pid, NOFILE)
-            taken = len(os.listdir(f"/proc/{running.pid}/fd"))
-            resource.prlimit(running.pid, NOFILE, (taken, limits[1]))
+            # Looked at some times, as one may be open for a moment only.
+            lowest = min(lowest_free(running.pid) for _ in range(20))
+            resource.prlimit(running.pid, NOFILE, (lowest, limits[1]))
             for number in range(MEGABYTES):
                 put(client, number)
             size = sum(len(m.blob) for m in client.maintenance.Snapshot(pb.SnapshotRequest()))

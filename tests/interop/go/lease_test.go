@@ -67,26 +67,28 @@ func TestLeaseIsKeptAliveOnce(t *testing.T) {
 	equal(t, "time to live", reply.TTL, 100)
 	left, err := s.TimeToLive(s.ctx, lease)
 	must(t, err)
-	equal(t, "left", left.TTL, 99)
+	if left.TTL < 90 || left.TTL > 99 {
+		t.Errorf("left: %d", left.TTL)
+	}
 }
 
 func TestManyLeasesAreKeptAliveTogether(t *testing.T) {
 	s := newSpace(t)
 	channels := make(map[clientv3.LeaseID]<-chan *clientv3.LeaseKeepAliveResponse)
 	for range 100 {
-		lease := s.grant(3)
+		lease := s.grant(6)
 		replies, err := s.KeepAlive(s.ctx, lease)
 		must(t, err)
 		channels[lease] = replies
 	}
-	for range 3 {
+	for range 2 {
 		for lease, replies := range channels {
 			reply, open := <-replies
 			if !open {
 				t.Fatal("a lease is not kept alive")
 			}
 			equal(t, "lease", reply.ID, lease)
-			equal(t, "time to live", reply.TTL, 3)
+			equal(t, "time to live", reply.TTL, 6)
 		}
 	}
 }
@@ -105,13 +107,13 @@ func TestKeyChangesItsLease(t *testing.T) {
 
 func TestLeaseRunsOut(t *testing.T) {
 	s := newSpace(t)
+	asked := time.Now()
 	lease := s.grant(1) // raised to the least
 	changes := s.Watch(s.ctx, s.key("k"))
 	s.put("k", "v", clientv3.WithLease(lease))
-	granted := time.Now()
 	equal(t, "first event", (<-changes).Events[0].Type, clientv3.EventTypePut)
 	equal(t, "second event", (<-changes).Events[0].Type, clientv3.EventTypeDelete)
-	if lived := time.Since(granted); lived < 1500*time.Millisecond || lived > 4*time.Second {
+	if lived := time.Since(asked); lived < 2*time.Second || lived > 15*time.Second {
 		t.Errorf("it lived for %v", lived)
 	}
 	_, err := s.KeepAliveOnce(s.ctx, lease)
