@@ -68,7 +68,7 @@ def open_files(server: EchoServer) -> int:
 
 def wait_until(condition: Callable[[], bool]) -> None:
     patience = threading.Event()
-    for _ in range(3000):
+    for _ in range(12_000):
         if condition():
             return
         patience.wait(0.01)
@@ -87,11 +87,11 @@ def test_many_that_stop_in_the_middle(server: EchoServer, start: bytes) -> None:
         ExitStack() as open_ones,
     ):
         for _ in range(MANY):
-            stalled = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+            stalled = socket.create_connection(("127.0.0.1", server.port), timeout=60)
             open_ones.enter_context(stalled)
             with suppress(OSError):  # made room already
                 stalled.sendall(start)
-        with server.connect(tls=anyone(), patience=60.0) as late:
+        with server.connect_patiently(tls=anyone(), patience=60.0) as late:
             assert late.call(UNARY, b"late").messages == [b"late"]
     wait_until(lambda: open_files(server) <= before)
 
@@ -100,7 +100,7 @@ def test_many_that_vanish(server: EchoServer) -> None:
     before = open_files(server)
     with server.unharmed(delay=10.0, tls=anyone(), patience=60.0):
         for number in range(MANY):
-            gone = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+            gone = socket.create_connection(("127.0.0.1", server.port), timeout=60)
             gone.sendall(HELLO[: number % len(HELLO)])
             if number % 2:
                 # A reset, in place of an orderly end.
@@ -117,7 +117,7 @@ def test_many_that_vanish(server: EchoServer) -> None:
 def test_many_that_speak_something_else(server: EchoServer, start: bytes) -> None:
     with server.unharmed(delay=10.0, tls=anyone(), patience=60.0):
         for _ in range(300):
-            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as plain:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain:
                 plain.sendall(start)
                 with suppress(ConnectionResetError):
                     while plain.recv(100):
@@ -130,5 +130,5 @@ def test_many_that_are_honest(server: EchoServer) -> None:
         ExitStack() as open_ones,
     ):
         for _ in range(200):
-            client = open_ones.enter_context(server.connect(tls=anyone()))
+            client = open_ones.enter_context(server.connect_patiently(tls=anyone()))
             assert client.call(UNARY, b"x").messages == [b"x"]

@@ -30,8 +30,10 @@ NAME = b"q"
 class House:
     """Users and leases on one server; tests do the same in two houses and compare."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, watchers: Callable[[], int] | None = None) -> None:
         self.peer = peer
+        # How many watch on it, if that is how one waits there.
+        self._watchers = watchers
         world.settle_in(peer)
         world.enable(peer)
         self.root = world.login(peer, "root")
@@ -41,6 +43,7 @@ class House:
 
     def reset(self) -> None:
         """Empty the queue, and give the waiter the rights it needs."""
+        self._wait_for_watchers(0)
         world.reset(self.peer, self.root)
         self.revoke()
         self.permit(READWRITE, b"q/", b"q0")
@@ -66,6 +69,16 @@ class House:
     def has(self, key: bytes) -> bool:
         return bool(world.do(self.peer, "KV/Range", get(key), self.root).kvs)
 
+    def wait_until_it_waits(self) -> None:
+        """Wait until the waiter is in the queue, and has seen who is before it."""
+        wait_for(lambda: self.has(key_of(NAME, BARE)), "it waits")
+        self._wait_for_watchers(1)
+
+    def _wait_for_watchers(self, number: int) -> None:
+        watchers = self._watchers
+        if watchers is not None:
+            wait_for(lambda: watchers() == number, f"{number} watch")
+
     def ask(self, request: Any, who: Metadata) -> Outcome:
         return self.peer.send(Call(METHODS[type(request)], request, who))
 
@@ -81,8 +94,8 @@ Both = Callable[..., Any]
 @pytest.fixture(scope="module")
 def pair(start_pair: StartPair) -> Iterator[tuple[Pair, tuple[House, House]]]:
     with start_pair([world.BCRYPT]) as pair:
-        subject, reference = (House(peer) for peer in pair.peers)
-        yield pair, (subject, reference)
+        subject, reference = pair.peers
+        yield pair, (House(subject), House(reference, pair.watchers_of_etcd))
 
 
 @pytest.fixture
@@ -195,7 +208,7 @@ def test_who_loses_its_rights_while_it_waits_does_not_get_its_turn(
     def do(house: House) -> Any:
         holder = _holder(house)
         waiting = house.begin(request_, house.waiter)
-        wait_for(lambda: house.has(key_of(NAME, BARE)), "it waits")
+        house.wait_until_it_waits()
         house.revoke()
         house.delete(holder)
         return waiting.outcome().error, house.has(key_of(NAME, BARE))
@@ -217,7 +230,7 @@ def test_who_is_deleted_while_it_waits_does_not_get_its_turn(both: Both, request
         leaving = world.login(house.peer, "leaving")
         holder = _holder(house)
         waiting = house.begin(request_, leaving)
-        wait_for(lambda: house.has(key_of(NAME, BARE)), "it waits")
+        house.wait_until_it_waits()
         request = pb.AuthUserDeleteRequest(name="leaving")
         world.do(house.peer, "Auth/UserDelete", request, house.root)
         house.delete(holder)
@@ -230,7 +243,7 @@ def test_who_keeps_its_rights_gets_its_turn(both: Both) -> None:
     def do(house: House) -> Any:
         holder = _holder(house)
         waiting = house.begin(lock.LockRequest(name=NAME, lease=BARE), house.waiter)
-        wait_for(lambda: house.has(key_of(NAME, BARE)), "it waits")
+        house.wait_until_it_waits()
         house.permit(READ, b"something else")
         house.delete(holder)
         return waiting.outcome().error

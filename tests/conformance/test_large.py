@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from etcdpy.pb import rpc_pb2 as pb
-from tests.conformance.conftest import StartPair
+from tests.conformance.conftest import SUBJECTS, StartPair
 from tests.conformance.messages import ALL, EVERYTHING, Operation, compact, delete, get, put, txn
 from tests.conformance.pair import Pair
 from tests.conformance.peers import RANGE_STREAM, Call
 from tests.support.seeds import SEED
+
+# What is stored does not depend on how it is asked for.
+ONE_TRANSPORT = pytest.mark.parametrize("start_pair", SUBJECTS[:1], indirect=True)
 
 KEYS = 6000
 BATCH = 120
@@ -24,6 +29,7 @@ def key(number: int) -> bytes:
     return b"/registry/%05d" % number
 
 
+@ONE_TRANSPORT
 def test_many_keys_come_and_go(start_pair: StartPair) -> None:
     print(f"ETCDPY_SEED={SEED}")
     rng = Random(SEED)
@@ -95,6 +101,7 @@ def _walk(pair: Pair, limit: int) -> None:
         pair.send(put(key(KEYS), b"walked"))
 
 
+@ONE_TRANSPORT
 def test_many_revisions_of_one_key(start_pair: StartPair) -> None:
     with start_pair() as pair:
         pair.send(put(b"b"))

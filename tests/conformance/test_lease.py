@@ -28,7 +28,7 @@ from tests.conformance.pair import Pair
 from tests.conformance.peers import Call
 
 MAX_TTL = 9_000_000_000
-MANY_KEYS = int(os.environ.get("ETCDPY_CONFORMANCE_LEASE_KEYS", "20000"))
+MANY_KEYS = int(os.environ.get("ETCDPY_CONFORMANCE_LEASE_KEYS", "8000"))
 
 EXISTS = ("FAILED_PRECONDITION", "etcdserver: lease already exists")
 TOO_LARGE = ("OUT_OF_RANGE", "etcdserver: too large lease TTL")

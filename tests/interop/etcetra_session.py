@@ -165,7 +165,7 @@ async def _left_lease(etcd: Any) -> Any:
     lease = await etcd.grant_lease(3)
     await etcd.put("left", "1", lease=lease)
     before = await etcd.get("left")
-    while await etcd.get("left"):
+    while await etcd.get("left"):  # noqa: ASYNC110
         await asyncio.sleep(0.1)
     return [before, None]
 

@@ -20,7 +20,7 @@ from tests.locks.queue_client import Ledger
 from tests.support.seeds import SEED
 from tests.support.servers import Server, Transport, etcdpy_server
 
-ROUNDS = int(os.environ.get("ETCDPY_LOCK_ROUNDS", "1000"))
+ROUNDS = int(os.environ.get("ETCDPY_LOCK_ROUNDS", "600"))
 KILLS = int(os.environ.get("ETCDPY_LOCK_KILLS", "2"))
 CLIENTS = 50
 

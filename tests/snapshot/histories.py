@@ -77,8 +77,15 @@ def alarms(client: Client) -> None:
 def several_levels(client: Client) -> None:
     """Fill more than one leaf of any size, in an order of its own."""
     rng = random.Random(1)
-    for _ in range(3_000):
-        _put(client, b"%04d" % rng.randrange(2_500), rng.randbytes(rng.randrange(200)))
+    for _ in range(30):
+        puts = [
+            pb.PutRequest(
+                key=b"%04d" % rng.randrange(2_500), value=rng.randbytes(rng.randrange(200))
+            )
+            for _ in range(100)
+        ]
+        for call in [client.kv.Put.future(put) for put in puts]:
+            call.result()
 
 
 HISTORIES: tuple[History, ...] = (

@@ -9,13 +9,27 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.differences import KEEPS_TOMBSTONES
-from tests.snapshot.histories import HISTORIES, History, a_compacted_deletion
+from tests.snapshot.histories import (
+    HISTORIES,
+    History,
+    a_compacted_deletion,
+    compactions,
+    nothing,
+    several_levels,
+)
 from tests.snapshot.stores import Kind, content_of, restore, save, started, version_of
 from tests.support.client import Client
 
+#: Of the other way it is the file itself, below, that has all histories.
+WAYS: list[tuple[Kind, Kind, History]] = [
+    *(("etcdpy", "etcd", history) for history in HISTORIES),
+    *(("etcd", "etcdpy", history) for history in (nothing, compactions, several_levels)),
+]
 
-@pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.__name__)
-@pytest.mark.parametrize(("here", "there"), [("etcdpy", "etcd"), ("etcd", "etcdpy")])
+
+@pytest.mark.parametrize(
+    ("here", "there", "history"), WAYS, ids=[f"{way[0]}-{way[2].__name__}" for way in WAYS]
+)
 def test_a_snapshot_has_everything(
     tmp_path: Path, here: Kind, there: Kind, history: History
 ) -> None:

@@ -17,6 +17,7 @@ from tests.support.client import Client
 from tests.support.servers import Server
 
 ROOT = "root:its password"
+BCRYPT = "--bcrypt-cost=4"
 USERS = {"root": "its password", "alice": "a", "bob": "", "carol": "c"}
 ROLES = {
     "root": (),
@@ -113,7 +114,7 @@ def test_users_and_roles_travel_there_and_back(tmp_path: Path, homes: tuple[Kind
         file, data_dir = tmp_path / f"{number}.db", tmp_path / f"{number}"
         if number:
             restore(kind, tmp_path / f"{number - 1}.db", data_dir)
-        with started(kind, data_dir) as server:
+        with started(kind, data_dir, BCRYPT) as server:
             if number == 0:
                 with closing(Client(server.address)) as client:
                     found(client)
@@ -128,7 +129,7 @@ def test_users_and_roles_travel_there_and_back(tmp_path: Path, homes: tuple[Kind
 @pytest.mark.parametrize("user", ["", "alice:a", "root:wrong"])
 def test_snapshot_is_saved_by_root_alone(tmp_path: Path, by: Kind, user: str) -> None:
     file = tmp_path / "snapshot.db"
-    with started("etcdpy", tmp_path / "data") as server:
+    with started("etcdpy", tmp_path / "data", BCRYPT) as server:
         with closing(Client(server.address)) as client:
             found(client)
         refused = saving(by, server, file, user)

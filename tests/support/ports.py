@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import socket
+from collections.abc import Iterator
 from typing import Final
 
 #: Below what systems give to clients and to port 0 by themselves (Linux: from 32768, others from
@@ -19,12 +20,13 @@ WORKERS: Final = 8
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 _own = range(FIRST + int(_worker) % WORKERS, LAST, WORKERS)
 _begin = random.Random().randrange(len(_own))
-_ports = itertools.cycle([*_own[_begin:], *_own[:_begin]])
+_ports: Iterator[int] = itertools.cycle([*_own[_begin:], *_own[:_begin]])
 
 
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on, nor is going to before the caller."""
-    for port in _ports:
+    while True:
+        port = next(_ports)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -33,4 +35,3 @@ def free_port() -> int:
                     raise
             else:
                 return port
-    raise AssertionError("there are always more")

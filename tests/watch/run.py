@@ -24,7 +24,7 @@ from tests.watch.reader import Reader, open_channel
 from tests.watch.workload import EVERYTHING, INTERESTS, KEYS, random_write
 
 #: How long it may take until some watcher is told of something once nothing happens any more.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 _stubs: Any = rpc_pb2_grpc
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +15,9 @@ import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.wire import delimited
+from tests.conformance.locking import wait_for
 from tests.support.client import Client
+from tests.support.http1 import get
 from tests.support.servers import Server, etcdpy_server
 
 MIB = 1 << 20
@@ -33,6 +36,12 @@ def server() -> Iterator[Server]:
 def _anonymous_memory(server: Server) -> int:
     status = Path(f"/proc/{server.pid}/status").read_text()
     return int(status.partition("RssAnon:")[2].split()[0]) * 1024
+
+
+def _watchers(server: Server) -> int:
+    page = get(server.address, "/metrics").body.decode()
+    (told,) = re.findall(r"^etcd_debugging_mvcc_watcher_total (\d+)", page, re.MULTILINE)
+    return int(told)
 
 
 def _create(key: bytes, end: bytes = b"", **options: Any) -> pb.WatchRequest:
@@ -106,7 +115,7 @@ def test_who_stops_reading_costs_little_and_then_receives_everything(server: Ser
             other.kv.Txn(pb.TxnRequest(success=ops))
         # From here on memory for what is under way to the disk is there.
         before = _anonymous_memory(server)
-        revisions = 150
+        revisions = 100
         for _ in range(revisions):
             reply = other.kv.Txn(pb.TxnRequest(success=ops))
         grown = _anonymous_memory(server) - before
@@ -126,17 +135,18 @@ def test_watchers_go_with_their_client(server: Server) -> None:
 
         def open_and_go() -> None:
             with closing(Client(server.address)) as client:
-                requests = [_create(b"many/%d" % n) for n in range(20_000)]
+                requests = [_create(b"many/%d" % n) for n in range(10_000)]
                 call = client.watch.Watch(iter(requests))
                 for _ in requests:
                     next(call)
+            wait_for(lambda: _watchers(server) == 0, "no watcher is left")
 
         open_and_go()
         first = _anonymous_memory(server)
-        for _ in range(4):
+        for _ in range(3):
             open_and_go()
-        # Four times 20,000 watchers would be 50 MiB.
-        assert _anonymous_memory(server) - first < 12 * MIB
+        # Three times 10,000 watchers would be 19 MiB.
+        assert _anonymous_memory(server) - first < 8 * MIB
 
 
 def test_a_server_that_stops_ends_its_watches(server: Server) -> None:

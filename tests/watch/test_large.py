@@ -14,7 +14,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from tests.support.client import Client
 from tests.support.servers import Server, Transport, etcdpy_server
 
-KEYS = 30_000
+KEYS = 12_000
 KEYS_AT_ONCE = 1000
 LEASE = 77
 

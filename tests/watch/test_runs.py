@@ -18,7 +18,7 @@ from tests.support.servers import etcdpy_server, reference_etcd
 from tests.watch.run import Plan, Run, describe
 from tests.watch.workload import FLAGS
 
-EVENTS = int(os.environ.get("ETCDPY_WATCH_EVENTS") or 60_000)
+EVENTS = int(os.environ.get("ETCDPY_WATCH_EVENTS") or 30_000)
 IS_REFERENCE = "ETCDPY_WATCH_REFERENCE" in os.environ
 
 
