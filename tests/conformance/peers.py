@@ -15,7 +15,7 @@ from etcdpy.pb import kv_pb2 as mvccpb
 from etcdpy.pb import rpc_pb2 as pb
 from tests.support.client import CHANNEL_OPTIONS
 
-CALL_TIMEOUT = 30.0
+CALL_TIMEOUT = 60.0
 
 
 class Method(NamedTuple):

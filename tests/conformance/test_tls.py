@@ -23,7 +23,7 @@ from tests.support.servers import Server, etcdpy_server, reference_etcd
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
 SETTINGS_TYPE = 4
 REJECTED = "rejected connection on client endpoint"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 

@@ -17,7 +17,7 @@ from tests.conformance.pair import Pair, short
 from tests.conformance.peers import WATCH, Peer
 
 # Longer than anything a server may take: etcd reads history every 100 ms.
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 # What no test watches, unless it watches everything.
 BARRIER = b"\xff\xffbarrier"

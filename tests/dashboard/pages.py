@@ -56,7 +56,7 @@ def put(address: str, *pairs: tuple[bytes, bytes], lease: int = 0) -> None:
 def get(address: str, key: bytes) -> rpc_pb2.RangeResponse:
     with closing(Client(address)) as client:
         reply: rpc_pb2.RangeResponse = client.kv.Range(
-            rpc_pb2.RangeRequest(key=key), timeout=30, wait_for_ready=True
+            rpc_pb2.RangeRequest(key=key), timeout=60, wait_for_ready=True
         )
         return reply
 

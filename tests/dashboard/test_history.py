@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def delete(address: str, key: bytes) -> None:
     with closing(Client(address)) as client:
-        client.kv.DeleteRange(rpc_pb2.DeleteRangeRequest(key=key), timeout=30)
+        client.kv.DeleteRange(rpc_pb2.DeleteRangeRequest(key=key), timeout=60)
 
 
 def versions(page: Page) -> list[str]:
@@ -75,8 +75,8 @@ def test_history_begins_where_it_was_compacted(browser: Browser, server: Server)
     for number in range(70):
         put(server.address, (b"/long", b"%d" % number))
     with closing(Client(server.address)) as client:
-        now = client.kv.Range(rpc_pb2.RangeRequest(key=b"x"), timeout=30).header.revision
-        client.kv.Compact(rpc_pb2.CompactionRequest(revision=now - 60), timeout=30)
+        now = client.kv.Range(rpc_pb2.RangeRequest(key=b"x"), timeout=60).header.revision
+        client.kv.Compact(rpc_pb2.CompactionRequest(revision=now - 60), timeout=60)
     with dashboard(
         browser, server.address, "#/history?key=/long", expected_errors=("status of 400",)
     ) as page:

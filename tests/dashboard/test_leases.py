@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def grant(address: str, ttl: int) -> int:
     with closing(Client(address)) as client:
-        reply = client.lease.LeaseGrant(rpc_pb2.LeaseGrantRequest(TTL=ttl), timeout=30)
+        reply = client.lease.LeaseGrant(rpc_pb2.LeaseGrantRequest(TTL=ttl), timeout=60)
         return int(reply.ID)
 
 
 def leases(address: str) -> set[int]:
     with closing(Client(address)) as client:
-        reply = client.lease.LeaseLeases(rpc_pb2.LeaseLeasesRequest(), timeout=30)
+        reply = client.lease.LeaseLeases(rpc_pb2.LeaseLeasesRequest(), timeout=60)
         return {lease.ID for lease in reply.leases}
 
 

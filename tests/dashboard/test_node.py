@@ -29,7 +29,7 @@ def fact(page: Page, name: str) -> str:
 def test_figures_are_those_of_the_server(browser: Browser, fresh: Server) -> None:
     put(fresh.address, *((b"/n/%d" % number, b"x") for number in range(50)))
     with closing(Client(fresh.address)) as client:
-        status = client.maintenance.Status(rpc_pb2.StatusRequest(), timeout=30)
+        status = client.maintenance.Status(rpc_pb2.StatusRequest(), timeout=60)
     with dashboard(browser, fresh.address, "#/node") as page:
         page.locator("dt:text-is('Keys') + dd", has_text="50").wait_for()
         for name, told in (
@@ -47,12 +47,12 @@ def test_figures_are_those_of_the_server(browser: Browser, fresh: Server) -> Non
 def test_alarm_is_disarmed(browser: Browser, fresh: Server) -> None:
     with closing(Client(fresh.address)) as client:
         alarm = rpc_pb2.AlarmRequest(action=rpc_pb2.AlarmRequest.ACTIVATE, alarm=rpc_pb2.NOSPACE)
-        client.maintenance.Alarm(alarm, timeout=30)
+        client.maintenance.Alarm(alarm, timeout=60)
         with dashboard(browser, fresh.address, "#/node") as page:
             page.get_by_text("NOSPACE").wait_for()
             do(page, "Disarm")
             page.get_by_text("No alarm is on").wait_for()
-        listed = client.maintenance.Alarm(rpc_pb2.AlarmRequest(), timeout=30)
+        listed = client.maintenance.Alarm(rpc_pb2.AlarmRequest(), timeout=60)
     assert list(listed.alarms) == []
 
 
@@ -71,7 +71,7 @@ def test_history_is_compacted_and_space_given_back(browser: Browser, fresh: Serv
         page.get_by_role("dialog").get_by_role("button", name="Defragment").click()
         page.get_by_text("Defragmented:").wait_for()
     with closing(Client(fresh.address)) as client:
-        status = client.maintenance.Status(rpc_pb2.StatusRequest(), timeout=30)
+        status = client.maintenance.Status(rpc_pb2.StatusRequest(), timeout=60)
     assert status.dbSize - status.dbSizeInUse < 1_000_000
 
 

@@ -26,7 +26,7 @@ def old(browser: Browser) -> Iterator[Server]:
 def put(server: Server, path: str, **fields: str) -> None:
     url = f"http://{server.address}/v2/keys{path}"
     body = urlencode(fields).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"), timeout=30) as _:
+    with urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"), timeout=60) as _:
         pass
 
 

@@ -42,11 +42,11 @@ class Root:
     def login(self) -> None:
         """Log in, anew if that was done before."""
         request = pb.AuthenticateRequest(name="root", password="r")
-        token = self.client.auth.Authenticate(request, timeout=30).token
+        token = self.client.auth.Authenticate(request, timeout=60).token
         self._metadata = (("token", token),)
 
     def do(self, method: Any, request: Any) -> Any:
-        return method(request, metadata=self._metadata, timeout=30)
+        return method(request, metadata=self._metadata, timeout=60)
 
     def reset(self) -> Mapping[str, int | str]:
         """

@@ -59,7 +59,7 @@ def fill(client: Client, *, leases: bool) -> None:
 
 
 def put(client: Client, key: bytes, value: bytes, lease: int = 0) -> int:
-    reply = client.kv.Put(pb.PutRequest(key=key, value=value, lease=lease), timeout=30)
+    reply = client.kv.Put(pb.PutRequest(key=key, value=value, lease=lease), timeout=60)
     revision: int = reply.header.revision
     return revision
 
@@ -71,7 +71,7 @@ def pairs(address: str) -> Pairs:
 def everything(address: str, revision: int = 0) -> Any:
     with closing(Client(address)) as client:
         request = pb.RangeRequest(key=b"\0", range_end=b"\0", revision=revision)
-        return client.kv.Range(request, timeout=30)
+        return client.kv.Range(request, timeout=60)
 
 
 def refused(address: str) -> grpc.StatusCode:
@@ -152,7 +152,7 @@ class Writers:
                     pb.RequestOp(request_put=pb.PutRequest(key=b"newest %d" % writer, value=value)),
                 ]
                 with suppress(grpc.RpcError):
-                    client.kv.Txn(pb.TxnRequest(success=operations), timeout=30)
+                    client.kv.Txn(pb.TxnRequest(success=operations), timeout=60)
                     with self._lock:
                         self.acknowledged[key] = value
 
@@ -227,8 +227,8 @@ def clients_go_on(play: Play, before: Content) -> None:
             then = everything(address, before.revision).kvs
             assert [kv.SerializeToString(deterministic=True) for kv in then] == before.rows
         requests = iter([pb.LeaseKeepAliveRequest(ID=LEASE)])
-        assert next(nodes[0].lease.LeaseKeepAlive(requests, timeout=30)).TTL == TTL
-        nodes[0].lease.LeaseRevoke(pb.LeaseRevokeRequest(ID=LEASE), timeout=30)
+        assert next(nodes[0].lease.LeaseKeepAlive(requests, timeout=60)).TTL == TTL
+        nodes[0].lease.LeaseRevoke(pb.LeaseRevokeRequest(ID=LEASE), timeout=60)
     assert {b"held 1", b"held 2"} & pairs(play.cluster()[2]).keys() == {b"held 2"}
 
 
@@ -398,7 +398,7 @@ def clients_have_to_begin_anew(play: Play, before: Any) -> None:
         closing(Client(address)) as client,
     ):
         requests = iter([pb.LeaseKeepAliveRequest(ID=LEASE)])
-        assert next(client.lease.LeaseKeepAlive(requests, timeout=30)).TTL == 0
+        assert next(client.lease.LeaseKeepAlive(requests, timeout=60)).TTL == 0
         while put(client, b"key 01", b"again") < old:
             pass
         first: dict[int, int] = {}

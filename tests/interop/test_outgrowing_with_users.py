@@ -41,11 +41,11 @@ class Session:
     def __init__(self, address: str, user: str) -> None:
         self.client = Client(address)
         request = pb.AuthenticateRequest(name=user, password=PASSWORDS[user])
-        token = self.client.auth.Authenticate(request, timeout=30).token
+        token = self.client.auth.Authenticate(request, timeout=60).token
         self.metadata: Metadata = (("token", token),)
 
     def do(self, method: Any, request: Any) -> Any:
-        return method(request, metadata=self.metadata, timeout=30)
+        return method(request, metadata=self.metadata, timeout=60)
 
     def put(self, key: bytes, lease: int = 0) -> Any:
         return self.do(self.client.kv.Put, pb.PutRequest(key=key, value=b"v", lease=lease))

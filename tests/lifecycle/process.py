@@ -31,7 +31,7 @@ SERVING = "serving client traffic insecurely; this is strongly discouraged!"
 SERVING_SECURELY = "serving client traffic securely"
 
 #: No step of a test takes longer, even on a busy machine; the process is killed then.
-TIMEOUT = 60.0
+TIMEOUT = 200.0
 
 Line = dict[str, Any]
 

@@ -128,8 +128,8 @@ def test_slow_requests_are_warned_of(tmp_path: Path) -> None:
     with Process("--data-dir", tmp_path / "data", *PORT_0, *options) as server:
         (address,) = server.wait_ready()
         with closing(Client(address)) as client:
-            client.kv.Put(rpc_pb2.PutRequest(key=b"foo", value=b"secret"), timeout=10)
-            client.cluster.MemberList(rpc_pb2.MemberListRequest(), timeout=10)
+            client.kv.Put(rpc_pb2.PutRequest(key=b"foo", value=b"secret"), timeout=60)
+            client.cluster.MemberList(rpc_pb2.MemberListRequest(), timeout=60)
         applied = server.wait_line("apply request took too long")
         assert applied["request"] == 'put:<key:"foo" value_size:6 >'
         put, listed = server.wait_line("request stats"), server.wait_line("request stats")

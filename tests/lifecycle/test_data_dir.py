@@ -20,7 +20,7 @@ def mode(path: Path) -> int:
 
 def raft_term(address: str) -> int:
     with closing(Client(address)) as client:
-        status = client.maintenance.Status(rpc_pb2.StatusRequest(), timeout=10)
+        status = client.maintenance.Status(rpc_pb2.StatusRequest(), timeout=60)
         assert status.raftTerm == status.header.raft_term
         return int(status.raftTerm)
 

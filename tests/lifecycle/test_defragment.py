@@ -33,18 +33,18 @@ def serving(data_dir: Path, *flags: str) -> Iterator[tuple[Process, Client]]:
 
 def fill(client: Client, count: int) -> None:
     for number in range(count):
-        client.kv.Put(pb.PutRequest(key=b"%d" % number, value=VALUE), timeout=20)
+        client.kv.Put(pb.PutRequest(key=b"%d" % number, value=VALUE), timeout=60)
 
 
 def count(client: Client) -> int:
     request = pb.RangeRequest(key=b"\0", range_end=b"\0", count_only=True)
-    return int(client.kv.Range(request, timeout=20).count)
+    return int(client.kv.Range(request, timeout=60).count)
 
 
 def delete_all_but_one(client: Client) -> None:
     request = pb.DeleteRangeRequest(key=b"1", range_end=b"\0")
-    revision = client.kv.DeleteRange(request, timeout=20).header.revision
-    client.kv.Compact(pb.CompactionRequest(revision=revision, physical=True), timeout=20)
+    revision = client.kv.DeleteRange(request, timeout=60).header.revision
+    client.kv.Compact(pb.CompactionRequest(revision=revision, physical=True), timeout=60)
 
 
 def end(server: Process) -> None:
@@ -82,7 +82,7 @@ def wait_until_none_copies(data_dir: Path) -> None:
 
 def test_a_defragmentation_is_logged_in_etcds_words(tmp_path: Path) -> None:
     with serving(tmp_path) as (server, client):
-        client.maintenance.Defragment(DEFRAGMENT, timeout=20)
+        client.maintenance.Defragment(DEFRAGMENT, timeout=60)
         server.wait_line("finished defragment")
         end(server)
     words = [line["msg"] for line in server.lines if "defragment" in line["msg"]]
@@ -108,7 +108,7 @@ def test_a_start_gives_space_back_where_it_is_worth_it(tmp_path: Path) -> None:
     assert file_of(tmp_path).stat().st_size >= size
     with serving(tmp_path, f"{THRESHOLD}=1") as (server, client):
         assert server.find(FINISHED)["current-db-size-bytes-diff"] < -5 << 20
-        assert client.kv.Range(pb.RangeRequest(key=b"0"), timeout=20).kvs[0].value == VALUE
+        assert client.kv.Range(pb.RangeRequest(key=b"0"), timeout=60).kvs[0].value == VALUE
         end(server)
     assert file_of(tmp_path).stat().st_size < 1 << 20
 
@@ -117,14 +117,14 @@ def test_a_disk_without_room_for_a_copy_is_no_harm(tmp_path: Path) -> None:
     with mounted(tmp_path, 64 << 20) as disk, serving(disk) as (server, client):
         fill(client, 250)
         with pytest.raises(grpc.RpcError) as refused:
-            client.maintenance.Defragment(DEFRAGMENT, timeout=20)
+            client.maintenance.Defragment(DEFRAGMENT, timeout=60)
         assert refused.value.code() == grpc.StatusCode.UNKNOWN
         assert refused.value.details() == "no space left on device"
         assert copies(disk) == []
-        client.kv.Put(pb.PutRequest(key=b"small", value=b"1"), timeout=20)
-        assert not client.maintenance.Status(pb.StatusRequest(), timeout=20).errors
+        client.kv.Put(pb.PutRequest(key=b"small", value=b"1"), timeout=60)
+        assert not client.maintenance.Status(pb.StatusRequest(), timeout=60).errors
         delete_all_but_one(client)
-        client.maintenance.Defragment(DEFRAGMENT, timeout=20)
+        client.maintenance.Defragment(DEFRAGMENT, timeout=60)
         assert file_of(disk).stat().st_size < 2 << 20
         end(server)
 
@@ -132,7 +132,7 @@ def test_a_disk_without_room_for_a_copy_is_no_harm(tmp_path: Path) -> None:
 def test_a_server_that_ends_meanwhile_leaves_nothing_behind(tmp_path: Path) -> None:
     with serving(tmp_path) as (server, client):
         fill(client, 300)
-        call = client.maintenance.Defragment.future(DEFRAGMENT, timeout=20)
+        call = client.maintenance.Defragment.future(DEFRAGMENT, timeout=60)
         server.wait_line("defragmenting")
         end(server)
         assert call.exception() is None or call.code() == grpc.StatusCode.UNAVAILABLE
@@ -147,7 +147,7 @@ def test_a_server_that_is_killed_meanwhile_is_not_outlived_by_the_copying(tmp_pa
     with serving(tmp_path) as (server, client):
         fill(client, 300)
         # Held on to: grpcio cancels a call that nobody holds.
-        defragmenting = client.maintenance.Defragment.future(DEFRAGMENT, timeout=20)
+        defragmenting = client.maintenance.Defragment.future(DEFRAGMENT, timeout=60)
         server.wait_line("defragmenting")
         os.kill(server.pid, signal.SIGKILL)
         server.wait()

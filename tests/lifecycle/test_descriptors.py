@@ -73,7 +73,7 @@ def lowest_free(pid: int) -> int:
 
 def put(client: Client, number: int) -> None:
     request = pb.PutRequest(key=b"%d" % number, value=bytes(1_000_000))
-    client.kv.Put(request, timeout=30)
+    client.kv.Put(request, timeout=60)
 
 
 def test_the_soft_limit_is_raised_to_the_hard_one(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_ten_times_as_many_clients_cost_no_write(
                 for number in range(MEGABYTES):
                     put(busy[number % len(busy)], number)
                 # A process and its pipes, and a second database.
-                busy[0].maintenance.Defragment(pb.DefragmentRequest(), timeout=30)
+                busy[0].maintenance.Defragment(pb.DefragmentRequest(), timeout=60)
                 call = waiting.kv.Put.future(
                     pb.PutRequest(key=b"late"), timeout=50, wait_for_ready=True
                 )
@@ -112,7 +112,7 @@ def test_ten_times_as_many_clients_cost_no_write(
         (address,) = again.wait_ready()
         with closing(Client(address)) as client:
             request = pb.RangeRequest(key=b"\0", range_end=b"\0", count_only=True)
-            assert client.kv.Range(request, timeout=30).count == MEGABYTES + 1
+            assert client.kv.Range(request, timeout=60).count == MEGABYTES + 1
 
 
 def test_without_a_descriptor_left_all_goes_on_but_what_needs_one(tmp_path: Path) -> None:
@@ -129,14 +129,14 @@ def test_without_a_descriptor_left_all_goes_on_but_what_needs_one(tmp_path: Path
             size = sum(len(m.blob) for m in client.maintenance.Snapshot(pb.SnapshotRequest()))
             assert size > MEGABYTES * 1_000_000
             with pytest.raises(grpc.RpcError, match="Too many open files"):
-                client.maintenance.Defragment(pb.DefragmentRequest(), timeout=30)
+                client.maintenance.Defragment(pb.DefragmentRequest(), timeout=60)
             call = late.kv.Put.future(pb.PutRequest(key=b"k"), timeout=50, wait_for_ready=True)
             running.wait_line("new connections have to wait")
             put(client, 0)
             assert not call.done()
             resource.prlimit(running.pid, NOFILE, limits)
             call.result()
-            client.maintenance.Defragment(pb.DefragmentRequest(), timeout=30)
+            client.maintenance.Defragment(pb.DefragmentRequest(), timeout=60)
         running.signal(signal.SIGTERM)
         assert running.wait() == -signal.SIGTERM
 

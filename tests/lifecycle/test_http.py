@@ -26,7 +26,7 @@ HEALTHY = b'{"health":"true","reason":""}'
 
 def speaks_grpc(address: str) -> bool:
     with closing(Client(address)) as client:
-        reply = client.kv.Range(rpc_pb2.RangeRequest(key=b"k"), timeout=10, wait_for_ready=True)
+        reply = client.kv.Range(rpc_pb2.RangeRequest(key=b"k"), timeout=60, wait_for_ready=True)
         return bool(reply.header.revision)
 
 
@@ -132,7 +132,7 @@ def test_http_is_spoken_over_tls_without_asking_for_a_host(tmp_path: Path) -> No
         assert said_to(grpc, request("/health")) == b""
         for address in (http, f"127.0.0.1:{metrics}"):
             url = f"https://{address}/health"
-            with urllib.request.urlopen(url, context=context, timeout=30) as answer:
+            with urllib.request.urlopen(url, context=context, timeout=60) as answer:
                 assert answer.read() == HEALTHY
         # Of what is not TLS nothing is answered.
         assert said_to(http, request("/health")) == b""

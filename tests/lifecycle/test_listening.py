@@ -20,7 +20,7 @@ ADVERTISED = "--advertise-client-urls=http://127.0.0.1:2379"
 def answers(address: str) -> bool:
     with closing(Client(address)) as client:
         request = rpc_pb2.RangeRequest(key=b"k")
-        return bool(client.kv.Range(request, timeout=10, wait_for_ready=True).header.revision)
+        return bool(client.kv.Range(request, timeout=60, wait_for_ready=True).header.revision)
 
 
 @pytest.mark.parametrize("transport", ["native", "grpcio"])

@@ -37,7 +37,7 @@ Probe = Callable[[tuple[str, int]], bytes]
 
 
 def connection(address: tuple[str, int]) -> socket.socket:
-    return socket.create_connection(address, timeout=30)
+    return socket.create_connection(address, timeout=60)
 
 
 def leave(address: tuple[str, int]) -> bytes:

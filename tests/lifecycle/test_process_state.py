@@ -38,7 +38,7 @@ def started(state: str) -> tuple[str, str]:
 
 def put(address: str) -> None:
     with closing(Client(address)) as client:
-        client.kv.Put(pb.PutRequest(key=b"k"), timeout=20)
+        client.kv.Put(pb.PutRequest(key=b"k"), timeout=60)
 
 
 @contextmanager

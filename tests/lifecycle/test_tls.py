@@ -52,7 +52,7 @@ def answers(address: str, credentials: grpc.ChannelCredentials) -> bool:
     with closing(Client(address, options, credentials=credentials)) as client:
         request = rpc_pb2.RangeRequest(key=b"k")
         try:
-            return bool(client.kv.Range(request, timeout=20, wait_for_ready=True).header.revision)
+            return bool(client.kv.Range(request, timeout=60, wait_for_ready=True).header.revision)
         except grpc.RpcError:
             return False
 
@@ -87,7 +87,7 @@ def test_tls_on_tcp_and_on_a_unix_socket_beside_one_without(
         assert answers(tcp, authority.credentials())
         assert answers(f"unix:{unix}", authority.credentials())
         with closing(Client(plain)) as client:
-            assert client.kv.Range(rpc_pb2.RangeRequest(key=b"k"), timeout=20).header.revision
+            assert client.kv.Range(rpc_pb2.RangeRequest(key=b"k"), timeout=60).header.revision
 
 
 @pytest.mark.parametrize("transport", ["native", "grpcio"])
@@ -111,7 +111,7 @@ def test_renewed_certificate_serves_without_a_restart_and_old_connections_stay(
             closing(Client(address, credentials=authority.credentials())) as old,
             connect(address, authority.trusting()) as before,
         ):
-            old.kv.Put(rpc_pb2.PutRequest(key=b"k"), timeout=20)
+            old.kv.Put(rpc_pb2.PutRequest(key=b"k"), timeout=60)
             serials = [int(str((before.getpeercert() or {})["serialNumber"]), 16)]
             for _ in range(3):
                 authority.server()
@@ -120,7 +120,7 @@ def test_renewed_certificate_serves_without_a_restart_and_old_connections_stay(
                     shown = (renewed.getpeercert() or {})["serialNumber"]
                     assert int(str(shown), 16) == serials[-1]
             assert len(set(serials)) == 4
-            assert old.kv.Range(rpc_pb2.RangeRequest(key=b"k"), timeout=20).count == 1
+            assert old.kv.Range(rpc_pb2.RangeRequest(key=b"k"), timeout=60).count == 1
 
 
 def test_generated_certificate_is_kept(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_tls_on_a_port_without_it_is_closed(tmp_path: Path, authority: Authority
         (address,) = server.wait_ready()
         assert not is_let_in(address, authority.trusting())
         with closing(Client(address)) as client:
-            assert client.kv.Range(rpc_pb2.RangeRequest(key=b"k"), timeout=20).header.revision
+            assert client.kv.Range(rpc_pb2.RangeRequest(key=b"k"), timeout=60).header.revision
 
 
 def test_nobody_may_renegotiate(tmp_path: Path, authority: Authority, pair: Pair) -> None:
@@ -218,7 +218,7 @@ def test_large_reply_waits_for_a_client_that_reads_slowly(
         (address,) = server.wait_ready(serving=SERVING_SECURELY)
         with closing(Client(address, credentials=authority.credentials())) as client:
             for number in range(20):
-                client.kv.Put(rpc_pb2.PutRequest(key=b"k%02d" % number, value=value), timeout=20)
+                client.kv.Put(rpc_pb2.PutRequest(key=b"k%02d" % number, value=value), timeout=60)
             everything = rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0")
             found = client.kv.Range(everything, timeout=60)
         assert [kv.value for kv in found.kvs] == [value] * 20

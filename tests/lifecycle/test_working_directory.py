@@ -72,9 +72,9 @@ def test_files_of_the_working_directory_are_not_run(traps: Path, transport: str)
     with Process("--data-dir", traps, *flags, cwd=traps) as server:
         (address,) = server.wait_ready()
         with closing(Client(address)) as client:
-            client.kv.Put(pb.PutRequest(key=b"k"), timeout=20)
+            client.kv.Put(pb.PutRequest(key=b"k"), timeout=60)
             # Another Python.
-            client.maintenance.Defragment(pb.DefragmentRequest(), timeout=30)
+            client.maintenance.Defragment(pb.DefragmentRequest(), timeout=60)
         server.signal(signal.SIGTERM)
         assert server.wait() == -signal.SIGTERM
     assert traces(traps) == []
@@ -99,7 +99,7 @@ def test_etcdpy_may_be_in_it(tmp_path: Path) -> None:
     with Process("--data-dir", tmp_path / "data", *PORT_0, cwd=tmp_path) as server:
         (address,) = server.wait_ready()
         with closing(Client(address)) as client:
-            client.maintenance.Defragment(pb.DefragmentRequest(), timeout=30)
+            client.maintenance.Defragment(pb.DefragmentRequest(), timeout=60)
 
 
 def test_it_may_be_gone(tmp_path: Path) -> None:
@@ -110,6 +110,6 @@ def test_it_may_be_gone(tmp_path: Path) -> None:
     with Process("--data-dir", tmp_path / "data", *PORT_0, cwd=place, program=program) as server:
         (address,) = server.wait_ready()
         with closing(Client(address)) as client:
-            client.kv.Put(pb.PutRequest(key=b"k"), timeout=20)
+            client.kv.Put(pb.PutRequest(key=b"k"), timeout=60)
         server.signal(signal.SIGTERM)
         assert server.wait() == -signal.SIGTERM

@@ -22,7 +22,7 @@ BCRYPT = "--bcrypt-cost=4"
 def _settle_in(client: Client) -> None:
     """Have ``root`` and ``bob`` with passwords, ``backup``, who is root's equal, and ``alice``."""
     auth = client.auth
-    auth.UserAdd(pb.AuthUserAddRequest(name="root", password="pw:d"), timeout=30)
+    auth.UserAdd(pb.AuthUserAddRequest(name="root", password="pw:d"), timeout=60)
     for name in ("backup", "alice"):
         options = auth_pb2.UserAddOptions(no_password=True)
         auth.UserAdd(pb.AuthUserAddRequest(name=name, options=options))

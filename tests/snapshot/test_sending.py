@@ -39,7 +39,7 @@ def put(client: Client, key: bytes, value: bytes) -> int:
 
 
 def received(client: Client) -> list[Any]:
-    return list(client.maintenance.Snapshot(pb.SnapshotRequest(), timeout=30))
+    return list(client.maintenance.Snapshot(pb.SnapshotRequest(), timeout=60))
 
 
 def rows_of(messages: list[Any]) -> dict[int, KeyValue]:

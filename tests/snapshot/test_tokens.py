@@ -21,7 +21,7 @@ ROADS: list[tuple[Kind, Kind]] = [("etcdpy", "etcd"), ("etcd", "etcdpy"), ("etcd
 def settle_in(server: Server) -> str:
     """Have root log in to get at its key; return its token."""
     with closing(Client(server.address)) as client:
-        client.kv.Put(pb.PutRequest(key=b"k", value=b"v"), timeout=30)
+        client.kv.Put(pb.PutRequest(key=b"k", value=b"v"), timeout=60)
         client.auth.UserAdd(pb.AuthUserAddRequest(name="root", password="r"))
         client.auth.UserGrantRole(pb.AuthUserGrantRoleRequest(user="root", role="root"))
         client.auth.AuthEnable(pb.AuthEnableRequest())
@@ -30,7 +30,7 @@ def settle_in(server: Server) -> str:
 
 def login(client: Client) -> str:
     request = pb.AuthenticateRequest(name="root", password="r")
-    token: str = client.auth.Authenticate(request, timeout=30).token
+    token: str = client.auth.Authenticate(request, timeout=60).token
     return token
 
 
@@ -57,7 +57,7 @@ def test_a_signed_token_is_good_where_the_key_is_known(
     ):
         assert get(client, token) == get(client, login(client)) == [b"v"]
         request = pb.AuthRoleAddRequest(name="new")
-        client.auth.RoleAdd(request, metadata=(("token", token),), timeout=30)
+        client.auth.RoleAdd(request, metadata=(("token", token),), timeout=60)
         # Before 3.6 it was said in the second way.
         with pytest.raises(grpc.RpcError, match=r"revision (of auth store|in header) is old"):
             get(client, token)
@@ -75,7 +75,7 @@ def test_a_simple_token_is_gone(tmp_path: Path, here: Kind, there: Kind) -> None
     ):
         # etcd waits for a token with a number that its log has not reached.
         with pytest.raises(grpc.RpcError) as caught:
-            get(client, token, timeout=2)
+            get(client, token, timeout=2 if there == "etcd" else 60)
         refused: Any = caught.value
         codes = [grpc.StatusCode.UNAUTHENTICATED]
         if there == "etcd":

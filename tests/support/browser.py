@@ -36,7 +36,7 @@ VARIABLE: Final = "ETCDPY_CHROMIUM"
 _NAMES: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 #: Milliseconds that a page may take for anything, as the machine may be busy.
-PATIENCE: Final = 30_000
+PATIENCE: Final = 60_000
 
 
 def _executable() -> str:

@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass, replace
 
 #: No answer takes longer, even on a busy machine.
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 
 
 def request(

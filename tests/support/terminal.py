@@ -24,7 +24,7 @@ from types import TracebackType
 __all__ = ["Terminal"]
 
 #: No step of a test takes longer, even on a busy machine; the process is killed then.
-TIMEOUT = 60.0
+TIMEOUT = 200.0
 
 
 class Terminal:
