@@ -144,7 +144,7 @@ def test_lease_starts_again_with_the_server(fresh: Pair) -> None:
 
 @pytest.mark.parametrize(
     ("heartbeat", "election", "shortest"),
-    [(100, 1000, 2), (500, 5000, 8), (100, 500, 1), (7, 999, 2), (100, 700, 1), (1, 5, 1)],
+    [(500, 5000, 8), (7, 999, 2), (1, 5, 1)],
 )
 def test_shortest_lease_follows_from_the_election_timeout(
     heartbeat: int, election: int, shortest: int
