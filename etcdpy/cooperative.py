@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future, Task
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable
 from inspect import iscoroutine
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
@@ -20,6 +20,7 @@ from etcdpy.clock import stopwatch
 __all__ = [
     "Baton",
     "DeferredReply",
+    "LongReply",
     "Pace",
     "Pieces",
     "Started",
@@ -333,6 +334,33 @@ class Pieces:
 
     def __bytes__(self) -> bytes:
         return b"".join(self.pieces)
+
+
+class LongReply:
+    """
+    A reply that is too long to be held: it is made while it is sent.
+
+    Args:
+        size: Its bytes, all of them.
+        ends: What it begins and ends with, for those who look at no more of it.
+        pieces: Makes it, one after the other, none of them empty. Whoever has the reply goes
+            through them, or closes them.
+
+    Attributes:
+        ends: As given.
+        pieces: As given.
+
+    """
+
+    __slots__ = ("_size", "ends", "pieces")
+
+    def __init__(self, size: int, ends: bytes, pieces: AsyncGenerator[bytes, None]) -> None:
+        self._size = size
+        self.ends = ends
+        self.pieces = pieces
+
+    def __len__(self) -> int:
+        return self._size
 
 
 class DeferredReply(NamedTuple):

@@ -70,7 +70,7 @@ def select(
         return RangeResult([], False, 0) if row is None else RangeResult([row], False, 1)
     start, stop = bounds(request.key, request.range_end)
     if request.count_only:
-        return RangeResult([], False, (yield from _count(store, start, stop, revision)))
+        return RangeResult([], False, (yield from count_at(store, start, stop, revision)))
     if _asks_for_one_by_creation(request):
         return (yield from _one_by_creation(store, request, revision))
     limit = max(request.limit, 0)
@@ -79,7 +79,7 @@ def select(
     if fetched is None or len(keys) < fetched:
         count = len(keys)
     else:
-        count = yield from _count(store, start, stop, revision)
+        count = yield from count_at(store, start, stop, revision)
     if plain:
         more = 0 < limit < len(keys)
         rows = yield from rows_at(store, keys[:limit] if more else keys, revision, hold)
@@ -113,6 +113,11 @@ def _has_filters(request: RangeRequest) -> bool:
         or request.max_create_revision
         or request.min_create_revision
     )
+
+
+def is_in_key_order(request: RangeRequest) -> bool:
+    """Tell whether a request asks for all keys of a range, or the first so many, and their rows."""
+    return bool(request.range_end) and not request.count_only and _is_plain(request)
 
 
 def _is_plain(request: RangeRequest) -> bool:
@@ -170,11 +175,22 @@ def _one_by_creation(store: Store, request: RangeRequest, revision: int) -> Step
     return RangeResult((yield from rows_at(store, [chosen], revision)), more, total)
 
 
-def _count(store: Store, start: bytes, stop: bytes | None, revision: int) -> Steps[int]:
-    count = store.index.count(start, stop, revision)
-    if count is None:
-        count = len((yield from keys_at(store, start, stop, revision, None)))
-    return count
+def count_at(store: Store, start: bytes, stop: bytes | None, revision: int) -> Steps[int]:
+    """Return how many keys of [start, stop) were alive at ``revision``."""
+    known = store.index.count(start, stop, revision)
+    if known is not None:
+        return known
+    count, cursor, scans = 0, start, 0
+    while True:
+        found, following = store.index.scan(cursor, stop, revision, FOUND_SLICE)
+        count += len(found)
+        if following is None:
+            return count
+        cursor = following
+        scans += 1 if len(found) == FOUND_SLICE else SCANS_PER_SLICE
+        if scans >= SCANS_PER_SLICE:
+            scans = 0
+            yield
 
 
 def keys_at(

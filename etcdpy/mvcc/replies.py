@@ -19,8 +19,9 @@ ROWS_TOGETHER = 64
 _MORE = b"\x18\x01"  # RangeResponse.more = 3
 _SUCCEEDED = b"\x10\x01"  # TxnResponse.succeeded = 2
 
+KVS = Prefixes(2)
+"""What is before each row of a RangeResponse."""
 
-_KVS = Prefixes(2)  # of RangeResponse
 _PREV_KVS = Prefixes(3)  # of DeleteRangeResponse
 
 
@@ -61,7 +62,7 @@ def revision_only(revision: int) -> bytes:
 def one_key_reply(header: bytes, row: bytes | None) -> bytes:
     """Encode the RangeResponse that tells of one key, or that it is missing."""
     # Fast path (bench: range/100x1): one formatting, and the count of 1 is a constant.
-    return header if row is None else b"%b%b%b\x20\x01" % (header, _KVS[len(row)], row)
+    return header if row is None else b"%b%b%b\x20\x01" % (header, KVS[len(row)], row)
 
 
 def range_reply(header: bytes, result: RangeResult) -> bytes:
@@ -69,9 +70,14 @@ def range_reply(header: bytes, result: RangeResult) -> bytes:
     rows, more, total = result
     if len(rows) == 1 and total == 1:
         return one_key_reply(header, rows[0])
-    prefixes = map(_KVS.__getitem__, map(len, rows))
-    end = (_MORE if more else b"") + number(4, total)
+    prefixes = map(KVS.__getitem__, map(len, rows))
+    end = range_end(more=more, total=total)
     return b"".join((header, *chain.from_iterable(zip(prefixes, rows, strict=True)), end))
+
+
+def range_end(*, more: bool, total: int) -> bytes:
+    """Encode what a RangeResponse has behind its rows."""
+    return (_MORE if more else b"") + number(4, total)
 
 
 def range_reply_steps(header: bytes, result: RangeResult) -> Steps[bytes | Pieces]:
@@ -83,8 +89,8 @@ def range_reply_steps(header: bytes, result: RangeResult) -> Steps[bytes | Piece
 
     """
     rows, more, total = result
-    end = (_MORE if more else b"") + number(4, total)
-    return (yield from _reply(header, _KVS, rows, end))
+    end = range_end(more=more, total=total)
+    return (yield from _reply(header, KVS, rows, end))
 
 
 def put_reply(header: bytes, previous: bytes | None) -> bytes:

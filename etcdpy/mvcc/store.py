@@ -142,6 +142,10 @@ class Store:
         """Tell whether a read is going on at an older revision."""
         return any(pin < revision for pin in self._pins)
 
+    def is_pinned_at(self, revision: int) -> bool:
+        """Tell whether a read is going on at that revision."""
+        return revision in self._pins
+
     def when_unpinned(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once, when the next pin is taken away."""
         self._on_unpin.append(callback)

@@ -14,11 +14,11 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from etcdpy.clock import stopwatch
-from etcdpy.cooperative import DeferredReply, Pieces, Started, Steps, T, started
+from etcdpy.cooperative import DeferredReply, LongReply, Pieces, Started, Steps, T, started
 from etcdpy.errors import EtcdError, UnreadableRequestError
 from etcdpy.memory import Account, Loan, NoRoomYetError
 from etcdpy.mvcc import replies, txn
-from etcdpy.mvcc.ranges import names_newest_of_one, rows_at, select
+from etcdpy.mvcc.ranges import is_in_key_order, names_newest_of_one, rows_at, select
 from etcdpy.mvcc.short_txn import apply_short, is_short, read_short
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import LongTxn, Txn
@@ -26,6 +26,7 @@ from etcdpy.node.caller import Caller
 from etcdpy.node.checks import check_long_txn
 from etcdpy.node.crowd import MOST, Crowd
 from etcdpy.node.guard import Who
+from etcdpy.node.long_replies import LongReplies
 from etcdpy.node.parts import Part, Parts
 from etcdpy.node.quota import long_txn_cost
 from etcdpy.node.range_stream import Page, Pages, open_pages
@@ -38,9 +39,12 @@ __all__ = ["Answer", "KeyValues", "Reply"]
 #: An encoded response, which goes out as it is.
 Reply = bytes | Pieces
 
+#: What a method that has to wait returns in the end. Only callers get a long reply who take it.
+Late = Reply | DeferredReply | LongReply
+
 #: What a method returns: a reply, one to be held back until it is on the disk, or what leads to
 #: either. ``cooperative.outcome`` makes a reply of any of them.
-Answer = Reply | DeferredReply | Coroutine[Any, Any, Reply | DeferredReply]
+Answer = Reply | DeferredReply | Coroutine[Any, Any, Late]
 
 #: A reply of so many bytes is put to its client's account while it waits for the disk.
 LARGE = 4096
@@ -65,6 +69,7 @@ class KeyValues(Part):
         self._lease_exists = parts.leases.lessor.__contains__
         self._baton = parts.baton
         self._crowd = Crowd()
+        self._long_replies = LongReplies(parts.store, parts.clock, parts.baton)
         # Of callers that have no account of their own.
         self._account = Account(parts.memory)
         self._operations = parts.store.operations
@@ -95,7 +100,7 @@ class KeyValues(Part):
             return replies.one_key_reply(self._headers.at(newest), row)
         return self.range_in_slices(request, caller)
 
-    async def range_in_slices(self, request: pb.RangeRequest, caller: Caller) -> Reply:
+    async def range_in_slices(self, request: pb.RangeRequest, caller: Caller) -> Reply | LongReply:
         """Do what ``range`` does, however long it takes."""
         loan, ranges = self._loan(caller), 1
         while True:
@@ -108,7 +113,12 @@ class KeyValues(Part):
             # linearizableReadNotify)
             newest = store.durable_revision
             revision = store.read_revision(request.revision, newest)
-            steps = _answer(store, request, revision, self._headers.at(newest), loan)
+            header = self._headers.at(newest)
+            steps: Steps[Reply | LongReply]
+            if is_in_key_order(request):
+                steps = self._long_replies.answer(request, revision, header, loan, caller)
+            else:
+                steps = _answer(store, request, revision, header, loan)
             try:
                 return await self._in_slices(steps, revision, caller, request, loan)
             except NoRoomYetError:
@@ -350,13 +360,13 @@ class KeyValues(Part):
             self._crowd.pass_on(who)
             raise
 
-    async def _read_later(self, request: Txn, caller: Caller) -> Reply | DeferredReply:
+    async def _read_later(self, request: Txn, caller: Caller) -> Late:
         """Do what ``txn`` does when a long read of the same client has ended."""
         await self._place(caller)
         answer = self.txn(request, caller)
         return await answer if isinstance(answer, Coroutine) else answer
 
-    async def _read_first(self, request: LongTxn, caller: Caller) -> Reply | DeferredReply:
+    async def _read_first(self, request: LongTxn, caller: Caller) -> Late:
         """Do what ``txn`` does with a request that is not read yet."""
         steps = started(self._read_and_check(request))
         if steps is not None:
@@ -427,7 +437,7 @@ class KeyValues(Part):
 
     async def _in_turn(
         self, method: Callable[[Any, Caller], Answer], request: Any, caller: Caller
-    ) -> Reply | DeferredReply:
+    ) -> Late:
         """Do a write once the one that goes in slices is done."""
         await self._writer.idle(caller.peer())
         answer = self._writer.in_turn(lambda: method(request, caller))

@@ -22,7 +22,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from etcdpy.clock import Clock, SystemClock
-from etcdpy.cooperative import Pieces
+from etcdpy.cooperative import LongReply, Pieces
 from etcdpy.gostd.durations import go_duration
 from etcdpy.logs import timestamp
 from etcdpy.mvcc.txn import is_read_only
@@ -109,7 +109,7 @@ class SlowRequests:
         """
         if took > SLICE_SECONDS or self._times_all:
             self.on_applied(_APPLIED.get(type(request), "Range"), took)
-        if took <= self._apply_limit or not isinstance(reply, (bytes, Pieces)):
+        if took <= self._apply_limit or not isinstance(reply, (bytes, Pieces, LongReply)):
             return
         self.slow += 1
         if not logger.isEnabledFor(logging.WARNING):
@@ -195,13 +195,13 @@ def _kind(request: Message | Txn) -> tuple[str, str]:
     return "", _FORMS[type(request)]
 
 
-def _response(request: Message | Txn, reply: bytes | Pieces) -> str:
+def _response(request: Message | Txn, reply: bytes | Pieces | LongReply) -> str:
     # As etcd's is at that moment: its header has only the revision yet.
     ends = _ends(reply)
     header = ends[2 : _after_header(ends)]
     revision = pb.ResponseHeader.FromString(header).revision
     size = f"size:{len(reply) - len(header) + pb.ResponseHeader(revision=revision).ByteSize()}"
-    if len(reply) > DECODED_BYTES:
+    if len(reply) > DECODED_BYTES or isinstance(reply, LongReply):
         return size
     if isinstance(request, pb.RangeRequest):
         return f"range_response_count:{len(pb.RangeResponse.FromString(bytes(reply)).kvs)} {size}"
@@ -216,7 +216,7 @@ def _response(request: Message | Txn, reply: bytes | Pieces) -> str:
     return size
 
 
-def _sizes(request: Any, whole: bytes | Pieces | None) -> dict[str, object]:
+def _sizes(request: Any, whole: bytes | Pieces | LongReply | None) -> dict[str, object]:
     """Return what etcd tells of a KV request and its reply; of others it tells nothing."""
     size = 0 if whole is None else len(whole)
     reply = None if whole is None else _ends(whole)
@@ -239,8 +239,10 @@ def _sizes(request: Any, whole: bytes | Pieces | None) -> dict[str, object]:
     }
 
 
-def _ends(reply: bytes | Pieces) -> bytes:
+def _ends(reply: bytes | Pieces | LongReply) -> bytes:
     """Return what a reply begins and ends with: all that is not rows, or all of a short one."""
+    if isinstance(reply, LongReply):
+        return reply.ends
     return reply if isinstance(reply, bytes) else reply.pieces[0] + reply.pieces[-1]
 
 

@@ -83,19 +83,25 @@ class Context(Call):
 
     async def eased(self) -> bool:
         """
-        Wait while so much waits to be sent to the client that no more should be made.
+        Wait while so much waits to be sent to the client that nothing long should be made.
 
         Returns:
             Whether it did; then somebody else may have been faster.
 
         """
         sender = self.channel.sender
-        if not sender.is_congested:
+        if not sender.is_crowded:
             return False
         waiter = get_running_loop().create_future()
         sender.eased.append(waiter)
         await waiter
         return True
+
+    @property
+    def takes_long_replies(self) -> bool:
+        """Whether a ``LongReply`` may be returned: not where it would have to be compressed."""
+        route = self.head.route
+        return route is not None and route.inline and not self.head.is_gzip
 
     async def read(self) -> Any:
         """

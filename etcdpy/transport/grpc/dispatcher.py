@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from etcdpy import cooperative
 from etcdpy.clock import Clock, stopwatch
-from etcdpy.cooperative import DeferredReply, Pieces, Turnstile
+from etcdpy.cooperative import DeferredReply, LongReply, Pieces, Turnstile
 from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
 from etcdpy.transport.grpc.deadlines import DeadlineTimer
 from etcdpy.transport.grpc.deflating import deflated
@@ -396,7 +396,12 @@ class Dispatcher:
                 if future is not None:
                     self._hold(call, response, future)
                     return
-            self._end(call, response)
+            if type(response) is LongReply:
+                self._step(call, _send_long(call, response))
+            elif type(response) is _Sent:
+                self._end_sent(call, response.reply)
+            else:
+                self._end(call, response)
         except (Exception, CancelledError) as failure:  # noqa: BLE001
             # It would hold itself, by the frames that it came through, and all that these hold.
             error = None
@@ -550,6 +555,14 @@ class Dispatcher:
             _count_failed(call, code)
         if call.started < self._reported_before:
             self._report(call, response, code)
+
+    def _end_sent(self, call: Context, reply: LongReply) -> None:
+        """End a call whose response was sent while it was made."""
+        self._ended(call)
+        code = self._finish(call)
+        _count_failed(call, code)
+        if call.started < self._reported_before:
+            self._report(call, reply, code)
 
     def _end_badly(self, call: Context, error: BaseException) -> None:
         """End a call whose handler has raised."""
@@ -836,6 +849,45 @@ class _Compressed(NamedTuple):
 
 async def _compressed(response: bytes | Pieces) -> _Compressed:
     return _Compressed(response, await deflated(response))
+
+
+class _Sent(NamedTuple):
+    """A response that was sent already, but for its status."""
+
+    reply: LongReply
+
+
+async def _send_long(call: Context, reply: LongReply) -> _Sent:
+    """
+    Send a response while it is made, no faster than it is taken.
+
+    Raises:
+        RuntimeError: The call has ended, or the response was not what it said it would be.
+
+    """
+    sender, left = call.channel.sender, len(reply)
+    try:
+        async for piece in reply.pieces:
+            if call.is_answered:
+                raise RuntimeError("the call has ended")
+            if len(piece) > left:
+                break
+            if left == len(reply):
+                sender.begin(call, left, piece)
+            else:
+                sender.go_on(call, piece)
+            left -= len(piece)
+            call.channel.touch()
+            if not sender.has_room(call):
+                await call.room()
+        if left:
+            raise RuntimeError(f"a response of {len(reply)} bytes lacks {left} of them")
+    except Exception:
+        sender.give_up(call)
+        raise
+    finally:
+        await reply.pieces.aclose()
+    return _Sent(reply)
 
 
 def _error_of(future: Future[Any]) -> BaseException:

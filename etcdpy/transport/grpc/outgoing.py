@@ -23,6 +23,7 @@ class Outgoing:
         queue: Prefixes and bodies; a body in pieces is one with its prefix and others without.
         offset: What was sent of the first of them.
         size: The bytes left in ``queue``.
+        owed: The bytes of the message that is last which are not there yet.
         trailers: The block that ends the stream after the queue; b"" ends it with the last DATA.
         is_ready: Whether the stream is among those that take turns.
         waiters: Producers to wake when there is room.
@@ -30,12 +31,13 @@ class Outgoing:
 
     """
 
-    __slots__ = ("is_ready", "offset", "queue", "sent", "size", "trailers", "waiters")
+    __slots__ = ("is_ready", "offset", "owed", "queue", "sent", "size", "trailers", "waiters")
 
     def __init__(self) -> None:
         self.queue: deque[tuple[bytes, bytes]] = deque()
         self.offset = 0
         self.size = 0
+        self.owed = 0
         self.trailers: bytes | None = None
         self.is_ready = False
         self.waiters: list[Future[None]] = []
@@ -55,7 +57,7 @@ class Outgoing:
     def is_mid_message(self) -> bool:
         """Whether a part of the message that is first was sent, and a part was not."""
         # Messages begin with their prefix.
-        return self.offset > 0 or (bool(self.queue) and not self.queue[0][0])
+        return self.offset > 0 or (not self.queue[0][0] if self.queue else self.owed > 0)
 
     def take(self, limit: int) -> bytes:
         """
@@ -85,7 +87,7 @@ class Outgoing:
     def clear(self) -> None:
         """Drop all that waits, the end too; producers are left for :meth:`wake`."""
         self.queue.clear()
-        self.size = self.offset = 0
+        self.size = self.offset = self.owed = 0
         self.trailers = None
 
     def wake(self) -> None:

@@ -86,6 +86,7 @@ class Sender:
         is_congested: Whether so much waits on all streams that no more should be begun.
         ended_by_us: Streams ended before the peer had ended them, the latest of them.
         queued: The bytes waiting on all streams.
+        owed: Those of long replies that are not made yet.
         eased: Those to wake when ``is_congested`` ends.
         account: What waits here, and the replies that are being made, are put to it; while it is
             over its share ``is_congested``.
@@ -115,6 +116,7 @@ class Sender:
         "is_congested",
         "max_list",
         "out",
+        "owed",
         "queued",
         "streams",
         "window",
@@ -129,7 +131,7 @@ class Sender:
         self.max_list: int | None = None
         self.data_frames = 0
         self.ended_by_us: dict[int, None] = {}
-        self.queued = 0
+        self.queued = self.owed = 0
         self.is_congested = False
         self.eased: list[Future[None]] = []
         self.account = Account()
@@ -233,6 +235,40 @@ class Sender:
         tally.sent += len(prefix) + len(body) - PREFIX_SIZE
         self.data(call, prefix, body)
 
+    def begin(self, call: Call, size: int, first: bytes) -> None:
+        """Send or queue the first part of a message of ``size`` bytes, after the headers."""
+        if call.stream_state >= _ENDING:
+            return
+        if call.stream_state < _RESPONDING:
+            self.open(call, call.initial_metadata())
+        tally = call.head.tally
+        tally.written += 1
+        tally.sent += size
+        outgoing = call.outgoing
+        if outgoing is None:
+            outgoing = call.outgoing = Outgoing()
+        outgoing.owed = size - len(first)
+        self.owed += outgoing.owed
+        self.data(call, PREFIX.pack(0, size), first)
+
+    def go_on(self, call: Call, part: bytes) -> None:
+        """Send or queue the next part of a message that has begun."""
+        outgoing = call.outgoing
+        if call.stream_state >= _ENDING or outgoing is None:
+            return
+        outgoing.owed -= len(part)
+        self.owed -= len(part)
+        self.data(call, b"", part)
+
+    def give_up(self, call: Call) -> None:
+        """Drop what is queued of a message that cannot go on; reset its stream if some was sent."""
+        if call.stream_state >= _ENDING:
+            return
+        if call.outgoing is not None and call.outgoing.is_mid_message:
+            self.reset(call, frames.INTERNAL_ERROR)
+        else:
+            self.drop(call)
+
     def try_message(self, call: Call, start: bytes, body: bytes) -> bool:
         """Send or queue one message, given in two parts, unless a producer would have to wait."""
         length = len(start) + len(body)
@@ -325,6 +361,10 @@ class Sender:
         """End a call with a status, after what is queued for it."""
         if call.stream_state >= _ENDING:
             return
+        if call.outgoing is not None and call.outgoing.owed:
+            # Nothing can follow half of a message.
+            self.reset(call, frames.CANCEL)
+            return
         try:
             block = self._status_block(call, number, details, metadata, http_status)
         except (ValueError, UnicodeError):
@@ -403,7 +443,8 @@ class Sender:
         outgoing = call.outgoing
         if outgoing is None:
             return
-        # Only what is sent counts towards the windows, so nothing is owed for this.
+        self.owed -= outgoing.owed
+        # Only what is sent counts towards the windows, so nothing is owed to the peer for this.
         self._count(-outgoing.size)
         outgoing.clear()
         self._blocked.discard(call)
@@ -451,6 +492,11 @@ class Sender:
             return True
         return outgoing.size < SEND_QUEUE and not self.is_congested
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much waits, or is going to be made, that nothing long should be begun."""
+        return self.is_congested or self.queued + self.owed >= CONNECTION_SEND_QUEUE
+
     def _count(self, size: int) -> None:
         self.queued += size
         if size > 0:
@@ -461,7 +507,7 @@ class Sender:
 
     def _update_congested(self) -> None:
         self.is_congested = self._is_over or self.queued >= CONNECTION_SEND_QUEUE
-        if self.eased and not self.is_congested:
+        if self.eased and not self.is_crowded:
             wake_all(self.eased)
 
     def _hold_back(self) -> None:

@@ -38,7 +38,9 @@ class Stalls:
         stalled: list[Call] = []
         for call in calls:
             outgoing = call.outgoing
-            if outgoing is None or not outgoing.queue or outgoing.trailers is None:
+            if outgoing is None or not outgoing.queue:
+                continue
+            if outgoing.trailers is None and not outgoing.owed:
                 continue
             sent, since = self._seen.get(call, (-1, now))
             if sent != outgoing.sent:

@@ -133,7 +133,9 @@ async def stall_of_a_deletion(large: Large) -> float:
         reads = 0
         while store.is_busy:
             page = RangeRequest(key=b"k0", range_end=b"l", limit=10)
-            reply = RangeResponse.FromString(bytes(await kv.range_in_slices(page, ANYBODY)))
+            reply = RangeResponse.FromString(
+                bytes(await outcome(kv.range_in_slices(page, ANYBODY)))
+            )
             assert (reply.header.revision, reply.count) == (revision, KEYS)
             assert [kv.key for kv in reply.kvs] == [b"k%08d" % n for n in range(10)]
             reads += 1
@@ -144,7 +146,7 @@ async def stall_of_a_deletion(large: Large) -> float:
     assert deleted.header.revision == revision + 1
     await put
     left = RangeResponse.FromString(
-        bytes(await kv.range_in_slices(RangeRequest(key=b"k00000001"), ANYBODY))
+        bytes(await outcome(kv.range_in_slices(RangeRequest(key=b"k00000001"), ANYBODY)))
     )
     assert left.kvs[0].create_revision == revision + 2
     return probe.longest
@@ -180,6 +182,8 @@ async def test_many_long_reads_at_once_share_each_turn(
         await asyncio.sleep(0)
         turn += 1
     assert all(len(task.result()) > 2_000_000 for task in tasks)
-    # One of them reads some rows in a turn, in a few portions by what the first of them weigh.
+    # Once each has begun one of them reads some rows in a turn, in a few portions by what the first
+    # of them weigh.
+    began = min(reads)
     assert len(reads) > 150
-    assert max(reads.count(number) for number in set(reads)) <= 4
+    assert max(reads.count(number) for number in set(reads) - {began}) <= 4

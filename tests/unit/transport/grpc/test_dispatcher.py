@@ -7,13 +7,14 @@ import gc
 import gzip
 import math
 import random
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
 import pytest
 
-from etcdpy.cooperative import DeferredReply, Pieces
-from etcdpy.transport import EndedCall, StatusError, inline
+from etcdpy.cooperative import DeferredReply, LongReply, Pieces
+from etcdpy.transport import EndedCall, Observer, StatusError, inline
 from etcdpy.transport.grpc import deflating
 from etcdpy.transport.grpc import dispatcher as dispatcher_module
 from etcdpy.transport.grpc.context import Context
@@ -23,6 +24,7 @@ from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.grpc.states import HandlerState
 from etcdpy.transport.http2 import frames
+from etcdpy.transport.limits import STALLED_STREAM_SECONDS
 
 from ..checked import CheckedContext
 from ..peer import Peer, message
@@ -452,6 +454,153 @@ async def test_closing_waits_for_cancelled_handlers_but_not_for_ever() -> None:
     may_end.set()
     await turns()
     assert not dispatcher._tasks
+
+
+# ------------------------------------------------------------------ long replies
+
+
+class Making:
+    """A handler whose reply is made while it is sent, a part in each turn of the loop."""
+
+    def __init__(self, *parts: bytes, size: int | None = None) -> None:
+        self.parts = parts
+        self.size = sum(map(len, parts)) if size is None else size
+        self.made = 0
+        self.is_closed = False
+        self.error: Exception | None = None
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        try:
+            for part in self.parts:
+                await asyncio.sleep(0)
+                self.made += 1
+                yield part
+            if self.error is not None:
+                raise self.error
+        finally:
+            self.is_closed = True
+
+    def serving(self, window: int, observer: Observer | None = None) -> Peer:
+        """Return a peer with that initial window."""
+
+        @inline
+        async def handler(request: bytes, context: Context) -> Any:
+            assert context.takes_long_replies
+            await asyncio.sleep(0)
+            return LongReply(self.size, b"ends", self.pieces())
+
+        peer = serving(handler, observer=observer)
+        peer.send(frames.settings([(frames.INITIAL_WINDOW_SIZE, window)]))
+        peer.send(frames.window_update(0, 1 << 30))
+        return peer
+
+
+PART = bytes(100_000)
+
+
+async def test_long_reply_is_one_message_with_success_behind_it() -> None:
+    making, heard = Making(PART, b"x", PART), Heard(slower_than=-math.inf)
+    peer = making.serving(1 << 30, heard.observer)
+    stream = peer.call(b"x")
+    await turns(20)
+    assert peer.reply(stream).body == message(PART + b"x" + PART)
+    assert peer.reply(stream).status == (0, "")
+    assert making.is_closed
+    assert [(len(call.response), call.code) for call in heard.calls] == [(200_001, 0)]
+
+
+async def test_long_reply_is_made_no_faster_than_it_is_taken() -> None:
+    making = Making(*[PART] * 10)
+    peer = making.serving(0)
+    stream = peer.call(b"x")
+    await turns(20)
+    assert making.made == 1
+    peer.send(frames.window_update(stream, 150_000))
+    await turns(20)
+    # Of the second there is less left than may wait.
+    assert making.made == 3
+    peer.send(frames.window_update(stream, 1 << 30))
+    await turns(60)
+    assert peer.reply(stream).body == message(PART * 10)
+    assert peer.reply(stream).status == (0, "")
+
+
+async def test_long_reply_that_nobody_wants_any_more_is_closed() -> None:
+    making = Making(*[PART] * 10)
+    peer = making.serving(0)
+    stream = peer.call(b"x")
+    await turns(20)
+    peer.send(frames.rst_stream(stream, frames.CANCEL))
+    await turns()
+    assert making.is_closed
+    assert making.made == 1
+    assert peer.connection.sender.owed == 0
+
+
+async def test_long_reply_ends_at_its_deadline_between_its_parts() -> None:
+    making = Making(*[PART] * 10)
+    peer = making.serving(150_000)
+    stream = peer.call(b"x", ("grpc-timeout", "5S"))
+    await turns(20)
+    await peer.clock.advance(6.0)
+    await turns()
+    peer.read()
+    assert peer.reply(stream).reset == frames.CANCEL
+    assert making.is_closed
+
+
+@pytest.mark.parametrize("size", [250_000, 150_000])
+async def test_long_reply_that_is_not_what_it_said_resets_its_stream(
+    size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    making = Making(PART, PART, size=size)
+    peer = making.serving(1 << 30)
+    stream = peer.call(b"x")
+    await turns(20)
+    assert peer.reply(stream).reset == frames.INTERNAL_ERROR
+    assert making.is_closed
+
+
+async def test_long_reply_that_fails_before_any_of_it_is_sent_has_a_status() -> None:
+    making = Making(size=1)
+    making.error = StatusError(grpc.StatusCode.OUT_OF_RANGE, "compacted")
+    peer = making.serving(1 << 30)
+    stream = peer.call(b"x")
+    await turns(20)
+    assert peer.reply(stream).status == (11, "compacted")
+
+
+async def test_long_reply_goes_on_no_more_when_its_stream_was_cut_for_not_moving() -> None:
+    making = Making(*[PART] * 10)
+    peer = making.serving(50_000)
+    stream = peer.call(b"x")
+    await turns(20)
+    await peer.clock.advance(STALLED_STREAM_SECONDS)
+    for _ in range(2):
+        peer.connection.sender.reset_stalled(peer.clock.monotonic())
+        await peer.clock.advance(STALLED_STREAM_SECONDS)
+    await turns(20)
+    assert making.is_closed
+    assert making.made <= 3
+    peer.read()
+    assert peer.reply(stream).reset == frames.CANCEL
+
+
+async def test_handler_in_a_task_and_reply_in_gzip_are_not_for_long_replies() -> None:
+    told = []
+
+    async def task(request: bytes, context: Context) -> bytes:
+        told.append(context.takes_long_replies)
+        return request
+
+    @inline
+    async def marked(request: bytes, context: Context) -> bytes:
+        return await task(request, context)
+
+    for method, fields in ((task, ()), (marked, GZIP)):
+        serving(method).call(b"x", *fields)
+        await turns()
+    assert told == [False, False]
 
 
 # ------------------------------------------------------------------- compression

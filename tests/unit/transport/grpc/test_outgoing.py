@@ -37,6 +37,16 @@ def test_size_is_what_is_left_and_sent_what_is_gone() -> None:
     assert (outgoing.size, outgoing.sent, outgoing.offset) == (2, 5, 5)
 
 
+def test_message_of_which_a_part_is_owed_is_half_sent_once_its_beginning_is_gone() -> None:
+    outgoing = filled((b"pre", b"body"))
+    outgoing.owed = 10
+    assert not outgoing.is_mid_message
+    outgoing.take(7)
+    assert outgoing.is_mid_message
+    outgoing.clear()
+    assert not outgoing.is_mid_message
+
+
 def test_nothing_waits_after_it_was_cleared() -> None:
     outgoing = filled((b"pre", b"body"))
     outgoing.trailers = b"end"

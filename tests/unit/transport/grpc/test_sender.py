@@ -289,6 +289,67 @@ class TestLongBesideShort:
         assert peer.reply(call.stream_id).reset == frames.CANCEL
 
 
+class TestLongMessages:
+    def test_message_that_comes_in_parts_is_one_message(self) -> None:
+        peer = joined(window=1 << 20)
+        (call,) = streams(peer, 1)
+        sender = peer.connection.sender
+        parts = [b"a" * 70_000, b"b" * 100, b"c" * 16384]
+        whole = b"".join(parts)
+        sender.begin(call, len(whole), parts[0])
+        for part in parts[1:]:
+            peer.read()
+            sender.go_on(call, part)
+        write(peer, call, b"next")
+        peer.read()
+        assert peer.reply(call.stream_id).body == message(whole) + message(b"next")
+        assert sender.owed == 0
+
+    def test_status_behind_a_part_of_a_message_resets(self) -> None:
+        peer = joined(window=1 << 20)
+        (call,) = streams(peer, 1)
+        sender = peer.connection.sender
+        sender.begin(call, 1000, b"part")
+        peer.read()
+        sender.status(call, 0, "")
+        peer.read()
+        assert peer.reply(call.stream_id).reset == frames.CANCEL
+        assert sender.owed == 0
+
+    def test_message_that_cannot_go_on_resets_if_a_part_was_sent(self) -> None:
+        peer = joined(window=1 << 20)
+        (call,) = streams(peer, 1)
+        sender = peer.connection.sender
+        sender.begin(call, 1000, b"part")
+        peer.read()
+        sender.give_up(call)
+        sender.give_up(call)
+        sender.go_on(call, b"more")
+        peer.read()
+        assert peer.reply(call.stream_id).reset == frames.INTERNAL_ERROR
+        assert peer.reply(call.stream_id).body == message(bytes(1000))[:5] + b"part"
+
+    def test_message_of_which_nothing_was_sent_leaves_room_for_a_status(self) -> None:
+        peer = joined(window=0)
+        (call,) = streams(peer, 1)
+        sender = peer.connection.sender
+        sender.begin(call, 1000, b"part")
+        sender.give_up(call)
+        sender.status(call, 11, "compacted")
+        peer.read()
+        assert peer.reply(call.stream_id).status == (11, "compacted")
+
+    def test_nothing_long_is_begun_while_much_is_owed_and_all_else_is(self) -> None:
+        peer = joined(window=1 << 20)
+        (call,) = streams(peer, 1)
+        sender = peer.connection.sender
+        sender.begin(call, CONNECTION_SEND_QUEUE + 100, b"part")
+        peer.read()
+        assert (sender.is_crowded, sender.is_congested) == (True, False)
+        sender.drop(call)
+        assert not sender.is_crowded
+
+
 class TestRoom:
     def test_producer_waits_above_the_queues_limit(self) -> None:
         peer = joined(window=0)

@@ -41,6 +41,13 @@ def test_call_whose_handler_may_still_add_is_not() -> None:
     assert [stalls.find([call], float(second)) for second in (0, 1000)] == [[], []]
 
 
+def test_call_whose_message_is_not_all_there_is_found_when_it_does_not_move() -> None:
+    stalls, call = Stalls(), answered()
+    assert call.outgoing is not None
+    call.outgoing.trailers, call.outgoing.owed = None, 1000
+    assert [stalls.find([call], float(second)) for second in (0, 1000)] == [[], [call]]
+
+
 def test_call_that_never_had_to_wait_is_not() -> None:
     stalls = Stalls()
     call = Call(1, RequestHead(), None, StreamState.HALF_CLOSED)

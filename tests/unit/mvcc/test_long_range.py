@@ -1,0 +1,108 @@
+"""A range that is encoded as it is read is, byte for byte, what a reply of its rows is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etcdpy.cooperative import Pieces, finish
+from etcdpy.mvcc import long_range
+from etcdpy.mvcc.long_range import Measured, Reading, encode
+from etcdpy.mvcc.ranges import is_in_key_order, select
+from etcdpy.mvcc.replies import range_reply
+from etcdpy.mvcc.store import Store
+from etcdpy.pb.rpc_pb2 import RangeRequest
+from tests.unit.mvcc.stores import delete, new_store, put, settle
+
+HEADER = b"\x0a\x02\x18\x07"
+KEYS = 40
+
+
+@pytest.fixture(autouse=True)
+def short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven keys are looked for at a time, and a slice ends after two or so."""
+    monkeypatch.setattr(long_range, "_SCANNED", 7)
+    monkeypatch.setattr(long_range, "SLICE_BYTES", 1000)
+    monkeypatch.setattr(long_range, "PIECE_BYTES", 300)
+
+
+async def filled(store: Store, log: Any) -> int:
+    """Put many keys, delete a run of them, change some; return the revision before that."""
+    for number in range(KEYS):
+        put(store, (b"k%02d" % number, b"v" * (number % 11)))
+    revision = store.revision
+    delete(store, *(b"k%02d" % number for number in range(5, 25)))
+    put(store, (b"k30", b"x" * 200), (b"m", b"another"))
+    await settle(log)
+    return revision
+
+
+REQUESTS: list[dict[str, Any]] = [
+    {"key": b"k", "range_end": b"l"},
+    {"key": b"\0", "range_end": b"\0"},
+    {"key": b"k03", "range_end": b"k27", "limit": 3},
+    {"key": b"k", "range_end": b"l", "limit": 20},
+    {"key": b"k", "range_end": b"l", "limit": 19},
+    {"key": b"k", "range_end": b"l", "limit": 7},
+    {"key": b"k", "range_end": b"l", "limit": -5},
+    {"key": b"k", "range_end": b"l", "limit": 1000},
+    {"key": b"k05", "range_end": b"k25"},
+    {"key": b"n", "range_end": b"o"},
+    {"key": b"l", "range_end": b"k"},
+    {"key": b"k39", "range_end": b"l"},
+]
+
+
+@pytest.mark.parametrize("fields", REQUESTS)
+@pytest.mark.parametrize("when", ["now", "then"])
+async def test_reply_is_that_of_its_rows(fields: dict[str, Any], when: str) -> None:
+    async with new_store() as (store, log):
+        then = await filled(store, log)
+        revision = store.revision if when == "now" else then
+        request = RangeRequest(**fields)
+        assert is_in_key_order(request)
+        expected = range_reply(HEADER, finish(select(store, request, revision)))
+        reading = Reading(store, request, revision)
+        held: list[int] = []
+        made = finish(encode(reading, HEADER, held.append))
+        assert isinstance(made, (bytes, Pieces))
+        assert bytes(made) == expected
+        assert not isinstance(made, Pieces) or all(made.pieces)
+        assert sum(held) <= len(expected)
+        # The same, but that it becomes too long at the first opportunity.
+        made = finish(encode(reading, HEADER, None, lambda: True))
+        if isinstance(made, Measured):
+            assert made.size == len(expected)
+            assert HEADER + b"".join(reading.pieces()) + made.end == expected
+        else:
+            assert bytes(made) == expected
+            assert not held
+
+
+async def test_long_reply_is_told_of_in_slices_and_measured_from_when_it_is_too_long() -> None:
+    async with new_store() as (store, log):
+        await filled(store, log)
+        reading = Reading(store, RangeRequest(key=b"\0", range_end=b"\0"), store.revision - 2)
+        held: list[int] = []
+        steps = encode(reading, HEADER, held.append, lambda: len(held) == 2)
+        slices = sum(1 for _ in steps) + 1
+        assert slices > 3
+        assert len(held) == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"key": b"k"},
+        {"key": b"k", "range_end": b"l", "count_only": True},
+        {"key": b"k", "range_end": b"l", "keys_only": True},
+        {"key": b"k", "range_end": b"l", "sort_order": RangeRequest.DESCEND},
+        {"key": b"k", "range_end": b"l", "sort_target": RangeRequest.MOD},
+        {"key": b"k", "range_end": b"l", "min_mod_revision": 3},
+    ],
+)
+async def test_what_is_sorted_filtered_or_without_values_is_not_in_key_order(
+    fields: dict[str, Any],
+) -> None:
+    assert not is_in_key_order(RangeRequest(**fields))
