@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 from etcdpy.clock import SystemClock
 from etcdpy.config import Config
 from etcdpy.http.gateway_errors import error_response
+from etcdpy.memory import Budget
 from etcdpy.server.late_http import LateDoors
 from etcdpy.server.tls import ServerSecurity, configure
 from etcdpy.server.transports import EXTENSIVE, options_of
@@ -352,6 +353,7 @@ class Engine:
             clock=self._machine,
             call_type=GrpcCaller,
             counts=self._counts,
+            memory=Budget(config.memory_limit),
         )
         self.calls.register(opened.handlers, self.transport)
 

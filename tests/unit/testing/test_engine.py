@@ -13,6 +13,8 @@ import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.testing import Etcd
+from etcdpy.testing.engine import Engine
+from etcdpy.testing.settings import Settings
 from tests.support.client import Client
 
 
@@ -46,6 +48,13 @@ def test_reset_leaves_nothing_of_before(etcd: Etcd, client: Client) -> None:
     assert [request.method for request in etcd.requests] == ["Maintenance/Status", "Auth/UserList"]
     # The channel is the same: it was made for many tests.
     assert client.kv.Put(pb.PutRequest(key=b"a")).header.revision == 2
+
+
+async def test_connections_share_a_budget_of_memory() -> None:
+    engine = Engine(Settings.of())
+    await engine.start()
+    assert engine.transport.memory.limit == 256 << 20
+    await engine.stop()
 
 
 def test_answers_name_one_cluster_before_and_after(etcd: Etcd, client: Client) -> None:
