@@ -144,7 +144,7 @@ PRESSED_STREAM_SECONDS: Final = 10.0
 STALLED_WRITE_SECONDS: Final = 20.0
 """A connection that takes no byte of what is to be written is dead."""
 
-UNHURRIED_SECONDS: Final = 0.005
+UNHURRIED_SECONDS: Final = 0.03
 """How long the acknowledgement of a PING waits for a reply to be written with. grpc-go's clients
 send one with nearly each request, to measure bandwidth, and a write of its own is half of what it
 costs to answer a Put."""
