@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping
+from struct import Struct
 from typing import NamedTuple
 
 from etcdpy.mvcc.revision import SEPARATOR, pack_row_key, row_key
@@ -32,6 +33,8 @@ SUB_BITS = 24
 SUB_MASK = (1 << SUB_BITS) - 1
 #: Numbers a version takes in the array form.
 STRIDE = 4
+#: What is added to an array for a version: half the cost of its ``extend``.
+pack_version = Struct("=4q").pack
 
 
 class Version(NamedTuple):

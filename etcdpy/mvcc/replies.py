@@ -190,6 +190,13 @@ def long_txn_reply(
     return Pieces(pieces) if len(pieces) > 1 else pieces[0]
 
 
+def puts_reply(header: bytes, succeeded: bool, revision: int, number: int) -> bytes:
+    """Encode the TxnResponse of so many puts that tell of nothing before them."""
+    # Fast path (bench: txn-put/100x1): what ``txn_reply`` makes; their responses are the same.
+    start = header + _SUCCEEDED if succeeded else header
+    return start + delimited(3, plain_put_response(revision)) * number
+
+
 def txn_reply(header: bytes, succeeded: bool, responses: list[bytes]) -> bytes:
     """Encode a TxnResponse around an encoded header field."""
     start = header + _SUCCEEDED if succeeded else header

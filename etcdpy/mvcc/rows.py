@@ -88,6 +88,17 @@ class _Number(dict[int, bytes]):
 
 def row(key: bytes, value: bytes, lease: int, create: int, main: int, version: int) -> bytes:
     """Return any row of a key that is put at revision ``main``."""
+    if not lease:
+        # Fast path (bench: put/100x1): two thirds of what a message takes.
+        return b"%b%b\x10%b\x18%b\x20%b%b%b" % (
+            _KEY[len(key)],
+            key,
+            varint(create),
+            varint(main),
+            varint(version),
+            _VALUE[len(value)],
+            value,
+        )
     return KeyValue(
         key=key,
         create_revision=create,

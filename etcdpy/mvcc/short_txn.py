@@ -20,14 +20,13 @@ from etcdpy.mvcc.txn import (
     LeaseExists,
     Path,
     check,
-    check_put,
     delete_range,
     is_many,
     no_leases,
     put,
 )
-from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, Op, Txn
-from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
+from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, Op, Puts, Txn
+from etcdpy.pb.rpc_pb2 import DeleteRangeRequest
 from etcdpy.pb.wire import delimited
 
 __all__ = ["apply_short", "is_short", "read_short"]
@@ -45,12 +44,16 @@ def is_short(request: Txn) -> bool:
     for compare in request.compare:
         if compare.range_end:
             return False
-    return _are_short(request.success) and (not request.failure or _are_short(request.failure))
+    return _are_short(request.success, request.success_puts) and (
+        not request.failure or _are_short(request.failure, request.failure_puts)
+    )
 
 
-def _are_short(ops: list[Op]) -> bool:
+def _are_short(ops: list[Op], puts: Puts | None) -> bool:
     if len(ops) > _MOST:
         return False
+    if puts is not None:
+        return True
     rows = 0
     for kind, op in ops:
         if kind == PUT:
@@ -100,12 +103,14 @@ def apply_short(
         EtcdError: If an operation of the chosen path is refused; nothing is written.
 
     """
-    ops = request.success
-    if not request.compare and len(ops) == 1 and ops[0][0] == PUT:
-        return _apply_put(store, write, ops[0][1], lease_exists, headers)
+    operations = store.operations
+    puts = request.success_puts
+    if puts is not None and not request.compare:
+        # Fast path (bench: txn-put/100x1): nothing to decide, and nothing to ask the store.
+        operations.txns += len(puts.keys) > 1
+        return _put_together(write, puts, succeeded=True, headers=headers)
     found = write.revision - 1
     path = _decide(store, request, found)
-    operations = store.operations
     before = operations.ranges
     operations.ranges += path.compared
     try:
@@ -114,25 +119,20 @@ def apply_short(
         # What was compared and checked is a transaction of its own. (etcd: apply.go, Txn)
         operations.txns += operations.ranges - before > 1
     operations.txns += is_many(path)
+    if path.puts is not None:
+        return _put_together(write, path.puts, succeeded=path.succeeded, headers=headers)
     responses = _run(store, write, path.ops)
     return replies.txn_reply(headers.at(write.shown), path.succeeded, responses)
 
 
-def _apply_put(
-    store: Store,
-    write: WriteTxn,
-    request: PutRequest,
-    lease_exists: LeaseExists,
-    headers: Headers,
-) -> bytes:
-    # Fast path (bench: txn-put/100x1): nothing to decide, and no path for it.
-    check_put(store, request, lease_exists)
-    operations = store.operations
-    before = operations.ranges
-    response = _put_response(write, put(store, write, request))
-    # It is of two operations if it has read, too.
-    operations.txns += operations.ranges != before
-    return replies.txn_reply(headers.at(write.revision), True, [response])
+def _put_together(write: WriteTxn, puts: Puts, *, succeeded: bool, headers: Headers) -> bytes:
+    keys, values = puts
+    if len(keys) == 1:
+        write.put(keys[0], values[0], 0)
+    else:
+        write.put_all(keys, values)
+        write.settle()
+    return replies.puts_reply(headers.at(write.revision), succeeded, write.revision, len(keys))
 
 
 def _decide(store: Store, request: Txn, revision: int) -> Path:
@@ -142,7 +142,9 @@ def _decide(store: Store, request: Txn, revision: int) -> Path:
         if not holds_for_key(store, compare, revision):
             succeeded = False
             break
-    return Path(succeeded, request.success if succeeded else request.failure, {}, compared)
+    if succeeded:
+        return Path(True, request.success, {}, compared, request.success_puts)
+    return Path(False, request.failure, {}, compared, request.failure_puts)
 
 
 def _run(store: Store, write: WriteTxn, ops: list[Op]) -> list[bytes]:

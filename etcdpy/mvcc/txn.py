@@ -27,7 +27,7 @@ from etcdpy.mvcc.ranges import Hold, RangeResult, keys_at, rows_at, select
 from etcdpy.mvcc.reply_size import weigh
 from etcdpy.mvcc.slices import SLICE, Work
 from etcdpy.mvcc.store import Store, WriteTxn
-from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Puts, ReadTxn, Txn
+from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Puts, Txn
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
 from etcdpy.pb.wire import delimited
@@ -340,9 +340,7 @@ def _decide(
             yield from shared.work.add(1 + compared)
             nested[i] = yield from _decide(store, op, revision, shared)
             compared += nested[i].compared
-    puts: Puts | None = None
-    if isinstance(request, ReadTxn):
-        puts = request.success_puts if succeeded else request.failure_puts
+    puts = request.success_puts if succeeded else request.failure_puts
     return Path(succeeded, ops, nested, compared, puts)
 
 
@@ -380,6 +378,8 @@ def check(
         EtcdError: Whatever is wrong first.
 
     """
+    if path.puts is not None:
+        return
     for kind, op in path.ops:
         if kind == RANGE:
             _check_read_revision(op.revision, revision, compacted)
@@ -424,6 +424,8 @@ def _check_put_after(
 
 def is_many(path: Path) -> bool:
     """Tell whether a path is of more than one operation, with what its operations read."""
+    if path.puts is not None:
+        return len(path.ops) > 1
     number = 0
     for kind, op in _flattened(path) if path.nested else path.ops:
         if kind == RANGE:

@@ -23,7 +23,7 @@ from google.protobuf.message import DecodeError
 from etcdpy.cooperative import Steps, finish
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc.slices import Work
-from etcdpy.pb.rpc_pb2 import Compare, RequestOp, TxnRequest
+from etcdpy.pb.rpc_pb2 import Compare, PutRequest, RequestOp, TxnRequest
 from etcdpy.pb.wire import varint
 
 RANGE: Final = "request_range"
@@ -57,46 +57,6 @@ _BYTES_PER_WORK = 64
 _WORK_OF_FIELD = 4
 
 
-class Txn:
-    """
-    A transaction.
-
-    Attributes:
-        size: Encoded bytes.
-        compare: What must hold.
-        success: What is done if it does.
-        failure: What is done if it does not.
-
-    """
-
-    __slots__ = ("compare", "failure", "size", "success")
-
-    def __init__(
-        self, size: int, compare: Sequence[Compare], success: list[Op], failure: list[Op]
-    ) -> None:
-        self.size = size
-        self.compare = compare
-        self.success = success
-        self.failure = failure
-
-    @classmethod
-    def of(cls, request: TxnRequest, size: int | None = None) -> Txn:
-        """Take a request apart; ``size`` is its encoded size, if that is known."""
-        return cls(
-            request.ByteSize() if size is None else size,
-            list(request.compare),
-            _ops(request.success),
-            _ops(request.failure),
-        )
-
-    @classmethod
-    def built(cls, compare: list[Compare], success: list[Op], failure: list[Op]) -> Txn:
-        """Return a transaction made of its parts, as the server's own callers have them."""
-        txn = cls(0, compare, success, failure)
-        txn.size = encoded_size(txn)
-        return txn
-
-
 class Puts(NamedTuple):
     """
     A branch that is nothing but puts without a lease, which ask for nothing that was before.
@@ -111,27 +71,54 @@ class Puts(NamedTuple):
     values: list[bytes]
 
 
-class ReadTxn(Txn):
+class Txn:
     """
-    A transaction that was read in slices.
+    A transaction.
 
     Attributes:
-        success_puts: What its branch is, if it is such puts: they are written together.
-        failure_puts: See above.
+        size: Encoded bytes.
+        compare: What must hold.
+        success: What is done if it does.
+        failure: What is done if it does not.
+        success_puts: What ``success`` is, if it is nothing but ``Puts``, which are looked at and
+            written together; None too where nobody has found that out.
+        failure_puts: The same of ``failure``.
 
     """
 
-    __slots__ = ("failure_puts", "success_puts")
+    __slots__ = ("compare", "failure", "failure_puts", "size", "success", "success_puts")
 
     def __init__(
         self, size: int, compare: Sequence[Compare], success: list[Op], failure: list[Op]
     ) -> None:
-        super().__init__(size, compare, success, failure)
+        self.size = size
+        self.compare = compare
+        self.success = success
+        self.failure = failure
         self.success_puts: Puts | None = None
         self.failure_puts: Puts | None = None
 
+    @classmethod
+    def of(cls, request: TxnRequest, size: int | None = None) -> Txn:
+        """Take a request apart; ``size`` is its encoded size, if that is known."""
+        txn = cls(
+            request.ByteSize() if size is None else size,
+            list(request.compare),
+            _ops(request.success),
+            _ops(request.failure),
+        )
+        txn.success_puts, txn.failure_puts = _puts(txn.success), _puts(txn.failure)
+        return txn
 
-class LongTxn(ReadTxn):
+    @classmethod
+    def built(cls, compare: list[Compare], success: list[Op], failure: list[Op]) -> Txn:
+        """Return a transaction made of its parts, as the server's own callers have them."""
+        txn = cls(0, compare, success, failure)
+        txn.size = encoded_size(txn)
+        return txn
+
+
+class LongTxn(Txn):
     """
     A transaction that is read in slices; it holds nothing before that is done.
 
@@ -166,8 +153,7 @@ class LongTxn(ReadTxn):
         assert data is not None
         found = yield from _Reader().read(data, max_ops)
         self.compare, self.success, self.failure = found.compare, found.success, found.failure
-        if isinstance(found, ReadTxn):
-            self.success_puts, self.failure_puts = found.success_puts, found.failure_puts
+        self.success_puts, self.failure_puts = found.success_puts, found.failure_puts
 
 
 def encoded_size(txn: Txn) -> int:
@@ -202,6 +188,22 @@ def _ops(ops: Iterable[RequestOp]) -> list[Op]:
     return found
 
 
+def _puts(ops: list[Op]) -> Puts | None:
+    """Return what a branch is, if it is nothing but ``Puts``."""
+    keys: list[bytes] = []
+    values: list[bytes] = []
+    for kind, request in ops:
+        if kind != PUT or not _is_plain(request):
+            return None
+        keys.append(request.key)
+        values.append(request.value)
+    return Puts(keys, values) if keys else None
+
+
+def _is_plain(request: PutRequest) -> bool:
+    return not (request.lease or request.prev_kv or request.ignore_value or request.ignore_lease)
+
+
 def decode_txn(data: bytes) -> Txn:
     """
     Decode a TxnRequest, however deep; of a long one that is left to whoever handles it.
@@ -213,11 +215,36 @@ def decode_txn(data: bytes) -> Txn:
     if len(data) > LONG:
         return LongTxn(data)
     try:
+        if (place := _only_put(data)) is not None:
+            # Fast path (bench: txn-put/100x1): a third of what taking it apart costs.
+            put = PutRequest.FromString(data[place:])
+            txn = Txn(len(data), (), [(PUT, put)], [])
+            if _is_plain(put):
+                txn.success_puts = Puts([put.key], [put.value])
+            return txn
         return Txn.of(TxnRequest.FromString(data), len(data))
     except DecodeError:
         if not _may_be_deep(data):
             raise
         return finish(_Reader().read_deep(data, sys.maxsize))
+
+
+def _only_put(data: bytes) -> int | None:
+    """
+    Return where the PutRequest begins that is all of a transaction, None if it is another.
+
+        12 <length> 12 <length> PutRequest
+        |           `- RequestOp.request_put
+        `- TxnRequest.success
+    """
+    place = 0
+    for _ in range(2):
+        if data[place : place + 1] != b"\x12":
+            return None
+        length, place = _varint(data, place + 1)
+        if place + length != len(data):
+            return None
+    return place
 
 
 def _may_be_deep(data: bytes) -> bool:
@@ -252,7 +279,7 @@ class _Reader:
             return _too_many(size)
         rest = allowance - longest
         yield from self._work.add(len(compare))
-        read = ReadTxn(size, list(compare), [], [])
+        read = Txn(size, list(compare), [], [])
         read.success_puts = yield from self._ops(success, rest, read.success)
         read.failure_puts = yield from self._ops(failure, rest, read.failure)
         return read
@@ -265,9 +292,7 @@ class _Reader:
             if kind == PUT:
                 request = op.request_put
                 found.append((PUT, request))
-                if not (
-                    request.lease or request.prev_kv or request.ignore_value or request.ignore_lease
-                ):
+                if _is_plain(request):
                     puts.keys.append(request.key)
                     puts.values.append(request.value)
             elif kind == TXN:
