@@ -23,6 +23,7 @@ from collections import deque
 from typing import Final, Protocol
 
 from etcdpy.clock import stopwatch
+from etcdpy.transport.http2.frames import HEADER_SIZE
 
 TOGETHER: Final = 0.005
 """Seconds for which input is worked through, of all connections, in one turn of the loop."""
@@ -46,11 +47,23 @@ AHEAD: Final = 0.002
 PIECE: Final = 4096
 """Bytes after which it is looked how long a turn has been: some forty requests, or one frame."""
 
+FEW_FRAMES: Final = 4
+"""So many frames are read at once all the same: about one request, which is all work or none."""
+
 SMALLEST_PIECE: Final = 128
 """The same where forty requests have lately taken longer than a turn: about one."""
 
 WRITING: Final = 0.002
 """Seconds for which long output is written, of all connections, in one turn of the loop."""
+
+
+def is_brief(data: bytes, start: int = 0) -> bool:
+    """Tell whether bytes, from where a frame begins, are no more than a few frames."""
+    for _ in range(FEW_FRAMES):
+        start += HEADER_SIZE + int.from_bytes(data[start : start + 3], "big")
+        if start >= len(data):
+            return True
+    return False
 
 
 class TurnTaker(Protocol):
