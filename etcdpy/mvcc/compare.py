@@ -6,6 +6,7 @@ The compares of a transaction, evaluated on the state it finds.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -28,10 +29,10 @@ _FIELDS: dict[int, str] = {
 _PLACES: dict[int, int] = {Compare.MOD: 0, Compare.CREATE: 2, Compare.VERSION: 3}
 
 _HOLDS: dict[int, Callable[[Any, Any], bool]] = {
-    Compare.EQUAL: lambda have, want: bool(have == want),
-    Compare.NOT_EQUAL: lambda have, want: bool(have != want),
-    Compare.GREATER: lambda have, want: bool(have > want),
-    Compare.LESS: lambda have, want: bool(have < want),
+    Compare.EQUAL: operator.eq,
+    Compare.NOT_EQUAL: operator.ne,
+    Compare.GREATER: operator.gt,
+    Compare.LESS: operator.lt,
 }
 
 
@@ -105,18 +106,15 @@ def _extremes(
 
 def _operand(store: Store, compare: Compare, key: bytes, revision: int) -> int | bytes | None:
     """Return the side of a compare that ``key`` stands for; None for a missing key's value."""
-    version = store.index.at(key, revision)
     target = compare.target
+    place = _PLACES.get(target)
+    if place is not None:
+        return store.index.number_at(key, revision, place)
+    version = store.index.at(key, revision)
     if target == Compare.VALUE:
         return None if version is None else _row(store, key, revision).value
     if version is None or target not in _FIELDS:
         return 0
-    if target == Compare.VERSION:
-        return version.version
-    if target == Compare.CREATE:
-        return version.create
-    if target == Compare.MOD:
-        return version.main
     return _row(store, key, revision).lease
 
 

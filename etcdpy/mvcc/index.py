@@ -103,6 +103,15 @@ class Index:
         """Return one number of each version that ``keys``, all alive, had at ``revision``."""
         return numbers_at(self._histories, keys, revision, place)
 
+    def number_at(self, key: bytes, revision: int, place: int) -> int:
+        """Return one number of the version that ``key`` had at ``revision``, 0 if it had none."""
+        history = self._histories.get(key)
+        # Fast path (bench: txn/100x1): the newest version, without a ``Version`` of it.
+        if isinstance(history, array) and history[-STRIDE] <= revision:
+            return history[place - STRIDE] if history[-1] else 0
+        version = None if history is None else at(history, revision)
+        return 0 if version is None else version[place]
+
     def versions_at(self, keys: Iterable[bytes], revision: int) -> list[Found]:
         """Return the versions that ``keys``, all of them alive, had at ``revision``."""
         histories = self._histories
@@ -279,14 +288,13 @@ class Index:
         found: list[tuple[int, int] | None] = []
         for place, key in enumerate(keys, sub):
             history = histories.get(key)
-            if history is not None:
-                # Fast path: the usual form of what is put again and again, in line.
-                if type(history) is not int and (version := history[-1]):  # type: ignore[index]
-                    create, version = history[-2], version+1
-                    history.frombytes(pack_version(main, place, create, version))
-                    found.append((create, version))
-                else:
-                    found.append(self.put(key, main, place))
+            # Fast path: what is put again and again, in line.
+            if isinstance(history, array) and history[-1]:
+                create, version = history[-2], history[-1] + 1
+                history.frombytes(pack_version(main, place, create, version))
+                found.append((create, version))
+            elif history is not None:
+                found.append(self.put(key, main, place))
             else:
                 histories[key] = born(main, place)
                 born_keys.append(key)

@@ -44,16 +44,14 @@ def is_short(request: Txn) -> bool:
     for compare in request.compare:
         if compare.range_end:
             return False
-    return _are_short(request.success, request.success_puts) and (
-        not request.failure or _are_short(request.failure, request.failure_puts)
-    )
+    puts = request.success_puts
+    is_short = _are_short(request.success) if puts is None else len(puts.keys) <= _MOST
+    return is_short and (not request.failure or _are_short(request.failure))
 
 
-def _are_short(ops: list[Op], puts: Puts | None) -> bool:
+def _are_short(ops: list[Op]) -> bool:
     if len(ops) > _MOST:
         return False
-    if puts is not None:
-        return True
     rows = 0
     for kind, op in ops:
         if kind == PUT:
@@ -142,9 +140,10 @@ def _decide(store: Store, request: Txn, revision: int) -> Path:
         if not holds_for_key(store, compare, revision):
             succeeded = False
             break
-    if succeeded:
-        return Path(True, request.success, {}, compared, request.success_puts)
-    return Path(False, request.failure, {}, compared, request.failure_puts)
+    if not succeeded:
+        return Path(False, request.failure, {}, compared, request.failure_puts)
+    puts = request.success_puts
+    return Path(True, request.success if puts is None else [], {}, compared, puts)
 
 
 def _run(store: Store, write: WriteTxn, ops: list[Op]) -> list[bytes]:

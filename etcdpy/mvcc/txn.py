@@ -182,6 +182,8 @@ def keys_to_delete(
 
 def is_read_only(request: Txn) -> bool:
     """Tell whether every operation of both branches is a Range (a nested Txn is not)."""
+    if request.success_puts is not None:
+        return False
     for kind, _ in request.success:
         if kind != RANGE:
             return False
@@ -425,7 +427,7 @@ def _check_put_after(
 def is_many(path: Path) -> bool:
     """Tell whether a path is of more than one operation, with what its operations read."""
     if path.puts is not None:
-        return len(path.ops) > 1
+        return len(path.puts.keys) > 1
     number = 0
     for kind, op in _flattened(path) if path.nested else path.ops:
         if kind == RANGE:

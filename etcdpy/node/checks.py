@@ -7,6 +7,7 @@ one from either server.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from etcdpy.config.urls import UrlError, parse_urls
@@ -30,6 +31,7 @@ from etcdpy.mvcc.slices import Work
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Op, Txn
 from etcdpy.pb.rpc_pb2 import (
     AlarmRequest,
+    Compare,
     DeleteRangeRequest,
     DowngradeRequest,
     MemberAddRequest,
@@ -187,10 +189,11 @@ def check_txn(request: Txn, max_ops: int) -> None:
     puts = request.success_puts
     if puts is not None and not request.failure:
         # Fast path (bench: txn-put/100x1): nothing but their keys can be wrong about these.
-        _check_lists(request, max_ops)
-        if b"" in puts.keys:
+        keys = puts.keys
+        _check_lists(request.compare, len(keys), max_ops)
+        if b"" in keys:
             raise EmptyKeyError
-        _check_distinct(puts.keys)
+        _check_distinct(keys)
         return
     _check_ops(request, max_ops)
     for ops in (request.success, request.failure):
@@ -213,7 +216,8 @@ def check_long_txn(request: LongTxn, max_ops: int) -> Steps[None]:
 
 
 def _check_ops(request: Txn, allowance: int) -> None:
-    rest = allowance - _check_lists(request, allowance)
+    most = max(len(request.success), len(request.failure))
+    rest = allowance - _check_lists(request.compare, most, allowance)
     for kind, op in (*request.success, *request.failure):
         if kind == TXN:
             _check_ops(op, rest)
@@ -222,7 +226,8 @@ def _check_ops(request: Txn, allowance: int) -> None:
 
 
 def _check_ops_of(request: Txn, allowance: int, work: Work) -> Steps[None]:
-    rest = allowance - _check_lists(request, allowance)
+    most = max(len(request.success), len(request.failure))
+    rest = allowance - _check_lists(request.compare, most, allowance)
     for kind, op in (*request.success, *request.failure):
         yield from work.add(1)
         if kind == TXN:
@@ -231,14 +236,14 @@ def _check_ops_of(request: Txn, allowance: int, work: Work) -> Steps[None]:
             _check_op(kind, op)
 
 
-def _check_lists(request: Txn, allowance: int) -> int:
+def _check_lists(compares: Sequence[Compare], ops: int, allowance: int) -> int:
     """Check how much there is of a transaction, and its compares; return the longest list."""
-    longest = max(len(request.compare), len(request.success), len(request.failure))
+    longest = max(len(compares), ops)
     # The operations are counted before the keys are looked at. (etcd: v3rpc/key.go,
     # checkTxnRequest)
     if longest > allowance:
         raise TooManyOpsError
-    for compare in request.compare:
+    for compare in compares:
         if not compare.key:
             raise EmptyKeyError
     return longest

@@ -147,7 +147,7 @@ STALLED_WRITE_SECONDS: Final = 20.0
 UNHURRIED_SECONDS: Final = 0.03
 """How long the acknowledgement of a PING waits for a reply to be written with. grpc-go's clients
 send one with nearly each request, to measure bandwidth, and a write of its own is half of what it
-costs to answer a Put. With a hundred clients the reply to a write takes ten milliseconds and more."""
+costs to answer a Put. With a hundred clients the reply to a write takes ten milliseconds or so."""
 
 LINGER_SECONDS: Final = 1.0
 """After a final GOAWAY we still read, so that a TCP reset does not overtake it."""
