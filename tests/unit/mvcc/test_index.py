@@ -179,3 +179,18 @@ def test_many_keys_are_deleted_as_one_by_one() -> None:
         assert [many.at(key, revision) for key in keys] == [one.at(key, revision) for key in keys]
     for key in keys:
         assert many.compact(key, 81, 10) == one.compact(key, 81, 10)
+
+
+def test_number_of_a_version_at_any_revision_is_that_of_the_version() -> None:
+    index = Index()
+    index.put(b"once", 2, 3)
+    for revision in (3, 5, 9):
+        index.put(b"often", revision, 1)
+        index.put(b"gone", revision, 2)
+    index.delete(b"gone", 10, 0)
+    for key in (b"once", b"often", b"gone", b"never"):
+        for revision in range(1, 12):
+            version = index.at(key, revision)
+            for place in (0, 2, 3):
+                expected = 0 if version is None else version[place]
+                assert index.number_at(key, revision, place) == expected

@@ -102,6 +102,15 @@ def test_long_reply_in_another_one_is_not_copied() -> None:
     )
 
 
+@pytest.mark.parametrize("succeeded", [True, False])
+def test_reply_to_puts_is_that_of_each_of_them(*, succeeded: bool) -> None:
+    one = replies.plain_put_response(300)
+    for number in (1, 2, 16):
+        assert replies.puts_reply(ENCODED_HEADER, succeeded, 300, number) == replies.txn_reply(
+            ENCODED_HEADER, succeeded, [one] * number
+        )
+
+
 @given(st.none() | KVS)
 def test_put_reply(kvs: list[KeyValue] | None) -> None:
     previous = kvs[0] if kvs else None

@@ -8,10 +8,17 @@ from google.protobuf.message import DecodeError
 from etcdpy.cooperative import finish
 from etcdpy.errors import EmptyKeyError, TooManyOpsError
 from etcdpy.mvcc.slices import SLICE
-from etcdpy.mvcc.txn_request import MAX_DEPTH, TXN, LongTxn, Txn, decode_txn
+from etcdpy.mvcc.txn_request import MAX_DEPTH, TXN, LongTxn, Op, Puts, Txn, decode_txn
 from etcdpy.mvcc.txn_request import PUT as PUT_OP
 from etcdpy.node.checks import check_txn
-from etcdpy.pb.rpc_pb2 import Compare, PutRequest, RequestOp, TxnRequest
+from etcdpy.pb.rpc_pb2 import (
+    Compare,
+    DeleteRangeRequest,
+    PutRequest,
+    RangeRequest,
+    RequestOp,
+    TxnRequest,
+)
 from etcdpy.pb.wire import delimited
 
 PUT = TxnRequest(success=[RequestOp(request_put=PutRequest(key=b"k", value=b"v"))])
@@ -69,6 +76,82 @@ def test_compares_and_both_branches_are_kept(levels: int) -> None:
 
 def test_operation_without_content_has_no_kind() -> None:
     assert Txn.of(TxnRequest(success=[RequestOp()])).success == [(None, None)]
+
+
+def put_op(key: bytes, value: bytes, lease: int = 0, *, prev_kv: bool = False) -> RequestOp:
+    return RequestOp(request_put=PutRequest(key=key, value=value, lease=lease, prev_kv=prev_kv))
+
+
+RANGE_OP = RequestOp(request_range=RangeRequest(key=b"r", limit=3))
+DELETE_OP = RequestOp(request_delete_range=DeleteRangeRequest(key=b"d", prev_kv=True))
+VERSION = Compare(key=b"c", target=Compare.VERSION, version=3)
+
+#: Transactions with no other in them, and what their branches are as puts.
+FLAT = [
+    (TxnRequest(success=[put_op(b"k", b"v")]), Puts([b"k"], [b"v"])),
+    (TxnRequest(success=[put_op(b"k" * 200, b"v" * 300)]), Puts([b"k" * 200], [b"v" * 300])),
+    (
+        TxnRequest(compare=[VERSION, VERSION], success=[put_op(b"k", b""), put_op(b"l", b"w")]),
+        Puts([b"k", b"l"], [b"", b"w"]),
+    ),
+    (
+        TxnRequest(compare=[VERSION], success=[put_op(b"k", b"v")], failure=[RANGE_OP, DELETE_OP]),
+        Puts([b"k"], [b"v"]),
+    ),
+    (TxnRequest(success=[put_op(b"k", b"v"), RANGE_OP, put_op(b"l", b"w")]), None),
+    (TxnRequest(success=[put_op(b"k", b"v"), put_op(b"l", b"w", 7)]), None),
+    (TxnRequest(success=[put_op(b"k", b"v", prev_kv=True)]), None),
+    (TxnRequest(success=[put_op(b"", b"v")]), None),
+    (TxnRequest(compare=[VERSION], failure=[put_op(b"k", b"v")]), None),
+    (TxnRequest(), None),
+]
+
+
+def parts(txn: Txn) -> tuple[list[Compare], list[Op], list[Op]]:
+    return list(txn.compare), txn.success, txn.failure
+
+
+@pytest.mark.parametrize(("request_", "puts"), FLAT)
+def test_flat_transaction_is_what_protobuf_reads(request_: TxnRequest, puts: Puts | None) -> None:
+    data = request_.SerializeToString()
+    txn = decode_txn(data)
+    assert txn.success_puts == puts
+    assert parts(txn) == parts(Txn.of(request_))
+    assert txn.size == len(data)
+
+
+@pytest.mark.parametrize("data", [request.SerializeToString() for request, _ in FLAT])
+def test_flat_transaction_with_any_damage_is_what_protobuf_reads(data: bytes) -> None:
+    cut = [data[:end] for end in range(len(data))]
+    changed = [
+        data[:place] + bytes([byte]) + data[place + 1 :]
+        for place in range(min(len(data), 64))
+        for byte in (0x00, 0x02, 0x0A, 0x12, 0x1A, 0x22, 0x7F, 0x80, 0xFF)
+    ]
+    for some in cut + changed:
+        try:
+            expected = Txn.of(TxnRequest.FromString(some))
+        except DecodeError:
+            with pytest.raises(DecodeError):
+                decode_txn(some)
+        else:
+            assert parts(decode_txn(some)) == parts(expected), some
+
+
+def test_puts_that_ask_for_something_are_no_plain_ones() -> None:
+    plain = PutRequest(key=b"k", value=b"v")
+    others = [
+        PutRequest(key=b"k", value=b"v", lease=7),
+        PutRequest(key=b"k", value=b"v", prev_kv=True),
+        PutRequest(key=b"k", ignore_value=True),
+        PutRequest(key=b"k", value=b"v", ignore_lease=True),
+    ]
+    for other in others:
+        ops = [RequestOp(request_put=put) for put in (plain, other)]
+        for request_ in (TxnRequest(success=ops), TxnRequest(failure=ops)):
+            txn = decode_txn(request_.SerializeToString())
+            assert txn.success_puts is None
+            assert txn.failure_puts is None
 
 
 def test_127_levels_are_allowed_and_128_are_too_many() -> None:

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from etcdpy.transport.aio import turns as turns_module
-from etcdpy.transport.aio.turns import Turns
+from etcdpy.transport.aio.turns import FEW_FRAMES, Turns, is_brief
+from etcdpy.transport.http2.frames import DATA, MAX_FRAME_SIZE, frame
 
 
 class Busy:
@@ -198,3 +199,12 @@ async def test_turns_are_shorter_where_very_many_wait_for_one(number: int, secon
         turns.wait(Busy("one", 1, []))
     await asyncio.sleep(0)
     assert turns.each == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("size", [0, 9, 300, MAX_FRAME_SIZE])
+def test_few_frames_are_brief_however_long_they_are(size: int) -> None:
+    data = frame(DATA, 0, 1, bytes(size)) * FEW_FRAMES
+    assert is_brief(data)
+    assert is_brief(data[:-1])
+    assert not is_brief(data + b"\0")
+    assert is_brief(b"rest" + data, 4)
