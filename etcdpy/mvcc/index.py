@@ -288,7 +288,7 @@ class Index:
         found: list[tuple[int, int] | None] = []
         for place, key in enumerate(keys, sub):
             history = histories.get(key)
-            # Fast path: what is put again and again, in line.
+            # Fast path (bench: txn/100x1): what is put again and again, in line.
             if isinstance(history, array) and history[-1]:
                 create, version = history[-2], history[-1] + 1
                 history.frombytes(pack_version(main, place, create, version))

@@ -191,17 +191,17 @@ class Http2Protocol(asyncio.Protocol):
     def _next_piece(self) -> bytes:
         data, start = self._pending[0], self._position
         end = start + max(self._piece, self._connection.missing)
-        if end < len(data) and not self._is_brief(data, start):
+        if end < len(data) and (start or not self._is_brief(data)):
             self._position = end
         else:
             self._position, end = 0, len(data)
             self._pending.popleft()
         return data[start:end]
 
-    def _is_brief(self, data: bytes, start: int = 0) -> bool:
+    def _is_brief(self, data: bytes) -> bool:
         """Tell whether what has arrived is read in one piece, however long it is."""
         # Fast path (bench: txn-put/100x1): what is cut is joined again, and reading is stopped.
-        return is_brief(data, start + self._connection.missing)
+        return self._connection.is_between_frames and is_brief(data)
 
     def _let_go(self) -> None:
         """Take more from the system again."""

@@ -57,8 +57,9 @@ WRITING: Final = 0.002
 """Seconds for which long output is written, of all connections, in one turn of the loop."""
 
 
-def is_brief(data: bytes, start: int = 0) -> bool:
-    """Tell whether bytes, from where a frame begins, are no more than a few frames."""
+def is_brief(data: bytes) -> bool:
+    """Tell whether bytes that begin with a frame are no more than a few of them."""
+    start = 0
     for _ in range(FEW_FRAMES):
         start += HEADER_SIZE + int.from_bytes(data[start : start + 3], "big")
         if start >= len(data):

@@ -281,6 +281,11 @@ class Connection:
         return bool(self.complete) and not self.sender.is_congested
 
     @property
+    def is_between_frames(self) -> bool:
+        """Whether what comes next begins with a frame."""
+        return not self._buffer
+
+    @property
     def missing(self) -> int:
         """How many bytes are known to be wanting for the next frame to be whole."""
         buffer = self._buffer

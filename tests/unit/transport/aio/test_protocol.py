@@ -18,7 +18,7 @@ from etcdpy.transport.aio import protocol as protocol_module
 from etcdpy.transport.aio import turns as turns_module
 from etcdpy.transport.aio.patience import PATIENCE_SECONDS
 from etcdpy.transport.aio.protocol import Http2Protocol, peer_name
-from etcdpy.transport.aio.turns import PIECE, SMALLEST_PIECE
+from etcdpy.transport.aio.turns import FEW_FRAMES, PIECE, SMALLEST_PIECE
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.limits import STALLED_WRITE_SECONDS, UNHURRIED_SECONDS, UNWRITTEN
@@ -328,6 +328,18 @@ async def test_much_that_arrives_at_once_is_worked_through_in_pieces(
     assert max(after - before for before, after in pairwise(seen)) <= number // 2 + 1
     await asyncio.sleep(0)
     assert pipe.log == ["pause_reading", "resume_reading"]
+
+
+async def test_long_frame_is_read_in_one_piece_and_many_short_ones_behind_it_are_not(
+    made: tuple[Http2Protocol, Pipe],
+) -> None:
+    protocol, pipe = made
+    unknown = frames.frame(0x20, 0, 0, bytes(2 * PIECE))  # of a type that means nothing
+    protocol.data_received(unknown + frames.settings([]))
+    assert settings_answered(pipe) == 1
+    assert pipe.log == []
+    protocol.data_received(unknown + frames.settings([]) * FEW_FRAMES)
+    assert pipe.log == ["pause_reading"]
 
 
 async def test_two_connections_with_much_to_do_have_turns_of_a_piece_each(
