@@ -438,7 +438,7 @@ class Call:
             return False
         incoming = self.incoming
         if self.head.route is not None and self.head.route.request_streaming:
-            return incoming is None or not incoming.received
+            return not self.bypassed and (incoming is None or not incoming.received)
         return self.handler_state is _IDLE and (incoming is None or not incoming.is_settled)
 
     @property

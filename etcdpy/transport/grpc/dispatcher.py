@@ -739,7 +739,7 @@ class Dispatcher:
         if call.stream_state < _OPEN_RESPONDING:
             # Success is never in the first block: some clients take that for an error.
             sender.open(call)
-        sender.status(call, OK, "")
+        sender.succeed(call)
         return OK
 
     def _fail(self, call: Context, error: BaseException) -> int:

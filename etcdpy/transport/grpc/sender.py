@@ -49,6 +49,7 @@ from etcdpy.transport.limits import (
 # Constants of this module are found faster than members of an enum.
 _HALF_CLOSED: Final = StreamState.HALF_CLOSED
 _RESPONDING: Final = StreamState.OPEN_RESPONDING
+_HALF_RESPONDING: Final = StreamState.HALF_RESPONDING
 _ENDING: Final = StreamState.OPEN_ENDING
 _CLOSED: Final = StreamState.CLOSED
 _SEND_HEADERS: Final = StreamInput.SEND_HEADERS
@@ -349,6 +350,25 @@ class Sender:
         outgoing.add(prefix, body)
         self._count(size)
         self._make_ready(call, outgoing)
+
+    def succeed(self, call: Call) -> None:
+        """End a call with success, after what is queued for it."""
+        # Fast path (bench: keepalive/100): as in reply(), a third of the cost of the general one.
+        outgoing = call.outgoing
+        if (
+            self.is_clear
+            and call.stream_state is _HALF_RESPONDING
+            and (outgoing is None or not outgoing.queue)
+            and call.incoming is None
+        ):
+            self._policy.sent = True
+            # HALF_RESPONDING, then SEND_END.
+            call.stream_state = _CLOSED
+            stream_id = call.stream_id
+            self.out.append(pack_trailers(TRAILERS_OK_WORD, TRAILERS_FLAGS, stream_id, TRAILERS_OK))
+            self.streams.pop(stream_id, None)
+            return
+        self.status(call, OK, "")
 
     def status(
         self,
