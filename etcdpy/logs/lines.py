@@ -10,7 +10,9 @@ A writing thread hands lines over one by one, and may be held up there as long a
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from etcdpy.records import NamedTuple
 
 __all__ = ["Line", "Output"]
 

@@ -15,7 +15,8 @@ the order they happened:
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
+
+from etcdpy.records import NamedTuple
 
 _ROW_KEY = Struct(">QcQ")
 #: What ``row_key`` does, of main, ``SEPARATOR`` and sub: for where a call is too much.

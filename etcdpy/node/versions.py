@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
 
 from etcdpy.clock import Clock, Timer
 from etcdpy.errors import (
@@ -23,6 +22,7 @@ from etcdpy.errors import (
     InvalidDowngradeTargetError,
     WrongDowngradeFormatError,
 )
+from etcdpy.records import NamedTuple
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.commit_log import CommitLog
 from etcdpy.version import STORAGE_VERSION

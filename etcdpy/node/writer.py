@@ -15,11 +15,12 @@ import asyncio
 from asyncio import Future
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Final, Generic, NamedTuple
+from typing import Final, Generic
 
 from etcdpy.cooperative import Steps, T, rest
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc.store import Store
+from etcdpy.records import NamedTuple
 from etcdpy.storage import StorageError
 from etcdpy.storage.batch import Durable
 from etcdpy.storage.commit import BEHIND_BYTES

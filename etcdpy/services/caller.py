@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from etcdpy.memory import Account
+from etcdpy.records import NamedTuple
 from etcdpy.transport import Context
 
 __all__ = ["GrpcCaller", "ReferenceCaller", "token_in"]

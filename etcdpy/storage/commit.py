@@ -22,11 +22,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from etcdpy.clock import Clock
 from etcdpy.cooperative import Steps
 from etcdpy.counters import Histogram
+from etcdpy.records import NamedTuple
 from etcdpy.storage.backend import SMALL, Backend
 from etcdpy.storage.batch import Batch, Durable
 from etcdpy.storage.checkpoint import DROP_BYTES, Checkpointer, Group

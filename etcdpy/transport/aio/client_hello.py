@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
+
+from etcdpy.records import NamedTuple
 
 __all__ = ["ClientHello", "NotTlsError", "is_whole", "parse"]
 

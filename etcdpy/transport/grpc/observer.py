@@ -20,7 +20,9 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from etcdpy.records import NamedTuple
 
 _logger: Final = logging.getLogger(__name__)
 

@@ -18,7 +18,9 @@ STATUS = {"StatusCode", "StatusError"}
 KNOW_STATUS = {"http", "services", "testing", "transport"}
 
 #: What the transport is made of besides its own parts.
-TRANSPORT_MAY_IMPORT = {"clock", "cooperative", "counters", "gostd", "memory", "transport"}
+TRANSPORT_MAY_IMPORT = {
+    *("clock", "cooperative", "counters", "gostd", "memory", "records", "transport"),
+}
 
 
 def imported(module: Module) -> set[str]:
