@@ -185,7 +185,7 @@ class Turns:
                 connection = fresh.popleft()
                 self._ahead.discard(connection)
                 taken = self._members[connection]
-                has_more = connection.take_turn()
+                has_more = _has_more(connection)
                 began, now = now, stopwatch()
                 self._note(connection, taken, now - began, has_more)
                 self._owed += now - began
@@ -193,7 +193,7 @@ class Turns:
                 connection = waiting.popleft()
                 if self._has_moved(connection):
                     continue
-                has_more = connection.take_turn()
+                has_more = _has_more(connection)
                 began, now = now, stopwatch()
                 if has_more:
                     self._note(connection, 0.0, now - began, has_more)
@@ -225,9 +225,28 @@ class Turns:
     def _write(self, until: float) -> None:
         writing = self._writing
         for _ in range(len(writing)):
-            writing.popleft().write_more()
+            try:
+                writing.popleft().write_more()
+            except Exception as error:  # noqa: BLE001 (see below)
+                _report(error)
             if stopwatch() >= until:
                 break
+
+
+def _has_more(connection: TurnTaker) -> bool:
+    """Give a connection its turn, and tell whether there is more to do; never raises."""
+    try:
+        return connection.take_turn()
+    except Exception as error:  # noqa: BLE001 (a fault of ours: all others would wait for ever)
+        _report(error)
+        return False
+
+
+def _report(error: Exception) -> None:
+    """Have an error logged as one of a callback of the loop's is."""
+    asyncio.get_running_loop().call_exception_handler(
+        {"message": "the turn of a connection failed", "exception": error}
+    )
 
 
 _LEAST: Final = 1e-9

@@ -207,3 +207,30 @@ def test_few_frames_are_brief_however_long_they_are(size: int) -> None:
     assert is_brief(data)
     assert is_brief(data[:-1])
     assert not is_brief(data + b"\0")
+
+
+class Broken(Busy):
+    """A connection whose turns fail."""
+
+    def take_turn(self) -> bool:
+        super().take_turn()
+        raise RuntimeError(self.name)
+
+    def write_more(self) -> None:
+        super().write_more()
+        raise RuntimeError(self.name)
+
+
+async def test_one_whose_turn_fails_holds_nobody_up() -> None:
+    turns, done, reported = Turns(), list[str](), list[str]()
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: reported.append(str(context["exception"]))
+    )
+    for connection in (Broken("broken", 1, done), Busy("other", 3, done)):
+        turns.wait(connection)
+        turns.wait_to_write(connection)
+    # One of them at least has its turn in each of the loop's.
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert (done.count("broken"), done.count("other"), turns.waiting) == (2, 4, 0)
+    assert reported == ["broken", "broken"]
