@@ -169,15 +169,18 @@ async def test_space_returns_and_nothing_else_changes(store: Store) -> None:
     await store.check_restart()
 
 
-async def test_reads_and_writes_go_on(store: Store) -> None:
-    task = asyncio.create_task(store.defragmenter.defragment())
-    written = 0
-    while not task.done():
-        await soon(store.put())
-        written += 1
-        assert store.log.row(row_key(2)) == VALUE
-        assert store.log.row(row_key(store.revision)) == VALUE
-    await task
+async def test_reads_and_writes_go_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with gate(monkeypatch, CopyProcess, "catch_up") as copying:
+        task = asyncio.create_task(store.defragmenter.defragment())
+        written = 0
+        while not task.done():
+            await soon(store.put())
+            written += 1
+            assert store.log.row(row_key(2)) == VALUE
+            assert store.log.row(row_key(store.revision)) == VALUE
+            if written > 10:
+                copying.open()
+        await task
     assert written > 10
     store.check()
     await store.check_restart()

@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 
 from etcdpy.transport import Server, ServerOptions
+from etcdpy.transport.aio import turns
 from etcdpy.transport.aio.grpcio import ReferenceServer
-from etcdpy.transport.grpc import books
+from etcdpy.transport.grpc import books, connection, dispatcher
 
 from .checked import CheckedContext
 from .service import Service
@@ -23,6 +24,18 @@ OPTIONS = ServerOptions(max_receive_message=5 << 20)
 def checked_books(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have connections check their books after each input."""
     monkeypatch.setattr(books, "are_checked", True)
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, what a test lets arrive is little for a turn of the loop."""
+    for module, name in (
+        (connection, "STARTING_SECONDS"),
+        (dispatcher, "_RESUMING_SECONDS"),
+        (turns, "TOGETHER"),
+        (turns, "WRITING"),
+    ):
+        monkeypatch.setattr(module, name, 1000.0)
 
 
 @pytest_asyncio.fixture

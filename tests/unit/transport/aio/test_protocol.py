@@ -30,12 +30,6 @@ from ..serving import turns
 from .pipe import Pipe
 
 
-@pytest.fixture(autouse=True)
-def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the machine is, what a test lets arrive is little."""
-    monkeypatch.setattr(turns_module, "TOGETHER", 1000.0)
-
-
 @pytest.fixture
 async def made() -> tuple[Http2Protocol, Pipe]:
     """A connection that has been greeted."""
