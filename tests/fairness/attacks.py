@@ -14,8 +14,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
+from google.protobuf.message import Message
+
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.pb import v3lock_pb2
+from etcdpy.pb import v3election_pb2, v3lock_pb2
 from tests.fairness import wire as w
 from tests.fairness.wire import GZIP, Crowd, Wire
 
@@ -276,10 +278,20 @@ def _locks(crowd: Crowd, number: int, name: bytes) -> None:
 @attack()
 def waiters_leave_at_once(crowd: Crowd) -> None:
     """Have 5,000 wait for a lock, and cut the connection."""
+    _leave_at_once(crowd, w.LOCK, v3lock_pb2.LockRequest(name=b"left"))
+
+
+@attack()
+def campaigners_leave_at_once(crowd: Crowd) -> None:
+    """Have 5,000 campaign, and cut the connection."""
+    _leave_at_once(crowd, w.CAMPAIGN, v3election_pb2.CampaignRequest(name=b"left", value=b"me"))
+
+
+def _leave_at_once(crowd: Crowd, path: str, request: Message) -> None:
     while not crowd.is_over:
         (wire,) = crowd.connect()
         for _ in range(5000):
-            wire.call(w.LOCK, v3lock_pb2.LockRequest(name=b"left"))
+            wire.call(path, request)
         while wire.out and not crowd.is_over:
             crowd.pump()
         crowd.pump(0.5)

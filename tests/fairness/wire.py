@@ -30,6 +30,7 @@ RANGE, PUT, TXN, DELETE = KV + "Range", KV + "Put", KV + "Txn", KV + "DeleteRang
 COMPACT = KV + "Compact"
 WATCH = "/etcdserverpb.Watch/Watch"
 LOCK, UNLOCK = "/v3lockpb.Lock/Lock", "/v3lockpb.Lock/Unlock"
+CAMPAIGN = "/v3electionpb.Election/Campaign"
 LEASE = "/etcdserverpb.Lease/"
 MAINTENANCE = "/etcdserverpb.Maintenance/"
 AUTH = "/etcdserverpb.Auth/"
