@@ -70,13 +70,21 @@ class Reading:
         self.found = 0
         self.is_over = self.has_all = False
 
-    def slices(self) -> Iterator[list[bytes]]:
-        """Yield its rows, half a millisecond's work at a time; at least once."""
+    def slices(self, first: int = FIRST_READ) -> Iterator[list[bytes]]:
+        """
+        Yield its rows, half a millisecond's work at a time; at least once.
+
+        Args:
+            first: Rows to read before it is known how large they are.
+
+        Whoever empties a list has what was in it held no more while the next is not asked for.
+
+        """
         index, log, revision = self._store.index, self._store.log, self.revision
         self.found, self.is_over = 0, False
         cursor: bytes | None = self._start
         rows: list[bytes] = []
-        spent, size, left = 0, FIRST_READ, self._limit
+        spent, size, left = 0, first, self._limit
         while cursor is not None and not self.is_over:
             wanted = min(_SCANNED, left) if left else _SCANNED
             keys, cursor = index.scan(cursor, self._stop, revision, wanted)
@@ -96,6 +104,7 @@ class Reading:
                 weight = sum(map(len, some)) + len(some) * ROW_BYTES
                 spent += weight
                 size = max(1, SLICE_BYTES * len(some) // weight)
+                del some
                 if spent >= SLICE_BYTES and at < number:
                     yield rows
                     rows, spent = [], 0
@@ -113,8 +122,10 @@ class Reading:
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the encoded fields of its rows, a slice at a time; some may be none."""
-        for rows in self.slices():
-            yield b"".join(_fields(rows))
+        for rows in self.slices(1):
+            piece = [b"".join(_fields(rows))]
+            rows.clear()
+            yield piece.pop()
 
 
 def encode(
@@ -140,6 +151,7 @@ def encode(
     is_kept = True
     for rows in reading.slices():
         fields = list(_fields(rows))
+        rows.clear()
         weight = sum(map(len, fields))
         size += weight
         if is_kept:
@@ -157,6 +169,7 @@ def encode(
                 is_kept = False
                 pieces.clear()
                 parts.clear()
+        fields.clear()
         yield
     total = yield from reading.total()
     end = range_end(more=total > reading.found, total=total)

@@ -878,6 +878,8 @@ async def _send_long(call: Context, reply: LongReply) -> _Sent:
             else:
                 sender.go_on(call, piece)
             left -= len(piece)
+            # It is the sender's alone.
+            del piece
             call.channel.touch()
             if not sender.has_room(call):
                 await call.room()

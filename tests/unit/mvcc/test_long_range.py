@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -106,3 +107,25 @@ async def test_what_is_sorted_filtered_or_without_values_is_not_in_key_order(
     fields: dict[str, Any],
 ) -> None:
     assert not is_in_key_order(RangeRequest(**fields))
+
+
+class Noting(Reading):
+    """Notes the lists of rows that it has yielded."""
+
+    __slots__ = ("yielded",)
+
+    def slices(self, first: int = 2) -> Iterator[list[bytes]]:
+        self.yielded: list[list[bytes]] = []
+        for rows in super().slices(first):
+            self.yielded.append(rows)
+            yield rows
+
+
+async def test_rows_are_not_held_when_they_are_encoded() -> None:
+    async with new_store() as (store, log):
+        await filled(store, log)
+        reading = Noting(store, RangeRequest(key=b"k", range_end=b"l"), store.revision)
+        assert next(reading.pieces())
+        assert reading.yielded == [[]]
+        next(encode(reading, HEADER))
+        assert reading.yielded == [[]]

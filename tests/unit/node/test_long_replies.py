@@ -58,7 +58,7 @@ class World:
 
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(long_range, "SLICE_BYTES", 4000)
+    monkeypatch.setattr(long_range, "SLICE_BYTES", 1000)
     monkeypatch.setattr(long_replies, "PIECE_BYTES", 100)
     async with new_store() as (store, log):
         for number in range(100):
