@@ -11,6 +11,7 @@ import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.rpc_pb2_grpc import KVStub
+from tests.conformance.locking import wait_for
 from tests.fairness.wire import RANGE, Wire
 from tests.lifecycle.process import PORT_0, Process
 from tests.support.http1 import get
@@ -24,7 +25,7 @@ ALL_KEYS = pb.RangeRequest(key=b"k", range_end=b"l")
 KEYS, SIZE = 20, 50_000
 
 #: Seconds after which a call fails that should be answered at once, also on a busy machine.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @contextmanager
@@ -45,6 +46,16 @@ def figures(address: str) -> dict[str, float]:
     return {name.removeprefix("etcdpy_memory_budget_"): float(value) for name, value in lines}
 
 
+def wait_until_nothing_is_held(address: str) -> None:
+    """Wait for the rest: the log tells when half is free."""
+
+    def is_so() -> bool:
+        told = figures(address)
+        return (told["waiting"], told["used_bytes"]) == (0, 0)
+
+    wait_for(is_so, "nothing is held, and nobody waits")
+
+
 def test_client_that_reads_nothing_holds_up_nobody_else(tmp_path: Path) -> None:
     with served(tmp_path / "d") as (server, address, kv):
         greedy = Wire(address, window=65535, stream_window=65535, reads=False)
@@ -61,8 +72,7 @@ def test_client_that_reads_nothing_holds_up_nobody_else(tmp_path: Path) -> None:
             assert told["waiting"] >= 1
             assert KEYS * SIZE <= told["used_bytes"] <= BUDGET
         server.wait_line(LEFT)
-        told = figures(address)
-        assert (told["waiting"], told["used_bytes"]) == (0, 0)
+        wait_until_nothing_is_held(address)
 
 
 def test_reply_that_is_larger_than_the_budget_is_refused(tmp_path: Path) -> None:
@@ -77,5 +87,5 @@ def test_reply_that_is_larger_than_the_budget_is_refused(tmp_path: Path) -> None
         # Before anything was written.
         assert kv.Range(pb.RangeRequest(key=b"a"), timeout=PATIENCE).count == 0
         server.wait_line(REACHED)
-        told = figures(address)
-        assert (told["refusals_total"], told["used_bytes"]) == (2, 0)
+        wait_until_nothing_is_held(address)
+        assert figures(address)["refusals_total"] == 2
