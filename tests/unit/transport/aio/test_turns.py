@@ -11,6 +11,12 @@ from etcdpy.transport.aio.turns import FEW_FRAMES, Turns, is_brief
 from etcdpy.transport.http2.frames import DATA, MAX_FRAME_SIZE, frame
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have turns taken by whoever waits, however busy the machine is, but where a test says so."""
+    monkeypatch.setattr(turns_module, "TOGETHER", 1000.0)
+
+
 class Busy:
     """A connection with so many turns' worth of work."""
 
