@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from google.protobuf.message import DecodeError
 
 from etcdpy.clock import stopwatch
-from etcdpy.cooperative import DeferredReply, LongReply, Pieces, Started, Steps, T, started
+from etcdpy.cooperative import DeferredReply, LongReply, Started, Steps, T, started
 from etcdpy.errors import EtcdError, UnreadableRequestError
 from etcdpy.memory import Account, Loan, NoRoomYetError
 from etcdpy.mvcc import replies, txn
-from etcdpy.mvcc.ranges import is_in_key_order, names_newest_of_one, rows_at, select
-from etcdpy.mvcc.short_txn import apply_short, is_short, read_short
+from etcdpy.mvcc.ranges import is_in_key_order, rows_at, select
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import LongTxn, Txn
+from etcdpy.node.at_once import Answer, AtOnce, Late, Longer, Reply
 from etcdpy.node.caller import Caller
 from etcdpy.node.checks import check_long_txn
-from etcdpy.node.crowd import MOST, Crowd
+from etcdpy.node.crowd import Crowd
 from etcdpy.node.guard import Who
 from etcdpy.node.long_replies import LongReplies
 from etcdpy.node.parts import Part, Parts
@@ -36,34 +36,37 @@ from etcdpy.pb.wire import delimited
 
 __all__ = ["Answer", "KeyValues", "Reply"]
 
-#: An encoded response, which goes out as it is.
-Reply = bytes | Pieces
-
-#: What a method that has to wait returns in the end. Only callers get a long reply who take it.
-Late = Reply | DeferredReply | LongReply
-
-#: What a method returns: a reply, one to be held back until it is on the disk, or what leads to
-#: either. ``cooperative.outcome`` makes a reply of any of them.
-Answer = Reply | DeferredReply | Coroutine[Any, Any, Late]
-
-#: A reply of so many bytes is put to its client's account while it waits for the disk.
-LARGE = 4096
+#: What a method is asked.
+RequestT = TypeVar("RequestT", contravariant=True)
 
 #: The first chunk of a streamed range, in keys.
 FIRST_CHUNK = 10
 
 
+class Method(Protocol[RequestT]):
+    """A method of a node that is not one of its class."""
+
+    def __call__(self, request: RequestT, caller: Caller) -> Answer:
+        """Ask it."""
+
+
 class KeyValues(Part):
-    """The methods of a node that are about keys."""
+    """
+    The methods of a node that are about keys; those that are asked most are in ``AtOnce``.
+
+    Attributes:
+        range: Read keys.
+        put: Write one key.
+        txn: Apply a transaction, or answer one that only reads.
+
+    """
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         gate = parts.admission.gate
         self._admit_range = gate("range")
         self._admit_range_stream = gate("range_stream")
-        self._admit_put = gate("put")
         self._admit_delete_range = gate("delete_range")
-        self._admit_txn = gate("txn")
         self._admit_read_txn = gate("read_txn")
         self._admit_compact = gate("compact")
         self._lease_exists = parts.leases.lessor.__contains__
@@ -75,30 +78,21 @@ class KeyValues(Part):
         self._operations = parts.store.operations
         self._slow = parts.slow
         self._times_all = parts.slow.is_close
-
-    def range(self, request: pb.RangeRequest, caller: Caller) -> Answer:
-        """
-        Read keys, at the durable revision: a linearizable read needs no more.
-
-        Returns:
-            An encoded RangeResponse.
-
-        """
-        # Fast path (bench: range/100x1, range/1000x1): the most frequent request of all, in less
-        # than half of the time of what could go in slices. It is well formed by its looks, so
-        # only the guard is left to be asked.
-        if not self._times_all and names_newest_of_one(request):
-            if (guard := self._admission.guard) is not None:
-                try:
-                    guard.read_key(request.key, caller)
-                except EtcdError as error:
-                    self._admission.refused(error, "range", request, caller)
-                    raise
-            self._operations.ranges += 1
-            newest = self._store.durable_revision
-            row = self._store.get(request.key, newest)
-            return replies.one_key_reply(self._headers.at(newest), row)
-        return self.range_in_slices(request, caller)
+        longer = Longer(
+            range=self.range_in_slices,
+            in_turn=self._in_turn,
+            refuse=self._refuse,
+            keep=self._keep,
+            read_first=self._read_first,
+            read_later=self._read_later,
+            read_txn=self._read_txn,
+            write_txn=self._write_txn,
+        )
+        at_once = AtOnce(parts, self._crowd, longer)
+        # Its own methods, without a call in between.
+        self.range: Method[pb.RangeRequest] = at_once.range
+        self.put: Method[pb.PutRequest] = at_once.put
+        self.txn: Method[Txn] = at_once.txn
 
     async def range_in_slices(self, request: pb.RangeRequest, caller: Caller) -> Reply | LongReply:
         """Do what ``range`` does, however long it takes."""
@@ -163,44 +157,6 @@ class KeyValues(Part):
             self._admission.check_unchanged(asked)
             page = await self._in_slices(pages.read(size), revision, caller)
         yield delimited(1, replies.range_reply(header, page.result))
-
-    def put(self, request: pb.PutRequest, caller: Caller) -> Answer:
-        """
-        Write one key.
-
-        Returns:
-            An encoded PutResponse, to be held back until the write is durable.
-
-        """
-        if self._writer.busy is not None:
-            return self._in_turn(self.put, request, caller)
-        who = self._admit_put(request, caller)
-        store, operations = self._store, self._operations
-        ranges = operations.ranges
-        try:
-            txn.check_put(store, request, self._lease_exists)
-        except EtcdError as error:
-            if self._audit is not None:
-                self._audit.refused(error, "put", request, caller, who)
-            # Judged from a state that may not be durable yet (D2).
-            return self._refuse(error)
-        began = stopwatch() if self._times_all else 0.0
-        write = store.begin()
-        previous = txn.put(store, write, request)
-        if operations.ranges != ranges:
-            # What was there before is read once, for all that is asked about it.
-            operations.ranges = ranges + 1
-            operations.txns += 1
-        sequence = write.commit()
-        if self._audit is not None:
-            self._audit.put(request, caller, who, write.revision)
-        reply = replies.put_reply(self._headers.at(write.revision), previous)
-        if began:
-            self._slow.applied(request, reply, stopwatch() - began)
-        ready = self._log.until(sequence)
-        if previous is not None and len(previous) >= LARGE:
-            self._keep(len(previous), ready, caller)
-        return DeferredReply(reply, ready)
 
     def delete_range(self, request: pb.DeleteRangeRequest, caller: Caller) -> Answer:
         """
@@ -270,35 +226,7 @@ class KeyValues(Part):
         _close_when(ready, loan)
         return DeferredReply(reply, ready)
 
-    def txn(self, request: Txn, caller: Caller) -> Answer:
-        """
-        Apply a transaction, or answer one that only reads from the durable revision.
-
-        Returns:
-            An encoded TxnResponse.
-
-        """
-        if type(request) is LongTxn and request.data is not None:
-            return self._read_first(request, caller)
-        is_read_only = txn.is_read_only(request)
-        # A read goes past raft in etcd: no size and no alarm keeps it out.
-        # (etcd: v3_server.go, Txn)
-        if is_read_only:
-            crowd = self._crowd.going
-            if crowd and crowd.get(caller.peer(), 0) >= MOST:
-                return self._read_later(request, caller)
-            self._admit_read_txn(request, caller)
-            revision = self._store.durable_revision
-            if is_short(request) and not self._times_all:
-                return read_short(self._store, request, revision, self._headers.at(revision))
-            return self._read_txn(request, caller)
-        if self._writer.busy is not None:
-            return self._in_turn(self.txn, request, caller)
-        who = self._admit_txn(request, caller)
-        # Fast path (bench: txn-put/100x1, txn/100x1): what most are, in half of the time of what
-        # could go in slices. The audit log wants to know more of it than the reply tells.
-        if self._audit is None and is_short(request):
-            return self._short_txn(request, caller)
+    def _write_txn(self, request: Txn, caller: Caller, who: Who) -> Answer:
         return self._write(request, self._txn(request, caller, who))
 
     async def _read_txn(self, request: Txn, caller: Caller) -> Reply:
@@ -316,21 +244,6 @@ class KeyValues(Part):
             finally:
                 loan.close()
             self._admit_read_txn(request, caller)
-
-    def _short_txn(self, request: Txn, caller: Caller) -> Answer:
-        began = stopwatch()
-        write = self._store.begin()
-        try:
-            reply = apply_short(self._store, write, request, self._lease_exists, self._headers)
-        except EtcdError as error:
-            return self._refuse(error)
-        except Exception as error:
-            raise self._writer.fail(error) from error
-        ready = self._log.until(write.commit())
-        self._slow.applied(request, reply, stopwatch() - began)
-        if len(reply) >= LARGE:
-            self._keep(len(reply), ready, caller)
-        return DeferredReply(reply, ready)
 
     def _loan(self, caller: Caller) -> Loan:
         """Return what a caller's request holds while it is worked on, nothing yet."""

@@ -30,8 +30,9 @@ from etcdpy.node.caller import Caller, Internal
 from etcdpy.node.quota import Quota
 from etcdpy.node.v2_restore import restore
 from etcdpy.storage import StorageError
-from etcdpy.storage.batch import Batch, Durable
+from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
+from etcdpy.storage.durable import Durable
 from etcdpy.v2 import codes
 from etcdpy.v2.events import Event, line_of, listing
 from etcdpy.v2.node import Node

@@ -22,8 +22,8 @@ from etcdpy.errors import EtcdError
 from etcdpy.mvcc.store import Store
 from etcdpy.records import NamedTuple
 from etcdpy.storage import StorageError
-from etcdpy.storage.batch import Durable
 from etcdpy.storage.commit import BEHIND_BYTES
+from etcdpy.storage.durable import Durable
 
 WOKEN_AT_ONCE: Final = 64
 """Of those who wait, how many have their turn before it is looked whether all has come to a stop

@@ -29,8 +29,9 @@ from etcdpy.cooperative import Steps
 from etcdpy.counters import Histogram
 from etcdpy.records import NamedTuple
 from etcdpy.storage.backend import SMALL, Backend
-from etcdpy.storage.batch import Batch, Durable
+from etcdpy.storage.batch import Batch
 from etcdpy.storage.checkpoint import DROP_BYTES, Checkpointer, Group
+from etcdpy.storage.durable import Durable
 from etcdpy.storage.errors import DiskFullError, StorageError
 from etcdpy.storage.journal import Journal, Payload
 from etcdpy.storage.record import RowColumns, encode
@@ -157,8 +158,8 @@ class GroupCommit(NewestView):
         self._ended: asyncio.Future[None] = loop.create_future()
         # Whoever has it may write to the journal.
         self._writing = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
-        self._thread.start()
+        self._committer = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._committer.start()
 
     # The loop's side.
 
@@ -282,7 +283,7 @@ class GroupCommit(NewestView):
         self._queue.put(None)
         # Shielded: who is cancelled here must not cancel it for the committer.
         await asyncio.shield(self._ended)
-        self._thread.join()
+        self._committer.join()
         await self._checkpointer.close()
         # After a failure the journal is the only one to know what was acknowledged.
         if self.failed is None:

@@ -20,8 +20,9 @@ from etcdpy.storage.commit_log import RowSource
 from etcdpy.watch.backlog import Backlog
 from etcdpy.watch.matcher import Matcher
 from etcdpy.watch.notifier import Notifier
+from etcdpy.watch.states import WatcherInput, WatcherState
 from etcdpy.watch.syncer import Syncer
-from etcdpy.watch.watcher import Watcher, WatcherInput, WatcherState
+from etcdpy.watch.watcher import Watcher
 
 #: Watchers of streams that have ended, removed in one turn of the loop: about a millisecond.
 REMOVED_PER_TURN = 1024

@@ -32,7 +32,8 @@ from etcdpy.watch.body import Body
 from etcdpy.watch.coalescer import Coalescer
 from etcdpy.watch.events import Event, key_of, revision_of
 from etcdpy.watch.matcher import Group, Matcher
-from etcdpy.watch.watcher import Watcher, WatcherState
+from etcdpy.watch.states import WatcherState
+from etcdpy.watch.watcher import Watcher
 
 #: What is done in one turn of the loop: rows looked at, events encoded, responses sent. About
 #: a millisecond.
@@ -113,7 +114,7 @@ class Notifier:
         self._on_behind = on_behind
         self._jobs: deque[_Job] = deque()
         # Of the jobs behind the first.
-        self._waiting: float = 0
+        self._waiting = 0.0
         self._held = 0
         # Of the last job, if it has watchers fall behind and has not begun: the groups, and the
         # first revision that they are not notified of.

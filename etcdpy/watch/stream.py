@@ -9,7 +9,8 @@ from etcdpy.pb.wire import delimited, number
 from etcdpy.watch.body import Body
 from etcdpy.watch.hub import Hub
 from etcdpy.watch.output import Joined, Output, ResponseWriter
-from etcdpy.watch.watcher import Watcher, WatcherState
+from etcdpy.watch.states import WatcherState
+from etcdpy.watch.watcher import Watcher
 
 #: The watch id of a response that is about no watcher, or about all of them.
 NO_WATCHER = -1

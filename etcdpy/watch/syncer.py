@@ -27,7 +27,8 @@ from etcdpy.watch.body import Body
 from etcdpy.watch.events import Event
 from etcdpy.watch.reading import REVISIONS_PER_RESPONSE, Reading
 from etcdpy.watch.scan import WORK_PER_SLICE, Scan
-from etcdpy.watch.watcher import Watcher, WatcherInput, WatcherState
+from etcdpy.watch.states import WatcherInput, WatcherState
+from etcdpy.watch.watcher import Watcher
 
 #: Watchers that one pass serves (etcd: maxWatchersPerSync).
 WATCHERS_PER_PASS = 512

@@ -40,8 +40,12 @@ class Host(Protocol):
         """Have a connection write what nobody waits for, if it has not done so by then."""
 
 
-class Http2Protocol(asyncio.Protocol):
-    """One connection, from the first byte of its preface on."""
+class Http2Protocol:
+    """
+    One connection, from the first byte of its preface on.
+
+    It is an ``asyncio.Protocol`` by what it has, not by inheritance, so that it can be compiled.
+    """
 
     __slots__ = (
         "_acknowledge",
@@ -215,6 +219,10 @@ class Http2Protocol(asyncio.Protocol):
         self._pending.clear()
         self._host.forget(self)
         self._lose()
+
+    def eof_received(self) -> bool:
+        # asyncio: whoever says so has the transport close by itself.
+        return False
 
     def pause_writing(self) -> None:
         self._is_paused = True

@@ -22,6 +22,7 @@ SHORT: Mapping[str, str] = {
     "http.v2.machines": "one path of several, each with a file of its own",
     "node.cluster_ids": "what etcd computes of a cluster; snapshot restore needs it and no node",
     "pb.pool": "what generated code imports in place of protobuf's own",
+    "storage.durable": "one of asyncio's futures, which mypyc cannot compile",
     "testing.cases": "what unittest wants, and nobody else",
     "testing.garbage": "for the plugin and the face of the package, which import nothing else",
     "version": "what is changed at a release, and read by setuptools",

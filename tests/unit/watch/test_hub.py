@@ -6,7 +6,7 @@ import pytest
 
 from etcdpy.watch import scan
 from etcdpy.watch.output import QUEUE_BYTES
-from etcdpy.watch.watcher import WatcherState
+from etcdpy.watch.states import WatcherState
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import WatchedStore, quiet
 

@@ -9,7 +9,8 @@ import pytest
 from etcdpy.cooperative import finish
 from etcdpy.watch import notifier
 from etcdpy.watch.matcher import Matcher
-from etcdpy.watch.watcher import Watcher, WatcherState
+from etcdpy.watch.states import WatcherState
+from etcdpy.watch.watcher import Watcher
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import StreamClient, WatchedStore, quiet
 

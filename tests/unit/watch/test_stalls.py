@@ -22,7 +22,7 @@ from etcdpy.node.writer import Writer
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.storage import Batch
 from etcdpy.watch import Hub, Watcher, WatchStream
-from etcdpy.watch.watcher import WatcherState
+from etcdpy.watch.states import WatcherState
 from tests.unit.mvcc.real_log import fill, opened_store
 from tests.unit.mvcc.stalls import TRIES, probed
 

@@ -11,8 +11,9 @@ from etcdpy.mvcc.replies import Headers
 from etcdpy.watch import reading, syncer
 from etcdpy.watch.backlog import Backlog
 from etcdpy.watch.body import Body
+from etcdpy.watch.states import WatcherInput, WatcherState
 from etcdpy.watch.syncer import Syncer
-from etcdpy.watch.watcher import Watcher, WatcherInput, WatcherState
+from etcdpy.watch.watcher import Watcher
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import WatchedStore
 
