@@ -9,7 +9,7 @@ import socket
 import stat
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from etcdpy.clock import Clock, SystemClock, Timer
 from etcdpy.memory import Budget
@@ -18,7 +18,7 @@ from etcdpy.transport.aio.acceptor import Acceptor
 from etcdpy.transport.aio.handshake import Handshake, Security
 from etcdpy.transport.aio.handshakes import Handshakes
 from etcdpy.transport.aio.protocol import Http2Protocol
-from etcdpy.transport.aio.sniffer import Sniffer
+from etcdpy.transport.aio.sniffer import ProtocolFactory, Sniffer
 from etcdpy.transport.aio.turns import Turns
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.dispatcher import Dispatcher, dispatcher_type
@@ -270,7 +270,7 @@ class Server:
         http = partial(self._http1, traffic.handler or self._http)
         return Sniffer(
             self.clock,
-            partial(Http2Protocol, self) if traffic.grpc else None,
+            cast(ProtocolFactory, partial(Http2Protocol, self)) if traffic.grpc else None,
             http if traffic.http else None,
             self._sniffers,
             self._acceptor.leave,

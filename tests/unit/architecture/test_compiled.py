@@ -23,6 +23,12 @@ INTERPRETED = [name.replace("/", ".") for name in SETUP["INTERPRETED"]]
 #: What compiled classes may inherit from beside each other and Python's own types.
 HARMLESS = {"Any", "Enum", "Generic", "NamedTuple", "Protocol"}
 
+#: Generators that are always run to their ends, or closed.
+NOT_DROPPED = {
+    "mvcc.store.pinned",  # a context manager
+    "mvcc.txn.apply_txn",  # a write, which nobody who goes away ends
+}
+
 
 def test_every_module_that_setup_names_is_there_and_named_once() -> None:
     names = COMPILED + INTERPRETED
@@ -37,6 +43,20 @@ def test_compiled_module_has_no_asynchronous_generator(name: str) -> None:
         for function in ast.walk(MODULES[name].tree)
         if isinstance(function, ast.AsyncFunctionDef) and any(yields(function))
     ] == []
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_compiled_generator_ends_no_block_when_it_is_dropped(name: str) -> None:
+    # Python has one that is dropped half way run its ``finally``; a compiled one just goes.
+    wrong = [
+        f"{MODULES[name].place}:{block.lineno}"
+        for function in ast.walk(MODULES[name].tree)
+        if isinstance(function, ast.FunctionDef) and f"{name}.{function.name}" not in NOT_DROPPED
+        for block in ast.walk(function)
+        if isinstance(block, ast.With) or (isinstance(block, ast.Try) and block.finalbody)
+        if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(block))
+    ]
+    assert wrong == []
 
 
 def test_classes_inherit_within_one_form_alone() -> None:
