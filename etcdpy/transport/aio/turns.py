@@ -188,7 +188,8 @@ class Turns:
                 has_more = _has_more(connection)
                 began, now = now, stopwatch()
                 self._note(connection, taken, now - began, has_more)
-                self._owed += now - began
+                # One turn that took very long is not for all the others to pay for.
+                self._owed = min(self._owed + now - began, 2 * AHEAD)
             else:
                 connection = waiting.popleft()
                 if self._has_moved(connection):

@@ -283,7 +283,7 @@ class Connection:
     @property
     def is_between_frames(self) -> bool:
         """Whether what comes next begins with a frame."""
-        return not self._buffer
+        return not (self._buffer or self._needs_preface)
 
     @property
     def missing(self) -> int:

@@ -336,6 +336,15 @@ async def test_long_frame_is_read_in_one_piece_and_many_short_ones_behind_it_are
     assert pipe.log == ["pause_reading"]
 
 
+async def test_preface_is_taken_for_no_frame_and_what_follows_is_read_in_pieces() -> None:
+    server = Server()
+    server._start()
+    protocol, pipe = Http2Protocol(server), Pipe()
+    protocol.connection_made(pipe)
+    protocol.data_received(frames.PREFACE + frames.settings([]) * PIECE)
+    assert pipe.log == ["pause_reading"]
+
+
 async def test_two_connections_with_much_to_do_have_turns_of_a_piece_each(
     made: tuple[Http2Protocol, Pipe], short_turns: None
 ) -> None:

@@ -182,6 +182,27 @@ async def test_a_crowd_that_sends_little_at_a_time_does_not_keep_one_waiting(
     assert len(done) - done[::-1].index("patient") <= 2 * len(crowd)
 
 
+async def test_one_turn_that_takes_very_long_is_not_owed_to_those_who_wait(
+    monkeypatch: pytest.MonkeyPatch, turn_of_a_second: None
+) -> None:
+    watch = Watch()
+    monkeypatch.setattr(turns_module, "stopwatch", watch)
+    turns, done = Turns(), list[str]()
+
+    class Slow(Busy):
+        def take_turn(self) -> bool:
+            if not self.done:
+                watch.now += 1000.0
+            return super().take_turn()
+
+    turns.wait(Slow("slow", 500, done))
+    await asyncio.sleep(0)
+    turns.wait(Busy("new", 1, done))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert "new" in done
+
+
 async def test_one_of_a_crowd_has_a_turn_for_each_time_it_sends() -> None:
     turns, done = Turns(), list[str]()
     crowd = [Busy(str(number), 1, done) for number in range(20)]
