@@ -13,10 +13,9 @@ from asyncio import Future, Task
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable
 from inspect import iscoroutine
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from etcdpy.clock import stopwatch
-from etcdpy.records import NamedTuple
 
 __all__ = [
     "Baton",

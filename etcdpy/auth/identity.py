@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etcdpy.records import NamedTuple
+from typing import NamedTuple
 
 __all__ = ["Identity"]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from etcdpy.concurrency.turns import wait_for_turn
 from etcdpy.cooperative import DeferredReply, outcome
@@ -25,7 +25,6 @@ from etcdpy.node.caller import Caller
 from etcdpy.node.internal import Head, oldest
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.kv_pb2 import KeyValue
-from etcdpy.records import NamedTuple
 from etcdpy.watch.local import LocalWatch
 
 __all__ = ["Entry", "Queue", "Queues"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from etcdpy.config import goflags
 from etcdpy.config.accepted import ACCEPTED, IGNORED_FLAGS, check_accepted
@@ -26,7 +26,6 @@ from etcdpy.config.gates import Gates
 from etcdpy.config.model import SETTINGS, Config
 from etcdpy.config.values import KEEP, BadValueError, Bool, Ignored, Kind
 from etcdpy.gostd.quoting import go_quote
-from etcdpy.records import NamedTuple
 
 __all__ = [
     "Note",

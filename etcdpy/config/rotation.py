@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from etcdpy.config.errors import InvalidConfigError
-from etcdpy.records import NamedTuple
 
 __all__ = ["Rotation", "check_rotated", "parse_rotation"]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from etcdpy.config.urls import parse_urls
 from etcdpy.config.values import Kind, Texts, UrlList
-from etcdpy.records import NamedTuple
 
 __all__ = ["SECTIONS", "Setting", "make_setting"]
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from etcdpy.gostd.quoting import go_quote
-from etcdpy.records import NamedTuple
 
 __all__ = [
     "Url",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from etcdpy.cooperative import Steps
 from etcdpy.lease.checkpoints import Checkpoints
@@ -22,7 +22,6 @@ from etcdpy.lease.lease import Lease
 from etcdpy.lease.lessor import Lessor
 from etcdpy.mvcc import slices
 from etcdpy.mvcc.store import Store
-from etcdpy.records import NamedTuple
 from etcdpy.storage.buckets import Bucket
 
 #: Leases that ``take_expired`` hands out at once: revoking them takes about a millisecond.

@@ -10,9 +10,7 @@ A writing thread hands lines over one by one, and may be held up there as long a
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from etcdpy.records import NamedTuple
+from typing import NamedTuple, Protocol
 
 __all__ = ["Line", "Output"]
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, islice
+from typing import NamedTuple
 
 from google_crc32c import extend
 
@@ -28,7 +29,6 @@ from etcdpy.errors import CompactedError, FutureRevisionError
 from etcdpy.mvcc.revision import MAX_REVISION, ROW_KEY_LENGTH, row_key
 from etcdpy.mvcc.store import CONSISTENT_INDEX, Store
 from etcdpy.pb.kv_pb2 import KeyValue
-from etcdpy.records import NamedTuple
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.commit_log import RowSource
 

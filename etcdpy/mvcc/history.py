@@ -24,9 +24,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping
 from struct import Struct
+from typing import NamedTuple
 
 from etcdpy.mvcc.revision import SEPARATOR, pack_row_key, row_key
-from etcdpy.records import NamedTuple
 
 #: Bits of a sub revision in the short form.
 SUB_BITS = 24

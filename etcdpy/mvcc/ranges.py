@@ -8,7 +8,7 @@ filter by revision, sort, cut. All of it is done in slices (see ``slices``).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from etcdpy.cooperative import Steps
 from etcdpy.mvcc.index import Found
@@ -18,7 +18,6 @@ from etcdpy.mvcc.slices import FOUND_SLICE, ROW_BYTES, SLICE, SLICE_BYTES, chunk
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest
-from etcdpy.records import NamedTuple
 
 #: Is told of bytes that will be held until the reply is made, and may raise to have no more read.
 Hold = Callable[[int], None]

@@ -15,8 +15,7 @@ the order they happened:
 from __future__ import annotations
 
 from struct import Struct
-
-from etcdpy.records import NamedTuple
+from typing import NamedTuple
 
 _ROW_KEY = Struct(">QcQ")
 #: What ``row_key`` does, of main, ``SEPARATOR`` and sub: for where a call is too much.

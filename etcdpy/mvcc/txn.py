@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from etcdpy.cooperative import Pieces, Steps
 from etcdpy.errors import (
@@ -31,7 +31,6 @@ from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Puts, Txn
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
 from etcdpy.pb.wire import delimited
-from etcdpy.records import NamedTuple
 
 LeaseExists = Callable[[int], bool]
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from google.protobuf.message import DecodeError
 
@@ -32,7 +32,6 @@ from etcdpy.pb.rpc_pb2 import (
     TxnRequest,
 )
 from etcdpy.pb.wire import varint
-from etcdpy.records import NamedTuple
 
 RANGE: Final = "request_range"
 PUT: Final = "request_put"

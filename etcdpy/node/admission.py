@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from etcdpy.errors import EmptyUserError, EtcdError, OldAuthRevisionError
 from etcdpy.mvcc.txn_request import Txn
@@ -33,7 +33,6 @@ from etcdpy.node.caller import Caller
 from etcdpy.node.guard import Guard, Who
 from etcdpy.node.quota import Quota, RequestLimit, lease_cost, put_cost, txn_cost
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.records import NamedTuple
 
 __all__ = ["RULES", "Admission", "Gate", "Rule"]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from etcdpy.records import NamedTuple
+from typing import NamedTuple, Protocol
 
 __all__ = ["Caller", "Internal"]
 

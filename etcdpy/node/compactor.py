@@ -11,6 +11,7 @@ import asyncio
 from asyncio import Future
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import run, turn
@@ -18,7 +19,6 @@ from etcdpy.mvcc import compaction
 from etcdpy.mvcc.hashing import Hasher, KeyHash
 from etcdpy.mvcc.store import Store
 from etcdpy.node.measures import Measures
-from etcdpy.records import NamedTuple
 
 #: Rows dropped in one batch (etcd: kvstore.go, defaultCompactBatchLimit).
 ROWS_PER_BATCH = 1000

@@ -6,6 +6,8 @@ Locks, elections and whatever else keeps queues of keys are made of these.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from etcdpy.cooperative import DeferredReply, Steps, T, outcome, run
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc import txn
@@ -19,7 +21,6 @@ from etcdpy.node.guard import Who
 from etcdpy.node.parts import Part, Parts
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import LeaseGrantRequest, RangeRequest, WatchCreateRequest
-from etcdpy.records import NamedTuple
 from etcdpy.watch.local import LocalWatch
 
 __all__ = ["Head", "InternalCalls", "oldest"]

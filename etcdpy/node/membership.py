@@ -15,9 +15,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from struct import Struct
+from typing import NamedTuple
 
 from etcdpy.node.cluster_ids import cluster_id, member_id
-from etcdpy.records import NamedTuple
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.commit_log import CommitLog
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from etcdpy.auth.passwords import Passwords
 from etcdpy.auth.store import AuthStore
@@ -31,7 +31,6 @@ from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.node.versions import Versions
 from etcdpy.node.writer import Writer
 from etcdpy.pb.rpc_pb2 import ResponseHeader
-from etcdpy.records import NamedTuple
 from etcdpy.storage.commit import DiskWrites
 from etcdpy.storage.snapshot import Snapshot
 from etcdpy.watch import Hub

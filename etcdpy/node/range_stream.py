@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from etcdpy.cooperative import Steps
 from etcdpy.mvcc.index import Found
@@ -21,7 +21,6 @@ from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, chunks, sort
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest
-from etcdpy.records import NamedTuple
 
 __all__ = ["Page", "Pages", "open_pages"]
 

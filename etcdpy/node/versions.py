@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import NamedTuple
 
 from etcdpy.clock import Clock, Timer
 from etcdpy.errors import (
@@ -22,7 +23,6 @@ from etcdpy.errors import (
     InvalidDowngradeTargetError,
     WrongDowngradeFormatError,
 )
-from etcdpy.records import NamedTuple
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.commit_log import CommitLog
 from etcdpy.version import STORAGE_VERSION

@@ -15,12 +15,11 @@ import asyncio
 from asyncio import Future
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Final, Generic
+from typing import Final, Generic, NamedTuple
 
 from etcdpy.cooperative import Steps, T, rest
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc.store import Store
-from etcdpy.records import NamedTuple
 from etcdpy.storage import StorageError
 from etcdpy.storage.commit import BEHIND_BYTES
 from etcdpy.storage.durable import Durable

@@ -4,8 +4,15 @@ from typing import Any
 
 from google.protobuf import descriptor
 
+
+def _library() -> Any:
+    found = getattr(descriptor, "_message", None)
+    # A version that has another way of making them is asked like one that is all in Python.
+    return found if hasattr(found, "DescriptorPool") and hasattr(found, "MessageMeta") else None
+
+
 #: protobuf's library in C, which has a pool and what makes classes; None where it is all in Python.
-LIBRARY: Any = getattr(descriptor, "_message", None)
+LIBRARY: Any = _library()
 
 
 def _new_pool() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from etcdpy.clock import Clock
 from etcdpy.concurrency.queues import Queues
@@ -13,7 +13,6 @@ from etcdpy.config import Config
 from etcdpy.memory import Budget
 from etcdpy.node.node import Node
 from etcdpy.node.slow_requests import SlowRequests
-from etcdpy.records import NamedTuple
 from etcdpy.server.auditing import open_audit_log
 from etcdpy.services.registration import Registry, register_all
 from etcdpy.storage import Backend

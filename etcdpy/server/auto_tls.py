@@ -8,10 +8,9 @@ import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from etcdpy.clock import Clock
-from etcdpy.records import NamedTuple
 from etcdpy.storage.datadir import make_directory, sync_directory
 
 __all__ = ["SelfSignError", "SelfSigned", "self_signed"]

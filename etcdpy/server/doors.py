@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 from enum import Enum
+from typing import NamedTuple
 
 from etcdpy.config import Config, Url
-from etcdpy.records import NamedTuple
 from etcdpy.server.tls import ServerSecurity
 from etcdpy.transport import HttpHandler, Traffic
 

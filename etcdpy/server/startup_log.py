@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from etcdpy.config import Config, Url
 from etcdpy.gostd.sizes import human_size
 from etcdpy.node.node import Node
 from etcdpy.node.quota import DEFAULT_QUOTA
-from etcdpy.records import NamedTuple
 from etcdpy.server.tls import TlsInfo
 from etcdpy.version import ETCD_VERSION
 

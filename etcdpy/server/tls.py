@@ -14,10 +14,10 @@ import logging
 import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from etcdpy.clock import Clock
 from etcdpy.config import Config, Url, value_of
-from etcdpy.records import NamedTuple
 from etcdpy.server.auto_tls import self_signed
 from etcdpy.server.cipher_suites import (
     check_http2,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from etcdpy.memory import Account
-from etcdpy.records import NamedTuple
 from etcdpy.transport import Context
 
 __all__ = ["GrpcCaller", "ReferenceCaller", "token_in"]

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from etcdpy import errors
 from etcdpy.errors import EmbeddedClientError, EtcdError, WatchRefusedError
-from etcdpy.records import NamedTuple
 from etcdpy.transport import StatusCode, StatusError
 
 __all__ = ["CODES", "Words", "embedded", "status_of", "text_of", "words_of"]

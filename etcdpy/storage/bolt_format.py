@@ -19,8 +19,7 @@ the valid one with the higher txid counts. The root is a tree whose values are b
 from __future__ import annotations
 
 import struct
-
-from etcdpy.records import NamedTuple
+from typing import NamedTuple
 
 BRANCH_PAGE = 0x01
 LEAF_PAGE = 0x02

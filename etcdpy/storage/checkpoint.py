@@ -14,11 +14,11 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import Steps, run
 from etcdpy.counters import Histogram, doubling
-from etcdpy.records import NamedTuple
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.errors import DiskFullError, MapFullError, StorageError

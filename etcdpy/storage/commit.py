@@ -22,12 +22,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from etcdpy.clock import Clock
 from etcdpy.cooperative import Steps
 from etcdpy.counters import Histogram
-from etcdpy.records import NamedTuple
 from etcdpy.storage.backend import SMALL, Backend
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.checkpoint import DROP_BYTES, Checkpointer, Group

@@ -13,10 +13,10 @@ import secrets
 import struct
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import lmdb
 
-from etcdpy.records import NamedTuple
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.datadir import DATABASE, PRIVATE_FILE
 from etcdpy.storage.errors import StorageError

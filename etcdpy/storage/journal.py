@@ -42,10 +42,10 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from etcdpy.clock import stopwatch
 from etcdpy.counters import Histogram, doubling
-from etcdpy.records import NamedTuple
 from etcdpy.storage.datadir import PRIVATE_FILE, sync_directory
 from etcdpy.storage.errors import DataDirError, DiskFullError, StorageError
 

@@ -20,8 +20,8 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import NamedTuple
 
-from etcdpy.records import NamedTuple
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.errors import StorageError

@@ -23,10 +23,10 @@ from asyncio import AbstractEventLoop, Future
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
+from typing import NamedTuple
 
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
-from etcdpy.records import NamedTuple
 from etcdpy.storage.batch import Batch
 from etcdpy.watch.body import Body
 from etcdpy.watch.coalescer import Coalescer

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import Final
-
-from etcdpy.records import NamedTuple
+from typing import Final, NamedTuple
 
 __all__ = ["ClientHello", "NotTlsError", "is_whole", "parse"]
 

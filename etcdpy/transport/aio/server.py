@@ -9,11 +9,10 @@ import socket
 import stat
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from etcdpy.clock import Clock, SystemClock, Timer
 from etcdpy.memory import Budget
-from etcdpy.records import NamedTuple
 from etcdpy.transport.aio.acceptor import Acceptor
 from etcdpy.transport.aio.handshake import Handshake, Security
 from etcdpy.transport.aio.handshakes import Handshakes

@@ -17,12 +17,11 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from types import CoroutineType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from etcdpy import cooperative
 from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import DeferredReply, LongReply, Pieces, Turnstile
-from etcdpy.records import NamedTuple
 from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
 from etcdpy.transport.grpc.deadlines import DeadlineTimer
 from etcdpy.transport.grpc.deflating import deflated

@@ -20,9 +20,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from typing import Any, Final
-
-from etcdpy.records import NamedTuple
+from typing import Any, Final, NamedTuple
 
 _logger: Final = logging.getLogger(__name__)
 

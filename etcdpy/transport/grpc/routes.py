@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from etcdpy.cooperative import Pieces
 from etcdpy.gostd.quoting import go_quote, go_text
-from etcdpy.records import NamedTuple
 from etcdpy.transport.grpc.status import UNIMPLEMENTED, ProtocolStatus
 from etcdpy.transport.grpc.tally import CallCounts, MethodCounts
 

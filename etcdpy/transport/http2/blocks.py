@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from etcdpy.records import NamedTuple
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.faults import (
     ConnectionFault,

@@ -10,7 +10,8 @@ SETTINGS in both directions (RFC 9113 6.5): what we tell a client first, and wha
 
 from __future__ import annotations
 
-from etcdpy.records import NamedTuple
+from typing import NamedTuple
+
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.faults import ConnectionFault
 from etcdpy.transport.limits import CONNECTION_WINDOW, INITIAL_STREAM_WINDOW, MAX_LARGE_HEADER_LIST

@@ -18,9 +18,7 @@ STATUS = {"StatusCode", "StatusError"}
 KNOW_STATUS = {"http", "services", "testing", "transport"}
 
 #: What the transport is made of besides its own parts.
-TRANSPORT_MAY_IMPORT = {
-    *("clock", "cooperative", "counters", "gostd", "memory", "records", "transport"),
-}
+TRANSPORT_MAY_IMPORT = {"clock", "cooperative", "counters", "gostd", "memory", "transport"}
 
 
 def imported(module: Module) -> set[str]:

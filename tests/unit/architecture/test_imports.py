@@ -32,14 +32,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("memory",),
     ("gostd", "pb", "errors", "cooperative", "counters"),
     ("clock",),
-    ("records", "version"),
+    ("version",),
 )
 
 #: What may be at the top of the package besides folders.
-TOP = {
-    *("", "__main__", "clock", "cooperative", "counters", "errors", "memory", "records"),
-    "version",
-}
+TOP = {"", "__main__", "clock", "cooperative", "counters", "errors", "memory", "version"}
 
 #: What is imported only when it is needed, and why; all else stands at the top of its module.
 LAZY: Mapping[tuple[str, str], str] = {

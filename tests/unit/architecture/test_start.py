@@ -12,7 +12,7 @@ from tests.unit.architecture.source import MODULES, ROOT
 
 #: What a command line that is answered at once imports of ours; of packages also what is in them.
 AT_ONCE = (
-    *("cli", "cli.main", "config", "gostd", "logs", "records", "server"),
+    *("cli", "cli.main", "config", "gostd", "logs", "server"),
     *("server.process_state", "version"),
 )
 
