@@ -10,6 +10,7 @@ at the head is decided by the create revisions alone. (etcd: ``client/v3/concurr
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -104,6 +105,8 @@ class Queues:
         self._node = node
         #: Places in queues that are being taken away, by their keys.
         self._leaving: dict[bytes, set[asyncio.Task[None]]] = {}
+        #: How many are on their way into a queue, by its prefix.
+        self._entering: Counter[bytes] = Counter()
         self._is_abandoned = False
         self._lines: dict[bytes, _Line] = {}
 
@@ -145,9 +148,10 @@ class Queues:
         key = queue.key(lease)
         while leaving := self._leaving.get(key):
             await asyncio.wait(leaving)
-        if with_head and self._behind(queue, caller) is not None:
-            # Somebody waits already, so it cannot be its turn. Each of thousands would look at
-            # the creation of all others.
+        entering = self._entering
+        if with_head and (entering[queue.prefix] or self._behind(queue, caller) is not None):
+            # Somebody waits already, or comes at the same time, so it is hardly its turn, which it
+            # may find out later. Each of thousands would look at the creation of all others.
             with_head = False
         # In a task and behind shields: it goes on to its end whatever becomes of the caller, who
         # is cancelled at once, so that the next call finds out what is left to undo.
@@ -155,17 +159,21 @@ class Queues:
         request = Txn.built(
             [_created_at(key, 0)], [_put(key, value, lease), *head], [_get(key), *head]
         )
-        entering = asyncio.ensure_future(self._node.transact(request, caller))
+        taking = asyncio.ensure_future(self._node.transact(request, caller))
+        entering[queue.prefix] += 1
         try:
-            result, durable = await asyncio.shield(entering)
+            result, durable = await asyncio.shield(taking)
             if durable is not None:
                 await asyncio.shield(durable)
         except asyncio.CancelledError:
-            self._in_background(key, self._undo(key, entering, caller))
+            self._in_background(key, self._undo(key, taking, caller))
             raise
         finally:
+            entering[queue.prefix] -= 1
+            if not entering[queue.prefix]:
+                del entering[queue.prefix]
             # It and its error would hold each other, by the frames that this has come through.
-            del entering
+            del taking
         return _entry(result)
 
     def leave(self, key: bytes, created: int, caller: Caller) -> None:

@@ -233,23 +233,42 @@ def granted(node: TimedNode, end: int) -> None:
         node.keeper.grant(lease, 60, node.now)
 
 
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Where the index has been looked through for keys."""
+    looks: list[bytes] = []
+    plain_scan = Index.scan
+
+    def scan(self: Index, start: bytes, *args: Any) -> Any:
+        looks.append(start)
+        return plain_scan(self, start, *args)
+
+    monkeypatch.setattr(Index, "scan", scan)
+    return looks
+
+
+async def test_of_those_who_come_at_once_one_looks_for_the_head(
+    node: TimedNode, looks: list[bytes]
+) -> None:
+    granted(node, 12)
+    calls = [asyncio.ensure_future(node.lock(lease)) for lease in range(1, 12)]
+    await turns(5)
+    assert len(looks) == 1
+    await node.settle()
+    for lease in range(1, 12):
+        assert [call.done() for call in calls] == [n < lease for n in range(11)]
+        await node.delete(b"m/%x" % lease)
+
+
 async def test_who_comes_behind_others_looks_at_no_other_places(
-    node: TimedNode, monkeypatch: pytest.MonkeyPatch
+    node: TimedNode, looks: list[bytes]
 ) -> None:
     granted(node, 12)
     await node.begin(node.lock(1))
     waiting = [await node.begin(node.lock(2))]
-    looked = 0
-    plain_scan = Index.scan
-
-    def scan(self: Index, *args: Any) -> Any:
-        nonlocal looked
-        looked += 1
-        return plain_scan(self, *args)
-
-    monkeypatch.setattr(Index, "scan", scan)
+    looks.clear()
     waiting += [await node.begin(node.lock(lease)) for lease in range(3, 12)]
-    assert looked == 0
+    assert looks == []
     for lease in range(1, 12):
         await node.delete(b"m/%x" % lease)
         assert [call.done() for call in waiting] == [n < lease for n in range(10)]
