@@ -15,7 +15,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 #: What is compiled: where the time of a request goes. Each group is one extension, inside which
-#: calls are those of C; two of them are compiled side by side.
+#: calls are those of C; they are compiled side by side.
 GROUPS = {
     "etcdpy_node": (
         "counters",
