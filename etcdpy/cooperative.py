@@ -253,6 +253,19 @@ class Baton:
         self._is_taken = False
         self._waiting: deque[Future[None]] = deque()
 
+    async def run(self, steps: Steps[T]) -> T:
+        """
+        Run steps to their end; if they are done in one, as most are, nobody is waited for.
+
+        Cancelling it closes the generator where it stands.
+        """
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        return await self.rest(steps)
+
     async def rest(self, steps: Steps[T], check: Callable[[], None] | None = None) -> T:
         """
         Run steps whose first was taken to their end.

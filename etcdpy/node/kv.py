@@ -281,9 +281,7 @@ class KeyValues(Part):
 
     async def _read_first(self, request: LongTxn, caller: Caller) -> Late:
         """Do what ``txn`` does with a request that is not read yet."""
-        steps = started(self._read_and_check(request))
-        if steps is not None:
-            await self._baton.rest(steps)
+        await self._baton.run(self._read_and_check(request))
         answer = self.txn(request, caller)
         return await answer if isinstance(answer, Coroutine) else answer
 

@@ -23,7 +23,7 @@ from itertools import islice
 from typing import Final
 
 from etcdpy.clock import Clock, Timer
-from etcdpy.cooperative import Baton, Steps, started, turn
+from etcdpy.cooperative import Baton, Steps, turn
 from etcdpy.errors import EtcdError, LeaseNotFoundError
 from etcdpy.lease.keeper import EXPIRED_PER_SLICE, LeaseKeeper
 from etcdpy.lease.lease import Lease, LeaseState
@@ -211,8 +211,8 @@ class LeaseExpiry:
             return None
         done = self._ordering[lease_id] = asyncio.get_running_loop().create_future()
         try:
-            steps = started(slices.in_order([*self._keeper.store.attachments.on(lease_id)]))
-            return steps if isinstance(steps, list) else await self._baton.rest(steps)
+            keys = [*self._keeper.store.attachments.on(lease_id)]
+            return await self._baton.run(slices.in_order(keys))
         finally:
             del self._ordering[lease_id]
             done.set_result(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from etcdpy.cooperative import DeferredReply, Steps, T, started
+from etcdpy.cooperative import DeferredReply, Steps, T
 from etcdpy.errors import EtcdError
 from etcdpy.lease import Lease
 from etcdpy.mvcc import slices
@@ -131,7 +131,7 @@ class Leases(Part):
         left = int(lease.deadline - self._now())
         reply = header + number(2, request.ID) + number(3, left) + number(4, lease.ttl)
         if request.keys:
-            reply += await self._in_turns(_keys([*self._store.attachments.on(request.ID)]))
+            reply += await self._baton.run(_keys([*self._store.attachments.on(request.ID)]))
         return reply
 
     async def lease_leases(self, request: pb.LeaseLeasesRequest, caller: Caller) -> bytes:
@@ -147,12 +147,7 @@ class Leases(Part):
         with self._crowd.among(caller.peer()):
             await self._settled()  # as above
             header = self._headers.at(self._store.durable_revision)
-            return header + await self._in_turns(_list([*self._keeper.lessor]))
-
-    async def _in_turns(self, steps: Steps[bytes]) -> bytes:
-        """Run steps, of all that are long one in a turn of the loop."""
-        first = started(steps)
-        return first if isinstance(first, bytes) else await self._baton.rest(first)
+            return header + await self._baton.run(_list([*self._keeper.lessor]))
 
 
 def _keys(keys: list[bytes]) -> Steps[bytes]:

@@ -337,6 +337,21 @@ async def test_whoever_waits_without_a_task_and_is_cancelled_keeps_no_baton(
     assert last.result() == "last"
 
 
+async def test_work_of_one_step_waits_for_no_baton_and_longer_work_does() -> None:
+    baton = Baton()
+    first = Work(100).steps()
+    next(first)
+    ahead = asyncio.create_task(baton.rest(first))
+    await turns(1)
+    short = asyncio.create_task(baton.run(Work(0).steps()))
+    long = asyncio.create_task(baton.run(Work(3).steps()))
+    await turns(1)
+    assert short.done()
+    assert not long.done()
+    assert await long == "done"
+    assert await ahead == "done"
+
+
 async def test_cancelled_work_with_a_baton_is_closed_where_it_stands() -> None:
     baton, works = Baton(), [Work(100), Work(100)]
     running = []

@@ -240,17 +240,13 @@ class Sender:
         """Send or queue the first part of a message of ``size`` bytes, after the headers."""
         if call.stream_state >= _ENDING:
             return
-        if call.stream_state < _RESPONDING:
-            self.open(call, call.initial_metadata())
-        tally = call.head.tally
-        tally.written += 1
-        tally.sent += size
         outgoing = call.outgoing
         if outgoing is None:
             outgoing = call.outgoing = Outgoing()
-        outgoing.owed = size - len(first)
-        self.owed += outgoing.owed
-        self.data(call, PREFIX.pack(0, size), first)
+        owed = outgoing.owed = size - len(first)
+        self.owed += owed
+        call.head.tally.sent += owed
+        self.message(call, PREFIX.pack(0, size), first)
 
     def go_on(self, call: Call, part: bytes) -> None:
         """Send or queue the next part of a message that has begun."""
