@@ -28,7 +28,7 @@ from hpack import Decoder, Encoder, HPACKError
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
-NO_ERROR = bytes(4)
+NO_ERROR, CANCEL = bytes(4), b"\0\0\0\x08"
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_HEADER_SIZE = 9
@@ -79,6 +79,10 @@ class Method(NamedTuple):
 
     def first_request(self, message: bytes) -> Request:
         return _request(self.first, message)
+
+    def open_request(self, message: bytes) -> Request:
+        """Encode a request whose stream stays open for more."""
+        return _request(self.repeat, message, 0)
 
 
 def methods(authority: str, *paths: str, token: str = "") -> list[Method]:
@@ -311,11 +315,11 @@ def _fields(authority: str, path: str, token: str) -> list[tuple[str, str]]:
     return [*fields, ("token", token)] if token else fields
 
 
-def _request(block: bytes, message: bytes) -> Request:
+def _request(block: bytes, message: bytes, flags: int = END_STREAM) -> Request:
     tail = struct.pack(">BI", 0, len(message)) + message
     assert len(tail) <= MAX_FRAME_SIZE
     return Request(
         frame_start(len(block), HEADERS, END_HEADERS),
-        block + frame_start(len(tail), DATA, END_STREAM),
+        block + frame_start(len(tail), DATA, flags),
         tail,
     )

@@ -10,7 +10,13 @@ from functools import partial
 from itertools import count, cycle
 
 from bench.http2 import Connection, methods
-from bench.lease_client import KeepAlives, grant_all, keep_alive_frame
+from bench.lease_client import (
+    KeepAlives,
+    SingleKeepAlives,
+    grant_all,
+    keep_alive,
+    keep_alive_frame,
+)
 from bench.measure import Drive, LoadWorkload, Measurement, Metric, Workload, watched
 from bench.servers import Server
 from etcdpy.pb import rpc_pb2, v3lock_pb2
@@ -45,6 +51,27 @@ class KeepAlive(LoadWorkload):
         requests = cycle(self._requests)
         with KeepAlives(server, self._streams) as streams:
             yield partial(streams.stretch, requests)
+
+
+class KeepAliveOnce(LoadWorkload):
+    """Connections that each renew a lease on a new stream, again as soon as that is answered."""
+
+    def __init__(self, connections: int, seconds: float) -> None:
+        self._connections = connections
+        self.seconds = seconds
+        self.name = f"keepalive-once/{connections}"
+        self.metrics = (
+            Metric(f"LeaseKeepAlive, {connections} connections, a new stream for each", "op/s"),
+        )
+
+    def prepare(self, server: Server) -> None:
+        grant_all(server, range(1, 1001), LONG_TTL)
+
+    @contextmanager
+    def connected(self, server: Server) -> Iterator[Drive]:
+        with SingleKeepAlives(server, self._connections) as calls:
+            requests = [calls.method.open_request(keep_alive(lease)) for lease in range(1, 1001)]
+            yield partial(calls.stretch, cycle(requests))
 
 
 class HeldLeases(Workload):
@@ -199,6 +226,7 @@ def lease_workloads(seconds: float, leases: int) -> list[Workload]:
     """The workloads of this module."""
     return [
         *(KeepAlive(streams, seconds) for streams in (1, 100)),
+        KeepAliveOnce(100, seconds),
         *(HandOver(waiters, seconds) for waiters in (1, 50)),
         HeldLeases(leases, max(seconds, 4.0)),
     ]

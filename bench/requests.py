@@ -64,6 +64,21 @@ def compare_and_put(number: int) -> bytes:
     return request.SerializeToString()
 
 
+def compare_put_and_read(number: int) -> bytes:
+    """Put and read the key if its version is above -1 (it is), else read it."""
+    request = rpc_pb2.TxnRequest()
+    request.compare.add(
+        key=key(number),
+        target=rpc_pb2.Compare.VERSION,
+        result=rpc_pb2.Compare.GREATER,
+        version=-1,
+    )
+    request.success.add(request_put=_put(number))
+    for branch in (request.success, request.failure):
+        branch.add(request_range=rpc_pb2.RangeRequest(key=key(number)))
+    return request.SerializeToString()
+
+
 def put_alone(number: int) -> bytes:
     """Put in a transaction that has nothing else, and compares nothing."""
     request = rpc_pb2.TxnRequest()

@@ -51,7 +51,9 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "txn/100x1",
         "txn-put/100x1",
         "txn-puts/100x1",
+        "txn-mixed/100x1",
         "keepalive/100",
+        "keepalive-once/100",
         "watch/1000",
     ),
 }
@@ -105,6 +107,12 @@ def workloads(scale: Scale) -> list[Workload]:
             ((100, 1),),
         ),
         ("txn-puts", "Txn: 16 Puts", rq.Mix([(rq.TXN, rq.put_sixteen)], [100]), ((100, 1),)),
+        (
+            "txn-mixed",
+            "Txn: compare, then Put and Range",
+            rq.Mix([(rq.TXN, rq.compare_put_and_read)], [100]),
+            ((100, 1),),
+        ),
         ("txn-put", "Txn: Put", rq.Mix([(rq.TXN, rq.put_alone)], [100]), ((100, 1),)),
         (
             "mixed",

@@ -30,7 +30,7 @@ from bench.http2 import (
     Statuses,
     frame,
 )
-from bench.lease import KeepAlive
+from bench.lease import KeepAlive, KeepAliveOnce
 from bench.load import Load, Sample, total
 from bench.measure import Measurement, Metric, Workload
 from bench.servers import REFERENCE, Server, ServerError, check_origin, etcd, etcdpy
@@ -297,6 +297,15 @@ def test_a_lease_that_is_not_there_is_not_renewed(tmp_path: Path) -> None:
         KeepAlive(1, seconds=0.1).round(server)
 
 
+def test_each_renewal_has_a_stream_of_its_own(tmp_path: Path) -> None:
+    workload = KeepAliveOnce(2, seconds=0.1)
+    with Server.started(etcdpy(), tmp_path / "server") as server:
+        workload.prepare(server)
+        with workload.connected(server) as drive:
+            assert drive(0.1).operations > 2
+            assert drive(0.1).operations > 2
+
+
 def test_workloads_run_against_our_server(tmp_path: Path) -> None:
     steady = [
         Steady("mixed", "Mixed", mix, shape, seconds=0.1)
@@ -305,6 +314,7 @@ def test_workloads_run_against_our_server(tmp_path: Path) -> None:
             rq.Mix([(rq.RANGE, rq.read), (rq.PUT, rq.put)], [50, 50]),
             rq.Mix([(rq.TXN, rq.compare_and_put)], [100]),
             rq.Mix([(rq.TXN, rq.put_alone)], [100]),
+            rq.Mix([(rq.TXN, rq.compare_put_and_read)], [100]),
             rq.Mix([(rq.RANGE, rq.read_thousand)], [100]),
         )
     ]
