@@ -39,12 +39,6 @@ LITTLE: Final = 64 << 10
 LOOKED_AT: Final = 8
 """Accounts looked at in vain when something is given back: there may be thousands that wait."""
 
-MUCH: Final = 16 << 20
-"""Bytes that have to have been held for ``on_fallen`` to be called."""
-
-QUIET_LOOKS: Final = 5
-"""Looks after which what was held is taken to be over."""
-
 UNLIMITED: Final = 1 << 62
 """A limit that is none."""
 
@@ -78,21 +72,18 @@ class Budget:
         on_reached: Called when somebody has to wait or is refused something, and nobody had to
             since ``on_left``.
         on_left: Called when nobody waits any more, and half of what is ready is free.
-        peak: The most bytes that were held, since ``on_fallen`` was called last.
-        on_fallen: Called when much was held, and little of that has been for some looks.
+        on_look: Called with each look, about once a second.
 
     """
 
     __slots__ = (
         "_is_reached",
-        "_quiet",
         "_waiting",
         "brim",
         "limit",
-        "on_fallen",
         "on_left",
+        "on_look",
         "on_reached",
-        "peak",
         "ready",
         "refusals",
         "used",
@@ -108,8 +99,7 @@ class Budget:
         self.refusals = 0
         self.on_reached: Callable[[], None] | None = None
         self.on_left: Callable[[], None] | None = None
-        self.peak = self._quiet = 0
-        self.on_fallen: Callable[[], None] | None = None
+        self.on_look: Callable[[], None] | None = None
         self._is_reached = False
         self._waiting: OrderedDict[Waiting, list[Callable[[], None]]] = OrderedDict()
 
@@ -149,15 +139,8 @@ class Budget:
         """Let all go on who can: about once a second, as ``given`` does not look at all of them."""
         if self._is_reached:
             self._let_go_on(len(self._waiting))
-        if self.peak >= MUCH:
-            self._look_whether_fallen()
-
-    def _look_whether_fallen(self) -> None:
-        self._quiet = self._quiet + 1 if self.used <= self.peak // 4 else 0
-        if self._quiet >= QUIET_LOOKS:
-            self._quiet, self.peak = 0, self.used
-            if self.on_fallen is not None:
-                self.on_fallen()
+        if self.on_look is not None:
+            self.on_look()
 
     def _let_go_on(self, in_vain: int) -> None:
         waiting = self._waiting
@@ -208,10 +191,7 @@ class Account:
     def add(self, size: int) -> None:
         """Note that so many bytes more are held."""
         self.held += size
-        budget = self.budget
-        budget.used = used = budget.used + size
-        if used > budget.peak:
-            budget.peak = used
+        self.budget.used += size
         if self.on_over is not None and self.is_over:
             self.on_over()
 

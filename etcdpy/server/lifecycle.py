@@ -46,7 +46,7 @@ from etcdpy.server.pem import UnusableFileError
 from etcdpy.server.tls import ServerSecurity, TlsInfo, is_secured
 from etcdpy.server.tls import configure as configure_tls
 from etcdpy.server.transports import EXTENSIVE, Transport, accept, http_server, make_transport
-from etcdpy.server.trimming import trim_after_peaks
+from etcdpy.server.trimming import Trimmer
 from etcdpy.storage import StorageError
 from etcdpy.transport import Server
 
@@ -156,7 +156,7 @@ async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -
         )
         memory = Budget(config.memory_limit)
         BudgetLog(memory, clock)
-        trim_after_peaks(memory)
+        Trimmer(memory)
         transport = make_transport(
             config, clock, slow, connections=connections, identifies=tls.identifies, memory=memory
         )

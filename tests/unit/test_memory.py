@@ -11,8 +11,6 @@ from etcdpy.errors import MemoryBudgetError
 from etcdpy.memory import (
     LITTLE,
     LOOKED_AT,
-    MUCH,
-    QUIET_LOOKS,
     Account,
     Budget,
     Loan,
@@ -174,31 +172,15 @@ def test_it_is_told_once_that_the_budget_is_reached_and_once_that_it_is_left() -
     assert budget.refusals == 1
 
 
-def looked(budget: Budget, number: int) -> None:
-    for _ in range(number):
-        budget.look()
-
-
-def test_it_is_told_once_that_much_was_held_and_is_no_more() -> None:
+def test_whoever_wants_to_know_is_told_of_each_look() -> None:
     budget = Budget()
-    told: list[int] = []
-    budget.on_fallen = lambda: told.append(budget.used)
-    account = Account(budget)
-    account.add(MUCH)
-    looked(budget, QUIET_LOOKS + 1)
-    account.give(MUCH - 5)
-    looked(budget, QUIET_LOOKS - 1)
-    account.add(MUCH // 2)
-    looked(budget, 1)
-    account.give(MUCH // 2)
-    looked(budget, QUIET_LOOKS - 1)
-    assert told == []
-    looked(budget, QUIET_LOOKS)
-    assert told == [5]
-    account.add(MUCH - 10)
-    account.give(MUCH - 10)
-    looked(budget, 2 * QUIET_LOOKS)
-    assert told == [5]
+    budget.look()
+    looks: list[int] = []
+    budget.on_look = lambda: looks.append(budget.used)
+    Account(budget).add(3)
+    budget.look()
+    budget.look()
+    assert looks == [3, 3]
 
 
 async def test_whoever_waits_for_room_gets_it_and_may_be_cancelled() -> None:

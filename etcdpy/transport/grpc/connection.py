@@ -217,8 +217,10 @@ class Connection:
 
     def leave(self) -> None:
         """Hold nothing any more: all calls have ended."""
+        # What is kept of one may hold a request of megabytes, until the collector comes by.
+        self._incomplete.clear()
         self.unread.close()
-        self.sender.account.close()
+        self.sender.close()
 
     def receive(self, data: bytes, now: float) -> None:
         """Take what arrived, in pieces of any size."""

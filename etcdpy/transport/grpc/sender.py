@@ -550,6 +550,12 @@ class Sender:
         self.account, self._on_room = account, on_room
         account.on_over = self._hold_back
 
+    def close(self) -> None:
+        """Hold nothing any more: all calls have ended, and nothing is sent."""
+        self._short.clear()
+        self._long.clear()
+        self.account.close()
+
     def stream_window_grew(self, call: Call, increment: int) -> bool:
         """Note a WINDOW_UPDATE; return False if the window is past its limit."""
         call.credit += increment

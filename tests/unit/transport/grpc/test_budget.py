@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 from etcdpy.memory import LITTLE, Account, Budget
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
@@ -105,6 +108,23 @@ def test_connection_that_is_gone_holds_nothing() -> None:
     peer.connection.lost()
     peer.connection.leave()
     assert memory.used == 0
+
+
+def test_connection_that_is_gone_keeps_none_of_its_calls() -> None:
+    peer = joined(windows=1 << 20)
+    begin(peer, BODY, end=True)
+    peer.connection.sender.pause()
+    answer(peer, bytes(SIZE))
+    open_call = weakref.ref(started(peer))
+    peer.call_handler.unary.clear()
+    gc.disable()
+    try:
+        peer.connection.lost()
+        peer.connection.leave()
+        peer.call_handler.cancelled.clear()
+        assert open_call() is None
+    finally:
+        gc.enable()
 
 
 def test_what_is_too_much_is_refused_and_what_is_there_goes_on() -> None:
