@@ -178,16 +178,21 @@ class Connection:
 
     ``call`` is for one request at a time. The load loop works on the fields
     instead (``bench.load``).
+
+    Args:
+        address: Where.
+        tls: What it is secured by if the address is, other than by trust in anyone.
+
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, tls: ssl.SSLContext | None = None) -> None:
         self.socket = socket.create_connection(address[:2])
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # The kernel's own timeout: Python's would cost a poll() before every read and write.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, RECEIVE_TIMEOUT)
         if address.is_secure:
             # A read gives one record at most, so that none waits where epoll cannot see it.
-            self.socket = _trusting().wrap_socket(self.socket)
+            self.socket = (tls or _trusting()).wrap_socket(self.socket)
         self.socket.sendall(HELLO)
         #: What was read last, and its tail: a frame that is not complete yet.
         self.buffer = self.rest = b""

@@ -8,6 +8,7 @@ bystander of etcdpy's was not served well.
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,10 +33,16 @@ def main() -> int:
             line = contest(name, server, asked.seconds, asked.settling)
             is_good = is_good and line.is_good
             print("etcdpy", line, flush=True)
-        if asked.etcd is not None:
+        if asked.etcd is not None and _has(asked.etcd, ATTACKS[name].is_for):
             reference = etcd(asked.etcd, flags(name))
             print("etcd  ", contest(name, reference, asked.seconds, asked.settling), flush=True)
     return 0 if is_good else 1
+
+
+def _has(program: Path, flag: str) -> bool:
+    """Return whether an etcd knows a flag, as ``--help`` has it; ``""`` any knows."""
+    said = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    return flag in said.stdout + said.stderr
 
 
 if __name__ == "__main__":

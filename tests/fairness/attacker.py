@@ -11,6 +11,7 @@ import resource
 import sys
 
 from tests.fairness.attacks import ATTACKS
+from tests.fairness.papers import client_context
 from tests.fairness.wire import Crowd
 
 
@@ -19,14 +20,14 @@ def main(name: str, address: str, seconds: float) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     attack = ATTACKS[name]
-    crowd = Crowd(address, 600.0)
+    crowd = Crowd(address, 600.0, client_context() if attack.is_secure else None)
     if attack.prepare is not None:
         attack.prepare(crowd)
     print("ready", flush=True)
     sys.stdin.readline()
     crowd.restart(seconds)
     attack.run(crowd)
-    print(f"{crowd.ended} answered, {len(crowd.wires)} open", flush=True)
+    print(" ".join([f"{crowd.ended} answered, {len(crowd.pipes)} open", *crowd.notes]), flush=True)
 
 
 if __name__ == "__main__":

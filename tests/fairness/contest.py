@@ -12,6 +12,7 @@ from typing import IO, NamedTuple
 
 from tests.fairness.attacks import ATTACKS
 from tests.fairness.bystander import Waits
+from tests.fairness.papers import flags_of
 from tests.support.servers import Server
 
 #: Most that a bystander's call may take, in milliseconds, and that the server may grow by.
@@ -33,6 +34,7 @@ class Line(NamedTuple):
         name: Its name.
         put: The bystander's Puts.
         range: Its Ranges.
+        login: Its logins, where it has to.
         before: Megabytes of the server before, at its worst, and later.
         worst: See above.
         later: See above.
@@ -44,6 +46,7 @@ class Line(NamedTuple):
     name: str
     put: Waits
     range: Waits
+    login: Waits | None
     before: float
     worst: float
     later: float
@@ -65,12 +68,18 @@ class Line(NamedTuple):
         """Megabytes by which the server has grown at most."""
         return self.worst - self.before
 
+    @property
+    def _shown_login(self) -> str:
+        if self.login is None:
+            return ""
+        return f"login {self.login.p50:6.1f} {self.login.worst:8.1f} ms  "
+
     def __str__(self) -> str:
         put, read = self.put, self.range
         return (
-            f"{self.name:24} Put {put.p50:6.1f} {put.p99:7.1f} {put.worst:8.1f}  "
+            f"{self.name:28} Put {put.p50:6.1f} {put.p99:7.1f} {put.worst:8.1f}  "
             f"Range {read.p50:6.1f} {read.p99:7.1f} {read.worst:8.1f} ms  "
-            f"memory {self.before:6.0f} {self.worst:6.0f} {self.later:6.0f} MB "
+            f"{self._shown_login}memory {self.before:6.0f} {self.worst:6.0f} {self.later:6.0f} MB "
             f"{'ok' if self.is_good else 'NOT ok'} {self.said} {self.failed}"
         )
 
@@ -92,7 +101,7 @@ def contest(
     with server as running, _process("attacker", name, running.address, str(seconds)) as attacker:
         assert attacker.stdin is not None
         running.is_checked = False
-        with _process("bystander", running.address) as bystander:
+        with _process("bystander", name, running.address) as bystander:
             before = worst = memory(running.pid)
             attacker.stdin.write("go\n")
             attacker.stdin.flush()
@@ -107,12 +116,13 @@ def contest(
         time.sleep(settling)
         later = memory(running.pid)
     put, read = Waits(*seen["put"]), Waits(*seen["range"])
-    return Line(name, put, read, before, worst, later, seen["failed"], said)
+    login = Waits(*seen["login"]) if "login" in seen else None
+    return Line(name, put, read, login, before, worst, later, seen["failed"], said)
 
 
 def flags(name: str) -> tuple[str, ...]:
     """Return the flags of a server that is attacked."""
-    return (*FLAGS, *ATTACKS[name].flags)
+    return (*FLAGS, *flags_of(ATTACKS[name]))
 
 
 def memory(pid: int) -> float:

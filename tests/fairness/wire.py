@@ -8,14 +8,18 @@ server is not held up by TCP, and mostly dropped; of replies it is counted how m
 from __future__ import annotations
 
 import selectors
-import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
+
+from tests.fairness.pipe import Pipe, Talk
+
+AnyPipe = TypeVar("AnyPipe", bound=Pipe)
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -103,9 +107,9 @@ def data(stream: int, payload: bytes, *, end: bool = True, size: int = MAX_FRAME
     )
 
 
-class Wire:
+class Wire(Pipe):
     """
-    One connection.
+    A connection that HTTP/2 is spoken on.
 
     Attributes:
         next_id: The number of the next stream.
@@ -113,27 +117,30 @@ class Wire:
         received: Bytes of DATA.
         granted: Bytes that the server has let the connection's one long stream send.
         sent: Bytes that ``stream`` has sent.
-        is_open: Whether the server has not closed it.
-        reads: Whether it takes what arrives.
 
     """
 
     def __init__(
-        self, address: str, *, window: int = WINDOW, stream_window: int = WINDOW, reads: bool = True
+        self,
+        address: str,
+        *,
+        window: int = WINDOW,
+        stream_window: int = WINDOW,
+        reads: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=30)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setblocking(False)
-        self.out = bytearray(PREFACE + settings(_4=stream_window))
+        super().__init__(address, tls=tls, reads=reads)
+        self.out += PREFACE + settings(_4=stream_window)
         if window > 65535:
             self.out += credit(window - 65535)
-        self.reads = reads
         self.next_id = 1
-        self.ended = self.received = self.uncredited = self.sent = 0
+        self.uncredited = self.sent = 0
         self.granted = 65535
-        self.is_open = True
         self._rest = b""
+
+    @property
+    def unanswered(self) -> int:
+        return self.next_id // 2 - self.ended
 
     def call(self, path: str, body: bytes | Message, *extra: bytes, flag: int = 0) -> int:
         """Send a request of one message; return its stream."""
@@ -147,22 +154,7 @@ class Wire:
         self.out += frame(HEADERS, END_HEADERS, stream, block(path, *extra))
         return stream
 
-    def write(self) -> None:
-        """Send what can be sent."""
-        with suppress(BlockingIOError):
-            while self.out:
-                sent = self.socket.send(memoryview(self.out)[: 1 << 20])
-                del self.out[:sent]
-
-    def read(self) -> None:
-        """Take what has arrived."""
-        try:
-            arrived = self.socket.recv(1 << 20)
-        except BlockingIOError:
-            return
-        if not arrived:
-            self.is_open = False
-            return
+    def take(self, arrived: bytes) -> None:
         buffer = self._rest + arrived
         pos, size = 0, len(buffer)
         while size - pos >= 9:
@@ -205,25 +197,30 @@ class Wire:
         self.out += data(stream, payload, end=False)
         return True
 
-    def close(self) -> None:
-        self.socket.close()
-
 
 class Crowd:
     """
     Connections of one attack.
 
+    Args:
+        address: ``host:port``.
+        seconds: How long the attack goes on.
+        tls: What the connections are secured by, if they are.
+
     Attributes:
         until: When the attack is over, on the monotonic clock.
+        notes: What is to be said when it is over.
 
     """
 
-    def __init__(self, address: str, seconds: float) -> None:
+    def __init__(self, address: str, seconds: float, tls: ssl.SSLContext | None = None) -> None:
         self.address = address
-        self.wires: list[Wire] = []
+        self.tls = tls
+        self.pipes: list[Pipe] = []
         self.until = time.monotonic() + seconds
         self._selector = selectors.DefaultSelector()
         self.gone = 0
+        self.notes: list[str] = []
 
     def restart(self, seconds: float) -> None:
         """Let the attack be over in so many seconds from now."""
@@ -231,11 +228,27 @@ class Crowd:
 
     def connect(self, number: int = 1, **options: Any) -> list[Wire]:
         """Open connections."""
-        new = [Wire(self.address, **options) for _ in range(number)]
-        for wire in new:
-            self._selector.register(wire.socket, selectors.EVENT_READ, wire)
-        self.wires += new
-        return new
+        return [self.add(Wire(self.address, tls=self.tls, **options)) for _ in range(number)]
+
+    def talk(self, number: int = 1, **options: Any) -> list[Talk]:
+        """Open connections of HTTP/1.1."""
+        return [self.add(Talk(self.address, tls=self.tls, **options)) for _ in range(number)]
+
+    def add(self, pipe: AnyPipe) -> AnyPipe:
+        """Have a connection read and written with the others."""
+        self._selector.register(pipe.socket, selectors.EVENT_READ, pipe)
+        self.pipes.append(pipe)
+        return pipe
+
+    @property
+    def wires(self) -> list[Wire]:
+        """Those of HTTP/2."""
+        return [pipe for pipe in self.pipes if isinstance(pipe, Wire)]
+
+    @property
+    def talks(self) -> list[Talk]:
+        """Those of HTTP/1.1."""
+        return [pipe for pipe in self.pipes if isinstance(pipe, Talk)]
 
     @property
     def is_over(self) -> bool:
@@ -243,45 +256,45 @@ class Crowd:
 
     @property
     def ended(self) -> int:
-        return self.gone + sum(wire.ended for wire in self.wires)
+        return self.gone + sum(pipe.ended for pipe in self.pipes)
 
     def pump(self, seconds: float = 0.05) -> None:
         """Send and read for a moment; connections that were closed are dropped."""
-        for wire in self.wires:
-            if wire.out:
+        for pipe in self.pipes:
+            if pipe.out:
                 with suppress(OSError):
-                    wire.write()
-            mask = (selectors.EVENT_READ if wire.reads else 0) | (
-                selectors.EVENT_WRITE if wire.out else 0
+                    pipe.write()
+            mask = (selectors.EVENT_READ if pipe.reads else 0) | (
+                selectors.EVENT_WRITE if pipe.out else 0
             )
-            key = self._selector.get_map().get(wire.socket)
+            key = self._selector.get_map().get(pipe.socket)
             if not mask:
                 if key is not None:
-                    self._selector.unregister(wire.socket)
+                    self._selector.unregister(pipe.socket)
             elif key is None:
-                self._selector.register(wire.socket, mask, wire)
+                self._selector.register(pipe.socket, mask, pipe)
             elif key.events != mask:
-                self._selector.modify(wire.socket, mask, wire)
+                self._selector.modify(pipe.socket, mask, pipe)
         for key, mask in self._selector.select(seconds):
-            wire = key.data
+            pipe = key.data
             try:
                 if mask & selectors.EVENT_WRITE:
-                    wire.write()
+                    pipe.write()
                 if mask & selectors.EVENT_READ:
-                    wire.read()
+                    pipe.read()
             except OSError:
-                wire.is_open = False
-            if not wire.is_open:
-                self._selector.unregister(wire.socket)
-                wire.close()
-                self.gone += wire.ended
-                self.wires.remove(wire)
+                pipe.is_open = False
+            if not pipe.is_open:
+                self._selector.unregister(pipe.socket)
+                pipe.close()
+                self.gone += pipe.ended
+                self.pipes.remove(pipe)
 
     def wait(self, condition: Callable[[], bool], seconds: float = 60.0) -> bool:
         """Pump until something is so, or it has taken too long."""
         limit = time.monotonic() + seconds
         while not condition():
-            if time.monotonic() > limit or not self.wires:
+            if time.monotonic() > limit or not self.pipes:
                 return False
             self.pump()
         return True
@@ -295,13 +308,28 @@ class Crowd:
             most: How many streams may be unanswered on each.
 
         """
+        self._keep_busy(lambda missing: self.connect(missing, **options), more, most, number)
+
+    def drive_talks(
+        self, more: Callable[[Talk], object], most: int, number: int, **options: Any
+    ) -> None:
+        """Do the same with connections of HTTP/1.1."""
+        self._keep_busy(lambda missing: self.talk(missing, **options), more, most, number)
+
+    def _keep_busy(
+        self,
+        connect: Callable[[int], object],
+        more: Callable[[Any], object],
+        most: int,
+        number: int,
+    ) -> None:
         while not self.is_over:
-            if len(self.wires) < number:
+            if len(self.pipes) < number:
                 with suppress(OSError):
-                    self.connect(number - len(self.wires), **options)
-            for wire in self.wires:
-                while len(wire.out) < 1 << 18 and wire.next_id // 2 - wire.ended < most:
-                    more(wire)
+                    connect(number - len(self.pipes))
+            for pipe in self.pipes:
+                while len(pipe.out) < 1 << 18 and pipe.unanswered < most:
+                    more(pipe)
             self.pump()
 
     def each(self, path: str, bodies: Iterable[bytes | Message], at_once: int = 64) -> None:
@@ -314,8 +342,9 @@ class Crowd:
         self.wait(lambda: wire.ended >= wire.next_id // 2)
         self.leave(wire)
 
-    def leave(self, wire: Wire) -> None:
+    def leave(self, pipe: Pipe) -> None:
         """Close a connection."""
-        self._selector.unregister(wire.socket)
-        self.wires.remove(wire)
-        wire.close()
+        if pipe.socket in self._selector.get_map():
+            self._selector.unregister(pipe.socket)
+        self.pipes.remove(pipe)
+        pipe.close()
