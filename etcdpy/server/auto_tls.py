@@ -11,19 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from etcdpy.clock import Clock
+from etcdpy.server.tls_info import SelfSignError
 from etcdpy.storage.datadir import make_directory, sync_directory
 
-__all__ = ["SelfSignError", "SelfSigned", "self_signed"]
+__all__ = ["SelfSigned", "self_signed"]
 
 logger = logging.getLogger(__name__)
 
 _YEAR = datetime.timedelta(days=365)
 _LAST_MOMENT = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc)
 _PUBLIC_FILE, _PRIVATE_FILE = 0o644, 0o600
-
-
-class SelfSignError(Exception):
-    """A certificate cannot be written; the text is Go's."""
 
 
 class SelfSigned(NamedTuple):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from etcdpy.config import Config, Url
-from etcdpy.server.tls import ServerSecurity
 from etcdpy.transport import HttpHandler, Traffic
+
+if TYPE_CHECKING:  # few have it, and it is imported for these
+    from etcdpy.server.tls import ServerSecurity
 
 __all__ = ["Door", "Use", "addresses"]
 

@@ -12,7 +12,7 @@ import grpc
 from etcdpy.server.client_certificates import stamp
 from etcdpy.server.listeners import ListenError
 from etcdpy.server.pem import UnusableFileError, check_pair
-from etcdpy.server.tls import TlsInfo
+from etcdpy.server.tls_info import TlsInfo
 
 __all__ = ["check_grpcio", "grpcio_credentials"]
 

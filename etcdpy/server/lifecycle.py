@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etcdpy import logs
 from etcdpy.auth.options import AuthOptionsError
@@ -35,20 +35,21 @@ from etcdpy.server import (
     verification,
 )
 from etcdpy.server.assembly import Served, garbage_left_alone, open_served
-from etcdpy.server.auto_tls import SelfSignError
 from etcdpy.server.banner import banner
 from etcdpy.server.cipher_suites import CipherSuitesError
 from etcdpy.server.doors import Door, Use, addresses
 from etcdpy.server.late_http import LateDoors, open_doors
 from etcdpy.server.listeners import ListenError, address_of, bind_all
 from etcdpy.server.memory_log import BudgetLog
-from etcdpy.server.pem import UnusableFileError
-from etcdpy.server.tls import ServerSecurity, TlsInfo, is_secured
-from etcdpy.server.tls import configure as configure_tls
+from etcdpy.server.tls_info import SelfSignError, TlsInfo, is_secured
+from etcdpy.server.tls_info import configure as configure_tls
 from etcdpy.server.transports import EXTENSIVE, Transport, accept, http_server, make_transport
 from etcdpy.server.trimming import Trimmer
 from etcdpy.storage import StorageError
 from etcdpy.transport import Server
+
+if TYPE_CHECKING:  # few have it, and it is imported for these
+    from etcdpy.server.tls import ServerSecurity
 
 __all__ = ["FatalError", "run"]
 
@@ -190,6 +191,12 @@ def _security(config: Config, tls: TlsInfo, among: set[Use]) -> dict[Use, Server
         from etcdpy.server.grpcio_tls import check_grpcio
 
         check_grpcio(tls)
+    if not uses:
+        return {}
+    # Few have TLS, and it takes some milliseconds to import.
+    from etcdpy.server.pem import UnusableFileError
+    from etcdpy.server.tls import ServerSecurity
+
     try:
         return {use: ServerSecurity(tls, use.protocols) for use in uses}
     except (UnusableFileError, CipherSuitesError) as error:

@@ -14,7 +14,7 @@ from etcdpy.config import Config, Url
 from etcdpy.gostd.sizes import human_size
 from etcdpy.node.node import Node
 from etcdpy.node.quota import DEFAULT_QUOTA
-from etcdpy.server.tls import TlsInfo
+from etcdpy.server.tls_info import TlsInfo
 from etcdpy.version import ETCD_VERSION
 
 __all__ = [

@@ -29,7 +29,7 @@ from etcdpy.config import Config
 from etcdpy.http.gateway_errors import error_response
 from etcdpy.memory import Budget
 from etcdpy.server.late_http import LateDoors
-from etcdpy.server.tls import ServerSecurity, configure
+from etcdpy.server.tls_info import configure
 from etcdpy.server.transports import EXTENSIVE, options_of
 from etcdpy.services.caller import GrpcCaller
 from etcdpy.services.codes import status_of
@@ -364,6 +364,9 @@ class Engine:
             return
         security = None
         if self.settings.tls:
+            # As above: few tests want it.
+            from etcdpy.server.tls import ServerSecurity
+
             security = ServerSecurity(configure(self._config(self.current.home.path), self.clock))
         tcp, unix = self.places.listen()
         await self.transport.listen_socket(tcp, security=security)

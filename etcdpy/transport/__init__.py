@@ -12,7 +12,7 @@ It knows nothing of what they do. The layers, from the wire up; each imports tho
 * :mod:`.aio`: asyncio's protocols, the server, and grpcio's own server to compare with.
 """
 
-from etcdpy.transport.aio.handshake import FixedSecurity, PeerRefusedError, Security
+from etcdpy.transport.aio.security import FixedSecurity, PeerRefusedError, Security
 from etcdpy.transport.aio.server import Server, Traffic, remove_dead_socket
 from etcdpy.transport.grpc.context import EOF, Context
 from etcdpy.transport.grpc.messages import JoinedMessages

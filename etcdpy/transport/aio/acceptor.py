@@ -15,12 +15,14 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from etcdpy.clock import Clock, Timer
-from etcdpy.transport.aio.handshake import Handshake
 from etcdpy.transport.aio.sniffer import Sniffer
 from etcdpy.transport.limits import UNSENT
+
+if TYPE_CHECKING:  # few listeners have it, and it is imported for these
+    from etcdpy.transport.aio.handshake import Handshake
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ _OVER_ALREADY: Final = frozenset(
 """Errors of a connection that ended in the queue, which accept(2) passes on."""
 
 
-Greet = Callable[[], Sniffer | Handshake]
+Greet: TypeAlias = "Callable[[], Sniffer | Handshake]"
 """Makes the first protocol of a connection."""
 
 

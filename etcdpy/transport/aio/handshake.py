@@ -8,8 +8,7 @@ import errno
 import os
 import ssl
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from etcdpy.clock import Clock, Timer
 from etcdpy.gostd.quoting import go_quote_all
@@ -17,85 +16,16 @@ from etcdpy.transport.aio import client_hello
 from etcdpy.transport.aio.client_hello import MAX_RECORD, ClientHello, NotTlsError
 from etcdpy.transport.aio.handshakes import Handshakes
 from etcdpy.transport.aio.secure import SecureTransport
+from etcdpy.transport.aio.security import NO_FIELDS, PeerRefusedError, Security
 from etcdpy.transport.aio.tls_words import in_words
 from etcdpy.transport.limits import FIRST_FRAMES_SECONDS
 
-__all__ = ["FixedSecurity", "Handshake", "PeerRefusedError", "Security"]
+__all__ = ["Handshake"]
 
 _PROTOCOLS: Final = (b"h2", b"http/1.1")
 
 _INTERNAL_ERROR: Final = 80
 _NO_APPLICATION_PROTOCOL: Final = 120
-
-_NO_FIELDS: Mapping[str, object] = MappingProxyType({})
-
-
-class PeerRefusedError(Exception):
-    """
-    A client is not let in, though TLS has nothing against it.
-
-    Attributes:
-        fields: What is known of its certificate, for the log.
-
-    """
-
-    def __init__(self, message: str, fields: Mapping[str, object] = _NO_FIELDS) -> None:
-        super().__init__(message)
-        self.fields = fields
-
-
-class Security(Protocol):
-    """What a listener's connections are secured by."""
-
-    def context(self) -> ssl.SSLContext:
-        """
-        Return what the next handshake is made with; called for each.
-
-        Raises:
-            PeerRefusedError: There is nothing to make one with.
-
-        """
-
-    def identify(self, session: ssl.SSLObject) -> str | None:
-        """
-        Return the common name of a client's certificate, or None if that does not say who it is.
-
-        Raises:
-            PeerRefusedError: It is not to be let in.
-
-        """
-
-    def rejected(
-        self, remote: str, server_name: str, error: str, fields: Mapping[str, object]
-    ) -> None:
-        """
-        Note a connection that was not let in.
-
-        Args:
-            remote: Its address, as ``host:port``.
-            server_name: Which server it wanted to reach, ``""`` if it did not say.
-            error: Why.
-            fields: What is known of its certificate.
-
-        """
-
-
-class FixedSecurity:
-    """One context for all, whose clients are whoever they are. What is rejected is not noted."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-
-    def context(self) -> ssl.SSLContext:
-        return self._context
-
-    def identify(self, session: ssl.SSLObject) -> str | None:
-        return None
-
-    def rejected(
-        self, remote: str, server_name: str, error: str, fields: Mapping[str, object]
-    ) -> None:
-        """Do nothing."""
 
 
 class Handshake(asyncio.BufferedProtocol):
@@ -287,7 +217,7 @@ class Handshake(asyncio.BufferedProtocol):
         self._raw.abort()
 
     def _reject(
-        self, text: str, alert: int | None = None, fields: Mapping[str, object] = _NO_FIELDS
+        self, text: str, alert: int | None = None, fields: Mapping[str, object] = NO_FIELDS
     ) -> None:
         if self._is_over:
             return
@@ -298,7 +228,7 @@ class Handshake(asyncio.BufferedProtocol):
         self._finish()
         self._raw.close()
 
-    def _note(self, text: str, fields: Mapping[str, object] = _NO_FIELDS) -> None:
+    def _note(self, text: str, fields: Mapping[str, object] = NO_FIELDS) -> None:
         self._is_over = True
         unsupported = text.startswith("tls: client offered only unsupported versions")
         name = "" if self._hello is None or unsupported else self._hello.server_name

@@ -7,16 +7,16 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from etcdpy.clock import Clock, SystemClock, Timer
 from etcdpy.memory import Budget
 from etcdpy.transport.aio.acceptor import Acceptor
-from etcdpy.transport.aio.handshake import Handshake, Security
 from etcdpy.transport.aio.handshakes import Handshakes
 from etcdpy.transport.aio.protocol import Http2Protocol
+from etcdpy.transport.aio.security import Security
 from etcdpy.transport.aio.sniffer import ProtocolFactory, Sniffer
 from etcdpy.transport.aio.turns import Turns
 from etcdpy.transport.grpc.context import Context
@@ -37,6 +37,7 @@ from etcdpy.transport.limits import (
 if TYPE_CHECKING:  # grpcio takes as long to import as all of the transport
     import grpc
 
+    from etcdpy.transport.aio.handshake import Handshake
     from etcdpy.transport.aio.http1 import Http1Protocol
 
 _TICK_SECONDS: Final = 1.0
@@ -280,8 +281,12 @@ class Server:
 
         return Http1Protocol(self, handler)
 
-    def _handshake(self, security: Security, traffic: Traffic) -> Handshake:
-        return Handshake(
+    def _handshake(self, security: Security, traffic: Traffic) -> Callable[[], Handshake]:
+        # Here and not at the first connection, which would wait for it.
+        from etcdpy.transport.aio.handshake import Handshake
+
+        return partial(
+            Handshake,
             self.clock,
             security,
             self._handshakes,
@@ -296,7 +301,7 @@ class Server:
         if security is None:
             self._acceptor.listen(bound, partial(self._sniffer, traffic))
         else:
-            self._acceptor.listen(bound, partial(self._handshake, security, traffic))
+            self._acceptor.listen(bound, self._handshake(security, traffic))
 
     def _start(self) -> None:
         if self._ticker is None:

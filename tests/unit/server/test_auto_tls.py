@@ -12,8 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from etcdpy.server.auto_tls import SelfSigned, SelfSignError, self_signed
+from etcdpy.server.auto_tls import SelfSigned, self_signed
 from etcdpy.server.pem import check_pair
+from etcdpy.server.tls_info import SelfSignError
 from etcdpy.testing.clock import MovableClock
 
 HOSTS = ("127.0.0.1", "localhost", "", "127.0.0.1", "::1")

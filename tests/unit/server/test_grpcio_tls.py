@@ -11,7 +11,7 @@ import pytest
 
 from etcdpy.server.grpcio_tls import check_grpcio, grpcio_credentials
 from etcdpy.server.listeners import ListenError
-from etcdpy.server.tls import TlsInfo
+from etcdpy.server.tls_info import TlsInfo
 from etcdpy.transport.aio.grpcio import ReferenceServer
 from tests.support.certificates import Authority
 from tests.unit.transport.service import Service

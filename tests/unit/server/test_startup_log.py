@@ -9,7 +9,7 @@ import pytest
 
 from etcdpy.config import Config
 from etcdpy.server import startup_log
-from etcdpy.server.tls import TlsInfo
+from etcdpy.server.tls_info import TlsInfo
 from tests.unit.mvcc.stores import new_store, worked_example
 from tests.unit.node.nodes import make_node
 

@@ -11,16 +11,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from etcdpy.config import Config
-from etcdpy.config.urls import parse_urls
 from etcdpy.server.cipher_suites import CipherSuitesError
 from etcdpy.server.pem import UnusableFileError
-from etcdpy.server.tls import ServerSecurity, TlsInfo, configure, is_secured
-from etcdpy.testing.clock import MovableClock
+from etcdpy.server.tls import ServerSecurity
+from etcdpy.server.tls_info import TlsInfo
 from etcdpy.transport import PeerRefusedError
 from tests.support.certificates import Authority, Pair
 
-SECURED = tuple(parse_urls("https://127.0.0.1:0"))
 AES_128 = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
 
 
@@ -65,52 +62,6 @@ def meet(security: ServerSecurity, trusting: ssl.SSLContext) -> Met:
                 continue
             waiting.remove(side)
     return Met(server, client)
-
-
-def test_which_urls_are_secured() -> None:
-    urls = parse_urls("https://a:1,http://a:1,unix://a,unixs://a")
-    assert [str(url) for url in urls if is_secured(url)] == ["https://a:1", "unixs://a"]
-
-
-class TestSettings:
-    def test_say_what_connections_are_secured_by(self) -> None:
-        config = Config(
-            cert_file="c",
-            key_file="k",
-            trusted_ca_file="a",
-            client_cert_auth=True,
-            client_crl_file="r",
-            client_cert_allowed_hostname=("h",),
-            cipher_suites=(AES_128,),
-            tls_min_version="TLS1.2",
-            tls_max_version="TLS1.3",
-            auto_tls=True,
-            listen_client_urls=SECURED,
-        )
-        found = configure(config, MovableClock())
-        assert found == TlsInfo(
-            "c", "k", "", "", "a", "r", True, ("h",), (AES_128,), "TLS1.2", "TLS1.3"
-        )
-        assert str(found) == (
-            "cert = c, key = k, client-cert=, client-key=, trusted-ca = a, "
-            "client-cert-auth = true, crl-file = r"
-        )
-
-    def test_certificate_is_made_if_asked_for_and_asks_nothing_of_clients(
-        self, tmp_path: Path
-    ) -> None:
-        config = Config(
-            data_dir=str(tmp_path),
-            auto_tls=True,
-            client_cert_auth=True,
-            trusted_ca_file="a",
-            listen_client_urls=SECURED,
-        )
-        found = configure(config, MovableClock())
-        assert found.certificate == str(tmp_path / "fixtures" / "client" / "cert.pem")
-        assert (found.client_certificate, found.client_key) == (found.certificate, found.key)
-        assert not found.asks_clients
-        ServerSecurity(found).context()
 
 
 class TestFiles:

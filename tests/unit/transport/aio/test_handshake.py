@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from etcdpy.testing.clock import MovableClock
-from etcdpy.transport.aio.handshake import FixedSecurity
 from etcdpy.transport.aio.handshakes import Handshakes
 from etcdpy.transport.limits import FIRST_FRAMES_SECONDS
 
@@ -217,10 +216,3 @@ async def test_beyond_the_limit_the_oldest_gives_way_and_says_why(
     await Client().connect(late)
     assert stalled.pipe.log[-1] == "close"
     assert door.errors == ["tls: too many handshakes at a time"]
-
-
-def test_fixed_security_lets_everybody_in(certificate: tuple[Path, ssl.SSLContext]) -> None:
-    security = FixedSecurity(certificate[1])
-    assert security.context() is certificate[1]
-    assert security.identify(Client().session) is None
-    security.rejected("a", "b", "c", {})

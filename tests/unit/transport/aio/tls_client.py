@@ -8,8 +8,9 @@ import ssl
 from collections.abc import Mapping
 
 from etcdpy.clock import Clock
-from etcdpy.transport.aio.handshake import Handshake, PeerRefusedError
+from etcdpy.transport.aio.handshake import Handshake
 from etcdpy.transport.aio.handshakes import Handshakes
+from etcdpy.transport.aio.security import PeerRefusedError
 
 from .pipe import Pipe
 
