@@ -81,7 +81,7 @@ _FOLDER = Path(__file__).with_name("outcomes")
 
 def outcome(peer: Peer, method: str, request: Message, who: Metadata) -> str:
     """Make a call; return the word for what came of it."""
-    call = peer.stream(METHODS[method], iter([request.SerializeToString()]), _TIMEOUT, who or None)
+    call = peer.begin(METHODS[method], request.SerializeToString(), _TIMEOUT, who or None)
     most = 1 if method in ENDLESS else None
     try:
         replies: Sequence[bytes] = list(islice(call, most))

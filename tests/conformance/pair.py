@@ -51,11 +51,15 @@ class Pair:
 
     Answers of the subject are taken as they are, unless it is etcd itself, which has differences
     of its own to put right, or grpcio answers for it.
+
+    Attributes:
+        kind: What the subject is.
+        version: The reference's.
     """
 
     def __init__(self, subject: Server, reference: Server, kind: SubjectKind = "native") -> None:
         self._servers = (subject, reference)
-        self._kind = kind
+        self.kind = kind
         self._connect()
 
     def send(self, request: Message | Call) -> Outcome:
@@ -150,14 +154,14 @@ class Pair:
         self._subject, self._reference = (Peer(server.address) for server in self._servers)
         self._ask = differences.corrected(self._reference)
         self.version = differences.version_of(self._reference)
-        self._own_ask = differences.corrected(self._subject) if self._kind == "etcd" else None
+        self._own_ask = differences.corrected(self._subject) if self.kind == "etcd" else None
 
     def _start(self, call: Call) -> Callable[[], Outcome]:
         """Send a call to the subject, which is busy with it while the reference is."""
         if self._own_ask:
             return partial(self._own_ask, call)
         answer = self._subject.start(call)
-        if self._kind == "grpcio":
+        if self.kind == "grpcio":
             return lambda: differences.in_etcds_words(answer())
         return answer
 

@@ -17,6 +17,10 @@ from tests.support.client import CHANNEL_OPTIONS
 
 CALL_TIMEOUT = 60.0
 
+# Whoever iterates over replies waits for them: grpcio would start a thread for each call.
+# (grpc.experimental.ChannelOptions)
+OPTIONS = (*CHANNEL_OPTIONS, ("SingleThreadedUnaryStream", 1))
+
 
 class Method(NamedTuple):
     path: str
@@ -150,9 +154,9 @@ class Peer:
         self._timeout = timeout
         # Any: the types of grpcio ask for serializers, which raw bytes do without.
         self._channel: Any = (
-            grpc.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+            grpc.secure_channel(address, credentials, options=OPTIONS)
             if credentials
-            else grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+            else grpc.insecure_channel(address, options=OPTIONS)
         )
         self._callables: dict[str, Any] = {}
 
@@ -161,14 +165,21 @@ class Peer:
 
     def start(self, call: Call) -> Callable[[], Outcome]:
         """Send a request; the function returned waits for the outcome."""
-        # Every call is made as if replies were streamed: how many came is compared as well.
-        path = call.method.path
-        if path not in self._callables:
-            self._callables[path] = self._channel.unary_stream(path)
-        stream = self._callables[path](
-            call.payload, timeout=self._timeout, metadata=call.metadata or None
-        )
+        stream = self.begin(call.method, call.payload, self._timeout, call.metadata or None)
         return lambda: _collect(call.method, stream)
+
+    def begin(
+        self,
+        method: Method,
+        payload: bytes,
+        timeout: float | None = None,
+        metadata: Sequence[tuple[str, str]] | None = None,
+    ) -> Any:
+        """Start a call with one encoded request, and no more; iterate over its encoded replies."""
+        # Every call is made as if replies were streamed: how many came is compared as well.
+        if method.path not in self._callables:
+            self._callables[method.path] = self._channel.unary_stream(method.path)
+        return self._callables[method.path](payload, timeout=timeout, metadata=metadata)
 
     def watch(self, request: pb.WatchCreateRequest, responses: int) -> list[pb.WatchResponse]:
         """Create a watcher and return as many responses as are asked for."""
@@ -188,9 +199,8 @@ class Peer:
         return events
 
     def _watched(self, request: pb.WatchCreateRequest) -> Iterator[pb.WatchResponse]:
-        method = self._channel.stream_stream("/etcdserverpb.Watch/Watch")
         create = pb.WatchRequest(create_request=request)
-        stream = method(iter([create.SerializeToString()]), timeout=CALL_TIMEOUT)
+        stream = self.begin(WATCH, create.SerializeToString(), CALL_TIMEOUT)
         try:
             yield from map(pb.WatchResponse.FromString, stream)
         finally:

@@ -122,8 +122,8 @@ def test_nothing_hidden_is_in_any_reply_to_any_call(house: House, who: str) -> N
 
 
 def _replies(house: House, method: str, request: Any, who: str) -> list[bytes]:
-    payloads = iter([request.SerializeToString()])
-    call = house.peer.stream(METHODS[method], payloads, CALL_TIMEOUT, house.callers[who] or None)
+    payload = request.SerializeToString()
+    call = house.peer.begin(METHODS[method], payload, CALL_TIMEOUT, house.callers[who] or None)
     replies: list[bytes] = []
     with suppress(grpc.RpcError):
         for reply in call:

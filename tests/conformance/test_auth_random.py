@@ -30,7 +30,7 @@ from tests.conformance.auth_generator import (
     generate,
 )
 from tests.conformance.auth_world import METHODS, NOBODY, READWRITE, Metadata
-from tests.conformance.conftest import StartPair
+from tests.conformance.conftest import StartPair, steps_of
 from tests.conformance.messages import EVERYTHING, delete, get, put
 from tests.conformance.pair import MismatchError, Pair
 from tests.conformance.peers import CALL_TIMEOUT, Call, Outcome, Peer
@@ -49,8 +49,9 @@ MOST_PERMISSIONS_BEFORE = 6
 def test_random_users_and_requests(start_pair: StartPair) -> None:
     print(f"ETCDPY_SEED={SEED}")
     with start_pair([world.BCRYPT]) as pair:
-        for first in range(0, COUNT, EPOCH):
-            steps = range(first, min(first + EPOCH, COUNT))
+        count = steps_of(pair, COUNT)
+        for first in range(0, count, EPOCH):
+            steps = range(first, min(first + EPOCH, count))
             try:
                 Epoch(pair).run(steps)
             except MismatchError as error:
@@ -216,8 +217,7 @@ class Epoch:
 
 def _outcome(peer: Peer, step: Step, who: Metadata) -> Outcome:
     method = METHODS[step.method]
-    payload = step.request.SerializeToString()
-    call = peer.stream(method, iter([payload]), CALL_TIMEOUT, who or None)
+    call = peer.begin(method, step.request.SerializeToString(), CALL_TIMEOUT, who or None)
     replies: list[bytes] = []
     is_watch = step.method == "Watch/Watch"
     with suppress(grpc.RpcError):  # the status tells

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 
 from etcdpy.pb import rpc_pb2 as pb
-from tests.conformance.conftest import StartPair
+from tests.conformance.conftest import StartPair, steps_of
 from tests.conformance.leasing import Leases, grant, revoke
 from tests.conformance.messages import EVERYTHING, delete, get, put, txn
 from tests.support.seeds import SEED
@@ -115,9 +115,10 @@ def test_random_leases(start_pair: StartPair) -> None:
     with start_pair() as pair:
         leases = Leases(pair)
         walk = Walk(leases, Random(SEED))
-        for number in range(COUNT):
+        count = steps_of(pair, COUNT)
+        for number in range(count):
             walk.step()
-            if number == COUNT // 2:
+            if number == count // 2:
                 pair.crash()
                 leases.tolerance = 20  # one was started after the other
         last = leases.send(put(b"last")).header.revision

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
-from tests.conformance.conftest import StartPair, is_served
+from tests.conformance.conftest import StartPair, is_served, steps_of
 from tests.conformance.generator import LEASES, TTL, generate
 from tests.conformance.messages import EVERYTHING, delete, get, put
 from tests.conformance.pair import MismatchError, Pair, shown
@@ -30,13 +30,14 @@ EPOCH = 300
 def test_random_requests(start_pair: StartPair) -> None:
     print(f"ETCDPY_SEED={SEED}")
     with start_pair() as pair:
-        for first in range(0, COUNT, EPOCH):
-            steps = range(first, min(first + EPOCH, COUNT))
+        count = steps_of(pair, COUNT)
+        for first in range(0, count, EPOCH):
+            steps = range(first, min(first + EPOCH, count))
             try:
                 _run(pair, steps)
             except MismatchError as error:
                 pytest.fail(_report(pair, steps, error), pytrace=False)
-            if first // EPOCH == COUNT // EPOCH // 2:
+            if first // EPOCH == count // EPOCH // 2:
                 pair.crash()
 
 
