@@ -7,7 +7,7 @@ filter by revision, sort, cut. All of it is done in slices (see ``slices``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from etcdpy.cooperative import Steps
@@ -147,14 +147,9 @@ def _one_by_creation(store: Store, request: RangeRequest, revision: int) -> Step
     """
     descends = request.sort_order == RangeRequest.DESCEND
     oldest, youngest = request.min_create_revision, request.max_create_revision
-    best, chosen, total, matching, scans = 0, b"", 0, 0, 0
+    best, chosen, total, matching = 0, b"", 0, 0
     start, stop = bounds(request.key, request.range_end)
-    cursor: bytes | None = start
-    while cursor is not None:
-        scans += 1
-        if scans % SCANS_PER_SLICE == 0:
-            yield
-        keys, cursor = store.index.scan(cursor, stop, revision, SLICE)
+    for keys, is_work in _walk(store, start, stop, revision, SLICE):
         total += len(keys)
         created = store.index.created_at(keys, revision)
         found = created
@@ -166,6 +161,8 @@ def _one_by_creation(store: Store, request: RangeRequest, revision: int) -> Step
             extreme = max(found) if descends else min(found)
             if not best or (extreme > best if descends else extreme < best):
                 best, chosen = extreme, keys[created.index(extreme)]
+        if is_work:
+            yield
     more = matching > 1
     if not best:
         return RangeResult([], more, total)
@@ -180,17 +177,12 @@ def count_at(store: Store, start: bytes, stop: bytes | None, revision: int) -> S
     known = store.index.count(start, stop, revision)
     if known is not None:
         return known
-    count, cursor, scans = 0, start, 0
-    while True:
-        found, following = store.index.scan(cursor, stop, revision, FOUND_SLICE)
+    count = 0
+    for found, is_work in _walk(store, start, stop, revision, FOUND_SLICE):
         count += len(found)
-        if following is None:
-            return count
-        cursor = following
-        scans += 1 if len(found) == FOUND_SLICE else SCANS_PER_SLICE
-        if scans >= SCANS_PER_SLICE:
-            scans = 0
+        if is_work:
             yield
+    return count
 
 
 def keys_at(
@@ -198,19 +190,41 @@ def keys_at(
 ) -> Steps[list[bytes]]:
     """Return the first ``limit`` keys of [start, stop) that were alive at ``revision``."""
     keys: list[bytes] = []
-    cursor, scans = start, 0
-    while True:
-        size = FOUND_SLICE if limit is None else min(FOUND_SLICE, limit - len(keys))
-        found, following = store.index.scan(cursor, stop, revision, size)
+    for found, is_work in _walk(store, start, stop, revision, FOUND_SLICE, limit):
         keys += found
-        if following is None or len(keys) == limit:
-            return keys
-        cursor = following
-        # One that finds less than it may has looked at many keys that are dead.
-        scans += 1 if len(found) == size else SCANS_PER_SLICE
-        if scans >= SCANS_PER_SLICE:
-            scans = 0
+        if is_work:
             yield
+    return keys
+
+
+def _walk(
+    store: Store,
+    start: bytes,
+    stop: bytes | None,
+    revision: int,
+    size: int,
+    limit: int | None = None,
+) -> Iterator[tuple[list[bytes], bool]]:
+    """
+    Iterate over the keys of [start, stop) that were alive at ``revision``, the first ``limit``.
+
+    They come ``size`` at a time, with whether that was a slice's work and more will follow.
+    """
+    cursor: bytes | None = start
+    scans = 0
+    while cursor is not None:
+        most = size if limit is None else min(size, limit)
+        found, cursor = store.index.scan(cursor, stop, revision, most)
+        if limit is not None:
+            limit -= len(found)
+            if not limit:
+                cursor = None
+        # One that finds less than it may has looked at many keys that are dead.
+        scans += 1 if len(found) == most else SCANS_PER_SLICE
+        is_work = cursor is not None and scans >= SCANS_PER_SLICE
+        if is_work:
+            scans = 0
+        yield found, is_work
 
 
 def _versions(
