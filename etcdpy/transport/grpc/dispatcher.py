@@ -177,9 +177,11 @@ class Dispatcher:
         call.head.tally.started += 1
         call.arrived = call.channel.now
         if call.head.route.one_reply_per_request:
-            call.handler_state = move_handler(call.handler_state, HandlerInput.WAIT)
+            # Fast path (bench: keepalive/100): IDLE and WAIT.
+            call.handler_state = _RUNNING
             call.started = math.inf  # streams are not reported
-            self._deadlines.watch(call)
+            if call.deadline is not None:
+                self._deadlines.watch(call)
             call.channel.expect(call)
             return
         self._spawn(call, self._run_stream(call, RequestIterator(call)))
@@ -296,45 +298,15 @@ class Dispatcher:
         if call.coroutine is not None:
             return
         call.channel.expect_no_more(call)
-        route = call.head.route
-        assert route is not None
-        # Fast path (bench: keepalive/100): the first request of a stream, and often its only one,
-        # has its answer at once; it and the end are told without a coroutine.
-        try:
-            for _ in range(_ANSWERS_PER_TURN):
-                message = call.take_message()
-                if message is None:
-                    break
-                response = route.behavior(call.deserialize_next(message), call)
-                if type(response) is CoroutineType or not self._responded(call, response):
-                    self._step(call, self._answer_late(call, response))
-                    return
-            else:
-                self._step(call, self._answer_in_turns(call))
-                return
-        except (Exception, CancelledError) as error:  # noqa: BLE001 (a handler may do anything)
-            self._end_badly(call, error)
-            return
-        self._answered(call, is_over=call.stream_state.is_ended_by_client)
-
-    def _responded(self, call: Context, response: Any) -> bool:
-        """Give a response unless it has to wait for room, or for what compresses it."""
-        sender = call.channel.sender
-        if call.head.is_gzip or call.stream_state >= _ENDING or not sender.has_room(call):
-            return False
-        assert call.head.route is not None
-        sender.message(call, *call.encode(call.head.route.serialize(response)))
-        call.channel.touch()
-        return True
+        if call.incoming is not None:
+            self._step(call, self._answer_all(call))
+        else:
+            # Fast path (bench: keepalive/100): all that came had its answer already.
+            self._answered(call, is_over=call.stream_state.is_ended_by_client)
 
     async def _answer_late(self, call: Context, response: Any) -> bool:
         """Give a response that has to wait, then answer what has arrived meanwhile."""
         await self._respond(call, response)
-        return await self._answer_all(call)
-
-    async def _answer_in_turns(self, call: Context) -> bool:
-        """Let others have a turn, then answer what has arrived."""
-        await cooperative.turn()
         return await self._answer_all(call)
 
     async def _answer_all(self, call: Context) -> bool:

@@ -62,6 +62,7 @@ class RequestHead:
             on a connection that takes nothing else.
         route: Set unless refused or not gRPC.
         direct: Whether it can be answered by the shortest path: unary and not compressed.
+        one_by_one: The same of a stream each of whose requests gets a response.
         content_length: The length announced for all DATA, or -1.
         metadata: The custom metadata.
         response: The response headers.
@@ -84,6 +85,7 @@ class RequestHead:
         "memo",
         "metadata",
         "method",
+        "one_by_one",
         "path",
         "refusal",
         "reservation",
@@ -95,7 +97,7 @@ class RequestHead:
     def __init__(self) -> None:
         self.refusal: Refusal | None = None
         self.route: Route | None = None
-        self.direct = False
+        self.direct = self.one_by_one = False
         self.content_length = -1
         self.metadata: tuple[Metadatum, ...] = ()
         self.response: ResponseHead = response_head(GRPC)
@@ -148,13 +150,10 @@ def read_head(fields: Sequence[Field], routes: RouteTable) -> RequestHead:
             return head
     head.refusal = _check_grpc(head, pseudo, regular, hosts, content_types, routes)
     route = head.route
-    head.direct = (
-        head.refusal is None
-        and route is not None
-        and not route.request_streaming
-        and not route.response_streaming
-        and not head.is_gzip
-    )
+    if head.refusal is None and route is not None and not head.is_gzip:
+        head.direct = not route.request_streaming and not route.response_streaming
+        # An announced length has to be compared with the DATA (RFC 9113 8.1.1): the long way.
+        head.one_by_one = route.one_reply_per_request and head.content_length < 0
     return head
 
 

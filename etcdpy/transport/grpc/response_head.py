@@ -16,7 +16,7 @@ from typing import Final
 
 from etcdpy.transport.grpc.metadata import write_metadata
 from etcdpy.transport.grpc.status import OK, Metadata, encode_message
-from etcdpy.transport.http2.frames import END_HEADERS, END_STREAM, HEADERS
+from etcdpy.transport.http2.frames import END_HEADERS, END_STREAM, FRAME_HEAD, HEADERS
 from etcdpy.transport.http2.hpack import (
     CONTENT_TYPE_INDEX,
     encode_list,
@@ -49,6 +49,10 @@ class ResponseHead:
         self.block = block
         self.word = len(block) << 8 | HEADERS
         self.pack = Struct(f">IBI{len(block)}sIBIBI").pack
+
+    def frame(self, stream_id: int) -> bytes:
+        """Return the HEADERS frame of a stream that goes on."""
+        return FRAME_HEAD.pack(self.word, END_HEADERS, stream_id) + self.block
 
 
 @lru_cache(maxsize=64)

@@ -47,6 +47,7 @@ from etcdpy.transport.limits import (
 )
 
 # Constants of this module are found faster than members of an enum.
+_OPEN: Final = StreamState.OPEN
 _HALF_CLOSED: Final = StreamState.HALF_CLOSED
 _RESPONDING: Final = StreamState.OPEN_RESPONDING
 _HALF_RESPONDING: Final = StreamState.HALF_RESPONDING
@@ -273,13 +274,14 @@ class Sender:
         outgoing = call.outgoing
         # Fast path (bench: keepalive/100, watch/1000): as in reply(), half the cost of the
         # general one. A client that asks on and on has not ended its side.
+        state = call.stream_state
         if (
             self.is_clear
             and (outgoing is None or not outgoing.queue)
             and self._floor <= self.window - size >= 0
             and size <= self.initial_window + call.credit
             and size <= MAX_FRAME_SIZE
-            and call.stream_state is _RESPONDING
+            and (state is _RESPONDING or (state is _OPEN and call.response_options is None))
             and not call.head.is_gzip
         ):
             self.window -= size
@@ -289,7 +291,11 @@ class Sender:
             tally = call.head.tally
             tally.written += 1
             tally.sent += length
-            self.out += (_MESSAGE_HEAD.pack(size << 8, 0, call.stream_id, 0, length), start, body)
+            stream_id = call.stream_id
+            if state is _OPEN:
+                call.stream_state = _RESPONDING  # OPEN, then SEND_HEADERS
+                self.out.append(call.head.response.frame(stream_id))
+            self.out += (_MESSAGE_HEAD.pack(size << 8, 0, stream_id, 0, length), start, body)
             return True
         if call.stream_state >= _ENDING or not self.has_room(call):
             return False

@@ -74,6 +74,13 @@ def answers(peer: Peer, stream: int) -> list[bytes]:
     return [payload[5:] for payload in peer.reply(stream).data]
 
 
+def whole_stream(peer: Peer) -> tuple[int, bytes]:
+    """Return a stream, and what a client sends that asks twice on it."""
+    stream, opening = peer.headers("/test.Echo/Stream")
+    first, second = (frame(frames.DATA, 0, stream, message(body)) for body in (b"x", b"y"))
+    return stream, opening + first + second + frame(frames.DATA, END_STREAM, stream, b"")
+
+
 class TestAnswers:
     async def test_come_in_the_same_turn_of_the_loop_and_without_a_task(self) -> None:
         peer = serving(echo)
@@ -106,6 +113,19 @@ class TestAnswers:
             for start in range(0, len(data), size):
                 peer.send(data[start : start + size])
         assert answers(peer, first) == answers(peer, second) == [b"%d" % n for n in range(20)] * 4
+
+    async def test_come_to_a_stream_wherever_a_read_ends(self) -> None:
+        peer = serving(echo)
+        peer.open()  # so that equal headers are equal bytes
+        length = len(whole_stream(peer)[1])
+        for cut in range(length):
+            stream, sent = whole_stream(peer)
+            peer.send(sent[:cut])
+            peer.send(sent[cut:])
+            assert answers(peer, stream) == [b"x", b"y"]
+            reply = peer.reply(stream)
+            assert (reply.status, reply.is_ended, reply.reset) == ((0, ""), True, None)
+        assert len(peer.connection.streams) == 1  # the first
 
     async def test_come_between_frames_of_other_kinds(self) -> None:
         peer = serving(echo)
@@ -256,6 +276,27 @@ class TestEnd:
         assert peer.reply(stream).status == (0, "")
         assert not peer.connection.streams
 
+    async def test_with_a_request_waits_for_its_answer(self) -> None:
+        gate = Gate()
+        peer = serving(gate)
+        stream, opening = peer.headers("/test.Echo/Stream")
+        peer.send(opening + frame(frames.DATA, END_STREAM, stream, message(b"wait")))
+        assert not peer.reply(stream).is_ended
+        gate.opened.set_result(None)
+        await turns()
+        assert answers(peer, stream) == [b"wait"]
+        assert (peer.reply(stream).status, peer.connection.streams) == ((0, ""), {})
+
+    async def test_with_a_request_that_is_refused_is_for_good(self) -> None:
+        def refuse(request: bytes, context: Context) -> bytes:
+            raise StatusError(grpc.StatusCode.NOT_FOUND, "none")
+
+        peer = serving(refuse)
+        stream, opening = peer.headers("/test.Echo/Stream")
+        peer.send(opening + frame(frames.DATA, END_STREAM, stream, message(b"x")))
+        assert peer.reply(stream).status == (5, "none")
+        assert not peer.connection.streams
+
     async def test_waits_for_the_answer_under_way(self) -> None:
         gate = Gate()
         peer = serving(gate)
@@ -390,7 +431,6 @@ class TestFlowControl:
         assert not [f for f in peer.take(frames.WINDOW_UPDATE) if f.stream_id == stream]
         left = INITIAL_STREAM_WINDOW - 20 * len(piece) - len(message(b"wait"))
         while left >= 0:
-            assert peer.reply(stream).reset is None
             peer.data(stream, piece)
             left -= len(piece)
         assert peer.reply(stream).reset == frames.FLOW_CONTROL_ERROR
@@ -420,10 +460,27 @@ async def test_answering_at_once_takes_few_calls(monkeypatch: pytest.MonkeyPatch
     request = frame(frames.DATA, 0, stream, message(b"x"))
     assert python_calls(partial(peer.connection.receive, request, peer.now)) == [
         "receive",
-        "_read_awaiting_next",
+        "_read_expected",
         "answer_one",
         "_identity",  # the deserializer
         "echo",
         "_identity",  # the serializer
         "try_message",
     ]
+
+
+async def test_a_stream_with_one_request_takes_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(books, "are_checked", False)
+    peer = serving(echo, call_type=Context)
+    peer.open()  # so that the headers are known from now on
+    peer.open()
+    stream, opening = peer.headers("/test.Echo/Stream")
+    asked = opening + frame(frames.DATA, 0, stream, message(b"x"))
+    begun = python_calls(partial(peer.connection.receive, asked, peer.now))
+    ended = frame(frames.DATA, END_STREAM, stream, b"")
+    over = python_calls(partial(peer.connection.receive, ended, peer.now))
+    assert answers(peer, stream) == []  # not read yet
+    peer.read()
+    assert (answers(peer, stream), peer.reply(stream).status) == ([b"x"], (0, ""))
+    assert len(begun) <= 15
+    assert len(over) <= 20

@@ -220,7 +220,7 @@ async def test_taking_a_request_takes_few_calls(monkeypatch: pytest.MonkeyPatch)
     request = frame(frames.DATA, 0, stream, message(b"x"))
     assert python_calls(partial(peer.connection.receive, request, peer.now)) == [
         "receive",
-        "_read_awaiting_next",
+        "_read_expected",
         "answer_one",
         "_pass_on",
         "_identity",  # the deserializer
