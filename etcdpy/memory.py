@@ -279,21 +279,24 @@ class Loan:
 
     def take(self, size: int) -> None:
         """
-        Hold so many bytes more.
+        Hold so many bytes more, or fewer.
 
         Raises:
             MemoryBudgetError: The whole budget is used. What was taken before is still held.
 
         """
         budget = self.account.budget
-        if budget.used + size > budget.limit:
+        if size > 0 and budget.used + size > budget.limit:
             raise budget.refusal()
         self.keep(size)
 
     def keep(self, size: int) -> None:
-        """Hold so many bytes more, whatever there is: they are made already."""
-        self.account.add(size)
+        """Hold so many bytes more, or fewer, whatever there is: they are made already."""
         self.size += size
+        if size >= 0:
+            self.account.add(size)
+        else:
+            self.account.give(-size)
 
     def close(self) -> None:
         """Give it all back. Safe to call twice."""

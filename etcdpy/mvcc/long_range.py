@@ -1,9 +1,12 @@
 """
-Ranges in key order whose replies may be long: read from the first key to the last, and encoded.
+Ranges whose replies may be long: read from the first key to the last, and encoded.
 
 Nothing is held of them but the reply, and of one that becomes too long not even that: it is read
 through once to know how long it will be, which a message says before it begins, and once more as it
 is taken. So a range can be read as often as it is needed; what it shows is that of one revision.
+
+Keys in their own order are looked for as they are read. Those of any other range were chosen before
+(``ranges.choose``), and of that the keys are kept, eight bytes each.
 """
 
 from __future__ import annotations
@@ -14,10 +17,18 @@ from typing import Final, NamedTuple
 
 from etcdpy.cooperative import Pieces, Steps
 from etcdpy.mvcc.keyrange import bounds
-from etcdpy.mvcc.ranges import FIRST_READ, Hold, count_at
+from etcdpy.mvcc.ranges import Chosen, is_of_index
 from etcdpy.mvcc.replies import KVS, PIECE_BYTES, range_end
-from etcdpy.mvcc.slices import ROW_BYTES, SLICE_BYTES
+from etcdpy.mvcc.slices import ROW_BYTES, SLICE, SLICE_BYTES
 from etcdpy.mvcc.store import Store
+from etcdpy.mvcc.walks import (
+    FIRST_READ,
+    KEY_BYTES,
+    Hold,
+    count_at,
+    rows_without_values,
+    without_value,
+)
 from etcdpy.pb.rpc_pb2 import RangeRequest
 
 __all__ = ["Measured", "Reading", "encode"]
@@ -45,30 +56,55 @@ class Measured(NamedTuple):
 
 class Reading:
     """
-    What a range in key order reads.
+    What a range reads.
 
     Args:
         store: From where.
-        request: Checked; of what it asks for only the keys, the limit and the order are looked at.
+        request: Checked.
         revision: When; to be pinned while it is read, or checked not to be compacted.
+        chosen: Its keys, if they are not just the first so many in key order.
 
     Attributes:
         revision: As given.
         found: The keys that were read of those that ``slices`` went through last.
         is_over: Whether those have ended.
-        has_all: Whether they have ended where the range does.
 
     """
 
-    __slots__ = ("_limit", "_start", "_stop", "_store", "found", "has_all", "is_over", "revision")
+    __slots__ = (
+        "_chosen",
+        "_cost",
+        "_has_all",
+        "_is_of_index",
+        "_keys_only",
+        "_limit",
+        "_start",
+        "_stop",
+        "_store",
+        "found",
+        "is_over",
+        "revision",
+    )
 
-    def __init__(self, store: Store, request: RangeRequest, revision: int) -> None:
+    def __init__(
+        self, store: Store, request: RangeRequest, revision: int, chosen: Chosen | None = None
+    ) -> None:
         self._store = store
         self._start, self._stop = bounds(request.key, request.range_end)
         self._limit = max(request.limit, 0)
+        self._chosen = chosen
+        self._keys_only = request.keys_only
+        self._is_of_index = is_of_index(request)
         self.revision = revision
         self.found = 0
-        self.is_over = self.has_all = False
+        self.is_over = self._has_all = False
+        # What finding the last keys counted for, in bytes of rows.
+        self._cost = 0
+
+    @property
+    def held(self) -> int:
+        """The bytes that it takes itself, for as long as it may be read."""
+        return 0 if self._chosen is None else len(self._chosen.keys) * KEY_BYTES
 
     def slices(self, first: int = FIRST_READ) -> Iterator[list[bytes]]:
         """
@@ -82,43 +118,68 @@ class Reading:
         """
         index, log, revision = self._store.index, self._store.log, self.revision
         self.found, self.is_over = 0, False
-        cursor: bytes | None = self._start
         rows: list[bytes] = []
-        spent, size, left = 0, first, self._limit
-        while cursor is not None and not self.is_over:
-            wanted = min(_SCANNED, left) if left else _SCANNED
-            keys, cursor = index.scan(cursor, self._stop, revision, wanted)
-            names = index.row_keys_at(keys, revision)
-            is_last = cursor is None
-            # One that finds less than it may has looked at many keys that are dead.
-            spent += len(keys) * _FOUND_BYTES if is_last or len(keys) == wanted else SLICE_BYTES
+        spent, size = 0, first
+        for keys, is_last in self._scanned() if self._chosen is None else self._in_order():
             self.found += len(keys)
-            if left:
-                left -= len(keys)
-                is_last = is_last or not left
+            spent += self._cost
+            names: list[bytes] = []
+            if self._is_of_index:
+                rows += rows_without_values(self._store, keys, revision)
+                spent += len(keys) * (SLICE_BYTES // SLICE)
+            else:
+                names = index.row_keys_at(keys, revision)
             at, number = 0, len(names)
             while at < number:
                 some = log.rows(names[at : at + size])
                 at += len(some)
-                rows += some
                 weight = sum(map(len, some)) + len(some) * ROW_BYTES
                 spent += weight
                 size = max(1, SLICE_BYTES * len(some) // weight)
+                rows += map(without_value, some) if self._keys_only else some
                 del some
                 if spent >= SLICE_BYTES and at < number:
                     yield rows
                     rows, spent = [], 0
             self.is_over = is_last
             if is_last or spent >= SLICE_BYTES:
-                self.has_all = cursor is None
                 yield rows
                 rows, spent = [], 0
 
-    def total(self) -> Steps[int]:
-        """Return how many keys there are in all, when the slices have ended."""
-        if self.has_all:
-            return self.found
-        return (yield from count_at(self._store, self._start, self._stop, self.revision))
+    def _scanned(self) -> Iterator[tuple[list[bytes], bool]]:
+        """Yield the first so many keys, some at a time, and whether they are the last."""
+        cursor: bytes | None = self._start
+        left = self._limit
+        while cursor is not None:
+            wanted = min(_SCANNED, left) if left else _SCANNED
+            keys, cursor = self._store.index.scan(cursor, self._stop, self.revision, wanted)
+            self._has_all = cursor is None
+            # One that finds less than it may has looked at many keys that are dead.
+            is_all = self._has_all or len(keys) == wanted
+            self._cost = len(keys) * _FOUND_BYTES if is_all else SLICE_BYTES
+            if left:
+                left -= len(keys)
+                if not left:
+                    cursor = None
+            yield keys, cursor is None
+
+    def _in_order(self) -> Iterator[tuple[list[bytes], bool]]:
+        """Yield the keys that were chosen, in the same way."""
+        assert self._chosen is not None
+        keys = self._chosen.keys
+        for first in range(0, len(keys) or 1, _SCANNED):
+            some = keys[first : first + _SCANNED]
+            self._cost = len(some) * _FOUND_BYTES
+            yield some, first + _SCANNED >= len(keys)
+
+    def end(self) -> Steps[bytes]:
+        """Return what its reply has behind the rows, when the slices have ended."""
+        if self._chosen is not None:
+            return range_end(more=self._chosen.more, total=self._chosen.total)
+        total = self.found
+        if not self._has_all:
+            total = yield from count_at(self._store, self._start, self._stop, self.revision)
+        return range_end(more=total > self.found, total=total)
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the encoded fields of its rows, a slice at a time; some may be none."""
@@ -171,8 +232,7 @@ def encode(
                 parts.clear()
         fields.clear()
         yield
-    total = yield from reading.total()
-    end = range_end(more=total > reading.found, total=total)
+    end = yield from reading.end()
     if not is_kept:
         return Measured(size + len(end), end)
     parts.append(end)

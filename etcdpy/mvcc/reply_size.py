@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 from etcdpy.cooperative import Steps
 from etcdpy.mvcc.keyrange import bounds
-from etcdpy.mvcc.ranges import Hold
 from etcdpy.mvcc.slices import SLICE, SLICE_BYTES
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, Op
+from etcdpy.mvcc.walks import Hold
 
 #: Keys whose rows are not weighed, in all: they are a few megabytes at the most.
 UNWEIGHED = 16

@@ -23,11 +23,12 @@ from etcdpy.errors import (
 from etcdpy.mvcc import replies
 from etcdpy.mvcc.compare import Extremes, holds
 from etcdpy.mvcc.keyrange import Ranges, bounds
-from etcdpy.mvcc.ranges import Hold, RangeResult, keys_at, rows_at, select
+from etcdpy.mvcc.ranges import RangeResult, select
 from etcdpy.mvcc.reply_size import weigh
 from etcdpy.mvcc.slices import SLICE, Work
 from etcdpy.mvcc.store import Store, WriteTxn
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Puts, Txn
+from etcdpy.mvcc.walks import Hold, keys_at, rows_at
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
 from etcdpy.pb.wire import delimited

@@ -18,9 +18,10 @@ from etcdpy.cooperative import DeferredReply, LongReply, Started, Steps, T, star
 from etcdpy.errors import EtcdError, UnreadableRequestError
 from etcdpy.memory import Account, Loan, NoRoomYetError
 from etcdpy.mvcc import replies, txn
-from etcdpy.mvcc.ranges import is_in_key_order, rows_at, select
+from etcdpy.mvcc.ranges import has_many, select
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import LongTxn, Txn
+from etcdpy.mvcc.walks import rows_at
 from etcdpy.node.at_once import Answer, AtOnce, Late, Longer, Reply
 from etcdpy.node.caller import Caller
 from etcdpy.node.checks import check_long_txn
@@ -109,7 +110,7 @@ class KeyValues(Part):
             revision = store.read_revision(request.revision, newest)
             header = self._headers.at(newest)
             steps: Steps[Reply | LongReply]
-            if is_in_key_order(request):
+            if has_many(request):
                 steps = self._long_replies.answer(request, revision, header, loan, caller)
             else:
                 steps = _answer(store, request, revision, header, loan)

@@ -4,7 +4,7 @@ Replies to ranges that are too long to be held: read through once, and made whil
 A message says how long it is before it begins. So a reply of which more than ``SMALL`` is there is
 thrown away and only measured from then on, where memory is wanted for other things, and one of more
 than ``LARGEST`` always. The range is read once more for the one who takes it, in pieces. That costs
-twice the time, and what is held of it is one piece.
+twice the time, and what is held of it is one piece, and its keys where they had to be chosen.
 
 What it shows is that of one revision, whose rows compaction leaves alone meanwhile, but not for
 longer than ``PINNED_SECONDS``: a client that reads a byte a minute is no reason to keep history. It
@@ -15,7 +15,7 @@ No transaction of the database is held in between: each piece is read in one of 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from etcdpy.cooperative import Baton, LongReply, Pieces, Steps
 from etcdpy.errors import CompactedError
 from etcdpy.memory import Loan
 from etcdpy.mvcc.long_range import Measured, Reading, encode
+from etcdpy.mvcc.ranges import choose, is_in_key_order
 from etcdpy.mvcc.replies import PIECE_BYTES
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.rpc_pb2 import RangeRequest
@@ -45,7 +46,7 @@ LONGEST: Final = (1 << 31) - 1
 
 class LongReplies:
     """
-    Answers ranges in key order, with long replies where they have to be.
+    Answers ranges of more than one key, with long replies where they have to be.
 
     Args:
         store: What is read.
@@ -66,7 +67,7 @@ class LongReplies:
         Answer a range.
 
         Args:
-            request: Checked; see ``is_in_key_order``.
+            request: Checked; see ``has_many``.
             revision: What it shows, pinned.
             header: The encoded header field.
             loan: What is held is put to it.
@@ -74,10 +75,14 @@ class LongReplies:
                 in the turn of the loop in which it is returned.
 
         Raises:
-            MemoryBudgetError: The reply has no room, and cannot be a long one.
+            MemoryBudgetError: The reply has no room, and cannot be a long one; or its keys have
+                none while they are put in order.
 
         """
-        reading = Reading(self._store, request, revision)
+        chosen = None
+        if not is_in_key_order(request):
+            chosen = yield from choose(self._store, request, revision, loan.take)
+        reading = Reading(self._store, request, revision, chosen)
         if not getattr(caller, "takes_long_replies", False):
             made = yield from encode(reading, header, loan.take)
         else:
@@ -87,13 +92,15 @@ class LongReplies:
             return made
         if made.size > LONGEST:
             raise loan.account.budget.refusal()
-        return LongReply(made.size, header + made.end, self._pieces(reading, header, made.end))
+        pieces = self._pieces(reading, header, made.end, Loan(loan.account))
+        return LongReply(made.size, header + made.end, pieces)
 
     async def _pieces(
-        self, reading: Reading, header: bytes, end: bytes
+        self, reading: Reading, header: bytes, end: bytes, loan: Loan
     ) -> AsyncGenerator[bytes, None]:
         _check(self._store, reading)
-        with ExitStack() as pin:
+        with closing(loan), ExitStack() as pin:
+            loan.keep(reading.held)
             pin.enter_context(self._store.pinned(reading.revision))
             timer = self._clock.wake_after(PINNED_SECONDS, pin.close)
             pin.callback(timer.cancel)

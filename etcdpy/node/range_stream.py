@@ -9,28 +9,18 @@ kept than tells them apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import itemgetter
-from typing import Any, Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from etcdpy.cooperative import Steps
-from etcdpy.mvcc.index import Found
 from etcdpy.mvcc.keyrange import bounds
-from etcdpy.mvcc.ranges import RangeResult, keys_at, rows_at, select
-from etcdpy.mvcc.slices import SLICE, SLICE_BYTES, chunks, sort
+from etcdpy.mvcc.order import by_number, by_value
+from etcdpy.mvcc.ranges import NUMBERS, RangeResult, read_chosen, select
 from etcdpy.mvcc.store import Store
+from etcdpy.mvcc.walks import keys_at
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest
 
 __all__ = ["Page", "Pages", "open_pages"]
-
-#: Bytes of values held at a time while they are sorted, or ``LEAST_PIECE`` a key where there are
-#: very many. Comparing them is a few milliseconds' work at most.
-VALUES_HELD: Final = 4 << 20
-LEAST_PIECE: Final = 256
-
-#: Keys whose values are read before it is known how large they are.
-_FIRST_READ: Final = 16
 
 
 class Page(NamedTuple):
@@ -88,9 +78,7 @@ class _InOrder:
         self._store = store
         self._revision = revision
         self._count = count
-        self._keys_only = request.keys_only
-        # Answered from the index, as Range does: without the lease.
-        self._from_index = request.keys_only and request.sort_target != RangeRequest.VALUE
+        self._request = request
         #: The keys that are left, the next one last.
         self.left: list[bytes] = []
         self.is_cut = False
@@ -99,17 +87,7 @@ class _InOrder:
         """Read the next page, of up to ``size`` keys."""
         keys = self.left[: -size - 1 : -1]
         del self.left[-size:]
-        rows: list[bytes] = []
-        if self._from_index:
-            for number, chunk in enumerate(chunks(keys)):
-                if number:
-                    yield
-                found = self._store.index.versions_at(chunk, self._revision)
-                rows += [_without_value(*one) for one in found]
-        else:
-            rows = yield from rows_at(self._store, keys, self._revision)
-            if self._keys_only:
-                rows = [_emptied(row) for row in rows]
+        rows = yield from read_chosen(self._store, self._request, keys, self._revision)
         if self.left:
             return Page(False, RangeResult(rows, True, 0))
         return Page(True, RangeResult(rows, self.is_cut, self._count))
@@ -145,139 +123,12 @@ def _put_in_order(store: Store, request: RangeRequest, revision: int) -> Steps[P
         count = (yield from select(store, whole, revision)).total
     pages = _InOrder(store, request, revision, count)
     if request.sort_target == RangeRequest.VALUE:
-        ordered = yield from _by_value(store, keys, revision)
+        ordered = yield from by_value(store, keys, revision)
     else:
-        ordered = yield from _by_version(store, keys, revision, _NUMBERS[request.sort_target])
+        ordered = yield from by_number(store, keys, revision, NUMBERS[request.sort_target])
     if request.limit and len(ordered) > request.limit:
         ordered.pop()
         pages.is_cut = True
     ordered.reverse()
     pages.left = ordered
     return pages
-
-
-_NUMBERS: Final[dict[int, Callable[[Found], Any]]] = {
-    RangeRequest.MOD: itemgetter(1),
-    RangeRequest.CREATE: itemgetter(3),
-    RangeRequest.VERSION: itemgetter(4),
-}
-
-
-def _by_version(
-    store: Store, keys: list[bytes], revision: int, number_of: Callable[[Found], Any]
-) -> Steps[list[bytes]]:
-    """Return keys by a number that the index has of each; the list is emptied."""
-    pairs: list[tuple[int, bytes]] = []
-    for chunk in chunks(keys):
-        yield
-        pairs += [(number_of(one), one[0]) for one in store.index.versions_at(chunk, revision)]
-    return (yield from _keys_of((yield from sort(pairs, itemgetter(0), False, None))))
-
-
-def _by_value(store: Store, keys: list[bytes], revision: int) -> Steps[list[bytes]]:
-    """
-    Return keys by their values; the list is emptied.
-
-    Values are read and compared as far as ``VALUES_HELD`` allows; those that are alike so far are
-    read again and compared from there on.
-    """
-    ordered: list[bytes] = []
-    waiting = [_Alike(keys, 0, True)]
-    while waiting:
-        alike = waiting.pop()
-        if alike.is_undecided:
-            parts = yield from _split(store, alike, revision)
-            waiting += reversed(parts)
-        else:
-            ordered += alike.keys
-            yield
-    return ordered
-
-
-class _Alike(NamedTuple):
-    """
-    Keys whose values are alike up to byte ``start``.
-
-    Attributes:
-        is_undecided: Whether that may not be all of the values, so that they have to be sorted.
-
-    """
-
-    keys: list[bytes]
-    start: int
-    is_undecided: bool
-
-
-def _split(store: Store, alike: _Alike, revision: int) -> Steps[list[_Alike]]:
-    """Sort keys by some more bytes of their values."""
-    stop = alike.start + max(LEAST_PIECE, VALUES_HELD // max(1, len(alike.keys)))
-    parts: list[_Alike] = []
-    pairs = yield from _pieces(store, alike.keys, revision, alike.start, stop)
-    current: tuple[bytes, bool] | None = None
-    group: list[bytes] = []
-    for chunk in chunks((yield from sort(pairs, itemgetter(0), False, None))):
-        yield
-        for piece, key in chunk:
-            if piece != current:
-                _add(parts, group, stop, current)
-                current, group = piece, []
-            group.append(key)
-    _add(parts, group, stop, current)
-    return parts
-
-
-def _add(
-    parts: list[_Alike], group: list[bytes], stop: int, piece: tuple[bytes, bool] | None
-) -> None:
-    if piece is not None and piece[1] and len(group) > 1:
-        parts.append(_Alike(group, stop, True))
-    elif parts and not parts[-1].is_undecided and len(parts[-1].keys) < SLICE:
-        parts[-1].keys.extend(group)
-    elif group:
-        parts.append(_Alike(group, stop, False))
-
-
-def _pieces(
-    store: Store, keys: list[bytes], revision: int, start: int, stop: int
-) -> Steps[list[tuple[tuple[bytes, bool], bytes]]]:
-    """Return bytes ``start`` to ``stop`` of each key's value, whether it goes on, and the key."""
-    pairs: list[tuple[tuple[bytes, bool], bytes]] = []
-    size, spent = _FIRST_READ, 0
-    keys.reverse()
-    while keys:
-        some = keys[: -size - 1 : -1]
-        del keys[-size:]
-        rows = yield from rows_at(store, list(some), revision)
-        weight = sum(map(len, rows)) + len(rows) * (SLICE_BYTES // SLICE)
-        # Values that are alike are held once.
-        held: dict[bytes, bytes] = {}
-        for key, row in zip(some, rows, strict=True):
-            value = KeyValue.FromString(row).value
-            piece = value[start:stop]
-            pairs.append(((held.setdefault(piece, piece), len(value) > stop), key))
-        size = max(1, SLICE_BYTES * len(rows) // weight)
-        spent += weight
-        if spent >= SLICE_BYTES:
-            yield
-            spent = 0
-    return pairs
-
-
-def _keys_of(pairs: list[tuple[int, bytes]]) -> Steps[list[bytes]]:
-    keys: list[bytes] = []
-    for chunk in chunks(pairs):
-        yield
-        keys += [key for _, key in chunk]
-    return keys
-
-
-def _without_value(key: bytes, main: int, _sub: int, create: int, version: int) -> bytes:
-    return KeyValue(
-        key=key, create_revision=create, mod_revision=main, version=version
-    ).SerializeToString()
-
-
-def _emptied(row: bytes) -> bytes:
-    kv = KeyValue.FromString(row)
-    kv.ClearField("value")
-    return kv.SerializeToString()

@@ -257,3 +257,14 @@ def test_loan_of_one_who_holds_too_much_is_to_wait() -> None:
     account.add(30 * MIB)
     with pytest.raises(NoRoomYetError):
         Loan(account).check()
+
+
+def test_loan_may_become_smaller_whatever_is_used() -> None:
+    budget = Budget(100)
+    loan = Loan(Account(budget))
+    loan.take(80)
+    Account(budget).add(50)
+    loan.take(-30)
+    assert (loan.size, budget.used) == (50, 100)
+    loan.close()
+    assert budget.used == 50

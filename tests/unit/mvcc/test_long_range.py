@@ -10,7 +10,7 @@ import pytest
 from etcdpy.cooperative import Pieces, finish
 from etcdpy.mvcc import long_range
 from etcdpy.mvcc.long_range import Measured, Reading, encode
-from etcdpy.mvcc.ranges import is_in_key_order, select
+from etcdpy.mvcc.ranges import choose, has_many, is_in_key_order, select
 from etcdpy.mvcc.replies import range_reply
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.rpc_pb2 import RangeRequest
@@ -54,17 +54,35 @@ REQUESTS: list[dict[str, Any]] = [
     {"key": b"k39", "range_end": b"l"},
 ]
 
+_K: dict[str, Any] = {"key": b"k", "range_end": b"l"}
+CHOSEN: list[dict[str, Any]] = [
+    {**_K, "keys_only": True},
+    {**_K, "keys_only": True, "limit": 5},
+    {**_K, "sort_order": RangeRequest.DESCEND},
+    {**_K, "sort_order": RangeRequest.DESCEND, "limit": 9},
+    {**_K, "sort_target": RangeRequest.MOD},
+    {**_K, "sort_target": RangeRequest.VERSION, "sort_order": RangeRequest.DESCEND},
+    {**_K, "sort_target": RangeRequest.CREATE, "sort_order": RangeRequest.DESCEND, "limit": 1},
+    {**_K, "sort_target": RangeRequest.VALUE, "sort_order": RangeRequest.ASCEND},
+    {**_K, "sort_target": RangeRequest.VALUE, "keys_only": True, "limit": 12},
+    {**_K, "min_mod_revision": 20, "max_mod_revision": 41},
+    {**_K, "max_create_revision": 12, "limit": 3},
+    {**_K, "min_mod_revision": 1000},
+]
 
-@pytest.mark.parametrize("fields", REQUESTS)
+
+@pytest.mark.parametrize("fields", REQUESTS + CHOSEN)
 @pytest.mark.parametrize("when", ["now", "then"])
 async def test_reply_is_that_of_its_rows(fields: dict[str, Any], when: str) -> None:
     async with new_store() as (store, log):
         then = await filled(store, log)
         revision = store.revision if when == "now" else then
         request = RangeRequest(**fields)
-        assert is_in_key_order(request)
+        assert is_in_key_order(request) is (fields in REQUESTS)
         expected = range_reply(HEADER, finish(select(store, request, revision)))
-        reading = Reading(store, request, revision)
+        chosen = None if fields in REQUESTS else finish(choose(store, request, revision))
+        reading = Reading(store, request, revision, chosen)
+        assert reading.held == (0 if chosen is None else 8 * len(chosen.keys))
         held: list[int] = []
         made = finish(encode(reading, HEADER, held.append))
         assert isinstance(made, (bytes, Pieces))
@@ -92,21 +110,10 @@ async def test_long_reply_is_told_of_in_slices_and_measured_from_when_it_is_too_
         assert len(held) == 2
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"key": b"k"},
-        {"key": b"k", "range_end": b"l", "count_only": True},
-        {"key": b"k", "range_end": b"l", "keys_only": True},
-        {"key": b"k", "range_end": b"l", "sort_order": RangeRequest.DESCEND},
-        {"key": b"k", "range_end": b"l", "sort_target": RangeRequest.MOD},
-        {"key": b"k", "range_end": b"l", "min_mod_revision": 3},
-    ],
-)
-async def test_what_is_sorted_filtered_or_without_values_is_not_in_key_order(
-    fields: dict[str, Any],
-) -> None:
-    assert not is_in_key_order(RangeRequest(**fields))
+def test_one_key_and_a_count_are_not_many() -> None:
+    assert not has_many(RangeRequest(key=b"k"))
+    assert not has_many(RangeRequest(key=b"k", range_end=b"l", count_only=True))
+    assert has_many(RangeRequest(key=b"k", range_end=b"l", limit=1))
 
 
 class Noting(Reading):

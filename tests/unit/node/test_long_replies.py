@@ -14,6 +14,7 @@ from etcdpy.mvcc import long_range
 from etcdpy.mvcc.ranges import select
 from etcdpy.mvcc.replies import range_reply
 from etcdpy.mvcc.store import Store
+from etcdpy.mvcc.walks import KEY_BYTES
 from etcdpy.node import long_replies
 from etcdpy.node.long_replies import PINNED_SECONDS, LongReplies
 from etcdpy.pb.rpc_pb2 import RangeRequest
@@ -42,8 +43,8 @@ class World:
         self.revision = store.revision
         self.expected = range_reply(HEADER, finish(select(store, EVERYTHING, self.revision)))
 
-    def answer(self, caller: object) -> Any:
-        steps = self.long_replies.answer(EVERYTHING, self.revision, HEADER, self.loan, caller)
+    def answer(self, caller: object, request: RangeRequest = EVERYTHING) -> Any:
+        steps = self.long_replies.answer(request, self.revision, HEADER, self.loan, caller)
         return finish(steps)
 
     def long(self) -> LongReply:
@@ -110,6 +111,22 @@ async def test_reply_longer_than_a_message_can_be_is_refused(
     monkeypatch.setattr(long_replies, "LONGEST", len(world.expected) - 1)
     with pytest.raises(MemoryBudgetError):
         world.answer(Taking())
+
+
+async def test_of_keys_in_another_order_no_more_is_held_than_that(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_replies, "LARGEST", 1000)
+    request = RangeRequest(key=b"k", range_end=b"l", sort_order=RangeRequest.DESCEND)
+    reply = world.answer(Taking(), request)
+    assert isinstance(reply, LongReply)
+    assert world.budget.used == 0
+    first = await anext(reply.pieces)
+    assert world.budget.used == 100 * KEY_BYTES
+    rest = [piece async for piece in reply.pieces]
+    assert world.budget.used == 0
+    rows = finish(select(world.store, request, world.revision))
+    assert first + b"".join(rest) == range_reply(HEADER, rows)
 
 
 async def test_compaction_waits_until_the_reply_has_ended(world: World) -> None:

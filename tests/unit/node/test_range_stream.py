@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from etcdpy import errors
 from etcdpy.cooperative import finish, outcome
+from etcdpy.mvcc import order
 from etcdpy.mvcc.store import Store
-from etcdpy.node import range_stream
 from etcdpy.node.node import Node
 from etcdpy.node.range_stream import open_pages
 from etcdpy.pb.rpc_pb2 import CompactionRequest, RangeRequest, RangeResponse, RangeStreamResponse
@@ -69,8 +69,8 @@ async def test_a_stream_with_a_target_has_the_keys_and_the_order_of_a_range(
     target: int, keys_only: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for piece in (1, 7, 256):
-        monkeypatch.setattr(range_stream, "VALUES_HELD", piece)
-        monkeypatch.setattr(range_stream, "LEAST_PIECE", piece)
+        monkeypatch.setattr(order, "VALUES_HELD", piece)
+        monkeypatch.setattr(order, "LEAST_PIECE", piece)
         async with new_store() as (store, log):
             fill_at_random(store)
             await settle(log)
