@@ -22,10 +22,8 @@ COVERAGE_TESTS ?= tests/unit tests/model --ignore-glob='*/test_stalls.py'
 # A server starts in half of the time when its modules need not be compiled first.
 unexport PYTHONDONTWRITEBYTECODE
 
-# What is run against compiled modules: tests from outside, for those of the parts (tests/unit) put
-# other functions and numbers in the place of some, and inherit from classes, which C does not allow.
-COMPILED_TESTS ?= tests/blackbox tests/conformance tests/crash tests/lifecycle tests/locks \
-	tests/model tests/snapshot tests/watch
+# What is run against compiled modules; tests/support/compiled.py says what cannot be.
+COMPILED_TESTS ?= tests
 
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
@@ -46,7 +44,7 @@ run: $(READY) ## Serve on 127.0.0.1:2379, data in ./default.etcd; ARGS="--flags"
 test: $(DEV_READY) ## Run the tests; ARGS="-k word" picks some
 	$(BIN)/python -m pytest $(TEST_WORKERS) $(ARGS)
 
-test-compiled: $(COMPILED)/.ready ## Run the tests from outside on compiled modules; needs a C compiler
+test-compiled: $(COMPILED)/.ready ## Run the tests on compiled modules; needs a C compiler
 	for part in tests bench docs; do rm -rf $(COMPILED)/$$part && cp -R $$part $(COMPILED); done
 	cd $(COMPILED) && PYTHONPATH=$(COMPILED) $(CURDIR)/$(BIN)/python -m etcdpy --version | grep compiled
 	cd $(COMPILED) && PYTHONPATH=$(COMPILED) $(CURDIR)/$(BIN)/python -m pytest \

@@ -8,7 +8,12 @@ import signal
 import hypothesis
 import pytest
 
+from etcdpy.version import IS_COMPILED
 from tests.support import seeds
+from tests.support.compiled import skip_what_needs_python
+
+if IS_COMPILED:
+    from tests.support.compiled import monkeypatch_compiled as monkeypatch_compiled
 
 # Its examples, too, are the same each time unless they are to be drawn. On a busy machine they, and
 # the tables that those of text are drawn from, take longer than it thinks is right.
@@ -32,3 +37,8 @@ os.environ.setdefault("ETCDPY_VERIFY", "1")
 def pytest_xdist_auto_num_workers() -> int:
     """Two workers a core, as half of a test's time is waiting for a server; four at most."""
     return min(4, 2 * (os.cpu_count() or 1))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what compiled modules cannot be asked."""
+    skip_what_needs_python(items)

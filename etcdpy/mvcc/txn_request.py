@@ -376,11 +376,13 @@ class _Reader:
     def read(self, data: bytes, allowance: int) -> Steps[Txn]:
         if len(data) > COUNTED_FIRST and _has_more(data, allowance):
             return _too_many(len(data))
+        request: TxnRequest | None = None
         try:
             request = TxnRequest.FromString(data)
         except DecodeError:
             if not _may_be_deep(data):
                 raise
+        if request is None:
             return (yield from self.read_deep(data, allowance))
         yield from self._work.add(len(data) // _BYTES_PER_WORK)
         return (yield from self._taken_apart(request, len(data), allowance))

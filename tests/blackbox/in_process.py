@@ -9,13 +9,10 @@ from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
 from etcdpy.transport.grpc.routes import Route, RouteTable
 from etcdpy.transport.grpc.states import HandlerInput, move_handler
 from etcdpy.transport.limits import ServerOptions
-from etcdpy.version import IS_COMPILED
+from tests.unit.transport.checked import CALL_TYPE
 
 from .bent import METHODS
 from .h2client import Frame
-
-if not IS_COMPILED:
-    from tests.unit.transport.checked import CheckedContext
 
 STREAMS_REQUESTS = ("Chat", "Each", "Watch", "Collect")
 STREAMS_RESPONSES = ("Repeat", "Chat", "Each", "Watch")
@@ -24,8 +21,7 @@ STREAMS_RESPONSES = ("Repeat", "Chat", "Each", "Watch")
 class Answerer:
     """Answers whole unary requests at once; streams stay open."""
 
-    # A compiled class cannot be inherited from here.
-    call_type: type[Context] = Context if IS_COMPILED else CheckedContext
+    call_type: type[Context] = CALL_TYPE
 
     def __init__(self) -> None:
         self.clock: Clock = SystemClock()

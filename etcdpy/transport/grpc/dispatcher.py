@@ -838,6 +838,7 @@ async def _send_long(call: Context, reply: LongReply) -> _Sent:
 
     """
     sender, left = call.channel.sender, len(reply)
+    failure: BaseException | None = None
     try:
         async for piece in reply.pieces:
             if call.is_answered:
@@ -856,11 +857,17 @@ async def _send_long(call: Context, reply: LongReply) -> _Sent:
                 await call.room()
         if left:
             raise RuntimeError(f"a response of {len(reply)} bytes lacks {left} of them")
-    except Exception:
-        sender.give_up(call)
-        raise
-    finally:
-        await reply.pieces.aclose()
+    except BaseException as error:  # noqa: BLE001 (raised below)
+        if isinstance(error, Exception):
+            sender.give_up(call)
+        failure = error
+    # C that waits within ``finally`` keeps what was raised, with all that holds, for ever.
+    await reply.pieces.aclose()
+    if failure is not None:
+        try:
+            raise failure
+        finally:
+            failure = None
     return _Sent(reply)
 
 

@@ -23,6 +23,9 @@ INTERPRETED = [name.replace("/", ".") for name in SETUP["INTERPRETED"]]
 #: What compiled classes may inherit from beside each other and Python's own types.
 HARMLESS = {"Any", "Enum", "Generic", "NamedTuple", "Protocol"}
 
+#: Where a generator or a coroutine lets go of the thread.
+PAUSES = ast.Await | ast.Yield | ast.YieldFrom | ast.AsyncFor | ast.AsyncWith
+
 #: Generators that are always run to their ends, or closed.
 NOT_DROPPED = {
     "mvcc.store.pinned",  # a context manager
@@ -55,6 +58,20 @@ def test_compiled_generator_ends_no_block_when_it_is_dropped(name: str) -> None:
         for block in ast.walk(function)
         if isinstance(block, ast.With) or (isinstance(block, ast.Try) and block.finalbody)
         if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(block))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_compiled_steps_pause_within_no_handler_and_no_end_of_a_block(name: str) -> None:
+    # All others would handle that exception until it goes on, and after ``finally`` for ever.
+    wrong = [
+        f"{MODULES[name].place}:{node.lineno}"
+        for block in ast.walk(MODULES[name].tree)
+        if isinstance(block, ast.Try)
+        for statement in [*block.handlers, *block.finalbody]
+        for node in ast.walk(statement)
+        if isinstance(node, PAUSES)
     ]
     assert wrong == []
 

@@ -24,6 +24,13 @@ async def new_store() -> AsyncIterator[tuple[Store, FakeLog]]:
     check_rows(log.disk)
 
 
+def counted(store: Store) -> dict[str, int]:
+    """Return what the store has counted, by its names."""
+    operations = store.operations
+    counts = {name: getattr(operations, name) for name in dir(operations)}
+    return {name: count for name, count in counts.items() if isinstance(count, int)}
+
+
 def put(store: Store, *pairs: tuple[bytes, bytes], lease: int = 0) -> int:
     """Put in one transaction; return its revision."""
     changes = store.begin()

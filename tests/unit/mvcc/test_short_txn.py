@@ -24,7 +24,7 @@ from etcdpy.pb.rpc_pb2 import (
     TxnRequest,
     TxnResponse,
 )
-from tests.unit.mvcc.stores import new_store
+from tests.unit.mvcc.stores import counted, new_store
 
 KEYS = (b"a", b"b", b"c", b"d")
 LEASE = 7
@@ -104,11 +104,6 @@ def told(apply: Any, store: Store, request: Txn) -> object:
         return apply(store, request)
     except EtcdError as error:
         return type(error), str(error)
-
-
-def counted(store: Store) -> list[int]:
-    operations = store.operations
-    return [getattr(operations, name) for name in operations.__slots__]
 
 
 @pytest.mark.parametrize("seed", range(8))

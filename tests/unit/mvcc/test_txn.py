@@ -29,8 +29,8 @@ from etcdpy.pb.rpc_pb2 import (
     TxnRequest,
     TxnResponse,
 )
+from tests.unit.mvcc.stores import counted, new_store, settle, worked_example
 from tests.unit.mvcc.stores import delete as deleted
-from tests.unit.mvcc.stores import new_store, settle, worked_example
 from tests.unit.mvcc.stores import put as written
 
 
@@ -309,13 +309,12 @@ async def test_puts_written_together_are_those_written_one_by_one(
             result = finish(apply_txn(store, write, request, lambda lease: lease == 7))
             reply = bytes(finish(encode_result(replies.revision_only(result.revision), result)))
             write.commit()
-            counts = store.operations
             seen.append(
                 [
                     reply,
                     *log.batch.rows.items(),
                     log.batch.put_bytes,
-                    [getattr(counts, count) for count in counts.__slots__],
+                    counted(store),
                     list(store.index.every_key()),
                     [store.index.newest(key) for key in store.index.every_key()],
                     store.index.count(b"", None, 5),

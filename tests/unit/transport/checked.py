@@ -13,6 +13,7 @@ from etcdpy.transport.grpc.states import (
     IllegalMoveError,
     StreamState,
 )
+from etcdpy.version import IS_COMPILED
 
 _STREAM: Any = Call.__dict__["stream_state"]
 _HANDLER: Any = Call.__dict__["handler_state"]
@@ -48,3 +49,7 @@ class CheckedContext(Context):
         if hasattr(self, "tick") and state not in HANDLER_MOVES[self.handler_state].values():
             raise IllegalMoveError(f"handler: {self.handler_state.name} to {state.name}")
         _HANDLER.__set__(self, state)
+
+
+#: What tests have calls be: a compiled class cannot be inherited from here.
+CALL_TYPE: type[Context] = Context if IS_COMPILED else CheckedContext

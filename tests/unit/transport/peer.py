@@ -22,7 +22,7 @@ from etcdpy.transport.grpc.states import HandlerInput, move_handler
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.frames import END_HEADERS, END_STREAM, frame
 
-from .checked import CheckedContext
+from .checked import CALL_TYPE
 
 Fields = list[tuple[str, str]]
 
@@ -52,7 +52,7 @@ def routes() -> RouteTable:
 class CallHandler:
     """Notes what is asked of it; tests answer in its place."""
 
-    call_type: type[Context] = CheckedContext
+    call_type: type[Context] = CALL_TYPE
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

@@ -17,7 +17,7 @@ from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.http import HttpHandler, not_found
 from etcdpy.transport.http2 import frames
 
-from .checked import CheckedContext
+from .checked import CALL_TYPE
 from .peer import Peer
 
 Handler = Callable[[bytes, Context], Any]
@@ -41,7 +41,7 @@ def connected(
     options: ServerOptions | None = None,
     observer: Observer | None = None,
     settings: Sequence[tuple[int, int]] = (),
-    call_type: type[Context] = CheckedContext,
+    call_type: type[Context] = CALL_TYPE,
     http: HttpHandler = not_found,
     *,
     is_secure: bool = False,

@@ -1,19 +1,16 @@
 """Deadlines by tick."""
 
-from types import SimpleNamespace
 from typing import Any
 
 from etcdpy.testing.clock import MovableClock
+from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.deadlines import Deadlines, DeadlineTimer
+from etcdpy.transport.grpc.request_head import RequestHead
+from etcdpy.transport.grpc.states import StreamState
 
 
-class Waiting(SimpleNamespace):
-    __hash__ = object.__hash__  # type: ignore[assignment]
-    __eq__ = object.__eq__
-
-
-def call(deadline: float) -> Any:
-    return Waiting(deadline=deadline, tick=0)
+def call(deadline: float | None) -> Context:
+    return Context(1, RequestHead(), deadline, StreamState.OPEN)
 
 
 def test_calls_expire_in_the_tick_after_their_deadline() -> None:
@@ -95,10 +92,10 @@ class TestTimer:
 
     async def test_calls_that_are_watched_or_have_no_deadline_are_left_alone(self) -> None:
         timer = DeadlineTimer(MovableClock(), lambda _: None)
-        once, never = call(5.0), Waiting(deadline=None, tick=0)
+        once, never = call(5.0), call(None)
         timer.watch(once)
         timer.watch(once)
-        timer.watch(never)  # type: ignore[arg-type]
+        timer.watch(never)
         assert len(timer) == 1
 
     async def test_nothing_expires_after_the_end(self) -> None:

@@ -20,7 +20,7 @@ from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.frames import END_STREAM, frame
 from etcdpy.transport.limits import INITIAL_STREAM_WINDOW, SEND_QUEUE
 
-from ..checked import CheckedContext
+from ..checked import CALL_TYPE
 from ..peer import Peer, message, parse_u32
 from ..serving import connected, turns
 
@@ -32,7 +32,7 @@ def serving(
     *,
     deserializer: Any = None,
     settings: tuple[tuple[int, int], ...] = (),
-    call_type: type[Context] = CheckedContext,
+    call_type: type[Context] = CALL_TYPE,
 ) -> Peer:
     """Return a peer whose ``/test.Echo/Stream`` has each request answered by a handler."""
     table = RouteTable()

@@ -18,7 +18,7 @@ from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.frames import frame
 from etcdpy.transport.limits import INITIAL_STREAM_WINDOW
 
-from ..checked import CheckedContext
+from ..checked import CALL_TYPE
 from ..peer import Peer, message, parse_u32
 from ..serving import connected, turns
 from .test_one_reply_per_request import python_calls
@@ -57,7 +57,7 @@ class Taker:
 
 
 def serving(
-    taker: Taker, *, deserializer: Any = None, call_type: type[Context] = CheckedContext
+    taker: Taker, *, deserializer: Any = None, call_type: type[Context] = CALL_TYPE
 ) -> Peer:
     """Return a peer whose ``/test.Echo/Stream`` is served by a handler."""
     table = RouteTable()

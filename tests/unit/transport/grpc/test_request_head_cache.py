@@ -21,7 +21,7 @@ def test_repeated_block_is_known_once_the_table_is_settled() -> None:
     block = encode(encoder)
     assert block not in reader.known
     second = reader.read(block)
-    assert reader.known[block] is second
+    assert reader.known[block] == second
     assert first[0] is second[0]
 
 
