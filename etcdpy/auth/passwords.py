@@ -53,10 +53,9 @@ _NICER, _NICEST = 10, 19
 
 #: What Go's bcrypt takes for a hash: it looks neither at the minor version nor at what parts the
 #: fields, and takes whatever stands behind the last one.
-_HASH = re.compile(
+_HASH = (
     rb"\$[\x00-2](?:\$|[^$].)(?P<cost>[0+][4-9]|[12][0-9]|3[01])."
-    rb"(?P<salt>[./A-Za-z0-9]{21})(?P<last>[./A-Za-z0-9])(?P<hash>[./A-Za-z0-9]{31})",
-    re.DOTALL,
+    rb"(?P<salt>[./A-Za-z0-9]{21})(?P<last>[./A-Za-z0-9])(?P<hash>[./A-Za-z0-9]{31})"
 )
 #: The digits of bcrypt's own base64, in order.
 _DIGITS = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -191,7 +190,7 @@ def _hash(password: bytes, cost: int) -> bytes:
 def _check(password: bytes, hashed: bytes, cost: int) -> bool:
     import bcrypt
 
-    found = _HASH.match(hashed)
+    found = re.match(_HASH, hashed, re.DOTALL)
     if found is None:
         bcrypt.hashpw(password, _salt(cost, b"." * 22))
         return False

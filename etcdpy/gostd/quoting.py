@@ -33,11 +33,11 @@ def go_quote(value: bytes | str) -> str:
     A text may hold bytes that are no UTF-8 the way Python's file system encoding does.
     """
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
-    return f'"{_UNUSUAL.sub(_escape, text)}"'
+    return f'"{re.sub(_UNUSUAL, _escape, text)}"'
 
 
 #: All but what surely stays as it is: a long value is looked at once, not character by character.
-_UNUSUAL = re.compile(r"[^ !#-\[\]-~]")
+_UNUSUAL = r"[^ !#-\[\]-~]"
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -72,7 +72,7 @@ def _octal(char: str) -> str:
 
 
 #: What ``go_quote_hex`` escapes: quotes, controls, and bytes that are no UTF-8.
-_UNSEEN = re.compile(r'["\\\x00-\x1f\x7f-\x9f\udc80-\udcff]')
+_UNSEEN = r'["\\\x00-\x1f\x7f-\x9f\udc80-\udcff]'
 
 
 def go_quote_hex(value: bytes) -> str:
@@ -81,7 +81,7 @@ def go_quote_hex(value: bytes) -> str:
 
     (google.golang.org/protobuf ``internal/encoding/text/encode.go``, ``appendString``)
     """
-    return f'"{_UNSEEN.sub(_hex, value.decode("utf-8", "surrogateescape"))}"'
+    return f'"{re.sub(_UNSEEN, _hex, value.decode("utf-8", "surrogateescape"))}"'
 
 
 def _hex(match: re.Match[str]) -> str:

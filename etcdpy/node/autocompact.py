@@ -112,19 +112,17 @@ class RevisionPolicy:
         self._compacted = revision
 
 
-def policy(mode: str, retention: int, revision: int, now: float) -> Policy | None:
+def policy(mode: str, retention: int, revision: int, now: float) -> Policy:
     """
-    Return what a server's settings ask for, None if that is nothing.
+    Return what a server's settings ask for.
 
     Args:
         mode: ``periodic`` or ``revision``.
-        retention: Nanoseconds, or revisions; 0 is off.
+        retention: Nanoseconds, or revisions; above 0.
         revision: The current one.
         now: Monotonic seconds.
 
     """
-    if retention <= 0:
-        return None
     if mode == "periodic":
         return PeriodicPolicy(retention / 1e9, revision, now)
     return RevisionPolicy(retention)

@@ -10,13 +10,32 @@ from etcdpy.errors import CompactedError, EtcdError
 from etcdpy.gostd.durations import go_duration
 from etcdpy.mvcc.store import Store
 from etcdpy.node.api import NodeApi
-from etcdpy.node.autocompact import Policy
+from etcdpy.node.autocompact import Policy, policy
 from etcdpy.node.caller import Internal
+from etcdpy.node.periodic import Periodic
 from etcdpy.pb.rpc_pb2 import CompactionRequest
 
 logger = logging.getLogger(__name__)
 
 _SELF: Final = Internal("automatic compaction")
+
+
+def keep_compacting(
+    mode: str, retention: int, node: NodeApi, store: Store, clock: Clock
+) -> Periodic:
+    """
+    Compact a store again and again, as a server's settings have it; whoever wants that closes it.
+
+    Args:
+        mode: ``periodic`` or ``revision``.
+        retention: Nanoseconds, or revisions; above 0.
+        node: Compacts, as for any caller.
+        store: Knows the current revision.
+        clock: When.
+
+    """
+    chosen = policy(mode, retention, store.durable_revision, clock.monotonic())
+    return Periodic(chosen.interval, AutoCompactor(chosen, node, store, clock).tick, clock)
 
 
 class AutoCompactor:

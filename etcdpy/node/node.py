@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etcdpy.auth.passwords import Passwords
 from etcdpy.auth.store import AuthStore
@@ -31,12 +32,11 @@ from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.restore import restore
 from etcdpy.mvcc.store import Store
-from etcdpy.node import autocompact, membership
+from etcdpy.node import membership
 from etcdpy.node.admission import Admission
 from etcdpy.node.alarms import Alarms
 from etcdpy.node.audit import Auditor
 from etcdpy.node.authentication import Authentication
-from etcdpy.node.autocompactor import AutoCompactor
 from etcdpy.node.cluster import Cluster
 from etcdpy.node.compaction_log import compaction_logger
 from etcdpy.node.compactor import Compactor
@@ -48,7 +48,6 @@ from etcdpy.node.maintenance import Maintenance
 from etcdpy.node.measures import Measures
 from etcdpy.node.membership import Identity, Membership
 from etcdpy.node.parts import Database, Parts, Settings
-from etcdpy.node.periodic import Periodic
 from etcdpy.node.quota import DEFAULT_QUOTA, Quota, RequestLimit
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.node.versions import Versions
@@ -56,8 +55,10 @@ from etcdpy.node.watches import Watches
 from etcdpy.node.writer import Writer
 from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError
 from etcdpy.storage.defrag import Defragmenter, defragment_at_start
-from etcdpy.storage.snapshot import take_snapshot
 from etcdpy.watch import Hub
+
+if TYPE_CHECKING:  # few ask for one, and it is imported for these
+    from etcdpy.storage.snapshot import Snapshot
 
 __all__ = ["Node"]
 
@@ -144,7 +145,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
                 log.size,
                 backend.size_in_use,
                 defragmenter.defragment,
-                partial(take_snapshot, log, backend),
+                partial(_take_snapshot, log, backend),
                 log.writes,
             )
             measures = Measures()
@@ -228,13 +229,12 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
             log.on_full = partial(_make_room, defragmenter, quota)
             # Last of what acts by itself: it writes.
             expiry.start()
-            policy = autocompact.policy(
-                config.auto_compaction_mode, retention, store.durable_revision, clock.monotonic()
-            )
-            if policy is not None:
-                automatic = AutoCompactor(policy, node, store, clock)
-                periodic = Periodic(policy.interval, automatic.tick, clock)
-                closing.push_async_callback(periodic.close)
+            if retention > 0:
+                from etcdpy.node.autocompactor import keep_compacting
+
+                mode = config.auto_compaction_mode
+                automatic = keep_compacting(mode, retention, node, store, clock)
+                closing.push_async_callback(automatic.close)
             closing.push_async_callback(defragmenter.close)
             # What is closed after this may wait for the disk, which may be full.
             closing.callback(log.end_waiting)
@@ -259,6 +259,12 @@ def log_opened(config: Config, took: float) -> None:
     """Log that the database is open, which after a crash includes replaying the journal."""
     path = f"{config.data_dir.rstrip('/')}/member/lmdb"
     logger.info("opened backend db", {"path": path, "took": go_duration(took)})
+
+
+async def _take_snapshot(log: GroupCommit, backend: Backend) -> Snapshot:
+    from etcdpy.storage.snapshot import take_snapshot
+
+    return await take_snapshot(log, backend)
 
 
 async def _start_up(config: Config, log: GroupCommit, store: Store) -> Identity:

@@ -35,7 +35,7 @@ STORAGE_VERSION_KEY = b"storageVersion"
 TICK_INTERVAL = 4.0
 
 # Major.minor, or a semantic version. (etcd: convertToClusterVersion)
-_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.\d+(?:-[0-9A-Za-z.-]*)?(?:\+[0-9A-Za-z.-]*)?)?")
+_VERSION = r"(\d+)\.(\d+)(?:\.\d+(?:-[0-9A-Za-z.-]*)?(?:\+[0-9A-Za-z.-]*)?)?"
 
 
 class Target(NamedTuple):
@@ -98,7 +98,7 @@ class Versions:
             DowngradeInProgressError: If one is under way already.
 
         """
-        found = _VERSION.fullmatch(version)
+        found = re.fullmatch(_VERSION, version)
         if found is None:
             raise WrongDowngradeFormatError
         major, minor = (int(part) for part in self.cluster.split(".")[:2])

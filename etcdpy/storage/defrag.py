@@ -29,7 +29,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import run
@@ -39,9 +39,10 @@ from etcdpy.gostd.sizes import human_size
 from etcdpy.storage.backend import Backend
 from etcdpy.storage.commit import GroupCommit
 from etcdpy.storage.defrag_copy import ROOM_LEFT
-from etcdpy.storage.defrag_process import CopyProcess
 from etcdpy.storage.errors import DiskFullError, NotDurableError, StorageError
-from etcdpy.storage.small_copy import SmallCopy
+
+if TYPE_CHECKING:  # imported by whoever defragments
+    from etcdpy.storage.defrag_process import CopyProcess
 
 logger = logging.getLogger(__name__)
 
@@ -161,6 +162,8 @@ class Defragmenter:
             if self._backend.size_in_use() <= SMALL_STORE:
                 await self._move_small(worker, place, fields)
                 return
+            from etcdpy.storage.defrag_process import CopyProcess
+
             process = await worker.run(lambda: CopyProcess(directory.lmdb, place))
             try:
                 self._process = process
@@ -183,6 +186,8 @@ class Defragmenter:
             await worker.run(lambda: directory.discard(place))
 
     async def _move_small(self, worker: _Worker, place: Path, fields: dict[str, object]) -> None:
+        from etcdpy.storage.small_copy import SmallCopy
+
         async with AsyncExitStack() as held:
             hold = held.enter_async_context(self._commits.checkpoints_held())
             await self._unless_given_up(hold)

@@ -12,11 +12,12 @@ of RFC 7541 Appendix B needs only its column of lengths, and the codes follow.
 
 Decoding takes a byte a step. A *state* is a node of the code tree, where the previous byte
 left off; a step yields the symbols the byte completes and the next state. Steps are computed
-when first met, which costs nothing at import and keeps the table at the few hundred steps
-that header text really uses. It can never exceed 256 states x 256 bytes, whatever is sent.
+when first met, and the tree when the first string comes: many clients send none. That keeps the
+table at the few hundred steps that header text really uses. It can never exceed 256 states x 256
+bytes, whatever is sent.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 _EOS = 256
 
@@ -79,10 +80,10 @@ class HuffmanStream:
             HuffmanError: As :func:`huffman_decode` has it.
 
         """
-        state = self._state
+        state, steps = self._state, _steps()
         chunks = []
         for byte in data:
-            symbols, state = _STEPS[state][byte] or _compute_step(state, byte)
+            symbols, state = steps[state][byte] or _compute_step(state, byte)
             chunks.append(symbols)
         self._state = state
         return b"".join(chunks)
@@ -96,7 +97,7 @@ class HuffmanStream:
 
         """
         # RFC 7541 5.2: padding is the beginning of EOS, all ones, and shorter than a byte.
-        if self._state not in _PADDING:
+        if self._state not in _padding():
             raise HuffmanError("string ends inside a symbol")
 
 
@@ -110,7 +111,8 @@ def _decode(data: bytes) -> bytes:
 _decode_short = lru_cache(maxsize=_MEMO_SIZE)(_decode)
 
 
-def _build_tree() -> list[list[int]]:
+@cache
+def _tree() -> list[list[int]]:
     """Return nodes as ``[child of bit 0, child of bit 1]``; ``~symbol`` is a leaf."""
     tree = [[0, 0]]
     code = length = 0
@@ -130,28 +132,29 @@ def _build_tree() -> list[list[int]]:
     return tree
 
 
-def _padding_states() -> frozenset[int]:
+@cache
+def _padding() -> frozenset[int]:
     """Return the states a string may end in: up to 7 one-bits past a whole symbol."""
     states = [0]
     for _ in range(7):
-        states.append(_TREE[states[-1]][1])
+        states.append(_tree()[states[-1]][1])
     return frozenset(states)
 
 
 def _compute_step(state: int, byte: int) -> tuple[bytes, int]:
     symbols = bytearray()
-    node = state
+    tree, node = _tree(), state
     for shift in range(7, -1, -1):
-        node = _TREE[node][byte >> shift & 1]
+        node = tree[node][byte >> shift & 1]
         if node < 0:
             if ~node == _EOS:
                 raise HuffmanError("string contains EOS")  # RFC 7541 5.2
             symbols.append(~node)
             node = 0
-    _STEPS[state][byte] = step = bytes(symbols), node
+    _steps()[state][byte] = step = bytes(symbols), node
     return step
 
 
-_TREE = _build_tree()
-_PADDING = _padding_states()
-_STEPS: list[list[tuple[bytes, int] | None]] = [[None] * 256 for _ in _TREE]
+@cache
+def _steps() -> list[list[tuple[bytes, int] | None]]:
+    return [[None] * 256 for _ in _tree()]

@@ -17,7 +17,7 @@ AT_ONCE = (
 )
 
 #: Libraries of others that an ordinary server serves with. All else is for few, or for later.
-LIBRARIES = {"google", "google_crc32c", "lmdb", "sortedcontainers"}
+LIBRARIES = {"google", "lmdb", "sortedcontainers"}
 
 #: What an ordinary server is served without, of ours and of Python's, until somebody needs it.
 LATER = (
@@ -37,6 +37,8 @@ LATER = (
     "etcdpy.logs.audit_file",
     "etcdpy.logs.rotation",
     "etcdpy.mvcc.check",
+    "etcdpy.node.autocompactor",
+    "etcdpy.node.periodic",
     "etcdpy.node.v2",
     "etcdpy.pb.kv_pb2_grpc",
     "etcdpy.pb.rpc_pb2_grpc",
@@ -46,6 +48,10 @@ LATER = (
     "etcdpy.server.pem",
     "etcdpy.server.tls",
     "etcdpy.server.v2_door",
+    "etcdpy.storage.bolt_write",
+    "etcdpy.storage.defrag_process",
+    "etcdpy.storage.small_copy",
+    "etcdpy.storage.snapshot",
     "etcdpy.testing",
     "etcdpy.transport.aio.client_hello",
     "etcdpy.transport.aio.grpcio",

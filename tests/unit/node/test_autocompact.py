@@ -58,8 +58,6 @@ def test_revision_keeps_a_number_of_revisions() -> None:
     assert chosen.tick(150, 1200) == 50
 
 
-def test_no_retention_is_no_compaction() -> None:
-    assert policy("periodic", 0, 1, 0) is None
-    assert policy("revision", 0, 1, 0) is None
+def test_mode_chooses_the_policy() -> None:
     assert isinstance(policy("revision", 5, 1, 0), RevisionPolicy)
     assert isinstance(policy("periodic", 10**9, 1, 0), PeriodicPolicy)

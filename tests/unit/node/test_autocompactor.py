@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from etcdpy.mvcc.store import Store
-from etcdpy.node.autocompact import RevisionPolicy
-from etcdpy.node.autocompactor import AutoCompactor
+from etcdpy.node.autocompact import REVISION_INTERVAL, RevisionPolicy
+from etcdpy.node.autocompactor import AutoCompactor, keep_compacting
 from etcdpy.node.compactor import Compactor
 from etcdpy.pb.rpc_pb2 import CORRUPT
 from etcdpy.testing.clock import MovableClock
@@ -32,7 +32,7 @@ class CompactedStore:
         self.log.settle()
         clock = MovableClock()
         self.compactor = Compactor(self.store, None, clock)
-        node = make_node(self.store, self.log, clock=clock, compactor=self.compactor)
+        self.node = node = make_node(self.store, self.log, clock=clock, compactor=self.compactor)
         self.alarms = node.parts.alarms
         self.automatic = AutoCompactor(RevisionPolicy(5), node, self.store, clock)
 
@@ -100,3 +100,17 @@ async def test_what_somebody_else_compacted_counts_as_done(
     await store.settle()
     assert store.store.compact_revision == 7
     assert caplog.records[-1].msg == "completed auto revision compaction"
+
+
+async def test_it_goes_on_until_it_is_closed() -> None:
+    store, clock = CompactedStore(), MovableClock()
+    automatic = keep_compacting("revision", 5, store.node, store.store, clock)
+    # Nobody compacts before the first of the five minutes are over.
+    await clock.advance(REVISION_INTERVAL - 1)
+    assert store.store.compact_revision == -1
+    await clock.advance(1)
+    await store.settle()
+    assert store.store.compact_revision == 5
+    await automatic.close()
+    await clock.advance(2 * REVISION_INTERVAL)
+    assert store.store.compact_revision == 5
