@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -51,8 +50,8 @@ def sent(value: Any) -> Any:
         return {"method": value.method, "keys": list(value.patterns)}
     if isinstance(value, Request):
         return sent_request(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: sent(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "_asdict"):  # a named tuple
+        value = value._asdict()
     if isinstance(value, Mapping):
         return {_name(key): sent(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Event", "as_bytes", "as_text", "is_snapshot", "read_mapping", "write_mapping"]
 
 _MAPPINGS = (".json", ".yaml", ".yml")
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """
     One change of a key.
 

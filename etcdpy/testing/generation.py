@@ -26,9 +26,6 @@ from etcdpy.pb.auth_pb2 import Permission, UserAddOptions
 from etcdpy.server.assembly import Served, open_served
 from etcdpy.server.transports import EXTENSIVE
 from etcdpy.storage import StorageError
-from etcdpy.storage.bolt_read import BoltReader
-from etcdpy.storage.snapshot_file import open_snapshot
-from etcdpy.storage.snapshot_restore import restore_snapshot
 from etcdpy.testing.calls import Handlers
 from etcdpy.testing.data import as_bytes, is_snapshot, read_mapping
 from etcdpy.testing.homes import Home
@@ -188,6 +185,11 @@ def restore(file: Path, home: Home, config: Config) -> None:
         SnapshotFileError: It cannot be read.
 
     """
+    # Few tests begin with one.
+    from etcdpy.storage.bolt_read import BoltReader
+    from etcdpy.storage.snapshot_file import open_snapshot
+    from etcdpy.storage.snapshot_restore import restore_snapshot
+
     home.close()
     home.leave()
     urls = [str(url) for url in config.initial_advertise_peer_urls]

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from etcdpy.mvcc.revision import parse_row_key, row_key
 from etcdpy.pb import rpc_pb2 as pb
@@ -26,8 +25,7 @@ from etcdpy.watch.watcher import Watcher as NodeWatcher
 __all__ = ["Connection", "Lease", "Operations", "Watcher"]
 
 
-@dataclass(frozen=True)
-class Watcher:
+class Watcher(NamedTuple):
     """
     A watch that is open.
 
@@ -43,8 +41,7 @@ class Watcher:
     watch_id: int
 
 
-@dataclass(frozen=True)
-class Lease:
+class Lease(NamedTuple):
     """
     A lease that there is.
 
@@ -62,8 +59,7 @@ class Lease:
     keys: list[bytes]
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(NamedTuple):
     """
     A connection that is open.
 

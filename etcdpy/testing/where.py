@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from etcdpy.testing.settings import Settings
 
 __all__ = ["Certificates", "Where"]
 
 
-@dataclass(frozen=True)
-class Certificates:
+class Certificates(NamedTuple):
     """
     Paths of certificates and their keys, in PEM.
 
@@ -39,8 +37,7 @@ class Certificates:
         return flags
 
 
-@dataclass(frozen=True)
-class Where:
+class Where(NamedTuple):
     """
     The addresses of a server.
 
@@ -68,7 +65,7 @@ class Where:
         scheme = "http" if self.certificates is None else "https"
         described["url"] = f"{scheme}://{self.host}:{self.port}"
         if self.certificates is not None:
-            described["tls"] = asdict(self.certificates)
+            described["tls"] = self.certificates._asdict()
         return described
 
     @classmethod

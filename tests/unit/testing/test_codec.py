@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -34,8 +33,7 @@ def test_what_stays_where_it_is_is_refused() -> None:
 
 
 def test_collections_and_records_are_sent_as_a_whole() -> None:
-    @dataclass
-    class Record:
+    class Record(NamedTuple):
         key: bytes
         others: list[Any]
 
