@@ -99,9 +99,8 @@ class Context(Call):
 
     @property
     def takes_long_replies(self) -> bool:
-        """Whether a ``LongReply`` may be returned: not where it would have to be compressed."""
-        route = self.head.route
-        return route is not None and route.inline and not self.head.is_gzip
+        """Whether a ``LongReply`` may be returned."""
+        return self.head.route is not None and self.head.route.inline
 
     async def read(self) -> Any:
         """

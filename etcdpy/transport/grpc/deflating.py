@@ -9,12 +9,19 @@ holds up no other for long; and it takes one core at most, however many ask for 
 from __future__ import annotations
 
 import asyncio
+import zlib
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Final
 
 from etcdpy.cooperative import Pieces, Steps
-from etcdpy.transport.grpc.messages import compress_steps
+from etcdpy.transport.grpc.messages import (
+    DEFLATED_PER_STEP,
+    GZIP_WINDOW,
+    PREFIX,
+    compress_steps,
+)
 
 STEPS_TOGETHER: Final = 8
 """Of 64 KiB each, in which half a megabyte is compressed before other calls have their turn."""
@@ -37,6 +44,34 @@ async def deflated(message: bytes | Pieces) -> tuple[bytes, bytes]:
     while (done := await run(_thread(), _some_of, steps)) is None:
         pass
     return done
+
+
+async def deflated_pieces(
+    pieces: AsyncIterator[bytes], hold: Callable[[int], None]
+) -> tuple[bytes, bytes | Pieces]:
+    """
+    Do the same with a message that is made meanwhile: no more is held than what comes of it.
+
+    Args:
+        pieces: Makes it, each piece about as long as is compressed in one go.
+        hold: Is told of the bytes that are held; what it raises ends it.
+
+    """
+    run = asyncio.get_running_loop().run_in_executor
+    deflater = zlib.compressobj(wbits=GZIP_WINDOW)
+    made: list[bytes] = []
+    gathered = bytearray()
+    async for piece in pieces:
+        part = await run(_thread(), deflater.compress, piece)
+        hold(len(part))
+        gathered += part
+        if len(gathered) >= DEFLATED_PER_STEP:
+            made.append(bytes(gathered))
+            gathered.clear()
+    # Never nothing: it has what it begins with, or its checksum.
+    made.append(bytes(gathered + await run(_thread(), deflater.flush)))
+    body = Pieces(made) if len(made) > 1 else made[0]
+    return PREFIX.pack(1, len(body)), body
 
 
 def _some_of(steps: Steps[tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:

@@ -15,6 +15,7 @@ import math
 from asyncio import CancelledError, Future
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import aclosing, closing
 from functools import partial
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
@@ -22,9 +23,10 @@ from typing import Any, Final, NamedTuple
 from etcdpy import cooperative
 from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import DeferredReply, LongReply, Pieces, Turnstile
+from etcdpy.memory import Loan
 from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
 from etcdpy.transport.grpc.deadlines import DeadlineTimer
-from etcdpy.transport.grpc.deflating import deflated
+from etcdpy.transport.grpc.deflating import deflated, deflated_pieces
 from etcdpy.transport.grpc.http_call import answer_http
 from etcdpy.transport.grpc.messages import is_long
 from etcdpy.transport.grpc.observer import EndedCall, Observer
@@ -369,7 +371,8 @@ class Dispatcher:
                     self._hold(call, response, future)
                     return
             if type(response) is LongReply:
-                self._step(call, _send_long(call, response))
+                long = _compress_long if call.compresses else _send_long
+                self._step(call, long(call, response))
             elif type(response) is _Sent:
                 self._end_sent(call, response.reply)
             else:
@@ -519,7 +522,7 @@ class Dispatcher:
             elif is_long(response) and call.compresses and not call.is_answered:
                 if call.handler_state is _IDLE:
                     self._waits(call, call.request)
-                self._step(call, _compressed(response))
+                self._step(call, _compressed(call, response))
                 return
         self._ended(call)
         code = self._answer(call, response, message)
@@ -674,7 +677,7 @@ class Dispatcher:
     # These return the number of the status that the call has ended with.
 
     def _answer(
-        self, call: Context, response: Any, message: tuple[bytes, bytes] | None = None
+        self, call: Context, response: Any, message: tuple[bytes, bytes | Pieces] | None = None
     ) -> int:
         """
         End a call with one response, unless the handler chose another code.
@@ -816,11 +819,26 @@ class _Compressed(NamedTuple):
     """What a handler has returned, and the message made of it."""
 
     response: Any
-    message: tuple[bytes, bytes]
+    message: tuple[bytes, bytes | Pieces]
 
 
-async def _compressed(response: bytes | Pieces) -> _Compressed:
-    return _Compressed(response, await deflated(response))
+async def _compressed(call: Context, response: bytes | Pieces) -> _Compressed:
+    with closing(Loan(call.channel.sender.account)) as loan:
+        loan.keep(len(response))
+        return _Compressed(response, await deflated(response))
+
+
+async def _compress_long(call: Context, reply: LongReply) -> _Compressed:
+    """
+    Compress a response while it is made.
+
+    Raises:
+        MemoryBudgetError: What comes of it has no room.
+
+    """
+    async with aclosing(reply.pieces) as pieces:
+        with closing(Loan(call.channel.sender.account)) as loan:
+            return _Compressed(reply, await deflated_pieces(pieces, loan.take))
 
 
 class _Sent(NamedTuple):

@@ -26,7 +26,7 @@ DEFLATED_PER_STEP: Final = 64 << 10
 NOTED_FROM: Final = 1024
 """Bytes that are kept before an account is told of them: fewer than a stream itself takes."""
 
-_GZIP_WINDOW: Final = 31
+GZIP_WINDOW: Final = 31
 """zlib's wbits for the gzip format and no other."""
 
 
@@ -213,7 +213,7 @@ def decompress(message: bytes, limit: int) -> bytes:
     rest = message
     # A gzip file is one or more members; so Go reads it.
     for _ in range(MAX_GZIP_MEMBERS):
-        inflater = zlib.decompressobj(wbits=_GZIP_WINDOW)
+        inflater = zlib.decompressobj(wbits=GZIP_WINDOW)
         try:
             # A byte more than allowed shows that it is too much. Never 0: that is no limit to zlib.
             inflated += inflater.decompress(rest, limit + 1 - len(inflated))
@@ -258,7 +258,7 @@ def compress_steps(message: bytes | Pieces) -> Steps[tuple[bytes, bytes]]:
     """Do what ``compress`` does, in slices of a millisecond or two."""
     if not message:  # grpc-go leaves an empty message as it is
         return PREFIX.pack(0, 0), b""
-    deflater = zlib.compressobj(wbits=_GZIP_WINDOW)
+    deflater = zlib.compressobj(wbits=GZIP_WINDOW)
     parts: list[bytes] = []
     spent = 0
     for piece in message.pieces if isinstance(message, Pieces) else (message,):

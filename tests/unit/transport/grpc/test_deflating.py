@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from etcdpy.cooperative import Pieces
 from etcdpy.transport.grpc import deflating
-from etcdpy.transport.grpc.deflating import STEPS_TOGETHER, deflated
+from etcdpy.transport.grpc.deflating import STEPS_TOGETHER, deflated, deflated_pieces
 from etcdpy.transport.grpc.messages import DEFLATED_PER_STEP, PREFIX
 
 LONG = random.Random(1).randbytes(3 * STEPS_TOGETHER * DEFLATED_PER_STEP)
@@ -22,6 +22,24 @@ async def test_message_is_whole_and_has_its_prefix(message: bytes | Pieces) -> N
     prefix, body = await deflated(message)
     assert PREFIX.unpack(prefix) == (1, len(body))
     assert gzip.decompress(body) == LONG
+
+
+async def pieces(*some: bytes) -> AsyncIterator[bytes]:
+    for piece in some:
+        yield piece
+
+
+async def test_message_that_is_made_meanwhile_is_whole_and_told_of() -> None:
+    held: list[int] = []
+    prefix, body = await deflated_pieces(pieces(LONG[:100_000], LONG[100_000:]), held.append)
+    assert isinstance(body, Pieces)
+    assert PREFIX.unpack(prefix) == (1, len(body))
+    assert gzip.decompress(bytes(body)) == LONG
+    assert len(LONG) // 2 < sum(held) <= len(body)
+    prefix, body = await deflated_pieces(pieces(b"short"), held.append)
+    assert isinstance(body, bytes)
+    assert PREFIX.unpack(prefix) == (1, len(body))
+    assert gzip.decompress(body) == b"short"
 
 
 async def test_a_shorter_message_does_not_wait_for_all_of_a_longer_one() -> None:

@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from etcdpy.cooperative import DeferredReply, LongReply, Pieces
+from etcdpy.memory import Budget
 from etcdpy.transport import EndedCall, Observer, StatusError, inline
 from etcdpy.transport.grpc import deflating
 from etcdpy.transport.grpc import dispatcher as dispatcher_module
@@ -586,7 +587,7 @@ async def test_long_reply_goes_on_no_more_when_its_stream_was_cut_for_not_moving
     assert peer.reply(stream).reset == frames.CANCEL
 
 
-async def test_handler_in_a_task_and_reply_in_gzip_are_not_for_long_replies() -> None:
+async def test_handler_in_a_task_is_not_for_long_replies() -> None:
     told = []
 
     async def task(request: bytes, context: Context) -> bytes:
@@ -597,10 +598,10 @@ async def test_handler_in_a_task_and_reply_in_gzip_are_not_for_long_replies() ->
     async def marked(request: bytes, context: Context) -> bytes:
         return await task(request, context)
 
-    for method, fields in ((task, ()), (marked, GZIP)):
+    for method, fields in ((task, ()), (marked, ()), (marked, GZIP)):
         serving(method).call(b"x", *fields)
         await turns()
-    assert told == [False, False]
+    assert told == [False, True, True]
 
 
 # ------------------------------------------------------------------- compression
@@ -644,6 +645,66 @@ async def test_others_have_their_turns_while_a_long_reply_is_compressed(waits: b
     assert unzipped(peer.reply(stream).body) == LONG
     assert peer.reply(stream).status == (0, "")
     assert [bytes(call.response) for call in heard.calls] == [LONG]
+
+
+async def test_long_reply_is_compressed_while_it_is_made() -> None:
+    making, heard = Making(LONG, PART, LONG), Heard(slower_than=-math.inf)
+    peer = making.serving(1 << 30, heard.observer)
+    stream = peer.call(b"x", *GZIP)
+    await parts_until_ended(peer, stream)
+    assert unzipped(peer.reply(stream).body) == LONG + PART + LONG
+    assert peer.reply(stream).status == (0, "")
+    assert making.is_closed
+    assert [(len(call.response), call.code) for call in heard.calls] == [(making.size, 0)]
+
+
+async def test_no_more_is_held_of_a_long_reply_in_gzip_than_what_comes_of_it() -> None:
+    making = Making(*[PART] * 20)
+    peer = making.serving(0)
+    memory = Budget(1 << 30)
+    peer.join(memory)
+    most = 0
+    stream = peer.call(b"x", *GZIP)
+    for _ in range(200):
+        most = max(most, memory.used)
+        await asyncio.get_running_loop().run_in_executor(deflating._thread(), int)
+        await turns(4)
+        if peer.connection.sender.queued:
+            break
+    assert making.is_closed
+    assert 0 < memory.used == peer.connection.sender.queued
+    assert most <= len(PART)
+    peer.send(frames.rst_stream(stream, frames.CANCEL))
+    assert memory.used == 0
+
+
+async def test_long_reply_in_gzip_that_has_no_room_is_refused() -> None:
+    making = Making(*[LONG] * 5)
+    peer = making.serving(0)
+    peer.join(Budget(2 * len(LONG)))
+    stream = peer.call(b"x", *GZIP)
+    await parts_until_ended(peer, stream)
+    assert making.is_closed
+    assert making.made < 5
+    assert peer.reply(stream).blocks
+    assert peer.connection.sender.account.budget.used == 0
+
+
+async def test_reply_counts_while_it_is_compressed() -> None:
+    @inline
+    async def handler(request: bytes, context: Context) -> bytes:
+        await asyncio.sleep(0)
+        return LONG
+
+    peer = serving(handler)
+    memory = Budget(1 << 30)
+    peer.join(memory)
+    stream = peer.call(b"x", *GZIP)
+    await turns(4)
+    assert memory.used == len(LONG)
+    peer.send(frames.rst_stream(stream, frames.CANCEL))
+    await turns(30)
+    assert memory.used == 0
 
 
 async def test_others_have_their_turns_while_a_message_of_a_stream_is_compressed() -> None:
