@@ -6,7 +6,6 @@ Which handler answers a request, and what is asked of it before: etcd's order.
 
 from __future__ import annotations
 
-import html
 import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -194,6 +193,8 @@ def redirect(request: HttpRequest, path: str, query: str, status: int = 307) -> 
     headers = [(b"location", where.encode("latin-1"))]
     body = b""
     if request.method in ("GET", "HEAD"):
+        import html  # all entities of HTML, for the few that are sent elsewhere
+
         headers.insert(0, (b"content-type", b"text/html; charset=utf-8"))
         phrase = HTTPStatus(status).phrase
         body = f'<a href="{html.escape(where)}">{phrase}</a>.\n\n'.encode("latin-1")

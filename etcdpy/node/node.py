@@ -26,7 +26,6 @@ from etcdpy.config.retention import parse_retention
 from etcdpy.cooperative import Baton
 from etcdpy.gostd.durations import go_duration
 from etcdpy.lease import LeaseKeeper, LeaseRules
-from etcdpy.logs.progress import growing
 from etcdpy.memory import Account, Budget
 from etcdpy.mvcc.hashing import Hasher
 from etcdpy.mvcc.replies import Headers
@@ -250,6 +249,8 @@ def _open_backend(config: Config, clock: Clock) -> Backend:
     backend = Backend.open(Path(config.data_dir), fsync=not config.unsafe_no_fsync)
     log_opened(config, clock.monotonic() - began)
     if config.bootstrap_defrag_threshold_megabytes:
+        from etcdpy.logs.progress import growing
+
         threshold = config.bootstrap_defrag_threshold_megabytes << 20
         defragment_at_start(backend, threshold, partial(growing, "defragmenting"))
     return backend

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Sequence
-from email.utils import formatdate
 from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
@@ -62,6 +62,9 @@ _LONGEST_REMEMBERED: Final = 1024
 #: Where a head ends. llhttp wants CR before each LF: a head that does without is cut out, too, so
 #: that it can be refused at once.
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
+#: RFC 9110 5.6.7
+_DAYS: Final = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
+_MONTHS: Final = tuple(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
 
 
 class Http1Error(Exception):
@@ -501,4 +504,7 @@ def _name(name: bytes) -> bytes:
 
 @lru_cache(maxsize=1)
 def _date(now: int) -> bytes:
-    return b"Date: " + formatdate(now, usegmt=True).encode()
+    # ``email.utils`` writes the same, and imports more than all of this module.
+    year, month, day, hour, minute, second, weekday, *_ = time.gmtime(now)
+    date = (_DAYS[weekday], day, _MONTHS[month - 1], year, hour, minute, second)
+    return b"Date: %b, %02d %b %04d %02d:%02d:%02d GMT" % date

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +45,8 @@ class Asset:
     @cached_property
     def compressed(self) -> bytes:
         """The data in gzip."""
+        import gzip  # as few servers are looked at
+
         return gzip.compress(self.data, 9, mtime=0)
 
 

@@ -82,6 +82,7 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("config.model", "memory"): "asyncio takes as long as all that --version waits for",
     ("config.load", "config.file"): "YAML takes half as long as the server",
     ("node.node", "node.autocompactor"): "few want it",
+    ("node.node", "logs.progress"): "few want it",
     ("node.node", "storage.snapshot"): "few ask for one",
     ("storage.defrag", "storage.defrag_process"): "few ask for it, and hardly ever",
     ("storage.defrag", "storage.small_copy"): "as above",

@@ -118,6 +118,11 @@ def test_ordinary_server_imports_nothing_that_can_wait(of_server: set[str]) -> N
     assert [name for name in LATER if name in of_server] == []
 
 
+def test_doors_of_http_are_there_without_what_few_of_their_requests_need() -> None:
+    found = imported_by("import etcdpy.transport.aio.http1, etcdpy.server.http_doors")
+    assert not found & {"decimal", "email", "gzip", "html", "websockets", "etcdpy.http.pprof"}
+
+
 def test_what_can_wait_is_there() -> None:
     missing = [name for name in LATER if name.startswith("etcdpy") and not _is_there(name)]
     assert missing == []

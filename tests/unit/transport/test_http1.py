@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from email.utils import formatdate
 
 import pytest
 
@@ -329,6 +330,14 @@ def test_names_are_written_as_go_does_and_the_length_is_added() -> None:
         b"Date: Thu, 01 Jan 1970 00:00:00 GMT",
         b"Content-Length: 3",
     ]
+
+
+@pytest.mark.parametrize("day", [*range(0, 400, 29), 11_016, 19_782, 24_837])
+def test_date_is_that_of_the_answer(day: int) -> None:
+    moment = day * 86_400 + 31_337.75
+    [(head, _)] = told(GET)
+    lines = encode_head(HttpResponse(204), head, moment, closes=False, has_length=True)
+    assert f"\r\nDate: {formatdate(int(moment), usegmt=True)}\r\n".encode() in lines
 
 
 @pytest.mark.parametrize("status", [101, 204])
