@@ -21,6 +21,7 @@ from etcdpy.lease.checkpoints import Checkpoints
 from etcdpy.lease.lease import Lease
 from etcdpy.lease.lessor import Lessor
 from etcdpy.mvcc import slices
+from etcdpy.mvcc.prepared import Deletion
 from etcdpy.mvcc.store import Store
 from etcdpy.storage.buckets import Bucket
 
@@ -126,13 +127,13 @@ class LeaseKeeper:
         self.on_sooner()
         return sequence
 
-    def revoke(self, lease: Lease, ordered: list[bytes] | None = None) -> Steps[tuple[int, int]]:
+    def revoke(self, lease: Lease, prepared: Deletion | None = None) -> Steps[tuple[int, int]]:
         """
         End a lease, which exists, and delete its keys: a write transaction in slices.
 
         Args:
             lease: Which.
-            ordered: Its keys in order, as they were lately, if that is known; it is taken over.
+            prepared: The deletion of its keys, as they were lately; it is taken over.
 
         Returns:
             The store's revision then, and the sequence of the batch with which it is durable.
@@ -141,14 +142,15 @@ class LeaseKeeper:
         store, lease_id = self.store, lease.lease_id
         changes = store.begin()
         attached = store.attachments.on(lease_id)
-        if ordered is not None and (yield from _are_all(ordered, attached)):
-            keys = ordered
+        rows: list[bytes] | None = None
+        if prepared is not None and (yield from _are_all(prepared.keys, attached)):
+            keys, rows, _ = prepared
         else:
             keys = yield from slices.in_order([*attached])
         # A deletion for each. (etcd: lessor.go, Revoke)
         store.operations.deletes += len(keys)
         store.operations.txns += len(keys) > 1
-        yield from changes.delete_all(keys)
+        yield from changes.delete_all(keys, rows)
         changes.commit()
         self.lessor.remove(lease)
         return store.revision, self._write(lease_id, None)

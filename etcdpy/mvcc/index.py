@@ -62,13 +62,18 @@ def _alive(version: Version | None) -> Version:
 class Index:
     """Maps keys to their histories, in key order."""
 
-    __slots__ = ("_dead", "_histories", "_live", "_liveness")
+    __slots__ = ("_born", "_dead", "_died", "_histories", "_live", "_liveness", "_reborn")
 
     def __init__(self) -> None:
         self._histories: dict[bytes, int | array[int]] = {}
         self._live: SortedList[bytes] = SortedList()
         self._dead: SortedList[bytes] = SortedList()
         self._liveness = LivenessLog()
+        # What ``put_all`` and ``change_all`` have brought about and ``settle`` has not seen to:
+        # keys that are new, that are there again, and that are deleted.
+        self._born: list[bytes] = []
+        self._reborn: list[bytes] = []
+        self._died: list[bytes] = []
 
     def __len__(self) -> int:
         """Return the number of keys alive at the newest revision."""
@@ -80,6 +85,11 @@ class Index:
         """Return the live version of ``key``, or None."""
         history = self._histories.get(key)
         return None if history is None else newest(history)
+
+    def is_alive(self, key: bytes) -> bool:
+        """Tell whether ``key`` is there at the newest revision."""
+        history = self._histories.get(key)
+        return history is not None and not is_dead(history)
 
     def at(self, key: bytes, revision: int) -> Version | None:
         """Return the version of ``key`` that was live at ``revision``, or None."""
@@ -267,45 +277,149 @@ class Index:
         self._liveness.add(main, key, 1)
         return main, 1
 
-    def put_all(
-        self, keys: list[bytes], main: int, sub: int, born_keys: list[bytes]
-    ) -> list[tuple[int, int] | None]:
+    def expand(self, keys: Iterable[bytes]) -> None:
+        """
+        Have a further version of each of these keys cost less, as there will soon be one.
+
+        It shows nobody anything: so it is done before a write for which others have to wait.
+        """
+        histories = self._histories
+        for key in keys:
+            history = histories.get(key)
+            if history is None:
+                continue
+            entries = expanded(history)
+            if entries is not history:
+                histories[key] = entries
+            # Then it has room for one: an array grows by several numbers at a time.
+            entries.append(0)
+            del entries[-1]
+
+    def has_same_keys(self, start: bytes, stop: bytes | None, since: int) -> bool:
+        """Tell whether surely no key of [start, stop) has come or gone since a revision."""
+        liveness = self._liveness
+        return since >= liveness.newest or (
+            since >= liveness.floor and not liveness.keys(start, stop, since, 1)
+        )
+
+    def put_all(self, keys: list[bytes], main: int, sub: int) -> list[tuple[int, int] | None]:
         """
         Note the same of many keys, no two of which are the same: the first at ``sub``, and so on.
 
-        Args:
-            keys: Which.
-            main: The revision.
-            sub: Of the first.
-            born_keys: Is added those that are new, of which ``add_born`` is to be told before
-                anybody looks for keys.
+        What has become alive by that is found by nobody before ``settle``.
 
         Returns:
             What ``put`` does; None for keys that are new.
 
         """
         histories = self._histories
+        known = [*map(histories.get, keys)]
+        number = len(keys)
+        # A history is never empty, nor 0.
+        if number > 1 and known[0] is None and not any(known) and sub + number <= SUB_MASK:
+            start = main << SUB_BITS | sub
+            histories.update(zip(keys, range(start, start + number), strict=True))
+            self._born += keys
+            return [None] * number
         found: list[tuple[int, int] | None] = []
-        for place, key in enumerate(keys, sub):
-            history = histories.get(key)
+        for key, history, place in zip(keys, known, range(sub, sub + number), strict=True):
             # Fast path (bench: txn/100x1): what is put again and again, in line.
             if isinstance(history, array) and history[-1]:
                 create, version = history[-2], history[-1] + 1
                 history.frombytes(pack_version(main, place, create, version))
                 found.append((create, version))
-            elif history is not None:
-                found.append(self.put(key, main, place))
             else:
-                histories[key] = born(main, place)
-                born_keys.append(key)
-                found.append(None)
+                found.append(self._put(key, history, main, place))
         return found
 
-    def add_born(self, keys: list[bytes], main: int) -> None:
-        """Have new keys found where they belong; the list is sorted."""
-        keys.sort()
-        add_all(self._live, keys)
-        self._liveness.add_all(main, keys, 1)
+    def _put(
+        self, key: bytes, history: int | array[int] | None, main: int, sub: int
+    ) -> tuple[int, int] | None:
+        """Do as ``put_all`` does for one key."""
+        if history is None:
+            self._histories[key] = born(main, sub)
+            self._born.append(key)
+            return None
+        entries = expanded(history)
+        if type(history) is int:
+            self._histories[key] = entries
+        if version := entries[-1]:
+            create = entries[-2]
+            entries.frombytes(pack_version(main, sub, create, version + 1))
+            return create, version + 1
+        entries.frombytes(pack_version(main, sub, main, 1))
+        self._reborn.append(key)
+        return main, 1
+
+    def change_all(
+        self, keys: list[bytes], are_put: list[bool], main: int, sub: int
+    ) -> list[tuple[int, int] | None]:
+        """
+        Do what ``put_all`` does where some of the keys, which are alive, are deleted.
+
+        Returns:
+            Likewise; for a key that is deleted what is of no use.
+
+        """
+        histories = self._histories
+        found: list[tuple[int, int] | None] = []
+        for key, is_put, place in zip(keys, are_put, range(sub, sub + len(keys)), strict=True):
+            history = histories.get(key)
+            if is_put:
+                found.append(self._put(key, history, main, place))
+                continue
+            assert history is not None, "only what is alive is deleted"
+            entries = expanded(history)
+            if type(history) is int:
+                histories[key] = entries
+            entries.frombytes(pack_version(main, place, 0, 0))
+            self._died.append(key)
+            found.append(None)
+        return found
+
+    @property
+    def unsettled(self) -> int:
+        """How many keys ``settle`` has to see to."""
+        return len(self._born) + len(self._reborn) + len(self._died)
+
+    def take_unsettled(self) -> list[tuple[list[bytes], bool, bool]]:
+        """
+        Hand over what there is to settle, for ``settle_some``.
+
+        Returns:
+            Lists of keys in any order, with whether they were there before, and whether they are
+            alive now.
+
+        """
+        taken = [
+            (keys, was_there, is_alive)
+            for keys, was_there, is_alive in (
+                (self._born, False, True),
+                (self._reborn, True, True),
+                (self._died, True, False),
+            )
+            if keys
+        ]
+        self._born, self._reborn, self._died = [], [], []
+        return taken
+
+    def settle(self, main: int) -> None:
+        """Have what was put or deleted at revision ``main`` found where it belongs."""
+        if self._born:
+            # Fast path (bench: txn-put/100x1): mostly there is nothing, or nothing else.
+            born_keys, self._born = self._born, []
+            self.settle_some(sorted(born_keys), False, True, main)
+        if self._reborn or self._died:
+            for keys, was_there, is_alive in self.take_unsettled():
+                self.settle_some(sorted(keys), was_there, is_alive, main)
+
+    def settle_some(self, keys: list[bytes], was_there: bool, is_alive: bool, main: int) -> None:
+        """Do the same for some keys, in ascending order."""
+        old, new = (self._dead, self._live) if is_alive else (self._live, self._dead)
+        if was_there:
+            remove_all(old, keys)
+        add_all(new, keys)
+        self._liveness.add_all(main, keys, 1 if is_alive else -1)
 
     def delete(self, key: bytes, main: int, sub: int) -> None:
         """
@@ -322,17 +436,15 @@ class Index:
     def delete_all(self, keys: list[bytes], main: int, sub: int) -> None:
         """Note the same of many keys, in ascending order: the first at ``sub``, and so on."""
         histories = self._histories
-        for place, key in enumerate(keys, sub):
-            history = histories[key]
-            if type(history) is int:
+        known = map(histories.__getitem__, keys)
+        for key, history, place in zip(keys, known, range(sub, sub + len(keys)), strict=True):
+            # Expanded before, as a rule.
+            if isinstance(history, array):
+                history.frombytes(pack_version(main, place, 0, 0))
+            else:
                 born = history >> SUB_BITS
                 histories[key] = array("q", (born, history & SUB_MASK, born, 1, main, place, 0, 0))
-            else:
-                assert isinstance(history, array)
-                history.extend((main, place, 0, 0))
-        remove_all(self._live, keys)
-        add_all(self._dead, keys)
-        self._liveness.add_all(main, keys, -1)
+        self.settle_some(keys, True, False, main)
 
     def made_durable(self, revision: int) -> None:
         """Note that plain reads run at ``revision`` from now on."""

@@ -69,6 +69,11 @@ def weigh(store: Store, ops: Iterable[Op], revision: int, hold: Hold) -> Steps[N
         hold(gathered)
 
 
+def is_answered_with_rows(op: Op) -> bool:
+    """Tell whether there may be rows in the reply of an operation."""
+    return _read_by(op, 0) is not None
+
+
 def _read_by(op: Op, revision: int) -> tuple[bytes, bytes | None, int, int] | None:
     """Return the range whose rows are in an operation's reply, as of when, and how many at most."""
     kind, request = op

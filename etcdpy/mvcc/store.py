@@ -25,7 +25,7 @@ from etcdpy.mvcc.attachments import Attachments
 from etcdpy.mvcc.index import Index
 from etcdpy.mvcc.revision import row_key, row_keys, tombstone_key, tombstone_keys
 from etcdpy.mvcc.rows import born_at, new_row, row, rows_of, tombstone, tombstones
-from etcdpy.mvcc.slices import SLICE, chunks
+from etcdpy.mvcc.slices import FOUND_SLICE, SLICE, chunks, in_order
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.commit_log import CommitLog
@@ -187,7 +187,6 @@ class WriteTxn:
         "_batch",
         "_born",
         "_index",
-        "_new_keys",
         "_store",
         "operations",
         "revision",
@@ -199,7 +198,6 @@ class WriteTxn:
         self._index = store.index
         self._batch = store.log.batch
         self._born: bytes | None = None
-        self._new_keys: list[bytes] | None = None
         self.revision = store.revision + 1
         #: The number of changes so far, and the sub revision of the next.
         self.sub = 0
@@ -241,9 +239,7 @@ class WriteTxn:
         What is new among them is found by nobody before ``settle``.
         """
         main, sub, number, batch = self.revision, self.sub, len(keys), self._batch
-        if self._new_keys is None:
-            self._new_keys = []
-        versions = self._index.put_all(keys, main, sub, self._new_keys)
+        versions = self._index.put_all(keys, main, sub)
         rows = rows_of(keys, values, versions, main)
         batch.rows.update(zip(row_keys(main, sub, number), rows, strict=True))
         batch.put_bytes += sum(map(len, rows))
@@ -255,34 +251,82 @@ class WriteTxn:
         if attachments.leases:
             attachments.detach_all(keys)
 
-    def settle(self) -> None:
-        """Have what ``put_all`` has written found."""
-        if self._new_keys:
-            self._index.add_born(self._new_keys, self.revision)
-            self._new_keys = None
+    def change_all(self, keys: list[bytes], values: list[bytes | None], leases: list[int]) -> None:
+        """
+        Do as ``put_all`` does where keys hang on leases (0: on none), or are deleted.
 
-    def delete_all(self, keys: list[bytes]) -> Steps[None]:
+        Args:
+            keys: Which.
+            values: Theirs; None for one that is deleted, which is alive.
+            leases: Theirs.
+
+        """
+        main, sub, number, batch = self.revision, self.sub, len(keys), self._batch
+        are_put = [value is not None for value in values]
+        versions = self._index.change_all(keys, are_put, main, sub)
+        attachments, operations = self._store.attachments, self._store.operations
+        born = born_at(main)
+        for key, value, lease, known in zip(keys, values, leases, versions, strict=True):
+            if value is None:
+                batch.rows[tombstone_key(main, sub)] = tombstone(key)
+            else:
+                if known is None and not lease:
+                    encoded = new_row(key, value, born)
+                else:
+                    encoded = row(key, value, lease, *_first_version(known, main))
+                batch.rows[row_key(main, sub)] = encoded
+                batch.put_bytes += len(encoded)
+                operations.puts += 1
+                operations.put_bytes += len(key) + len(value)
+            if lease or attachments.leases:
+                attachments.attach(key, lease)
+            sub += 1
+        self.sub += number
+
+    def settle(self) -> None:
+        """Have what ``put_all`` and ``change_all`` have written found."""
+        self._index.settle(self.revision)
+
+    def settle_all(self) -> Steps[None]:
+        """Do the same in slices, where that may be very much."""
+        index = self._index
+        if index.unsettled <= SLICE:
+            index.settle(self.revision)
+            return
+        for keys, was_there, is_alive in index.take_unsettled():
+            # Found by nobody, half of them, until this revision is durable.
+            ordered = yield from in_order(keys)
+            for chunk in chunks(ordered, FOUND_SLICE):
+                index.settle_some(chunk, was_there, is_alive, self.revision)
+                yield
+
+    def delete_all(self, keys: list[bytes], rows: list[bytes] | None = None) -> Steps[None]:
         """
         Delete keys, all of them alive and in ascending order; the list is emptied.
 
         (etcd: kvstore_txn.go, delete)
+
+        Args:
+            keys: Which.
+            rows: Of their deletions, if they have been made before; the list is emptied.
+
         """
         last = len(keys) <= SLICE
+        made = None if rows is None else chunks(rows)
         for chunk in chunks(keys):
-            self._delete(chunk)
+            self._delete(chunk, tombstones(chunk) if made is None else next(made))
             if not last:
                 yield
 
-    def _delete(self, keys: list[bytes]) -> None:
+    def _delete(self, keys: list[bytes], deletions: list[bytes]) -> None:
         main, sub = self.revision, self.sub
         rows, attachments = self._batch.rows, self._store.attachments
         if len(keys) == 1:
-            (key,) = keys
-            self._index.delete(key, main, sub)
-            rows[tombstone_key(main, sub)] = tombstone(key)
+            self._index.delete(keys[0], main, sub)
+            rows[tombstone_key(main, sub)] = deletions[0]
         else:
             self._index.delete_all(keys, main, sub)
-            rows.update(zip(tombstone_keys(main, sub, len(keys)), tombstones(keys), strict=True))
+            rows.update(zip(tombstone_keys(main, sub, len(keys)), deletions, strict=True))
         if attachments.leases:
             attachments.detach_all(keys)
         self.sub = sub + len(keys)
@@ -305,3 +349,9 @@ class WriteTxn:
             store.log.flush_soon()
             return self._batch.sequence
         return store.log.written()
+
+
+def _first_version(known: tuple[int, int] | None, main: int) -> tuple[int, int, int]:
+    """Return the create revision, the revision and the number of a version, as a row has them."""
+    create, number = known or (main, 1)
+    return create, main, number

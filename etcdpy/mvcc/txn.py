@@ -22,12 +22,13 @@ from etcdpy.errors import (
 )
 from etcdpy.mvcc import replies
 from etcdpy.mvcc.compare import Extremes, holds
+from etcdpy.mvcc.gathered import Gathered
 from etcdpy.mvcc.keyrange import Ranges, bounds
 from etcdpy.mvcc.ranges import RangeResult, select
-from etcdpy.mvcc.reply_size import weigh
-from etcdpy.mvcc.slices import SLICE, Work
+from etcdpy.mvcc.reply_size import is_answered_with_rows, weigh
+from etcdpy.mvcc.slices import SLICE, Work, chunks
 from etcdpy.mvcc.store import Store, WriteTxn
-from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Puts, Txn
+from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Op, Puts, Txn
 from etcdpy.mvcc.walks import Hold, keys_at, rows_at
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
@@ -37,6 +38,9 @@ LeaseExists = Callable[[int], bool]
 
 #: Bytes that a transaction may read before it is found out how much the rest of it is.
 READ_UNWEIGHED = 16 << 20
+
+#: Keys of puts that are looked through in the time of an operation of its own.
+_KEYS_PER_WORK = 8
 
 #: The header of a nested transaction's reply is there, and empty.
 _EMPTY_HEADER = b"\x0a\x00"
@@ -130,8 +134,19 @@ def check_put(store: Store, request: PutRequest, lease_exists: LeaseExists) -> N
 
 def put(store: Store, write: WriteTxn, request: PutRequest) -> bytes | None:
     """Apply a checked put; return the encoded previous KeyValue if it was asked for."""
-    key = request.key
-    previous = None
+    if _reads(request):
+        value, lease, previous = _looked_up(store, write, request)
+        write.put(request.key, value, lease)
+        return previous
+    write.put(request.key, request.value, request.lease)
+    return None
+
+
+def _looked_up(
+    store: Store, write: WriteTxn, request: PutRequest
+) -> tuple[bytes, int, bytes | None]:
+    """Return the value and the lease that a put writes, and what was there before if asked for."""
+    key, previous = request.key, None
     if request.prev_kv or request.ignore_value:
         previous = store.get(key, write.revision)
         store.operations.ranges += 1
@@ -142,8 +157,7 @@ def put(store: Store, write: WriteTxn, request: PutRequest) -> bytes | None:
     if request.ignore_lease:
         store.operations.ranges += previous is None
         lease = store.attachments.lease_of(key)
-    write.put(key, value, lease)
-    return previous if request.prev_kv else None
+    return value, lease, previous if request.prev_kv else None
 
 
 def delete_range(
@@ -172,13 +186,18 @@ def keys_to_delete(
     store: Store, write: WriteTxn, request: DeleteRangeRequest
 ) -> Steps[list[bytes]]:
     """Return the keys that a deletion is of, and count it."""
-    operations = store.operations
-    operations.deletes += 1
-    operations.ranges += request.prev_kv
+    count_deletion(store, request)
     if request.range_end:
         start, stop = bounds(request.key, request.range_end)
         return (yield from keys_at(store, start, stop, write.revision, None))
     return [request.key] if store.index.newest(request.key) else []
+
+
+def count_deletion(store: Store, request: DeleteRangeRequest) -> None:
+    """Count a deletion, and what it reads."""
+    operations = store.operations
+    operations.deletes += 1
+    operations.ranges += request.prev_kv
 
 
 def is_read_only(request: Txn) -> bool:
@@ -204,7 +223,7 @@ def read_txn(
     compacted = store.compact_revision
     path = yield from _decide(store, request, revision)
     store.operations.count_reads(path.compared + len(path.ops))
-    yield from _check_all(store, path, revision, compacted, no_leases)
+    yield from _check_all(store, _flattened(path), revision, compacted, no_leases)
     responses: list[bytes | Pieces] = []
     size = 0
     for number, (_, asked) in enumerate(path.ops):
@@ -248,20 +267,107 @@ def apply_txn(
     """
     found = write.revision - 1
     operations = store.operations
-    path = yield from _decide(store, request, found)
+    known: Plan | None = request.plan if isinstance(request, LongTxn) else None
+    if known is None:
+        path = yield from _decide(store, request, found)
+        checked, weighed = _flattened(path), _flattened(path)
+    else:
+        path, checked, weighed = known.path, iter(known.checked), iter(known.weighed)
     before = operations.ranges
     operations.ranges += path.compared
     try:
-        yield from _check_all(store, path, found, store.compact_revision, lease_exists)
+        yield from _check_all(store, checked, found, store.compact_revision, lease_exists)
     finally:
         # What was compared and checked is a transaction of its own. (etcd: apply.go, Txn)
         operations.txns += operations.ranges - before > 1
     if hold is not None:
-        yield from weigh(store, _flattened(path), found, hold)
+        yield from weigh(store, weighed, found, hold)
     operations.txns += is_many(path)
-    results = yield from _run(store, write, path)
-    write.settle()
+    gathered = Gathered(store, write)
+    results = yield from _run(store, write, path, gathered)
+    yield from gathered.settle()
     return TxnResult(write.shown, path.succeeded, results)
+
+
+class Plan(NamedTuple):
+    """
+    What is known of a transaction before it has its turn, as the store has no say in it.
+
+    Attributes:
+        path: The branch that it takes.
+        checked: Those of its operations that the store may have something against.
+        weighed: Those that are answered with rows.
+
+    """
+
+    path: Path
+    checked: list[Op]
+    weighed: list[Op]
+
+
+def plan(store: Store, request: LongTxn) -> Steps[None]:
+    """Find out what can be known of a long transaction before others have to wait for it."""
+    if is_read_only(request):
+        return
+    path = yield from _decide(store, request, store.revision)
+    if path.compared:
+        return  # something else may be true by then
+    planning = _Planning()
+    yield from planning.look_through(path)
+    for some in chunks(planning.keys):
+        store.index.expand(some)
+        yield
+    request.plan = planning.of(path)
+
+
+class _Planning:
+    """Looks for what is to be known of the operations of a path."""
+
+    __slots__ = ("_asked", "_asks_what_is_there", "_weighed", "_work", "keys")
+
+    def __init__(self) -> None:
+        self._work = Work()
+        self._asked: list[Op] = []
+        self._asks_what_is_there = False
+        self._weighed: list[Op] = []
+        #: Those that are put, or deleted one by one.
+        self.keys: list[bytes] = []
+
+    def look_through(self, path: Path) -> Steps[None]:
+        if path.puts is not None:
+            self.keys += path.puts.keys
+            yield from self._work.add(1 + len(path.puts.keys) // _KEYS_PER_WORK)
+            return
+        for i, op in enumerate(path.ops):
+            if i in path.nested:
+                yield from self.look_through(path.nested[i])
+            else:
+                self._look_at(op)
+            yield from self._work.add(1)
+
+    def _look_at(self, op: Op) -> None:
+        kind, request = op
+        if kind == PUT:
+            self.keys.append(request.key)
+            if request.lease or _reads(request):
+                self._asked.append(op)
+                if request.ignore_value or request.ignore_lease:
+                    self._asks_what_is_there = True
+        elif kind == DELETE:
+            self._asked.append(op)
+            if not request.range_end:
+                self.keys.append(request.key)
+        elif kind == RANGE and request.revision:
+            self._asked.append(op)
+        if is_answered_with_rows(op):
+            self._weighed.append(op)
+
+    def of(self, path: Path) -> Plan:
+        checked = self._asked
+        if not self._asks_what_is_there:
+            # Then it makes no difference what was deleted before.
+            checked = [op for op in checked if op[0] != DELETE]
+        return Plan(path, checked, self._weighed)
 
 
 def encode_result(header: bytes, result: TxnResult) -> Steps[bytes | Pieces]:
@@ -348,12 +454,13 @@ def _decide(
 
 
 def _check_all(
-    store: Store, path: Path, revision: int, compacted: int, lease_exists: LeaseExists
+    store: Store, ops: Iterator[Op], revision: int, compacted: int, lease_exists: LeaseExists
 ) -> Steps[None]:
-    """Check the operations of a path and of those in it, in slices."""
-    deleted, ops = _Deleted(), _flattened(path)
+    """Check operations of a path and of those in it, in slices."""
+    deleted = _Deleted()
     while some := list(islice(ops, SLICE)):
-        check(store, path._replace(ops=some), revision, compacted, lease_exists, deleted)
+        of_them = Path(True, some, {}, 0)
+        check(store, of_them, revision, compacted, lease_exists, deleted)
         if len(some) == SLICE:
             yield
 
@@ -446,54 +553,61 @@ def _reads(request: PutRequest) -> bool:
     return request.prev_kv or request.ignore_value or request.ignore_lease
 
 
-def _run(store: Store, write: WriteTxn, path: Path) -> Steps[list[OpResult]]:
+def _run(store: Store, write: WriteTxn, path: Path, gathered: Gathered) -> Steps[list[OpResult]]:
     if path.puts is not None:
-        return (yield from _run_puts(write, path.puts))
+        yield from gathered.put_all(path.puts)
+        return [(PUT, write.revision, None)] * len(path.puts.keys)
     results: list[OpResult] = []
     for i, (kind, op) in enumerate(path.ops):
         if kind == PUT:
-            # Fast path (bench: txn-put/100x1): what most operations are needs no generator.
-            previous = put(store, write, op)
-            results.append((PUT, write.shown, previous))
+            key, previous = op.key, None
+            gathered.look_at(key)
+            if _reads(op):
+                value, lease, previous = _looked_up(store, write, op)
+                gathered.put(key, value, lease)
+            else:
+                gathered.put(key, op.value, op.lease)
+            results.append((PUT, write.revision, previous))
+        elif kind == DELETE and not op.range_end:
+            deleted = _delete_one(store, write, op, gathered)
+            results.append((DELETE, gathered.shown, deleted))
+        elif kind == TXN:
+            inner = path.nested[i]
+            found = yield from _run(store, write, inner, gathered)
+            shown = gathered.shown
+            results.append((TXN, shown, TxnResult(shown, inner.succeeded, found)))
         else:
-            results.append((yield from _run_op(store, write, kind, op, path.nested.get(i))))
-        write.operations += 1
-        if write.operations % SLICE == 0:
-            write.settle()
-            yield
+            yield from gathered.settle()
+            results.append((yield from _run_range(store, write, kind, op)))
+        yield from gathered.did(1)
     return results
 
 
-def _run_puts(write: WriteTxn, puts: Puts) -> Steps[list[OpResult]]:
-    keys, values = puts
-    for first in range(0, len(keys), SLICE):
-        end = min(first + SLICE, len(keys))
-        write.put_all(keys[first:end], values[first:end])
-        slices = write.operations // SLICE
-        write.operations += end - first
-        if write.operations // SLICE != slices:
-            write.settle()
-            yield
-    return [(PUT, write.revision, None)] * len(keys)
+def _delete_one(
+    store: Store, write: WriteTxn, request: DeleteRangeRequest, gathered: Gathered
+) -> Deleted:
+    count_deletion(store, request)
+    key = request.key
+    gathered.look_at(key)
+    if not gathered.delete(key):
+        return Deleted(0, [])
+    if not request.prev_kv:
+        return Deleted(1, [])
+    row = store.get(key, write.revision)
+    assert row is not None, "it is deleted when what is gathered is written"
+    return Deleted(1, [row])
 
 
-def _run_op(
-    store: Store, write: WriteTxn, kind: str | None, request: Any, nested: Path | None
-) -> Steps[OpResult]:
-    if kind != TXN:
-        write.settle()
+def _run_range(store: Store, write: WriteTxn, kind: str | None, request: Any) -> Steps[OpResult]:
+    """Run an operation of a range, which has to find what was done before it."""
     if kind == RANGE:
         store.operations.ranges += 1
         newest = write.revision
         revision = request.revision if 0 < request.revision < newest else newest
         found = yield from select(store, request, revision)
         return RANGE, write.shown, found
-    if kind == DELETE:
-        deleted = yield from delete_range(store, write, request)
-        return DELETE, write.shown, deleted
-    assert nested is not None
-    results = yield from _run(store, write, nested)
-    return TXN, write.shown, TxnResult(write.shown, nested.succeeded, results)
+    deleted = yield from delete_range(store, write, request)
+    return DELETE, write.shown, deleted
 
 
 def _range_op(shown: int, result: RangeResult) -> Steps[bytes | Pieces]:

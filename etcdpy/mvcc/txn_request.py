@@ -163,16 +163,18 @@ class LongTxn(Txn):
         data: Its encoded bytes, None once it was read.
         fault: What is wrong with its form, found out when it is read; None if nothing is.
         cost: The bytes that etcd's quota counts for it, found out when it is read.
+        plan: What is known of it before it is applied (``txn.Plan``), None if nothing is.
 
     """
 
-    __slots__ = ("cost", "data", "fault")
+    __slots__ = ("cost", "data", "fault", "plan")
 
     def __init__(self, data: bytes) -> None:
         super().__init__(len(data), [], [], [])
         self.data: bytes | None = data
         self.fault: type[EtcdError] | None = None
         self.cost = 0
+        self.plan: Any = None
 
     def read(self, max_ops: int) -> Steps[None]:
         """

@@ -17,7 +17,7 @@ from etcdpy.clock import stopwatch
 from etcdpy.cooperative import DeferredReply, LongReply, Started, Steps, T, started
 from etcdpy.errors import EtcdError, UnreadableRequestError
 from etcdpy.memory import Account, Loan, NoRoomYetError
-from etcdpy.mvcc import replies, txn
+from etcdpy.mvcc import prepared, replies, txn
 from etcdpy.mvcc.ranges import has_many, select
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import LongTxn, Txn
@@ -73,6 +73,8 @@ class KeyValues(Part):
         self._lease_exists = parts.leases.lessor.__contains__
         self._baton = parts.baton
         self._crowd = Crowd()
+        # Large deletions, of which a client prepares few at a time.
+        self._deletions = Crowd()
         self._long_replies = LongReplies(parts.store, parts.clock, parts.baton)
         # Of callers that have no account of their own.
         self._account = Account(parts.memory)
@@ -167,19 +169,46 @@ class KeyValues(Part):
             An encoded DeleteRangeResponse, to be held back until that is durable.
 
         """
+        if prepared.is_large(self._store, request):
+            self._admit_delete_range(request, caller)
+            return self._delete_many(request, caller)
         if self._writer.busy is not None:
             return self._in_turn(self.delete_range, request, caller)
         who = self._admit_delete_range(request, caller)
         return self._write(request, self._delete_range(request, caller, who))
 
+    async def _delete_many(self, request: pb.DeleteRangeRequest, caller: Caller) -> Late:
+        """Do all that can be done of a large deletion, before others have to wait for it."""
+        who = caller.peer()
+        await self._deletions.place(who)
+        with self._deletions.among(who):
+            made = None
+            if self._has_room_for_all(self._loan(caller)):
+                made = await self._baton.run(prepared.prepare_deletion(self._store, request))
+
+            def delete(request: pb.DeleteRangeRequest, caller: Caller) -> Answer:
+                who = self._admit_delete_range(request, caller)
+                return self._write(request, self._delete_range(request, caller, who, made))
+
+            return await self._in_turn(delete, request, caller)
+
     def _delete_range(
-        self, request: pb.DeleteRangeRequest, caller: Caller, who: Who
+        self,
+        request: pb.DeleteRangeRequest,
+        caller: Caller,
+        who: Who,
+        made: prepared.Deletion | None = None,
     ) -> Steps[Started[DeferredReply]]:
         store, loan = self._store, self._loan(caller)
         write = store.begin()
         found = write.revision - 1
         self._operations.txns += request.prev_kv
-        keys = yield from txn.keys_to_delete(store, write, request)
+        made_rows: list[bytes] | None = None
+        if made is not None and prepared.still_holds(made, store, request):
+            txn.count_deletion(store, request)
+            keys, made_rows, _ = made
+        else:
+            keys = yield from txn.keys_to_delete(store, write, request)
         number, rows, unread = len(keys), list[bytes](), list[bytes]()
         if request.prev_kv:
             if self._has_room_for_all(loan):
@@ -190,7 +219,7 @@ class KeyValues(Part):
                 except EtcdError:
                     loan.close()
                     raise
-        yield from write.delete_all(keys)
+        yield from write.delete_all(keys, made_rows)
         if self._audit is not None:
             self._audit.delete_range(request, caller, who, write.shown, number)
         start = replies.deletion_start(self._headers.at(write.shown), number)
@@ -299,6 +328,8 @@ class KeyValues(Part):
             # For the gates to raise, among all else that may be wrong with it. Its kind alone: an
             # error holds on to where it was raised, and that to the request.
             request.fault = type(error)
+            return
+        yield from txn.plan(self._store, request)
 
     def _txn(self, request: Txn, caller: Caller, who: Who) -> Steps[Started[DeferredReply]]:
         write, loan = self._store.begin(), self._loan(caller)

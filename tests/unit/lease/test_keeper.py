@@ -7,6 +7,7 @@ import pytest
 from etcdpy.cooperative import finish
 from etcdpy.lease import LeaseRules
 from etcdpy.lease.keeper import EXPIRED_PER_SLICE
+from etcdpy.mvcc.prepared import deletion_of
 from etcdpy.pb.lease_pb2 import Lease as StoredLease
 from tests.unit.lease.leased_store import LeasedStore
 
@@ -51,7 +52,7 @@ async def test_revoked_lease_goes_with_its_keys_in_one_batch(leased: LeasedStore
 @pytest.mark.parametrize(
     "ordered", [[b"a", b"b"], [b"a"], [b"a", b"c"], [b"a", b"b", b"c"], []], ids=str
 )
-async def test_keys_that_were_put_in_order_before_are_those_of_the_lease_or_not_used(
+async def test_a_deletion_that_was_prepared_is_of_the_keys_of_the_lease_or_not_used(
     leased: LeasedStore, ordered: list[bytes]
 ) -> None:
     leased.grant(7, 60)
@@ -60,7 +61,8 @@ async def test_keys_that_were_put_in_order_before_are_those_of_the_lease_or_not_
     lease = leased.keeper.lessor.get(7)
     assert lease is not None
     leased.stored()
-    finish(leased.keeper.revoke(lease, ordered))
+    prepared = finish(deletion_of(leased.keeper.store, ordered))
+    finish(leased.keeper.revoke(lease, prepared))
     assert [leased.has(key) for key in (b"a", b"b", b"c")] == [False, False, True]
     leased.log.flush()
     assert list(leased.log.on_their_way[-1].rows.values()) == [b"\n\x01a", b"\n\x01b"]
