@@ -33,6 +33,7 @@ from etcdpy.pb.rpc_pb2 import (
     TxnRequest,
 )
 from etcdpy.storage import GroupCommit
+from tests.unit.mvcc.fake_log import turns
 from tests.unit.mvcc.real_log import fill, opened_store
 from tests.unit.mvcc.stalls import TRIES, least_stall, probed
 from tests.unit.node.nodes import ANYBODY, make_node
@@ -125,7 +126,8 @@ async def stall_of_a_deletion(large: Large) -> float:
                 )
             )
         )
-        await asyncio.sleep(0)
+        while not store.is_busy:  # it is prepared first
+            await turns()
         revision = store.durable_revision
         put = asyncio.ensure_future(
             outcome(kv.put(PutRequest(key=b"k00000001", value=b"new"), ANYBODY))

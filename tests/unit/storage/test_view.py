@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from etcdpy.storage import Backend, Bucket, GroupCommit, RowMissingError, checkpoint
+from etcdpy.storage import Backend, Bucket, GroupCommit, RowMissingError, checkpoint, view
 from tests.support.seeds import SEED
 from tests.unit.storage.material import open_log, put, row_key, soon
 
@@ -81,9 +81,11 @@ async def test_a_deletion_hides_what_is_on_disk(log: GroupCommit) -> None:
     assert list(log.items(Bucket.META)) == []
 
 
+@pytest.mark.parametrize("large", [2, view.LARGE_BATCH])
 async def test_random_work_reads_as_a_model_says(
-    log: GroupCommit, monkeypatch: pytest.MonkeyPatch
+    log: GroupCommit, monkeypatch: pytest.MonkeyPatch, large: int
 ) -> None:
+    monkeypatch.setattr(view, "LARGE_BATCH", large)
     monkeypatch.setattr(checkpoint, "CHECKPOINT_BYTES", 3000)
     print(f"seed {SEED}")
     chance = random.Random(SEED)
