@@ -1,9 +1,9 @@
 """
 Changes of a transaction that are written together: a slice of them costs a third of one by one.
 
-Together is the same as one after the other, as long as they are of different keys: a transaction
-puts none twice, and none that it deletes, which is checked before. What is of a key once more, a
-deletion of a range, or a read, has to find what came before it.
+Together is the same as one after the other, as long as they are of different keys, as nearly all
+are that pass etcd's checks. What is of a key once more, a deletion of a range, or a read, has to
+find what came before it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,16 @@ class Gathered:
 
     """
 
-    __slots__ = ("_has_deletions", "_index", "_keys", "_leases", "_seen", "_values", "_write")
+    __slots__ = (
+        "_deleted",
+        "_has_deletions",
+        "_index",
+        "_keys",
+        "_leases",
+        "_put",
+        "_values",
+        "_write",
+    )
 
     def __init__(self, store: Store, write: WriteTxn) -> None:
         self._index: Index = store.index
@@ -38,8 +47,9 @@ class Gathered:
         # Of those that hang on any.
         self._leases: dict[bytes, int] = {}
         self._has_deletions = False
-        # Those that may not be settled yet.
-        self._seen: set[bytes] = set()
+        # Those that are not written yet, and those that are not settled.
+        self._put: set[bytes] = set()
+        self._deleted: set[bytes] = set()
 
     @property
     def shown(self) -> int:
@@ -47,35 +57,50 @@ class Gathered:
         return self._write.revision if self._keys else self._write.shown
 
     def look_at(self, key: bytes) -> None:
-        """Have a key be as it is, before it is looked at or changed; to be called for each."""
-        if key in self._seen:
+        """Have a key be as it is, before it is looked at and put."""
+        if key in self._put:
             self.write()
-            self._write.settle()
-            self._seen.clear()
-        self._seen.add(key)
+        if key in self._deleted:
+            self._settle_deleted()
+
+    def _settle_deleted(self) -> None:
+        # Keys that are put are settled before those that are deleted.
+        self.write()
+        self._write.settle()
+        self._deleted.clear()
 
     def put(self, key: bytes, value: bytes, lease: int) -> None:
         """Add the put of a key that was looked at."""
         self._keys.append(key)
         self._values.append(value)
+        self._put.add(key)
         if lease:
             self._leases[key] = lease
 
     def put_all(self, puts: Puts) -> Steps[None]:
-        """Add many, of which none has to be looked at, and write them in slices."""
+        """Add many, no two of which are of one key, and write them in slices."""
         keys, values = puts
+        if not self._deleted.isdisjoint(keys):
+            self._settle_deleted()
+        if not self._put.isdisjoint(keys):
+            self.write()
         for first in range(0, len(keys), SLICE):
             end = min(first + SLICE, len(keys))
-            self._keys += keys[first:end]
+            some = keys[first:end]
+            self._keys += some
+            self._put.update(some)
             self._values += values[first:end]
             yield from self.did(end - first)
 
     def delete(self, key: bytes) -> bool:
-        """Add the deletion of a key that was looked at; return False if it is not there."""
+        """Add the deletion of a key; return False if it is not there."""
+        if key in self._put or key in self._deleted:
+            self.write()
         if not self._index.is_alive(key):
             return False
         self._keys.append(key)
         self._values.append(None)
+        self._deleted.add(key)
         self._has_deletions = True
         return True
 
@@ -94,6 +119,7 @@ class Gathered:
         if not keys:
             return
         self._keys, self._values = [], []
+        self._put.clear()
         if self._has_deletions or self._leases:
             leases = [self._leases.get(key, 0) for key in keys]
             self._write.change_all(keys, values, leases)
@@ -106,5 +132,5 @@ class Gathered:
     def settle(self) -> Steps[None]:
         """Write what there is, and have all that was written found."""
         self.write()
-        self._seen.clear()
+        self._deleted.clear()
         yield from self._write.settle_all()

@@ -588,7 +588,6 @@ def _delete_one(
 ) -> Deleted:
     count_deletion(store, request)
     key = request.key
-    gathered.look_at(key)
     if not gathered.delete(key):
         return Deleted(0, [])
     if not request.prev_kv:

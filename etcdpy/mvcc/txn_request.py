@@ -76,6 +76,8 @@ _DECODERS: Final[dict[int, tuple[str, Callable[[bytes], Any]]]] = {
 _PROTOBUF_DEPTH = 49
 #: How many bytes decoded count for as much as an operation taken apart.
 _BYTES_PER_WORK = 64
+#: How many operations are looked at for what all of them weigh, which only a log tells.
+_MOST_WEIGHED = 1024
 #: How many operations a field counts for that is read byte by byte.
 _WORK_OF_FIELD = 4
 
@@ -164,10 +166,12 @@ class LongTxn(Txn):
         fault: What is wrong with its form, found out when it is read; None if nothing is.
         cost: The bytes that etcd's quota counts for it, found out when it is read.
         plan: What is known of it before it is applied (``txn.Plan``), None if nothing is.
+        looked_through: What is known of who may do it (``node.guard``), None if nothing is.
+        branch_sizes: The encoded bytes of the operations of each branch, as they came.
 
     """
 
-    __slots__ = ("cost", "data", "fault", "plan")
+    __slots__ = ("branch_sizes", "cost", "data", "fault", "looked_through", "plan")
 
     def __init__(self, data: bytes) -> None:
         super().__init__(len(data), [], [], [])
@@ -175,6 +179,8 @@ class LongTxn(Txn):
         self.fault: type[EtcdError] | None = None
         self.cost = 0
         self.plan: Any = None
+        self.looked_through: Any = None
+        self.branch_sizes = 0, 0
 
     def read(self, max_ops: int) -> Steps[None]:
         """
@@ -190,6 +196,7 @@ class LongTxn(Txn):
         """
         data, self.data = self.data, None
         assert data is not None
+        self.branch_sizes = _branch_sizes(data)
         found = yield from _Reader().read(data, max_ops)
         self.compare, self._success, self.failure = found.compare, found.success, found.failure
         self.success_puts, self.failure_puts = found.success_puts, found.failure_puts
@@ -470,6 +477,19 @@ def _has_more(data: bytes, allowance: int) -> bool:
     except DecodeError:
         pass
     return False
+
+
+def _branch_sizes(data: bytes) -> tuple[int, int]:
+    """Return how many bytes the operations of each branch have, if they can be told apart."""
+    sizes = [0, 0, 0, 0]
+    try:
+        for number, (field, place) in enumerate(_fields(data, slice(0, len(data)))):
+            if not _COMPARE <= field <= _FAILURE or number == _MOST_WEIGHED:
+                break
+            sizes[field] += place.stop - place.start
+    except DecodeError:
+        pass
+    return sizes[_SUCCESS], sizes[_FAILURE]
 
 
 def _only_txn(data: bytes, place: slice) -> slice | None:

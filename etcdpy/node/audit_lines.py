@@ -19,7 +19,7 @@ from json.encoder import encode_basestring
 from typing import Any, Final
 
 from etcdpy.mvcc.txn import OpResult, TxnResult
-from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Txn
+from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Txn
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.auth_pb2 import Permission
 
@@ -112,7 +112,14 @@ class Ops:
 
     def add_result(self, request: Txn, result: TxnResult) -> None:
         """Add what a transaction has written, which is of the branch it took."""
+        puts = request.success_puts if result.succeeded else request.failure_puts
+        if puts is not None and self._room < 0:
+            self._cut += len(puts.keys)
+            return
         ops = request.success if result.succeeded else request.failure
+        if self._room < 0 and _has_no_other_in_it(ops):
+            self._cut += sum([kind != RANGE for kind, _ in ops])
+            return
         for (kind, op), found in zip(ops, result.results, strict=True):
             self._add_op(kind, op, found)
 
@@ -129,6 +136,10 @@ class Ops:
 
     def add_wanted(self, request: Txn) -> None:
         """Add all that a transaction names: what it compares, and what both branches do."""
+        if self._room < 0 and _has_no_other_in_it(request.success + request.failure):
+            ops = request.success + request.failure
+            self._cut += len(request.compare) + sum([kind is not None for kind, _ in ops])
+            return
         for compare in request.compare:
             if self._room < 0:
                 self._cut += 1
@@ -150,6 +161,11 @@ class Ops:
             self.add_wanted(op)
 
 
+def _has_no_other_in_it(ops: list[Op]) -> bool:
+    """Tell that of operations none is a transaction: then they are counted, and that is all."""
+    return TXN not in [kind for kind, _ in ops]
+
+
 def put_fields(request: pb.PutRequest) -> str:
     """Return the members of a put."""
     key = bytes_field("key", request.key)
@@ -168,7 +184,7 @@ def range_fields(request: Any) -> str:
 def describe(request: Any) -> str:
     """Return what a request is about, as members of a line's object; empty if there is nothing."""
     kind = type(request)
-    if kind is Txn:
+    if isinstance(request, Txn):
         ops = Ops()
         ops.add_wanted(request)
         return ops.member

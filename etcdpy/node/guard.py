@@ -9,12 +9,15 @@ or changes a key goes by without being asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from etcdpy.auth.identity import Identity
 from etcdpy.auth.permissions import KeySet, Rights
 from etcdpy.auth.store import AuthStore
 from etcdpy.auth.tokens import TokenProvider
+from etcdpy.cooperative import Steps, finish
 from etcdpy.errors import (
     EmptyUserError,
     EtcdError,
@@ -24,7 +27,8 @@ from etcdpy.errors import (
     UserNotFoundError,
 )
 from etcdpy.mvcc.attachments import Attachments
-from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Txn
+from etcdpy.mvcc.slices import Work
+from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Txn
 from etcdpy.node.caller import Caller
 from etcdpy.pb import rpc_pb2 as pb
 
@@ -189,8 +193,33 @@ class Guard:
         A transaction with neither, nor any in those inside of it, is anybody's.
         """
         # (etcd: txn.go, checkTxnPermission)
-        if _asks_for_keys(request):
-            self._txn(request, self._rights_of(who))
+        looked = request.looked_through if type(request) is LongTxn else None
+        if not (_asks_for_keys(request) if looked is None else looked.asks_for_keys):
+            return
+        rights = self._rights_of(who)
+        if rights.is_root:
+            return
+        if looked is not None and looked.rights is rights:
+            looked.check(self._attachments)
+        else:
+            looking = _Looking(rights)
+            finish(looking.through(request))
+            looking.found.check(self._attachments)
+
+    def look_through(self, request: LongTxn, caller: Caller) -> Steps[None]:
+        """
+        Do most of what ``txn`` does before a long transaction has its turn, in slices.
+
+        What was found holds as long as the rights of who asks are the same.
+        """
+        rights: Rights | None = None
+        if not caller.is_trusted:
+            # If nobody knows, or it has no rights, that is for the gate to say.
+            with suppress(EtcdError):
+                rights = self._rights_of(self.identify(caller))
+        looking = _Looking(rights)
+        yield from looking.through(request)
+        request.looked_through = looking.found
 
     def read_txn(self, request: Txn, who: Who) -> None:
         """Ask the same for a transaction that only reads."""
@@ -214,29 +243,6 @@ class Guard:
             raise PermissionDeniedError
         if request.prev_kv and not rights.reads.covers(request.key, request.range_end):
             raise PermissionDeniedError
-
-    def _txn(self, request: Txn, rights: Rights) -> None:
-        if rights.is_root:
-            return
-        for compare in request.compare:
-            if not rights.reads.covers(compare.key, compare.range_end):
-                raise PermissionDeniedError
-        for op in request.success:
-            self._operation(op, rights)
-        for op in request.failure:
-            self._operation(op, rights)
-
-    def _operation(self, op: Op, rights: Rights) -> None:
-        kind, request = op
-        if kind == RANGE:
-            if not rights.reads.covers(request.key, request.range_end):
-                raise PermissionDeniedError
-        elif kind == PUT:
-            self._put(request, rights)
-        elif kind == DELETE:
-            self._delete_range(request, rights)
-        elif kind == TXN:
-            self._txn(request, rights)
 
     # -------------------------------------------------------------------- leases
 
@@ -288,6 +294,95 @@ class Guard:
         if rights is None:
             raise PermissionDeniedError
         return rights
+
+
+class _Found:
+    """
+    What was found out of a transaction.
+
+    Attributes:
+        rights: Whose; None if only ``asks_for_keys`` was asked.
+        asks_for_keys: Whether it names any.
+        is_allowed: Whether all that it names may be read, or written.
+        leases: Those that it hangs keys on, and that may have others' on them.
+
+    """
+
+    __slots__ = ("asks_for_keys", "is_allowed", "leases", "rights")
+
+    def __init__(self, rights: Rights | None) -> None:
+        self.rights = rights
+        self.asks_for_keys = False
+        self.is_allowed = True
+        self.leases: set[int] = set()
+
+    def check(self, attachments: Attachments) -> None:
+        """
+        Check that what was found lets it in.
+
+        Raises:
+            PermissionDeniedError: If it does not.
+
+        """
+        rights = self.rights
+        assert rights is not None, "somebody asks"
+        if not self.is_allowed:
+            raise PermissionDeniedError
+        for lease in self.leases:
+            _covers_all(rights.writes, attachments.on(lease))
+
+
+class _Looking:
+    """
+    Looks through a transaction, in slices.
+
+    Args:
+        rights: Of who asks, None if nobody knows.
+
+    Attributes:
+        found: What was found.
+
+    """
+
+    __slots__ = ("_rights", "_work", "found")
+
+    def __init__(self, rights: Rights | None) -> None:
+        self._work = Work()
+        self._rights = None if rights is None or rights.is_root else rights
+        self.found = _Found(rights)
+
+    def through(self, request: Txn) -> Steps[None]:
+        found, rights = self.found, self._rights
+        if request.compare:
+            found.asks_for_keys = True
+            if rights is not None:
+                for compare in request.compare:
+                    if not rights.reads.covers(compare.key, compare.range_end):
+                        found.is_allowed = False
+                    yield from self._work.add(1)
+        for kind, op in chain(request.success, request.failure):
+            yield from self._work.add(1)
+            if kind == TXN:
+                yield from self.through(op)
+                continue
+            found.asks_for_keys = True
+            if rights is not None and not self._may(kind, op, rights):
+                found.is_allowed = False
+
+    def _may(self, kind: str | None, request: Any, rights: Rights) -> bool:
+        if kind == RANGE:
+            return rights.reads.covers(request.key, request.range_end)
+        if kind == PUT:
+            if request.lease:
+                self.found.leases.add(request.lease)
+            return request.key in rights.writes and (
+                not request.prev_kv or request.key in rights.reads
+            )
+        if kind == DELETE:
+            return rights.writes.covers(request.key, request.range_end) and (
+                not request.prev_kv or rights.reads.covers(request.key, request.range_end)
+            )
+        return True
 
 
 def _asks_for_keys(request: Txn) -> bool:

@@ -311,11 +311,11 @@ class KeyValues(Part):
 
     async def _read_first(self, request: LongTxn, caller: Caller) -> Late:
         """Do what ``txn`` does with a request that is not read yet."""
-        await self._baton.run(self._read_and_check(request))
+        await self._baton.run(self._read_and_check(request, caller))
         answer = self.txn(request, caller)
         return await answer if isinstance(answer, Coroutine) else answer
 
-    def _read_and_check(self, request: LongTxn) -> Steps[None]:
+    def _read_and_check(self, request: LongTxn, caller: Caller) -> Steps[None]:
         most = self._admission.max_txn_ops
         try:
             yield from request.read(most)
@@ -329,6 +329,9 @@ class KeyValues(Part):
             # error holds on to where it was raised, and that to the request.
             request.fault = type(error)
             return
+        guard = self._admission.guard
+        if guard is not None:
+            yield from guard.look_through(request, caller)
         yield from txn.plan(self._store, request)
 
     def _txn(self, request: Txn, caller: Caller, who: Who) -> Steps[Started[DeferredReply]]:

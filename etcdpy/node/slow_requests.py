@@ -229,8 +229,14 @@ def _sizes(request: Any, whole: bytes | Pieces | LongReply | None) -> dict[str, 
     elif reply is None:
         numbers = 0, 0, 0, 0
     else:
-        branch = request.success if _field_2(reply) else request.failure
-        numbers = len(branch), sum(map(op_size, branch)), 0, size
+        succeeded = _field_2(reply)
+        branch = request.success if succeeded else request.failure
+        if isinstance(request, LongTxn):
+            # To weigh all of them would hold up the loop.
+            weight = request.branch_sizes[0 if succeeded else 1]
+        else:
+            weight = sum(map(op_size, branch))
+        numbers = len(branch), weight, 0, size
     is_told = numbers[0] >= 0 and not (isinstance(request, Txn) and reply is None)
     names = ("request count", "request size", "response count", "response size")
     return {

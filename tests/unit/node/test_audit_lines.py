@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from etcdpy.mvcc.txn_request import Txn
+from etcdpy.cooperative import finish
+from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.node.audit_lines import (
     MOST_OF_A_KEY,
     MOST_OF_OPS,
@@ -107,6 +108,15 @@ def test_all_that_there_is_no_room_for_is_counted_whatever_it_is() -> None:
     )
     line = told(describe(Txn.of(request)))
     assert len(line["ops"]) + line["ops_cut"] == 2 + 500 + 500 + 3 + 500
+
+
+def test_a_long_transaction_is_described_as_any_other() -> None:
+    put = pb.RequestOp(request_put=pb.PutRequest(key=b"p" * 100))
+    inner = pb.RequestOp(request_txn=pb.TxnRequest(success=[put] * 500, failure=[put]))
+    request = pb.TxnRequest(success=[inner] * 3)
+    long = LongTxn(request.SerializeToString())
+    finish(long.read(2000))
+    assert describe(long) == describe(Txn.of(request))
 
 
 def test_keys_are_looked_at_only_as_long_as_there_is_room() -> None:

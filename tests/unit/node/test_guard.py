@@ -9,10 +9,13 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.auth.identity import Identity
+from etcdpy.auth.permissions import KeySet
 from etcdpy.auth.simple_tokens import SimpleTokens
 from etcdpy.auth.store import AuthStore
+from etcdpy.cooperative import finish
+from etcdpy.mvcc import slices
 from etcdpy.mvcc.attachments import Attachments
-from etcdpy.mvcc.txn_request import Txn
+from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.node.caller import Caller
 from etcdpy.node.guard import Guard, Who
 from etcdpy.pb import rpc_pb2 as pb
@@ -254,6 +257,60 @@ async def test_keys_are_read_and_written_by_those_who_may(
     assert outcome(check, request_, house.who("gone")) == ("" if anybodys else DENIED)
     assert outcome(check, request_, house.who("")) == ("" if anybodys else DENIED)
     assert outcome(check, request_, None) == ("" if anybodys else NAMELESS)
+    if isinstance(request_, pb.TxnRequest):
+        # A long one is looked through before it has its turn.
+        for name in ("reader", "writer", "root", "nothing", "gone", None):
+            who = None if name is None else house.who(name)
+            looked = looked_through(house, request_, name)
+            assert looked.looked_through.asks_for_keys is not anybodys
+            assert outcome(guard.txn, looked, who) == outcome(check, request_, who)
+
+
+def looked_through(house: House, request: pb.TxnRequest, name: str | None) -> LongTxn:
+    """Return a transaction as a long one that was looked through for somebody."""
+    long = LongTxn(request.SerializeToString())
+    finish(long.read(128))
+    finish(house.guard.look_through(long, Asker(None, name)))
+    return long
+
+
+async def test_what_was_looked_through_before_rights_changed_is_looked_at_again(
+    house: House,
+) -> None:
+    asked = looked_through(house, txn(put(b"a")), "writer")
+    house.users.revoke_role("writer", "writer")
+    assert outcome(house.guard.txn, asked, house.who("writer")) == DENIED
+
+
+async def test_keys_that_a_lease_has_been_given_since_are_looked_at(house: House) -> None:
+    asked = looked_through(house, txn(put(b"a", lease=OWN)), "writer")
+    assert outcome(house.guard.txn, asked, house.who("writer")) == ""
+    house.attachments.attach(b"y", OWN)
+    assert outcome(house.guard.txn, asked, house.who("writer")) == DENIED
+
+
+async def test_a_long_transaction_is_looked_through_in_slices(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "SLICE", 10)
+    looked: list[bytes] = []
+    covers = KeySet.__contains__
+
+    def noted(keys: KeySet, key: bytes) -> bool:
+        looked.append(key)
+        return covers(keys, key)
+
+    monkeypatch.setattr(KeySet, "__contains__", noted)
+    inner = txn(*[put(b"b%d" % number, lease=OWN) for number in range(20)])
+    long = LongTxn(txn(*[inner] * 5).SerializeToString())
+    finish(long.read(128))
+    for turn, _ in enumerate(house.guard.look_through(long, Asker(None, "writer")), 1):
+        assert len(looked) <= 10 * turn
+    assert len(looked) == 100
+    # Nor is anything but the lease, once, looked at when it has its turn.
+    looked.clear()
+    house.guard.txn(long, house.who("writer"))
+    assert len(looked) <= 2
 
 
 async def test_one_key_is_read_in_one_step_by_those_who_may(house: House) -> None:
