@@ -32,7 +32,7 @@ STUBS := etcdpy/pb
 COMPILED := $(CURDIR)/$(VENV)/compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-compiled coverage check format lint types proto proto-check lock bench \
+.PHONY: help run test test-compiled compiled coverage check format lint types proto proto-check lock bench \
 	fairness package package-compiled clean
 
 help: ## List the targets
@@ -45,10 +45,13 @@ test: $(DEV_READY) ## Run the tests; ARGS="-k word" picks some
 	$(BIN)/python -m pytest $(TEST_WORKERS) $(ARGS)
 
 test-compiled: $(COMPILED)/.ready ## Run the tests on compiled modules; needs a C compiler
-	for part in tests bench docs; do rm -rf $(COMPILED)/$$part && cp -R $$part $(COMPILED); done
+	for part in tests bench docs proto CHANGELOG.md; do \
+		rm -rf $(COMPILED)/$$part && cp -R $$part $(COMPILED); done
 	cd $(COMPILED) && PYTHONPATH=$(COMPILED) $(CURDIR)/$(BIN)/python -m etcdpy --version | grep compiled
 	cd $(COMPILED) && PYTHONPATH=$(COMPILED) $(CURDIR)/$(BIN)/python -m pytest \
 		$(TEST_WORKERS) $(COMPILED_TESTS) $(ARGS)
+
+compiled: $(COMPILED)/.ready ## Compile the modules for the tests; needs a C compiler
 
 $(COMPILED)/.ready: $(DEV_READY) setup.py $(shell find etcdpy -name '*.py')
 	rm -rf $(COMPILED) && mkdir -p $(COMPILED)
