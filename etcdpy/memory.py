@@ -9,7 +9,7 @@ a client asks, and waits, or refuses.
 
 Half of it is shared by those who hold much. How much one of them may hold follows from what is left
 (Choudhury and Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998):
-of 256 MiB one alone gets 64, four get 25 each, and a hundred 1.3::
+of 128 MiB one alone gets 32, four get 13 each, and a hundred 0.6::
 
     0                     ready      brim     limit
     |------- used ----|-- room --|.........|........|

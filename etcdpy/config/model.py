@@ -145,7 +145,7 @@ class Config:
     memory_budget: int = _setting(
         MEMBER,
         Uint(),
-        "268435456",
+        "134217728",
         "Bytes that all clients together can have the server hold, of requests that wait and of "
         "replies that they do not take. 0 means no limit but those of each connection. This is no "
         "flag of etcd's.",

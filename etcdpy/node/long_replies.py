@@ -35,7 +35,7 @@ SMALL: Final = 1 << 20
 """Bytes of a reply that is held whole as long as there is any room."""
 
 LARGEST: Final = 16 << 20
-"""The same as long as no more than an eighth of the memory budget is used."""
+"""The same as long as no more than a quarter of the memory budget is used."""
 
 PINNED_SECONDS: Final = 10.0
 """How long compaction waits for one that is being sent."""
@@ -133,7 +133,7 @@ def _is_too_long(loan: Loan) -> bool:
     """Tell whether what was read of a reply is too much to be held; then it is given back."""
     budget = loan.account.budget
     is_much = loan.size > SMALL or budget.used > budget.brim
-    if loan.size <= LARGEST and not (is_much and budget.used > budget.limit // 8):
+    if loan.size <= LARGEST and not (is_much and budget.used > budget.limit // 4):
         return False
     loan.close()
     return True

@@ -53,7 +53,7 @@ def test_reset_leaves_nothing_of_before(etcd: Etcd, client: Client) -> None:
 async def test_connections_share_a_budget_of_memory() -> None:
     engine = Engine(Settings.of())
     await engine.start()
-    assert engine.transport.memory.limit == 256 << 20
+    assert engine.transport.memory.limit == 128 << 20
     await engine.stop()
 
 
