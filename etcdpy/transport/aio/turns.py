@@ -187,7 +187,11 @@ class Turns:
                 taken = self._members[connection]
                 has_more = _has_more(connection)
                 began, now = now, stopwatch()
-                self._note(connection, taken, now - began, has_more)
+                if has_more or taken or waiting:
+                    self._note(connection, taken, now - began, has_more)
+                else:
+                    # Fast path (bench: range/1000x1): it went before nobody.
+                    del self._members[connection]
                 # One turn that took very long is not for all the others to pay for.
                 self._owed = min(self._owed + now - began, 2 * AHEAD)
             else:
