@@ -26,6 +26,7 @@ GROUPS = {
         "node/at_once",
         "node/checks",
         "node/quota",
+        "node/watch_session",
         "storage/batch",
         "storage/commit",
         "storage/journal",

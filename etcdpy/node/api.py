@@ -18,7 +18,7 @@ from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.caller import Caller
 from etcdpy.node.internal import Head
 from etcdpy.node.kv import Answer
-from etcdpy.node.watches import WatchSession
+from etcdpy.node.watch_session import WatchSession
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.watch import ResponseWriter
 from etcdpy.watch.local import LocalWatch

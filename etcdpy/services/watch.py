@@ -10,7 +10,7 @@ from typing import Any
 from etcdpy.cooperative import turn
 from etcdpy.errors import EtcdError
 from etcdpy.node.api import NodeApi
-from etcdpy.node.watches import WatchSession
+from etcdpy.node.watch_session import WatchSession
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.codes import text_of
 from etcdpy.transport import EOF, JoinedMessages, endless

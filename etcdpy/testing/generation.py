@@ -20,7 +20,7 @@ from etcdpy.node.caller import Internal
 from etcdpy.node.cluster_ids import member_id
 from etcdpy.node.node import Node
 from etcdpy.node.slow_requests import SlowRequests
-from etcdpy.node.watches import WatchSession
+from etcdpy.node.watch_session import WatchSession
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.auth_pb2 import Permission, UserAddOptions
 from etcdpy.server.assembly import Served, open_served

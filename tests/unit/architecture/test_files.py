@@ -21,6 +21,7 @@ SHORT: Mapping[str, str] = {
     "gostd.platforms": "three words of Go's, which the log and --version share",
     "http.v2.machines": "one path of several, each with a file of its own",
     "node.cluster_ids": "what etcd computes of a cluster; snapshot restore needs it and no node",
+    "node.watches": "what a node has of the sessions beside it, which are compiled",
     "pb.pool": "what generated code imports in place of protobuf's own",
     "storage.durable": "one of asyncio's futures, which mypyc cannot compile",
     "testing.cases": "what unittest wants, and nobody else",

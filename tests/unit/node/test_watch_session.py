@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etcdpy import errors
-from etcdpy.node.watches import PROGRESS_JITTER, WatchSession
+from etcdpy.node.watch_session import PROGRESS_JITTER, WatchSession
 from etcdpy.pb import rpc_pb2 as pb
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.node.nodes import ANYBODY
@@ -40,14 +40,6 @@ async def watching() -> AsyncIterator[Watching]:
         watching = Watching(timed)
         yield watching
         watching.session.close()
-
-
-async def test_watch_is_confirmed_and_fed(watching: Watching) -> None:
-    watching.create()
-    await watching.timed.put(b"a")
-    created, event = watching.take()
-    assert (created.created, created.watch_id) == (True, 0)
-    assert event.events[0].kv.key == b"a"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,166 @@
+"""One client's watches, created and cancelled as it asks."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from etcdpy.clock import Clock, Timer
+from etcdpy.cooperative import run
+from etcdpy.errors import (
+    CompactedError,
+    DuplicateWatchIdError,
+    EmptyWatchRangeError,
+    EtcdError,
+    WatchRefusedError,
+)
+from etcdpy.mvcc.keyrange import bounds
+from etcdpy.node.admission import Gate
+from etcdpy.node.caller import Caller
+from etcdpy.node.parts import Settings
+from etcdpy.pb.rpc_pb2 import WatchCreateRequest
+from etcdpy.watch import Hub, ResponseWriter, Watcher, WatchStream
+
+#: How much longer than the interval a stream's progress ticks may be apart, as a share of it:
+#: drawn once for each stream, so that not all of them tick together.
+PROGRESS_JITTER = 0.1
+
+
+class WatchSession:
+    """
+    One client's stream: its watches, its progress ticks, and a task while responses wait.
+
+    Args:
+        hub: Feeds the watches.
+        writer: Takes the responses.
+        admit: Asked for each watch.
+        caller: Who watches.
+
+    """
+
+    __slots__ = (
+        "_admit",
+        "_caller",
+        "_clock",
+        "_hub",
+        "_interval",
+        "_is_open",
+        "_opened",
+        "_ticking",
+        "_writing",
+        "output",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        hub: Hub,
+        settings: Settings,
+        clock: Clock,
+        writer: ResponseWriter,
+        admit: Gate,
+        caller: Caller,
+    ) -> None:
+        self._admit = admit
+        self._caller = caller
+        self._clock = clock
+        self._hub = hub
+        self.stream = WatchStream(hub, settings.max_message_bytes, writer, self._start_writing)
+        self.output = self.stream.output
+        self._writing: asyncio.Task[None] | None = None
+        self._ticking: Timer | None = None
+        self._opened = clock.monotonic()
+        # (etcd: v3rpc/watch.go, GetProgressReportInterval)
+        hub.streams += 1
+        self._is_open = True
+        jitter = random.random() * PROGRESS_JITTER  # noqa: S311
+        self._interval = settings.progress_interval * (1 + jitter)
+
+    def create(self, request: WatchCreateRequest) -> None:
+        """
+        Create a watcher, and confirm it on the stream.
+
+        Raises:
+            CompactedError: If it is to start at a revision below 0.
+            WatchRefusedError: If its keys are not the caller's to read.
+            EmptyWatchRangeError: If its keys end before they start.
+            DuplicateWatchIdError: If the stream has one of that id.
+
+        """
+        # The order of the checks is etcd's. (etcd: v3rpc/watch.go, recvLoop)
+        stream, since = self.stream, request.start_revision
+        if since < 0:
+            raise CompactedError
+        try:
+            self._admit(request, self._caller)
+        except EtcdError as error:
+            raise WatchRefusedError(error) from None
+        # No key stands for the first there can be. (etcd: v3rpc/watch.go, recvLoop)
+        start, stop = bounds(request.key or b"\0", request.range_end)
+        if stop is not None and stop <= start:
+            raise EmptyWatchRangeError
+        watch_id = request.watch_id
+        if not watch_id:
+            watch_id = stream.free_id()
+        elif watch_id in stream.watchers:
+            raise DuplicateWatchIdError
+        watcher = Watcher(stream, watch_id, start, stop, since)
+        if filters := request.filters:
+            watcher.wants_puts = WatchCreateRequest.NOPUT not in filters
+            watcher.wants_deletes = WatchCreateRequest.NODELETE not in filters
+        watcher.wants_previous = request.prev_kv
+        watcher.wants_progress = wants_progress = request.progress_notify
+        watcher.fragments = request.fragment
+        stream.create(watcher)
+        # Most streams never want to be told, and cost no timer.
+        if wants_progress and self._ticking is None:
+            self._start_ticking()
+
+    def cancel(self, watch_id: int) -> None:
+        """End a watcher, and confirm it; etcd meets an unknown one with silence."""
+        self.stream.cancel(watch_id)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its client is still there."""
+        return self._is_open
+
+    async def progress(self) -> None:
+        """Tell how far all watchers have come, behind all that was durable when it was asked."""
+        if passed := self._hub.passed():
+            await passed
+        await run(self.stream.send_progress())
+
+    def close(self) -> None:
+        """End the watchers, and writing."""
+        self._hub.streams -= self._is_open
+        self._is_open = False
+        self.stream.close()
+        if self._writing is not None:
+            self._writing.cancel()
+        if self._ticking is not None:
+            self._ticking.cancel()
+
+    def _start_ticking(self) -> None:
+        # etcd: ticks count from when the stream was opened.
+        passed = (self._clock.monotonic() - self._opened) // self._interval
+        self._schedule_tick(self._opened + (passed + 1) * self._interval)
+
+    def _schedule_tick(self, at: float) -> None:
+        self._ticking = self._clock.wake_at(at, self._tick, at)
+
+    def _tick(self, at: float) -> None:
+        self.stream.tick()
+        self._schedule_tick(at + self._interval)
+
+    def _start_writing(self) -> None:
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            await self.output.drain()
+        except Exception:  # noqa: BLE001 - each wire has its own for a call that has ended
+            self.stream.close()
+        finally:
+            self._writing = None
