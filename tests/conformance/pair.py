@@ -27,6 +27,9 @@ from tests.support.servers import Server
 
 SubjectKind = Literal["native", "grpcio", "etcd"]
 
+# Requests that wait for an answer, of those whose answers are not looked at.
+MOST_AT_ONCE = 100
+
 # Lines of a difference that are worth reading.
 MOST_LINES = 100
 
@@ -75,6 +78,15 @@ class Pair:
         if expected != got:
             raise MismatchError(shown(call), _lines(expected), _lines(got))
         return got
+
+    def send_often(self, request: Message, times: int) -> None:
+        """Have both servers accept a request again and again, many at once: the disk is slow."""
+        call = Call.of(request)
+        for peer in self.peers:
+            for first in range(0, times, MOST_AT_ONCE):
+                answers = [peer.start(call) for _ in range(first, min(first + MOST_AT_ONCE, times))]
+                for answer in answers:
+                    assert answer().error is None
 
     def watch(
         self, request: pb.WatchCreateRequest, responses: int, since: differences.Version = ()
