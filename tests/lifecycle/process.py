@@ -11,15 +11,13 @@ A process of ``python -m etcdpy``: what it logs, and how it ends.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
+
+from tests.support.child import Child
 
 PORT_0 = (
     "--listen-client-urls=http://127.0.0.1:0",
@@ -30,13 +28,10 @@ READY = "ready to serve client requests"
 SERVING = "serving client traffic insecurely; this is strongly discouraged!"
 SERVING_SECURELY = "serving client traffic securely"
 
-#: No step of a test takes longer, even on a busy machine; the process is killed then.
-TIMEOUT = 200.0
-
 Line = dict[str, Any]
 
 
-class Process:
+class Process(Child):
     """
     A running etcdpy, with nothing of this process's ``ETCD_*`` variables.
 
@@ -52,36 +47,19 @@ class Process:
         cwd: Path | None = None,
         program: Sequence[str] = ("-m", "etcdpy"),
     ) -> None:
-        inherited = {key: text for key, text in os.environ.items() if not key.startswith("ETCD_")}
-        self._process = subprocess.Popen(
-            [sys.executable, *program, *map(str, arguments)],
+        super().__init__(
+            [sys.executable, *program, *arguments],
+            environment,
+            cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            cwd=cwd,
-            env={**inherited, **(environment or {})},
         )
-        self._watchdog = threading.Timer(TIMEOUT, self._process.kill)
-        self._watchdog.start()
         self.lines: list[Line] = []
 
     def __enter__(self) -> Process:
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._watchdog.cancel()
-        self._process.kill()
-        self._process.communicate()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     def wait_line(self, message: str) -> Line:
         """Read on to the next line with this ``msg`` and return it."""
@@ -97,9 +75,6 @@ class Process:
         """Read on until it serves, and return the addresses."""
         self.wait_line(READY)
         return [str(self.wait_line(serving)["address"]) for _ in range(listeners)]
-
-    def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
 
     def wait(self) -> int:
         """Read the rest of its log and return its exit status; a signal is negative."""

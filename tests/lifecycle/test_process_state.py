@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from etcdpy.pb import rpc_pb2 as pb
-from tests.lifecycle.process import PORT_0, READY, TIMEOUT, Process
+from tests.lifecycle.process import PORT_0, READY, Process
+from tests.support.child import TIMEOUT
 from tests.support.client import Client
 
 #: Signals that etcd does not even notice: of those 35 and above there are many.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,8 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from etcdpy.config import FLAGS
-from tests.lifecycle.process import TIMEOUT, Process
+from tests.lifecycle.process import Process
 from tests.support.certificates import Authority
+from tests.support.child import TIMEOUT, environment
 from tests.support.ports import free_port
 from tests.support.servers import reference_binary
 from tests.unit.auth.keys import private, public
@@ -242,13 +242,12 @@ def started(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 def of_etcd(program: Path, words: Sequence[str], cwd: Path) -> Outcome:
     arguments, variables = started(words)
-    inherited = {key: text for key, text in os.environ.items() if not key.startswith("ETCD_")}
     ended = subprocess.run(
         [program, *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**inherited, **variables},
+        env=environment(variables),
         timeout=TIMEOUT,
     )
     return last_word(ended.returncode, ended.stderr)

@@ -24,7 +24,8 @@ from etcdpy.pb import (
     v3lock_pb2_grpc,
 )
 from tests.blackbox import h2client
-from tests.lifecycle.process import PORT_0, TIMEOUT, Process
+from tests.lifecycle.process import PORT_0, Process
+from tests.support.child import TIMEOUT
 from tests.support.client import Client
 
 PUT = "/etcdserverpb.KV/Put"

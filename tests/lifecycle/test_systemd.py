@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.process import PORT_0, TIMEOUT, Process
+from tests.lifecycle.process import PORT_0, Process
+from tests.support.child import TIMEOUT
 
 UNIT = Path(__file__).parents[2] / "docs" / "etcdpy.service"
 

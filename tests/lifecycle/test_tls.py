@@ -16,8 +16,9 @@ import grpc
 import pytest
 
 from etcdpy.pb import rpc_pb2
-from tests.lifecycle.process import PORT_0, SERVING_SECURELY, TIMEOUT, Process, run
+from tests.lifecycle.process import PORT_0, SERVING_SECURELY, Process, run
 from tests.support.certificates import Authority, Pair
+from tests.support.child import TIMEOUT
 from tests.support.client import Client
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"

@@ -26,6 +26,7 @@ from typing import Literal
 
 import pytest
 
+from tests.support.child import environment
 from tests.support.consistency import check_data_dir
 
 Transport = Literal["native", "grpcio"]
@@ -94,7 +95,7 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env=_environment(),
+            env=environment(),
         )
         self._log = _Log()
         self._log.follow(self._process)
@@ -195,11 +196,6 @@ class _Log:
             self._ready = True
         elif message.startswith("serving client traffic"):
             self._address = entry["address"]
-
-
-def _environment() -> dict[str, str]:
-    """Return our environment without ETCD_* variables, which would change the servers."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
 
 
 @contextmanager

@@ -13,21 +13,18 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-import subprocess
 import sys
 import termios
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from tests.support.child import Child
+
 __all__ = ["Terminal"]
 
-#: No step of a test takes longer, even on a busy machine; the process is killed then.
-TIMEOUT = 200.0
 
-
-class Terminal:
+class Terminal(Child):
     """
     A running program at a terminal of its own, with nothing of this process's ``ETCD_*`` variables.
 
@@ -49,21 +46,12 @@ class Terminal:
         cwd: Path | None = None,
         program: str = sys.executable,
     ) -> None:
-        inherited = {key: text for key, text in os.environ.items() if not key.startswith("ETCD_")}
         self._near, far = os.openpty()
         fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self._process = subprocess.Popen(
-            [program, *map(str, arguments)],
-            stdin=far,
-            stdout=far,
-            stderr=far,
-            cwd=cwd,
-            env={**inherited, **(environment or {})},
-            start_new_session=True,
-        )
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), far)
+        command = (program, *arguments)
+        super().__init__(command, environment, cwd, start_new_session=True, **streams)
         os.close(far)
-        self._watchdog = threading.Timer(TIMEOUT, self._process.kill)
-        self._watchdog.start()
         self.text = ""
 
     def __enter__(self) -> Terminal:
@@ -75,9 +63,7 @@ class Terminal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._watchdog.cancel()
-        self._process.kill()
-        self._process.wait()
+        super().__exit__(kind, error, trace)
         os.close(self._near)
 
     def wait_for(self, words: str) -> None:
@@ -89,9 +75,6 @@ class Terminal:
     def type(self, keys: str) -> None:
         """Press keys."""
         os.write(self._near, keys.encode())
-
-    def signal(self, number: int) -> None:
-        self._process.send_signal(number)
 
     def wait(self) -> int:
         """Read to its end and return its exit status; a signal is negative."""
