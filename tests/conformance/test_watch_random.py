@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from random import Random
 
-from tests.conformance.conftest import StartPair
+from tests.conformance.conftest import StartPair, steps_of
 from tests.conformance.watch_scenario import Scenario
 from tests.support.seeds import SEED
 
@@ -21,7 +21,7 @@ STEPS_EACH = 200
 
 def test_random_watches(start_pair: StartPair) -> None:
     with start_pair() as pair:
-        for number in range(0, STEPS, STEPS_EACH):
+        for number in range(0, steps_of(pair, STEPS), STEPS_EACH):
             print(f"ETCDPY_SEED={SEED}, from step {number} on")
             scenario = Scenario(pair, Random(f"{SEED}/{number}"))
             try:
