@@ -145,7 +145,11 @@ def _words(error: EtcdError) -> Words:
 def embedded(
     method: Callable[P, Coroutine[Any, Any, T]],
 ) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Make the errors of a method what they are to the caller of etcd's embedded client."""
+    """
+    Make the errors of a method what they are to the caller of etcd's embedded client.
+
+    What it returns raises ``EmbeddedClientError`` where the method raises ``EtcdError``.
+    """
 
     @wraps(method)
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:

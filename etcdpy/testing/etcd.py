@@ -215,7 +215,13 @@ class Etcd:
 
     @property
     def where(self) -> Where:
-        """All of where it is."""
+        """
+        All of where it is.
+
+        Raises:
+            RuntimeError: If it does not run.
+
+        """
         if self._driver is None:
             raise RuntimeError(
                 "this etcd does not run: it is started by start(), or by a with block"
@@ -280,7 +286,13 @@ class Etcd:
 
     @property
     def requests(self) -> Requests:
-        """What it was asked, the newest last; also after it has stopped."""
+        """
+        What it was asked, the newest last; also after it has stopped.
+
+        Raises:
+            RuntimeError: If it was never started.
+
+        """
         if self._requests is None:
             raise RuntimeError("this etcd has not been started")
         return self._requests

@@ -29,19 +29,40 @@ class AbuseGuard:
         self._useless = UselessFrames()
 
     def count_fault(self) -> None:
-        """Count a fault that we answer with a reset of the stream."""
+        """
+        Count a fault that we answer with a reset of the stream.
+
+        Raises:
+            ConnectionFault: If there were too many.
+
+        """
         # A stream that we have reset is no longer open, so a limit on open streams does not help.
         self._faults += 1
         if self._faults > MAX_FAULT_RESETS:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many faults")
 
     def count_reset(self, now: float) -> None:
-        """Count a call that was begun for nothing: given up by the peer, or refused."""
+        """
+        Count a call that was begun for nothing: given up by the peer, or refused.
+
+        Args:
+            now: Monotonic seconds, no earlier than in the call before.
+
+        Raises:
+            ConnectionFault: If there are too many of late.
+
+        """
         if not self._resets.take(now):
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many resets")
 
     def count_useless(self, now: float, progress: int) -> None:
-        """Count a frame that brings no call forward; see :meth:`UselessFrames.is_flood`."""
+        """
+        Count a frame that brings no call forward; see :meth:`UselessFrames.is_flood`.
+
+        Raises:
+            ConnectionFault: If it is one of a flood.
+
+        """
         if self._useless.is_flood(now, progress):
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many useless frames")
 

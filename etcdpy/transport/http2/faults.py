@@ -24,7 +24,13 @@ class StreamFault(Exception):  # noqa: N818
 
 
 def strip_padding(payload: bytes, skip: int) -> bytes:
-    """Return a padded payload without its padding and without ``skip`` bytes after its length."""
+    """
+    Return a padded payload without its padding and without ``skip`` bytes after its length.
+
+    Raises:
+        ConnectionFault: If the padding does not fit.
+
+    """
     if not payload:
         raise ConnectionFault(frames.FRAME_SIZE_ERROR)  # RFC 9113 4.2: no room for the pad length
     end = len(payload) - payload[0]
@@ -41,19 +47,37 @@ def stream_in(payload: bytes) -> int:
 
 
 def require_size(payload: bytes, size: int) -> None:
-    """Check the payload of a frame whose length is fixed (RFC 9113 4.2)."""
+    """
+    Check the payload of a frame whose length is fixed (RFC 9113 4.2).
+
+    Raises:
+        ConnectionFault: If it has not ``size`` bytes.
+
+    """
     if len(payload) != size:
         raise ConnectionFault(frames.FRAME_SIZE_ERROR)
 
 
 def require_stream(stream_id: int) -> None:
-    """Check a frame that belongs on a stream."""
+    """
+    Check a frame that belongs on a stream.
+
+    Raises:
+        ConnectionFault: If it is on none.
+
+    """
     if stream_id == 0:  # RFC 9113 6.2, 6.3
         raise ConnectionFault(frames.PROTOCOL_ERROR, "stream 0")
 
 
 def require_connection(stream_id: int) -> None:
-    """Check a frame that belongs on no stream."""
+    """
+    Check a frame that belongs on no stream.
+
+    Raises:
+        ConnectionFault: If it is on one.
+
+    """
     if stream_id != 0:  # RFC 9113 6.5, 6.7, 6.8
         raise ConnectionFault(frames.PROTOCOL_ERROR, f"stream {stream_id}")
 

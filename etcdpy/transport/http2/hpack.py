@@ -186,7 +186,14 @@ class Decoder:
     # Also for blocks in pieces; see hpack_pieces.
 
     def look_up(self, index: int) -> Field:
-        """Return the field of an index; IndexError if there is none."""
+        """
+        Return the field of an index (RFC 7541 2.3.3).
+
+        Raises:
+            HpackError: If it is 0.
+            IndexError: If there is no such field.
+
+        """
         if index == 0:
             raise HpackError("index 0")  # RFC 7541 6.1
         if index <= _STATIC_COUNT:
@@ -254,7 +261,14 @@ class Decoder:
 
 
 def read_int(block: bytes, pos: int, byte: int, mask: int) -> tuple[int, int]:
-    """Return the integer whose prefix is in ``byte`` under ``mask``, and where it ends."""
+    """
+    Return the integer whose prefix is in ``byte`` under ``mask``, and where it ends.
+
+    Raises:
+        HpackError: If it has more bytes than any that fits.
+        IndexError: If the block ends within it.
+
+    """
     value = byte & mask
     if value < mask:
         return value, pos
