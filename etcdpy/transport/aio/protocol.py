@@ -111,10 +111,9 @@ class Http2Protocol:
             # After the last GOAWAY bytes are read only to be dropped; see _close().
             return
         now, turns = self._monotonic(), self._turns
-        if (len(data) > PIECE and not self._is_brief(data)) or (
-            now > turns.open_until and not turns.reopen(now)
-        ):
-            self._wait_for_turn(data)
+        is_long = len(data) > PIECE and not self._is_brief(data)
+        if is_long or (now > turns.open_until and not turns.reopen(now)):
+            self._wait_for_turn(data, is_long=is_long)
             return
         # Fast path (bench: range/100x1): as in _receive(), which would be a fiftieth of the cost.
         connection = self._connection
@@ -140,11 +139,9 @@ class Http2Protocol:
         else:
             self.flush()
 
-    def _wait_for_turn(self, data: bytes) -> None:
+    def _wait_for_turn(self, data: bytes, *, is_long: bool) -> None:
         self._pending.append(data)
-        if not self._is_held and (
-            len(self._pending) > 1 or (len(data) > PIECE and not self._is_brief(data))
-        ):
+        if not self._is_held and (is_long or len(self._pending) > 1):
             self._is_held = True
             self._transport.pause_reading()
         self._turns.wait(self)
