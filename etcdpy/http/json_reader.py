@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
+from decimal import Decimal, InvalidOperation
 from json import decoder
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -319,9 +320,6 @@ def _integer(text: str, least: int, most: int) -> int | None:
     """Return a whole number in a range, however it is written, None if it is none."""
     if _IS_NUMBER(text) is None:
         return None
-    # Behind the first number, as a server that is asked nothing over HTTP reads none.
-    from decimal import Decimal, InvalidOperation
-
     try:
         number = Decimal(text)
     except InvalidOperation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
@@ -52,8 +53,6 @@ class MetricsPage:
         text = await self.text()
         headers = [(b"content-type", CONTENT_TYPE)]
         if _accepts_gzip(request):
-            import gzip
-
             # On a thread: it takes some milliseconds, and zlib needs no interpreter lock.
             compress = partial(gzip.compress, text, 5)
             text = await asyncio.get_running_loop().run_in_executor(None, compress)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 
 from etcdpy.counters import Histogram
 from etcdpy.metrics.names import Family
@@ -54,8 +55,6 @@ def number(value: float) -> str:
         return str(int(value))
     if 1e-4 <= abs(value) < 1_000_000:
         return repr(value)
-    from decimal import Decimal  # for the few numbers that get here
-
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     assert isinstance(exponent, int)
     rest = "".join(map(str, digits[1:]))

@@ -22,6 +22,8 @@ from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple
 
+from google_crc32c import extend
+
 from etcdpy.cooperative import Steps
 from etcdpy.errors import CompactedError, FutureRevisionError
 from etcdpy.mvcc.revision import MAX_REVISION, ROW_KEY_LENGTH, row_key
@@ -114,7 +116,7 @@ class Hasher:
                     if first is None:
                         continue  # as it is in no file
                     rows = chain((first,), rows)
-                crc = _extend(crc, bucket.value.encode())
+                crc = extend(crc, bucket.value.encode())
                 crc = yield from _extended(crc, rows, _is_shared if bucket is Bucket.META else None)
         return crc
 
@@ -123,7 +125,7 @@ class Hasher:
 
     def _crc(self, compacted: int, revision: int, *, tombs: bool = False) -> Steps[int]:
         """Return ``crc(compacted, revision, K)``; ``tombs`` puts tombstones into K as well."""
-        crc = _extend(0, b"key")
+        crc: int = extend(0, b"key")
         if revision <= 0:
             return crc
         above = row_key(min(revision, MAX_REVISION) + 1, 0)
@@ -165,17 +167,9 @@ def _extended(crc: int, rows: Iterator[Row], counts: Callable[[Row], bool] | Non
     while part := list(islice(rows, ROWS_PER_SLICE)):
         if counts is not None:
             part = list(filter(counts, part))
-        crc = _extend(crc, b"".join(chain.from_iterable(part)))
+        crc = extend(crc, b"".join(chain.from_iterable(part)))
         yield
     return crc
-
-
-def _extend(crc: int, data: bytes) -> int:
-    # Most servers never hash, and it takes a millisecond to import.
-    from google_crc32c import extend
-
-    extended: int = extend(crc, data)
-    return extended
 
 
 def _is_shared(row: Row) -> bool:

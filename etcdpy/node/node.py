@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from etcdpy.auth.passwords import Passwords
 from etcdpy.auth.store import AuthStore
@@ -54,10 +53,8 @@ from etcdpy.node.watches import Watches
 from etcdpy.node.writer import Writer
 from etcdpy.storage import Backend, Bucket, GroupCommit, StorageError
 from etcdpy.storage.defrag import Defragmenter, defragment_at_start
+from etcdpy.storage.snapshot import take_snapshot
 from etcdpy.watch import Hub
-
-if TYPE_CHECKING:  # few ask for one, and it is imported for these
-    from etcdpy.storage.snapshot import Snapshot
 
 __all__ = ["Node"]
 
@@ -144,7 +141,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
                 log.size,
                 backend.size_in_use,
                 defragmenter.defragment,
-                partial(_take_snapshot, log, backend),
+                partial(take_snapshot, log, backend),
                 log.writes,
             )
             measures = Measures()
@@ -260,12 +257,6 @@ def log_opened(config: Config, took: float) -> None:
     """Log that the database is open, which after a crash includes replaying the journal."""
     path = f"{config.data_dir.rstrip('/')}/member/lmdb"
     logger.info("opened backend db", {"path": path, "took": go_duration(took)})
-
-
-async def _take_snapshot(log: GroupCommit, backend: Backend) -> Snapshot:
-    from etcdpy.storage.snapshot import take_snapshot
-
-    return await take_snapshot(log, backend)
 
 
 async def _start_up(config: Config, log: GroupCommit, store: Store) -> Identity:

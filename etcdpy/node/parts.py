@@ -32,11 +32,11 @@ from etcdpy.node.versions import Versions
 from etcdpy.node.writer import Writer
 from etcdpy.pb.rpc_pb2 import ResponseHeader
 from etcdpy.storage.commit import DiskWrites
+from etcdpy.storage.snapshot import Snapshot
 from etcdpy.watch import Hub
 
-if TYPE_CHECKING:  # few want them, and they are imported for these
+if TYPE_CHECKING:  # few want it, and it is imported for these
     from etcdpy.node.v2 import V2Store
-    from etcdpy.storage.snapshot import Snapshot
 
 __all__ = ["Change", "Database", "Part", "Parts", "Settings"]
 

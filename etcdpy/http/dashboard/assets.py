@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,8 +46,6 @@ class Asset:
     @cached_property
     def compressed(self) -> bytes:
         """The data in gzip."""
-        import gzip  # as few servers are looked at
-
         return gzip.compress(self.data, 9, mtime=0)
 
 

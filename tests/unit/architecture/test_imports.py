@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 TOP = {"", "__main__", "clock", "cooperative", "counters", "errors", "memory", "version"}
 
 #: What is imported only when it is needed, and why; all else stands at the top of its module.
+#: Importing takes a descriptor, so nothing is here that a server can do with none left.
 LAZY: Mapping[tuple[str, str], str] = {
     ("__main__", "cli.main"): "garbage is not looked for among what it imports",
     (
@@ -83,7 +84,6 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("config.load", "config.file"): "YAML takes half as long as the server",
     ("node.node", "node.autocompactor"): "few want it",
     ("node.node", "logs.progress"): "few want it",
-    ("node.node", "storage.snapshot"): "few ask for one",
     ("storage.defrag", "storage.defrag_process"): "few ask for it, and hardly ever",
     ("storage.defrag", "storage.small_copy"): "as above",
     ("node.node", "node.v2"): "v2 is for few, and a tenth of all modules",

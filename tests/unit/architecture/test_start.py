@@ -17,7 +17,7 @@ AT_ONCE = (
 )
 
 #: Libraries of others that an ordinary server serves with. All else is for few, or for later.
-LIBRARIES = {"google", "lmdb", "sortedcontainers"}
+LIBRARIES = {"google", "google_crc32c", "lmdb", "sortedcontainers"}
 
 #: What an ordinary server is served without, of ours and of Python's, until somebody needs it.
 LATER = (
@@ -48,10 +48,8 @@ LATER = (
     "etcdpy.server.pem",
     "etcdpy.server.tls",
     "etcdpy.server.v2_door",
-    "etcdpy.storage.bolt_write",
     "etcdpy.storage.defrag_process",
     "etcdpy.storage.small_copy",
-    "etcdpy.storage.snapshot",
     "etcdpy.testing",
     "etcdpy.transport.aio.client_hello",
     "etcdpy.transport.aio.grpcio",
@@ -120,7 +118,7 @@ def test_ordinary_server_imports_nothing_that_can_wait(of_server: set[str]) -> N
 
 def test_doors_of_http_are_there_without_what_few_of_their_requests_need() -> None:
     found = imported_by("import etcdpy.transport.aio.http1, etcdpy.server.http_doors")
-    assert not found & {"decimal", "email", "gzip", "html", "websockets", "etcdpy.http.pprof"}
+    assert not found & {"email", "html", "websockets", "etcdpy.http.pprof"}
 
 
 def test_what_can_wait_is_there() -> None:

@@ -75,7 +75,7 @@ class TestMux:
 
     async def test_link_cannot_be_made_to_run_anything(self) -> None:
         told = await self.MUX.handle(request('//x?"><script>'))
-        assert told.body == b'<a href="/x?&quot;&gt;&lt;script&gt;">Temporary Redirect</a>.\n\n'
+        assert told.body == b'<a href="/x?&#34;&gt;&lt;script&gt;">Temporary Redirect</a>.\n\n'
 
     async def test_tree_has_all_that_begins_with_its_root_and_is_not_in_the_table(self) -> None:
         async def other(request: HttpRequest) -> HttpResponse:
