@@ -37,6 +37,8 @@ class HttpCaller:
     """
 
     is_trusted = False
+    #: What it is sent is made while it is taken.
+    takes_long_replies = True
     certificate_name: str | None = None
 
     write: Callable[[Any], Awaitable[None]]

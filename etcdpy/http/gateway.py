@@ -20,7 +20,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from etcdpy.clock import Clock
-from etcdpy.cooperative import outcome, run, turn
+from etcdpy.cooperative import Baton, LongReply, Pieces, Turnstile, outcome, run, turn
 from etcdpy.http.caller import HttpCaller, out_of_time
 from etcdpy.http.counting import CallCount
 from etcdpy.http.gateway_errors import (
@@ -32,10 +32,12 @@ from etcdpy.http.gateway_errors import (
 )
 from etcdpy.http.json_decode import MOST_AT_ONCE, decode, decode_plain
 from etcdpy.http.json_encode import BASE64, PIECE, TEXT
+from etcdpy.http.json_pieces import JsonPieces
 from etcdpy.http.json_reader import read_message
 from etcdpy.http.json_scanner import JsonError
 from etcdpy.http.json_stream import Values
 from etcdpy.http.paths import LONGEST_WRITING, PATHS
+from etcdpy.memory import UNCOUNTED, Loan
 from etcdpy.pb import rpc_pb2, v3election_pb2, v3lock_pb2
 from etcdpy.pb.builder import class_of
 from etcdpy.transport import (
@@ -70,8 +72,23 @@ _UNITS: Final = {
 
 _INT64: Final = 2**63
 
-#: Responses of a stream that wait for the client to take them.
-_MOST_WAITING: Final = 16
+#: Bytes of a line that is not counted while it is taken: an idle connection has more.
+_SHORT: Final = 4096
+
+
+class _Slices:
+    """
+    Whose turn it is, of those with long work: one of all of them in each turn of the loop.
+
+    Attributes:
+        reading: Who reads a long request.
+        writing: Who writes one more piece of a long reply.
+
+    """
+
+    def __init__(self) -> None:
+        self.reading = Baton()
+        self.writing = Turnstile()
 
 
 class _Method:
@@ -123,6 +140,7 @@ class Gateway:
         self._counts = counts or CallCounts()
         self._observer = observer or Observer()
         self._methods: dict[str, _Method] = {}
+        self._slices = _Slices()
 
     def add_registered_method_handlers(
         self, service_name: str, method_handlers: Mapping[str, Any]
@@ -167,7 +185,15 @@ class Gateway:
         if seconds is not None:
             await turn()  # what ends it at its deadline is a task's
         count = CallCount(method.counts, request, self._clock, self._observer)
-        call = _Call(method, request.body, caller, self._most, count, as_text=_wants_text(query))
+        call = _Call(
+            method,
+            request.body,
+            caller,
+            self._most,
+            count,
+            self._slices,
+            as_text=_wants_text(query),
+        )
         streams = method.has_streams
         try:
             if streams == (False, False):
@@ -202,6 +228,7 @@ class _Call:
         caller: Who calls.
         most: Bytes of the largest message.
         count: Counts it.
+        slices: Shared with all others.
         as_text: Whether bytes are written as the text that they are.
 
     """
@@ -213,6 +240,7 @@ class _Call:
         caller: HttpCaller,
         most: int,
         count: CallCount,
+        slices: _Slices,
         *,
         as_text: bool,
     ) -> None:
@@ -223,6 +251,7 @@ class _Call:
         self._most = most
         self._most_text = most * LONGEST_WRITING
         self._count = count
+        self._slices = slices
         self._as_text = as_text
         self._writer = TEXT if as_text else BASE64
 
@@ -235,6 +264,8 @@ class _Call:
                 answer = await self._count.unary(behavior, message, caller)
         else:
             answer = await self._count.unary(behavior, message, caller)
+        if isinstance(answer, LongReply | Pieces):
+            return HttpResponse(200, _HEADERS, self._rewritten(answer))
         reply = self._reply(answer)
         if reply.ByteSize() > PIECE:
             return HttpResponse(200, _HEADERS, self._in_pieces(reply))
@@ -251,20 +282,67 @@ class _Call:
         return HttpResponse(200, _HEADERS, body, is_endless=True, last=last)
 
     async def _lines(self, first: Message, rest: AsyncIterator[Message]) -> AsyncIterator[bytes]:
-        yield self._line(first)
+        loan = Loan(self._caller.memory or UNCOUNTED)
         try:
-            async for reply in rest:
-                yield self._line(reply)
+            reply: Message | None = first
+            while reply is not None:
+                line = await self._line(reply)
+                del reply
+                # Until the client has taken most of it there is no other.
+                if len(line) > _SHORT:
+                    loan.keep(len(line))
+                yield line
+                del line
+                loan.close()
+                reply = await anext(rest, None)
         except Exception as error:  # noqa: BLE001 (whatever a handler raises)
             yield error_line(status_for(error))
+        finally:
+            loan.close()
 
-    def _line(self, reply: Message) -> bytes:
-        return b'{"result":%b}\n' % self._writer.encode(reply)
+    async def _line(self, reply: Message) -> bytes:
+        if reply.ByteSize() <= PIECE:
+            return b'{"result":%b}\n' % self._writer.encode(reply)
+        parts = [b'{"result":']
+        for piece in self._writer.pieces(reply):
+            parts.append(piece)
+            await self._slices.writing.turn()
+        parts.append(b"}\n")
+        return b"".join(parts)
 
     async def _in_pieces(self, reply: Message) -> AsyncIterator[bytes]:
-        for piece in self._writer.pieces(reply):
-            yield piece
-            await turn()
+        loan = Loan(self._caller.memory or UNCOUNTED)
+        loan.keep(reply.ByteSize())
+        try:
+            for piece in self._writer.pieces(reply):
+                yield piece
+                await self._slices.writing.turn()
+        finally:
+            loan.close()
+
+    async def _rewritten(self, reply: LongReply | Pieces) -> AsyncIterator[bytes]:
+        """Yield the JSON of a reply that comes in pieces of protobuf."""
+        pieces = JsonPieces(self._method.reply, self._writer)
+        loan = Loan(self._caller.memory or UNCOUNTED)
+        try:
+            if isinstance(reply, LongReply):
+                async for piece in reply.pieces:
+                    if made := pieces.feed(piece):
+                        yield made
+                    await self._slices.writing.turn()
+            else:
+                loan.keep(len(reply))
+                parts = reply.pieces[::-1]
+                reply.pieces.clear()
+                while parts:
+                    if made := pieces.feed(parts.pop()):
+                        yield made
+                    await self._slices.writing.turn()
+            yield pieces.end()
+        finally:
+            loan.close()
+            if isinstance(reply, LongReply):
+                await reply.pieces.aclose()
 
     # ------------------------------------------------------------------ requests
 
@@ -298,9 +376,12 @@ class _Call:
         is_large = len(body) > MOST_AT_ONCE
         message = None if is_large else decode_plain(body, kind, as_text=as_text)
         if message is None:
-            read = decode if is_large else read_message
             try:
-                message = await run(read(body, kind, as_text=as_text))
+                if is_large:
+                    steps = decode(body, kind, as_text=as_text)
+                    message = await self._slices.reading.rest(steps)
+                else:
+                    message = await run(read_message(body, kind, as_text=as_text))
             except JsonError as error:
                 raise _UnreadableError(StatusCode.INVALID_ARGUMENT, str(error)) from None
         # It is what gRPC would have been sent, and as large.
@@ -346,8 +427,14 @@ class _Call:
         return self._written(self._handler.stream_stream, self._requests())
 
     async def _written(self, behavior: Any, asked: Any) -> AsyncGenerator[Message, None]:
-        sink: asyncio.Queue[Any] = asyncio.Queue(_MOST_WAITING)
-        self._caller.write = sink.put
+        sink: asyncio.Queue[Any] = asyncio.Queue(1)
+
+        async def write(reply: Any) -> None:
+            # Whoever writes goes on when it is taken: until then it is held where it is counted.
+            await sink.put(reply)
+            await sink.join()
+
+        self._caller.write = write
         handling = asyncio.ensure_future(behavior(asked, self._caller))
         try:
             while True:
@@ -361,6 +448,7 @@ class _Call:
                     handling.result()
                     return
                 yield self._reply(taking.result())
+                sink.task_done()
         finally:
             handling.cancel()
             with suppress(asyncio.CancelledError):

@@ -29,6 +29,9 @@ __all__ = ["MOST_AT_ONCE", "decode", "decode_plain"]
 #: Bytes of a body that may be read without a pause: at worst about as many milliseconds as it has
 #: kilobytes.
 MOST_AT_ONCE: Final = 64 * 1024
+#: Values and containers of a larger body that Python's parser may make at once, in some
+#: milliseconds: it cannot be interrupted. Those of one with more are read a few at a time.
+MOST_PARTS: Final = 10_000
 #: Elements of a list between two pauses, of a body that is larger.
 SLICE: Final = 500
 
@@ -59,6 +62,8 @@ def decode(data: bytes, kind: type[M], *, as_text: bool = False) -> Steps[M]:
     message: M | None
     if len(data) <= MOST_AT_ONCE:
         message = decode_plain(data, kind, as_text=as_text)
+    elif _parts_of(data) > MOST_PARTS:
+        message = None
     else:
         message = yield from _plain_in_slices(data, kind, as_text)
     if message is None:
@@ -81,6 +86,11 @@ def _plain_in_slices(data: bytes, kind: type[M], as_text: bool) -> Steps[M | Non
         return message
     except (ValueError, RecursionError, _NotPlain):
         return None
+
+
+def _parts_of(data: bytes) -> int:
+    """Return how many values and containers there are at most."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
 def _not_plain(_: object) -> NoReturn:

@@ -55,7 +55,7 @@ class Writer:
 
         Lists of the message itself are split; only these grow without bound in etcd's replies.
         """
-        plan = self._plan(type(message))
+        plan = self.plan(type(message))
         out, size = ["{"], 0
         for index, (field, value) in enumerate(message.ListFields()):
             key, write = plan[field.number]
@@ -115,7 +115,8 @@ class Writer:
             f"        out.append(f'\"{name}\":{value}')",
         ]
 
-    def _plan(self, kind: type[Message]) -> Plan:
+    def plan(self, kind: type[Message]) -> Plan:
+        """Return how the fields of a type are written."""
         plan = self._plans.get(kind)
         if plan is None:
             plan = self._plans[kind] = {

@@ -41,7 +41,8 @@ def read_message(data: bytes, kind: type[M], *, as_text: bool = False) -> Steps[
     value = yield from first_value(data)
     if value is None:
         return kind()
-    message: M = yield from _Reader(value, as_text).message(kind)
+    message = kind()
+    yield from _Reader(value, as_text).fill(message)
     return message
 
 
@@ -88,6 +89,14 @@ class _Reader:
         self._at = 0
         self._peeked = _Token("", -1, -1, -1)
         self._tokens = 0
+        self._pause_at = TOKENS_PER_STEP
+
+    def _is_due(self) -> bool:
+        """Whether so much was read since the last pause that there should be another."""
+        if self._tokens < self._pause_at:
+            return False
+        self._pause_at = self._tokens + TOKENS_PER_STEP
+        return True
 
     # -------------------------------------------------------------------- tokens
 
@@ -185,17 +194,20 @@ class _Reader:
 
     # -------------------------------------------------------------------- values
 
-    def message(self, kind: type[Message]) -> Steps[Any]:
-        """Read a message."""
+    def fill(self, message: Any) -> Steps[None]:
+        """
+        Read a message into one that is empty.
+
+        Where it belongs, from the start: to copy one that is large would take long, once a level.
+        """
         token = self._read()
         if token.kind != "{":
             raise self._unexpected(token)
-        message: Any = kind()
-        fields = fields_by_name(kind)
+        fields = fields_by_name(type(message))
         seen: set[int] = set()
         chosen: set[str] = set()
         while (name := self._read()).kind != "}":
-            if self._tokens % TOKENS_PER_STEP == 0:
+            if self._is_due():
                 yield
             field = fields.get(self._text(name))
             if field is None:
@@ -213,15 +225,14 @@ class _Reader:
                     raise self._error(name, f"{text} is already set")
                 chosen.add(oneof.name)
             yield from self._field(message, field)
-        return message
 
     def _field(self, message: Any, field: FieldDescriptor) -> Steps[None]:
         if field.is_repeated:
             yield from self._list(getattr(message, field.name), field)
-        elif (kind := message_type_of(field)) is not None:
-            made = yield from self.message(kind)
-            getattr(message, field.name).CopyFrom(made)
-            getattr(message, field.name).SetInParent()
+        elif message_type_of(field) is not None:
+            inner = getattr(message, field.name)
+            inner.SetInParent()
+            yield from self.fill(inner)
         elif (value := self._scalar(field)) is not ABSENT:
             setattr(message, field.name, value)
 
@@ -231,10 +242,10 @@ class _Reader:
             raise self._unexpected(token)
         kind = message_type_of(field)
         while self._peek().kind != "]":
-            if self._tokens % TOKENS_PER_STEP == 0:
+            if self._is_due():
                 yield
             if kind is not None:
-                values.append((yield from self.message(kind)))
+                yield from self.fill(values.add())
             elif (value := self._scalar(field)) is not ABSENT:
                 values.append(value)
         self._read()
@@ -244,7 +255,7 @@ class _Reader:
         depth = 0
         while True:
             token = self._read()
-            if self._tokens % TOKENS_PER_STEP == 0:
+            if self._is_due():
                 yield
             depth += (token.kind in "{[") - (token.kind in "}]")
             # The names within it are tokens as well.

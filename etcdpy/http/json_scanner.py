@@ -97,9 +97,14 @@ class _Scanner:
             tokens += 1
             if tokens % TOKENS_PER_STEP == 0:
                 yield
-            at = self._value(at, open_)
+            at, is_past = self._value(at, open_)
+            if not is_past:
+                continue
             # Behind a value: it may be the last of what it is in, and that of what that is in.
             while open_:
+                tokens += 1
+                if tokens % TOKENS_PER_STEP == 0:
+                    yield
                 at = _skip(self._data, at)
                 char = self._char(at)
                 if open_[-1] == ord("{"):
@@ -120,31 +125,30 @@ class _Scanner:
                 # Whatever follows: it is not read. (Go: ``encoding/json``, Decoder)
                 return at
 
-    def _value(self, at: int, open_: list[int]) -> int:
-        """Go past a value, or into it, up to its first one that is none of both."""
-        while True:
-            char = self._char(at)
-            if char == ord("{"):
-                self._open(char, open_)
-                at = _skip(self._data, at + 1)
-                if self._char(at) == ord("}"):
-                    open_.pop()
-                    return at + 1
-                at = self._key(at)
-            elif char == ord("["):
-                self._open(char, open_)
-                at = _skip(self._data, at + 1)
-                if self._char(at) == ord("]"):
-                    open_.pop()
-                    return at + 1
-            elif char == ord('"'):
-                return self._string(at)
-            elif char in _LITERALS:
-                return self._literal(at, _LITERALS[char])
-            elif char == ord("-") or ord("0") <= char <= ord("9"):
-                return self._number(at)
-            else:
-                raise self.unexpected(at, "looking for beginning of value")
+    def _value(self, at: int, open_: list[int]) -> tuple[int, bool]:
+        """Go past a value, or to the first that is in it; tell where that is, and which it was."""
+        char = self._char(at)
+        if char == ord("{"):
+            self._open(char, open_)
+            at = _skip(self._data, at + 1)
+            if self._char(at) != ord("}"):
+                return self._key(at), False
+            open_.pop()
+            return at + 1, True
+        if char == ord("["):
+            self._open(char, open_)
+            at = _skip(self._data, at + 1)
+            if self._char(at) != ord("]"):
+                return at, False
+            open_.pop()
+            return at + 1, True
+        if char == ord('"'):
+            return self._string(at), True
+        if char in _LITERALS:
+            return self._literal(at, _LITERALS[char]), True
+        if char == ord("-") or ord("0") <= char <= ord("9"):
+            return self._number(at), True
+        raise self.unexpected(at, "looking for beginning of value")
 
     def _open(self, char: int, open_: list[int]) -> None:
         if len(open_) >= MAX_DEPTH:

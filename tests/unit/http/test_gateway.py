@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import grpc
 import pytest
 
+from etcdpy.cooperative import LongReply, Pieces
 from etcdpy.http.gateway import Gateway
+from etcdpy.http.json_encode import BASE64
+from etcdpy.memory import Account
+from etcdpy.pb import kv_pb2
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.registration import register_all
 from etcdpy.transport.http import ArrivingBody, Body, HttpRequest, HttpResponse
@@ -35,6 +39,7 @@ class Door:
         path: str,
         body: Body | bytes | dict[str, Any] = b"",
         method: str = "POST",
+        account: Account | None = None,
         **headers: str,
     ) -> HttpResponse:
         """Send a request; the disk has what it writes."""
@@ -43,7 +48,7 @@ class Door:
         if isinstance(body, bytes):
             body = Body(body)
         fields = [(n.replace("_", "-").encode(), v.encode()) for n, v in headers.items()]
-        request = HttpRequest(method, path, "", fields, body, "ipv4:10.0.0.1:5")
+        request = HttpRequest(method, path, "", fields, body, "ipv4:10.0.0.1:5", account=account)
         task = asyncio.ensure_future(self.gateway.handle(request))
         while not task.done():
             await self.timed.settle()
@@ -335,6 +340,60 @@ async def test_replies_may_be_written_or_yielded(door: Door) -> None:
     await response.body.aclose()  # type: ignore[union-attr]
     await door.timed.settle()
     assert ended == ["all", "one"]
+
+
+async def test_no_reply_of_a_stream_is_made_before_the_one_before_is_taken(door: Door) -> None:
+    made = []
+
+    async def snapshot(request: pb.SnapshotRequest, context: Any) -> None:
+        for left in (2, 1, 0):
+            made.append(left)
+            await context.write(pb.SnapshotResponse(remaining_bytes=left))
+
+    handler: Any = grpc.unary_stream_rpc_method_handler(
+        snapshot, request_deserializer=pb.SnapshotRequest.FromString
+    )
+    door.gateway.add_registered_method_handlers("etcdserverpb.Maintenance", {"Snapshot": handler})
+    response = await door.send("/v3/maintenance/snapshot")
+    await lines(response, 1, door)
+    await door.timed.settle()
+    assert made == [2]
+    await lines(response, 1, door)
+    assert made == [2, 1]
+    await response.body.aclose()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("is_made_later", [False, True])
+async def test_long_reply_is_written_as_it_comes(door: Door, is_made_later: bool) -> None:
+    kvs = [kv_pb2.KeyValue(key=b"k%d" % i, value=bytes(1000)) for i in range(100)]
+    reply = pb.RangeResponse(header=pb.ResponseHeader(revision=5), kvs=kvs, count=100)
+    data = reply.SerializeToString()
+    parts = [data[at : at + 30_001] for at in range(0, len(data), 30_001)]
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        for part in parts:
+            yield part
+
+    def range_(request: pb.RangeRequest, context: Any) -> Any:
+        assert context.takes_long_replies
+        return LongReply(len(data), b"", pieces()) if is_made_later else Pieces(list(parts))
+
+    handler: Any = grpc.unary_unary_rpc_method_handler(
+        range_, request_deserializer=pb.RangeRequest.FromString
+    )
+    door.gateway.add_registered_method_handlers("etcdserverpb.KV", {"Range": handler})
+    account = Account()
+    response = await door.send("/v3/kv/range", account=account)
+    assert not isinstance(response.body, bytes)
+    taken, held = [], []
+    async for piece in response.body:
+        taken.append(piece)
+        held.append(account.held)
+    assert b"".join(taken) == BASE64.encode(reply)
+    assert len(taken) >= len(parts)
+    # What is made as it is taken is held by nobody.
+    assert set(held) == ({0} if is_made_later else {len(data)})
+    assert account.held == 0
 
 
 @pytest.mark.parametrize("path", ["/v3/watch", "/v3/election/observe", "/v3/lease/keepalive"])

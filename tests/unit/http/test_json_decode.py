@@ -123,14 +123,23 @@ def test_large_body_that_is_not_plain_is_read_in_slices() -> None:
     assert steps > 20
 
 
-def test_large_body_that_is_plain_is_read_in_slices() -> None:
-    operation = b'{"request_range":{"key":"YQ=="}}'
-    body = b'{"success":[' + b",".join([operation] * 20_000) + b'],"failure":[]} more'
-    assert len(body) > MOST_AT_ONCE
-    assert sum(1 for _ in decode(body, pb.TxnRequest)) > 20
+def test_large_body_of_many_parts_is_read_in_slices_from_its_first_byte_on() -> None:
+    body = b'{"compare":[' + b",".join([b"{}"] * 30_000) + b"]}"
+    # Each part is a token of the scanner's, and two of the reader's.
+    assert sum(1 for _ in decode(body, pb.TxnRequest)) > 150
     message = read_by(decode, body, pb.TxnRequest)
     assert isinstance(message, pb.TxnRequest)
-    assert len(message.success) == 20_000
+    assert len(message.compare) == 30_000
+
+
+def test_large_body_that_is_plain_is_read_in_slices() -> None:
+    operation = b'{"request_range":{"key":"%b"}}' % (b"YWFh" * 20)
+    body = b'{"success":[' + b",".join([operation] * 2_000) + b'],"failure":[]} more'
+    assert len(body) > MOST_AT_ONCE
+    assert sum(1 for _ in decode(body, pb.TxnRequest)) >= 4
+    message = read_by(decode, body, pb.TxnRequest)
+    assert isinstance(message, pb.TxnRequest)
+    assert len(message.success) == 2_000
     assert message == read_by(read_message, body, pb.TxnRequest)
 
 

@@ -79,6 +79,11 @@ def test_long_value_is_scanned_in_slices() -> None:
     assert sum(1 for _ in first_value(b"[" + b"1," * 50_000 + b"1]")) > 50
 
 
+def test_what_is_opened_and_closed_counts_as_much_as_what_is_in_it() -> None:
+    deep = b"[" * 9_000 + b"]" * 9_000
+    assert sum(1 for _ in first_value(b"[" + b",".join([deep] * 10) + b"]")) > 300
+
+
 def test_string_may_have_more_escapes_than_are_looked_at_in_one_go() -> None:
     good = b'{"a":"' + rb"\u0041x\n" * 5000 + b'"}'
     assert finish(first_value(good + b"{}")) == good
