@@ -26,6 +26,7 @@ __all__ = [
     "Started",
     "Steps",
     "T",
+    "Trickle",
     "Turnstile",
     "begin",
     "finish",
@@ -236,6 +237,44 @@ class Turnstile:
                 break
         if waiting:
             loop.call_soon(self._call_next, loop)
+
+
+class Trickle:
+    """
+    Calls back thousands who are all due at once: some of them in each turn of the loop.
+
+    Args:
+        at_once: How many; what each then does should take no more than some milliseconds together.
+
+    """
+
+    __slots__ = ("_at_once", "_is_scheduled", "_waiting")
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._is_scheduled = False
+        self._waiting: deque[Callable[[], object]] = deque()
+
+    def call(self, callback: Callable[[], object]) -> None:
+        """Have something called when it is its turn, in a later turn of the loop."""
+        self._waiting.append(callback)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._run)
+
+    def _run(self) -> None:
+        self._is_scheduled = False
+        waiting = self._waiting
+        try:
+            for _ in range(min(self._at_once, len(waiting))):
+                waiting.popleft()()
+        finally:
+            # Also when one has raised: it is not for the others to wait for ever.
+            if waiting:
+                self._schedule()
 
 
 class Baton:

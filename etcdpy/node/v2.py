@@ -21,8 +21,9 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from etcdpy.clock import Clock
-from etcdpy.cooperative import Steps, rest, turn
-from etcdpy.errors import CorruptError, EtcdError, V2Error
+from etcdpy.cooperative import Steps, Trickle, rest, turn
+from etcdpy.errors import CorruptError, EtcdError, MemoryBudgetError, V2Error
+from etcdpy.memory import UNCOUNTED, Account, Loan
 from etcdpy.mvcc.store import Store
 from etcdpy.node.alarms import Alarms
 from etcdpy.node.audit import Auditor
@@ -34,7 +35,7 @@ from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.durable import Durable
 from etcdpy.v2 import codes
-from etcdpy.v2.events import Event, line_of, listing
+from etcdpy.v2.events import PIECE_NODES, Event, line_of, listing
 from etcdpy.v2.node import Node
 from etcdpy.v2.records import encode_event, encode_node, event_key, node_key
 from etcdpy.v2.watchers import Hub, Watcher
@@ -49,6 +50,10 @@ SWEPT_AT_ONCE: Final = 512
 #: Longest path to be written to, in characters. Each directory on it is listed with all of its own
 #: path, which grows with the square.
 MOST_PATH: Final = 8192
+
+#: Watchers that are woken in one turn of the loop: each has an answer to be written, which takes a
+#: twentieth of a millisecond, and thousands may wait for the same key.
+WOKEN: Final = 32
 
 #: What a write costs beside its texts, in bytes: the rows' fixed parts.
 _OVERHEAD: Final = 512
@@ -104,6 +109,7 @@ class V2Store:
         tree: As it is in memory. Writes go through the methods here.
         history: Of what is durable.
         hub: Who watches that.
+        wakings: Wakes those who watch.
         on_expiring: Called when there is something that will end; set by who ends it.
 
     """
@@ -126,12 +132,15 @@ class V2Store:
         self.tree = restored.tree
         self.history = restored.history
         self.hub = Hub(self.history)
+        self.wakings = Trickle(WOKEN)
         self.on_expiring: Callable[[], None] = lambda: None
         # Written, and not known to be on the disk.
         self._pending: deque[tuple[int, Event]] = deque()
         self._last_sequence = 0
         # Set while a long listing is read in slices: nothing may be written meanwhile.
         self._reading: Future[None] | None = None
+        # How many writes wait for that; they come before those who wait to read.
+        self._held_up = 0
         self._sweeping: deque[Iterator[Node]] = deque()
         self._sweeper: asyncio.Task[None] | None = None
         if restored.orphans:
@@ -148,12 +157,22 @@ class V2Store:
 
     # -------------------------------------------------------------------- reading
 
-    async def read(self, path: str, *, recursive: bool = False) -> Reading:
+    async def read(
+        self, path: str, *, recursive: bool = False, account: Account | None = None
+    ) -> Reading:
         """
         Read a node, and what is below a directory.
 
+        A long listing waits until there is room for it.
+
+        Args:
+            path: Which.
+            recursive: Whether to go on below its children.
+            account: What is held for whoever asks.
+
         Raises:
-            V2Error: As ``Tree.find`` does.
+            V2Error: As ``Tree.find`` does; 300 if a listing needs more than what is left of the
+                memory budget.
             StorageError: If what it shows cannot become durable.
 
         """
@@ -170,33 +189,54 @@ class V2Store:
             if node.expires is None:
                 return Reading(line_of(node, path), durable)
             return Reading(next(listing(node, path, self.now(), recursive=recursive)), durable)
-        return await self._read_settled(path, node, recursive=recursive)
+        loan = Loan(account or UNCOUNTED)
+        try:
+            return await self._read_settled(path, node, loan, recursive=recursive)
+        except MemoryBudgetError as error:
+            raise V2Error(codes.RAFT_INTERNAL, str(error), self.tree.index) from None
+        finally:
+            loan.close()
 
-    async def _read_settled(self, path: str, node: Node, *, recursive: bool) -> Reading:
+    async def _read_settled(self, path: str, node: Node, loan: Loan, *, recursive: bool) -> Reading:
+        children = node.children
+        if self._must_wait(loan) and children is not None and len(children) > PIECE_NODES:
+            # It is long for certain, and to put so many in order is long itself.
+            node = await self._node_later(path, loan)
         pieces = listing(node, path, self.now(), recursive=recursive)
         out = list(islice(pieces, 1))
         if (second := next(pieces, None)) is not None:
-            if self._reading is not None:
-                await self._idle()
-                # Others may have been written meanwhile.
-                try:
-                    node = self.tree.find(path)
-                except V2Error:
-                    await self.settled()
-                    raise
+            if self._must_wait(loan):
+                node = await self._node_later(path, loan)
                 pieces = listing(node, path, self.now(), recursive=recursive)
                 out = []
             else:
                 out.append(second)
-            await self._read_in_slices(pieces, out)
+            await self._read_in_slices(pieces, out, loan)
         index = self.tree.index
         await self.settled()
         return Reading(b"".join(out), index)
 
-    async def _read_in_slices(self, pieces: Iterator[bytes], out: list[bytes]) -> None:
+    def _must_wait(self, loan: Loan) -> bool:
+        """Tell whether nothing long can be read now."""
+        return self._reading is not None or self._held_up > 0 or loan.is_over
+
+    async def _node_later(self, path: str, loan: Loan) -> Node:
+        """Return a node when something long can be read: others may have been written by then."""
+        while self._must_wait(loan):
+            await self._idle()
+            await loan.room()
+            if self._held_up:
+                await turn()
+        try:
+            return self.tree.find(path)
+        except V2Error:
+            await self.settled()
+            raise
+
+    async def _read_in_slices(self, pieces: Iterator[bytes], out: list[bytes], loan: Loan) -> None:
         self._reading = busy = Durable(loop=asyncio.get_running_loop())
         try:
-            await rest(_collected(pieces, out))
+            await rest(_collected(pieces, out, loan))
         finally:
             self._reading = None
             busy.set_result(None)
@@ -205,6 +245,14 @@ class V2Store:
         """Wait until nothing long is read."""
         while self._reading is not None:
             await asyncio.shield(self._reading)
+
+    async def _idle_for_write(self) -> None:
+        """Do the same, before those who wait to read."""
+        self._held_up += 1
+        try:
+            await self._idle()
+        finally:
+            self._held_up -= 1
 
     def watch(
         self, path: str, *, recursive: bool = False, stream: bool = False, since: int = 0
@@ -351,7 +399,7 @@ class V2Store:
             How many there were; ``most`` if there may be more. They are durable by then.
 
         """
-        await self._idle()
+        await self._idle_for_write()
         try:
             self._check_alarms(grows=False)
         except EtcdError:
@@ -367,7 +415,7 @@ class V2Store:
     async def _write(self, path: str, size: int, by: Asker, change: Callable[[], Event]) -> Event:
         """Admit a write of so many bytes, apply it, and wait until it is durable."""
         if self._reading is not None:
-            await self._idle()
+            await self._idle_for_write()
         self._admit(path, size)
         try:
             event = change()
@@ -485,7 +533,9 @@ class V2Store:
             await asyncio.wait([self._sweeper])
 
 
-def _collected(pieces: Iterator[bytes], out: list[bytes]) -> Steps[None]:
+def _collected(pieces: Iterator[bytes], out: list[bytes], loan: Loan) -> Steps[None]:
+    loan.take(sum(map(len, out)))
     for piece in pieces:
         out.append(piece)
+        loan.take(len(piece))
         yield

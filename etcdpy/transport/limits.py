@@ -115,9 +115,6 @@ sent more than ``HTTP1_AHEAD`` of one and sends on is refused."""
 HTTP1_DISCARDED: Final = 256 << 10
 """Bytes of a body nobody has asked for that are read for the sake of the connection, as in Go."""
 
-HTTP1_EVENTS: Final = 256
-"""Pieces and requests read in one turn of the loop: a chunk of one byte costs six."""
-
 HTTP1_HEAD_SECONDS: Final = 300.0
 """Time for the head of a request to be completed (etcd: ``ReadHeaderTimeout``)."""
 

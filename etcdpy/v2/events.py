@@ -48,7 +48,7 @@ EXPIRE: Final = "expire"
 SECOND: Final = 1_000_000_000
 
 #: Nodes of a listing in one piece.
-_PIECE_NODES: Final = 256
+PIECE_NODES: Final = 256
 
 
 class NodeView(NamedTuple):
@@ -277,7 +277,7 @@ def listing(node: Node, path: str, now: int, *, recursive: bool) -> Iterator[byt
             else:
                 _begin(out, open_lists, child, below, now)
             made += 1
-            if made == _PIECE_NODES:
+            if made == PIECE_NODES:
                 yield "".join(out[:-1]).encode()
                 out, made = out[-1:], 0
     out.append("}\n")

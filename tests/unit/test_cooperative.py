@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +18,7 @@ from etcdpy.cooperative import (
     Pace,
     Pieces,
     Steps,
+    Trickle,
     Turnstile,
     begin,
     finish,
@@ -500,3 +502,28 @@ async def test_a_coroutine_may_lead_to_a_deferred_reply() -> None:
 def test_a_reply_in_pieces_is_all_of_them() -> None:
     pieces = Pieces([b"one", b"two", b"three"])
     assert (len(pieces), bytes(pieces)) == (11, b"onetwothree")
+
+
+async def test_so_many_and_no_more_are_called_back_in_a_turn() -> None:
+    trickle, called = Trickle(2), list[int]()
+    for number in range(5):
+        trickle.call(partial(called.append, number))
+    assert called == []
+    seen = []
+    for _ in range(4):
+        await asyncio.sleep(0)
+        seen.append(len(called))
+    assert seen == [2, 4, 5, 5]
+    assert called == [0, 1, 2, 3, 4]
+
+
+async def test_one_that_raises_keeps_nobody_waiting_who_is_called_back_later() -> None:
+    errors: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    trickle, called = Trickle(5), list[int]()
+    trickle.call([].pop)
+    trickle.call(partial(called.append, 1))
+    await turns(3)
+    assert called == [1]
+    assert [type(error) for error in errors] == [IndexError]

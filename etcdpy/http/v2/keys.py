@@ -69,7 +69,7 @@ class Keys:
         try:
             if not query and request.method == "GET":
                 # Most reads ask for nothing more than the key.
-                reading = await self._v2.read(key)
+                reading = await self._v2.read(key, account=request.account)
                 return HttpResponse(200, self._headers(reading.at), reading.body)
             asked = parameters_of(await form_of(request, query), request.method)
             return await self._answer(request, key, asked)
@@ -88,7 +88,7 @@ class Keys:
             # A linearizable read waits for nothing.
             if asked.wait and not asked.quorum:
                 return self._watch(path, asked)
-            reading = await self._v2.read(path, recursive=asked.recursive)
+            reading = await self._v2.read(path, recursive=asked.recursive, account=request.account)
             return HttpResponse(200, self._headers(reading.at), reading.body)
         if method == "POST":
             event = await self._v2.create(

@@ -48,7 +48,7 @@ class EventLines(Foreseeing):
                 raise StopAsyncIteration
             woken = asyncio.get_running_loop().create_future()
             # Nothing that leads back here: the hub is not to keep this alive.
-            watcher.wake = partial(_resolve, woken)
+            watcher.wake = partial(self._v2.wakings.call, partial(_resolve, woken))
             try:
                 await woken
             except asyncio.CancelledError:

@@ -173,6 +173,7 @@ class Handshake(asyncio.BufferedProtocol):
             self._outgoing,
             self._handshakes.scratch,
             name,
+            self._handshakes.behind,
         )
         secure.begin(self._greet())
         if secure.is_reading():

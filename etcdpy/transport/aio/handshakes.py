@@ -19,6 +19,8 @@ from collections import deque
 from typing import Final, Protocol
 
 from etcdpy.clock import stopwatch
+from etcdpy.cooperative import Trickle
+from etcdpy.transport.aio.secure import BEHIND
 
 __all__ = ["MOST_UNDER_WAY", "READ_SIZE", "Handshakes", "Step"]
 
@@ -56,11 +58,13 @@ class Handshakes:
 
     Attributes:
         scratch: What sockets are read into, by whoever reads at the moment.
+        behind: Lets those read on whose handshake is over and who have sent many small records.
 
     """
 
     def __init__(self, most: int = MOST_UNDER_WAY) -> None:
         self.scratch = memoryview(bytearray(READ_SIZE))
+        self.behind = Trickle(BEHIND)
         self._most = most
         self._all: set[Step] = set()
         self._under_way: dict[Step, None] = {}

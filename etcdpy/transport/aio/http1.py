@@ -8,10 +8,11 @@ from asyncio import CancelledError, Task
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol, cast
 
-from etcdpy.clock import Clock, Timer
+from etcdpy.clock import Clock, Timer, stopwatch
 from etcdpy.cooperative import begin
 from etcdpy.memory import Account, Budget, Loan
 from etcdpy.transport.aio.protocol import peer_name
+from etcdpy.transport.aio.turns import Turns
 from etcdpy.transport.http import (
     ArrivingBody,
     Body,
@@ -39,7 +40,6 @@ from etcdpy.transport.limits import (
     HTTP1_BODY_ROOM,
     HTTP1_BODY_SECONDS,
     HTTP1_DISCARDED,
-    HTTP1_EVENTS,
     HTTP1_HEAD_SECONDS,
     HTTP1_LEAVING_SECONDS,
     LINGER_SECONDS,
@@ -60,6 +60,7 @@ class Http1Host(Protocol):
     large_heads: set[Http1Protocol]
     held_bodies: int
     memory: Budget
+    turns: Turns
 
     def forget_http1(self, connection: Http1Protocol) -> None:
         """Note that a connection is gone."""
@@ -69,7 +70,9 @@ class Http1Protocol(asyncio.Protocol):
     """
     One connection, from the first byte of its first request on.
 
-    Requests are answered one after the other; those that were sent ahead wait.
+    Requests are answered one after the other; those that were sent ahead wait. What has arrived is
+    read at once where there is time for it in this turn of the loop, and else when it is the
+    connection's turn.
 
     Args:
         host: The server.
@@ -80,6 +83,7 @@ class Http1Protocol(asyncio.Protocol):
     __slots__ = (
         "_account",
         "_ahead",
+        "_arrived",
         "_body",
         "_certificate_name",
         "_closes",
@@ -95,6 +99,7 @@ class Http1Protocol(asyncio.Protocol):
         "_is_scheduled",
         "_is_secure",
         "_is_stopping",
+        "_monotonic",
         "_parser",
         "_peer",
         "_response",
@@ -105,6 +110,7 @@ class Http1Protocol(asyncio.Protocol):
         "_task",
         "_timer",
         "_transport",
+        "_turns",
     )
 
     def __init__(self, host: Http1Host, handler: HttpHandler) -> None:
@@ -130,6 +136,10 @@ class Http1Protocol(asyncio.Protocol):
         self._is_reading = True
         self._is_scheduled = False
         self._is_stopping = False
+        self._monotonic = host.clock.monotonic
+        self._turns = host.turns
+        # What waits for a turn to be read.
+        self._arrived = b""
 
     # What asyncio calls.
 
@@ -145,26 +155,40 @@ class Http1Protocol(asyncio.Protocol):
         if self._successor is not None:
             self._successor.data_received(data)
         elif not self._is_closing:
-            if self._head is None:
-                if (whole := self._parser.take_whole(data)) is not None:
-                    self._answer_whole(*whole)
-                    return
-                if self._parser.is_between:
-                    self._arm(HTTP1_HEAD_SECONDS)
-            self._parser.feed(data)
-            if not self._is_scheduled:
-                self._advance()
-            if self._head is None and self._parser.waiting > HTTP1_AHEAD:
-                self._note_large_head()
+            now, turns = self._monotonic(), self._turns
+            if not self._arrived and (now <= turns.open_until or turns.reopen(now)):
+                self._receive(data)
+            else:
+                self._arrived += data
+                self._update_reading()
+                turns.wait(self)
+
+    def _receive(self, data: bytes) -> None:
+        if self._head is None:
+            if (whole := self._parser.take_whole(data)) is not None:
+                self._answer_whole(*whole)
+                return
+            if self._parser.is_between:
+                self._arm(HTTP1_HEAD_SECONDS)
+        self._parser.feed(data)
+        if not self._is_scheduled:
+            self._advance()
+        if self._head is None and self._parser.waiting > HTTP1_AHEAD:
+            self._note_large_head()
 
     def eof_received(self) -> bool:
         if self._successor is not None:
             return bool(self._successor.eof_received())
         self._is_leaving = True
+        # What it has sent before is read first.
+        return self._has_more or self._end_input()
+
+    def _end_input(self) -> bool:
+        """Note that nothing more will come; return whether the connection goes on."""
         if self._body is not None:
             self._body.fail(BodyBrokenError("unexpected EOF"))
         if self._task is None:
-            return self._is_scheduled
+            return False
         if self._response is not None:
             # It has begun: there is nobody to go on for.
             self._task.cancel()
@@ -181,10 +205,11 @@ class Http1Protocol(asyncio.Protocol):
         self._account.close()
         if self._successor is not None:
             self._successor.connection_lost(exc)
+        self._arrived = b""
         if self._body is not None:
             self._body.fail(BodyBrokenError("the client has left"))
         if self._task is not None:
-            self._task.cancel()
+            self._turns.endings.call(self._task.cancel)
 
     def pause_writing(self) -> None:
         if self._successor is not None:
@@ -227,10 +252,40 @@ class Http1Protocol(asyncio.Protocol):
 
     # Reading.
 
+    def take_turn(self) -> bool:
+        """Go on with what has arrived for a while, and tell whether something is left."""
+        if self._is_closing or self._successor is not None:
+            return False
+        has_begun = self._is_scheduled
+        if self._arrived:
+            data, self._arrived = self._arrived, b""
+            self._receive(data)
+        if has_begun:
+            self._advance()
+        if self._has_more:
+            return True
+        self._update_reading()
+        if self._is_leaving and not self._is_closing and not self._end_input():
+            self._close()
+        return False
+
+    def write_more(self) -> None:
+        """Do nothing: a handler writes, as fast as what it writes is taken."""
+
+    @property
+    def _has_more(self) -> bool:
+        """Whether there is something to go on with in its turn."""
+        return self._is_scheduled or bool(self._arrived)
+
+    def _go_on_later(self) -> None:
+        self._is_scheduled = True
+        self._turns.wait(self)
+
     def _advance(self) -> None:
-        """Go on with what has arrived, for one turn of the loop."""
+        """Go on with what has arrived, for as long as a turn is."""
         self._is_scheduled = False
-        for _ in range(HTTP1_EVENTS):
+        until = stopwatch() + self._turns.each
+        while True:
             if self._is_closing or self._successor is not None:
                 return
             try:
@@ -241,9 +296,9 @@ class Http1Protocol(asyncio.Protocol):
             if event is None:
                 break
             self._take(event)
-        else:
-            self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self._advance)
+            if stopwatch() >= until:
+                self._go_on_later()
+                break
         if self._is_leaving and self._task is None and not self._is_scheduled:
             self._close()
         self._update_reading()
@@ -284,8 +339,7 @@ class Http1Protocol(asyncio.Protocol):
         body = self._body = ArrivingBody(self._wanted, self._update_reading)
         if head.length == 0:
             body.finish()
-        answering = self._answer(self._request(head, body), head)
-        self._task = asyncio.get_running_loop().create_task(answering)
+        self._task = begin(self._answer(self._request(head, body), head))
 
     def _request(self, head: Head, body: Body) -> HttpRequest:
         self._disarm()
@@ -342,10 +396,11 @@ class Http1Protocol(asyncio.Protocol):
         waiting = self._parser.waiting
         if self._body is not None:
             waiting += self._body.size
-        reads = waiting < HTTP1_AHEAD or self._is_closing
+        reads = waiting < HTTP1_AHEAD
         # Less than a whole head cannot be read at all.
         if self._head is None and not self._is_scheduled:
             reads = True
+        reads = (reads and len(self._arrived) < HTTP1_AHEAD) or self._is_closing
         if reads != self._is_reading and not self._transport.is_closing():
             self._is_reading = reads
             if reads:
@@ -453,7 +508,8 @@ class Http1Protocol(asyncio.Protocol):
             self._is_reading = True
             self._transport.resume_reading()
         successor.connection_made(self._transport)
-        if rest := self._parser.take_rest():
+        rest, self._arrived = self._parser.take_rest() + self._arrived, b""
+        if rest:
             successor.data_received(rest)
         if self._is_stopping:
             successor.stop()
@@ -465,8 +521,7 @@ class Http1Protocol(asyncio.Protocol):
         elif self._parser.is_done:
             self._next_request()
             if self._parser.waiting and not self._is_scheduled:
-                self._is_scheduled = True
-                asyncio.get_running_loop().call_soon(self._advance)
+                self._go_on_later()
         else:
             # The rest of its body is dropped, for the sake of what comes behind it.
             assert self._body is not None
@@ -521,6 +576,7 @@ class Http1Protocol(asyncio.Protocol):
         self._is_closing = True
         self._disarm()
         self._parser.take_rest()
+        self._arrived = b""
         self._body = None
         self._update_reading()
         try:

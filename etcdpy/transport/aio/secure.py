@@ -15,6 +15,8 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
+from etcdpy.cooperative import Trickle
+
 __all__ = ["SecureTransport"]
 
 _RECORD: Final = 16 << 10
@@ -22,6 +24,17 @@ _RECORD: Final = 16 << 10
 
 _AT_ONCE: Final = 4 * _RECORD
 """Bytes encrypted before they are handed on: buffers of OpenSSL keep the size they once had."""
+
+
+_FIRST: Final = 64
+"""Records read as they arrive. A read of the socket holds four large ones, and three thousand of a
+byte each, which take five milliseconds."""
+
+_LATER: Final = 256
+"""Records read when it is the connection's turn: about half a millisecond's work."""
+
+BEHIND: Final = 8
+"""Connections that have their turn to do so in one turn of the loop."""
 
 
 class SecureTransport(asyncio.BufferedProtocol, asyncio.Transport):
@@ -35,12 +48,15 @@ class SecureTransport(asyncio.BufferedProtocol, asyncio.Transport):
         outgoing: What it writes.
         scratch: What the socket is read into; shared, as it is emptied at once.
         certificate_name: The client's, if its certificate says who it is.
+        behind: Lets those read on who have sent many small records.
 
     """
 
     __slots__ = (
+        "_behind",
         "_certificate_name",
         "_incoming",
+        "_is_behind",
         "_is_closing",
         "_is_paused",
         "_is_written",
@@ -60,6 +76,7 @@ class SecureTransport(asyncio.BufferedProtocol, asyncio.Transport):
         outgoing: ssl.MemoryBIO,
         scratch: memoryview,
         certificate_name: str | None,
+        behind: Trickle,
     ) -> None:
         self._raw = raw
         self._session = session
@@ -70,6 +87,8 @@ class SecureTransport(asyncio.BufferedProtocol, asyncio.Transport):
         self._protocol: asyncio.Protocol
         self._write_raw: Callable[[bytes], None] = raw.write
         self._is_paused = False
+        self._behind = behind
+        self._is_behind = False
         # Our side has said that it is done; and that nothing is to be read any more.
         self._is_written = False
         self._is_closing = False
@@ -134,6 +153,8 @@ class SecureTransport(asyncio.BufferedProtocol, asyncio.Transport):
     def resume_reading(self) -> None:
         if self._is_paused:
             self._is_paused = False
+            if self._is_behind:
+                return
             self._raw.resume_reading()
             if self._incoming.pending or self._session.pending():
                 # Not within this call: whoever asks to read on is in the middle of something.
@@ -193,9 +214,21 @@ class SecureTransport(asyncio.BufferedProtocol, asyncio.Transport):
         while data:
             data = data[self._session.write(data) :]
 
-    def _read(self) -> None:
-        """Hand on all that has arrived, together."""
-        if self._is_paused or self._is_written:
+    def _fall_behind(self) -> None:
+        """Read on when it is this one's turn."""
+        self._is_behind = True
+        self._raw.pause_reading()
+        self._behind.call(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._is_behind = False
+        if not (self._is_paused or self._raw.is_closing()):
+            self._raw.resume_reading()
+            self._read(_LATER)
+
+    def _read(self, most: int = _FIRST) -> None:
+        """Hand on what has arrived, together: all of it, or so many records for now."""
+        if self._is_paused or self._is_written or self._is_behind:
             return
         session, incoming = self._session, self._incoming
         parts: list[bytes] = []
@@ -208,6 +241,9 @@ class SecureTransport(asyncio.BufferedProtocol, asyncio.Transport):
                     self._peer_is_done()
                     return
                 parts.append(data)
+                if len(parts) == most:
+                    self._fall_behind()
+                    break
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:

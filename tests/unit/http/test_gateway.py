@@ -56,7 +56,7 @@ class Door:
 
     async def ask(self, path: str, body: bytes | dict[str, Any] = b"", **headers: str) -> Any:
         """Return the status and the reply to a request."""
-        response = await self.send(path, body, **headers)
+        response = await self.send(path, body, "POST", None, **headers)
         content = response.body
         if not isinstance(content, bytes):
             content = b"".join([piece async for piece in content])

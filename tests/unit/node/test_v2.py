@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from etcdpy.errors import V2Error
+from etcdpy.memory import Account, Budget
 from etcdpy.node.node import Node
 from etcdpy.node.v2 import MOST_PATH, SWEPT_AT_ONCE
 from etcdpy.pb.rpc_pb2 import CORRUPT, NOSPACE
@@ -205,6 +206,45 @@ async def test_long_listing_is_of_one_moment(world: V2World) -> None:
     assert reading.result().at == index
     assert writing.result().index == index + 1
     assert json.loads(other.result().body)["action"] == "get"
+
+
+async def many(world: V2World) -> None:
+    await asyncio.gather(*(world.v2.set(f"/many/{number}", "old") for number in range(1000)))
+
+
+async def test_write_comes_before_those_who_wait_to_read(world: V2World) -> None:
+    await world.done(many(world))
+    v2 = world.v2
+    readings = [asyncio.ensure_future(v2.read("/many", recursive=True)) for _ in range(3)]
+    await turns(2)
+    writing = asyncio.ensure_future(world.done(v2.set("/many/0", "new")))
+    await asyncio.gather(*readings, writing)
+    assert b'"new"' not in readings[0].result().body
+    assert b'"new"' in readings[1].result().body
+    assert b'"new"' in readings[2].result().body
+
+
+async def test_long_listing_that_has_no_room_is_refused(world: V2World) -> None:
+    await world.done(many(world))
+    account = Account(Budget(4096))
+    error = await refusal(world, world.v2.read("/many", recursive=True, account=account))
+    assert error.code == 300
+    assert str(error.cause) == "etcdserver: memory budget exceeded"
+    assert account.held == 0
+
+
+async def test_long_listing_waits_for_room(world: V2World) -> None:
+    await world.done(many(world))
+    budget = Budget(1 << 20)
+    other, own = Account(budget), Account(budget)
+    other.add(budget.brim + 1)
+    reading = asyncio.ensure_future(world.v2.read("/many", recursive=True, account=own))
+    await turns(5)
+    # Nobody waits for it meanwhile.
+    await world.done(world.v2.set("/many/0", "new"))
+    assert not reading.done()
+    other.give(other.held)
+    assert b'"new"' in (await world.done(reading)).body
 
 
 async def test_cancelled_long_listing_lets_writes_go_on(world: V2World) -> None:

@@ -12,6 +12,7 @@ from etcdpy.clock import Clock
 from etcdpy.memory import Budget
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport.aio.http1 import Http1Protocol
+from etcdpy.transport.aio.turns import ENDED, Turns
 from etcdpy.transport.http import (
     BodyBrokenError,
     BodyTooLargeError,
@@ -53,6 +54,7 @@ class Host:
         self.large_heads: set[Http1Protocol] = set()
         self.held_bodies = 0
         self.memory = Budget()
+        self.turns = Turns()
 
     def forget_http1(self, connection: Http1Protocol) -> None:
         self.http1_connections.discard(connection)
@@ -717,3 +719,55 @@ async def test_requests_in_pieces(size: int) -> None:
         client.protocol.data_received(data[start : start + size])
     await turns(100)
     assert client.statuses == [200, 200, 200]
+
+
+def no_time_is_left(host: Host) -> None:
+    """Let others have used up this turn of the loop."""
+    host.turns.reopen(host.clock.monotonic())
+    host.turns.open_until = -1.0
+
+
+async def test_what_arrives_when_no_time_is_left_is_read_when_it_is_its_turn() -> None:
+    client = Client(echo)
+    no_time_is_left(client.host)
+    client.protocol.data_received(GET)
+    assert client.received == b""
+    client.protocol.data_received(post(2) + b"h")
+    await client.send(b"i")
+    assert client.received.count(b"200 OK") == 2
+    assert client.received.endswith(b"hi")
+
+
+async def test_end_of_input_comes_behind_what_waits_for_its_turn() -> None:
+    client = Client(echo)
+    no_time_is_left(client.host)
+    client.protocol.data_received(post(2) + b"hi")
+    assert client.protocol.eof_received()
+    await turns()
+    assert client.received.endswith(b"hi")
+    assert "write_eof" in client.pipe.log or "close" in client.pipe.log
+
+
+async def test_no_more_is_read_while_much_waits_for_its_turn() -> None:
+    client = Client(echo)
+    no_time_is_left(client.host)
+    client.protocol.data_received(post(2 * HTTP1_AHEAD) + b"h" * 2 * HTTP1_AHEAD)
+    assert client.pipe.log == ["pause_reading"]
+    await turns()
+    assert client.pipe.log[-1] == "resume_reading"
+    assert client.received.endswith(b"h" * 2 * HTTP1_AHEAD)
+
+
+async def test_those_who_leave_together_are_let_go_of_some_at_a_time() -> None:
+    host = Host()
+    handlers = [Waiting() for _ in range(ENDED + 2)]
+    clients = [Client(handler, host) for handler in handlers]
+    for client in clients:
+        await client.send(GET)
+    for client in clients:
+        client.protocol.connection_lost(None)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert sum(handler.is_cancelled for handler in handlers) == ENDED
+    await turns()
+    assert all(handler.is_cancelled for handler in handlers)

@@ -46,6 +46,34 @@ def test_record_in_pieces_is_handed_on_when_it_is_whole(connected: Connected) ->
     assert wire.above.told == [b"slow"]
 
 
+async def test_many_small_records_are_read_in_turns_and_no_more_meanwhile(
+    connected: Connected,
+) -> None:
+    wire, client = connected
+    body = bytes(range(250)) * 4
+    wire.receive(b"".join(client.encrypt(body[at : at + 1]) for at in range(len(body))))
+    assert 0 < len(data_of(wire)) < 100
+    assert wire.pipe.log == ["pause_reading"]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert data_of(wire) == body
+    assert wire.pipe.log[-1] == "resume_reading"
+
+
+async def test_reading_that_is_paused_stays_so_when_it_is_its_turn_to_catch_up(
+    connected: Connected,
+) -> None:
+    wire, client = connected
+    wire.receive(b"".join(client.encrypt(b"x") for _ in range(100)))
+    before = data_of(wire)
+    wire.above.transport.pause_reading()
+    await asyncio.sleep(0)
+    assert data_of(wire) == before
+    wire.above.transport.resume_reading()
+    await asyncio.sleep(0)
+    assert data_of(wire) == b"x" * 100
+
+
 def test_much_comes_through_in_order(connected: Connected) -> None:
     wire, client = connected
     body = bytes(range(256)) * 2000
