@@ -20,15 +20,20 @@ import pytest
 
 from etcdpy.version import IS_COMPILED
 
+_HOLDS_WEAKLY = "refers weakly to an object of a compiled class"
+_STANDS_FOR = "has another class stand for a compiled one"
 _INHERITS = "inherits from a compiled class"
 _COUNTS = "counts calls of Python's"
 _REPLACES = "puts a method of its own into an object of a compiled class"
 
 #: The beginnings of tests' names, and why they are not run on compiled modules.
 INTERPRETED_ONLY: dict[str, str] = {
+    "tests/package/": "builds and installs what is released, which is not compiled",
+    "tests/unit/http/test_metrics.py::test_page_of_a_hundred_thousand_keys": _STANDS_FOR,
     "tests/unit/mvcc/test_stalls.py::test_many_long_reads_at_once_share_each_turn": _REPLACES,
     "tests/unit/transport/grpc/test_one_reply_per_request.py::test_answering_at_once": _COUNTS,
     "tests/unit/transport/grpc/test_passing_on.py::test_taking_a_request_takes_few": _COUNTS,
+    "tests/unit/transport/grpc/test_budget.py::test_connection_that_is_gone_keeps": _HOLDS_WEAKLY,
     "tests/unit/transport/grpc/test_dispatcher.py::test_calls_are_made_of_the_type": _INHERITS,
     "tests/unit/transport/grpc/test_states.py::test_checked_calls_refuse": _INHERITS,
 }
