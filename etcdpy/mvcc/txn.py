@@ -26,18 +26,22 @@ from etcdpy.mvcc.gathered import Gathered
 from etcdpy.mvcc.keyrange import Ranges, bounds
 from etcdpy.mvcc.ranges import RangeResult, select
 from etcdpy.mvcc.reply_size import is_answered_with_rows, weigh
+from etcdpy.mvcc.revision import row_key
 from etcdpy.mvcc.slices import SLICE, Work, chunks
 from etcdpy.mvcc.store import Store, WriteTxn
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Op, Puts, Txn
 from etcdpy.mvcc.walks import Hold, keys_at, rows_at
 from etcdpy.pb.kv_pb2 import KeyValue
-from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
+from etcdpy.pb.rpc_pb2 import Compare, DeleteRangeRequest, PutRequest
 from etcdpy.pb.wire import delimited
 
 LeaseExists = Callable[[int], bool]
 
 #: Bytes that a transaction may read before it is found out how much the rest of it is.
 READ_UNWEIGHED = 16 << 20
+
+#: Changes since a transaction was decided that are looked at to find out whether that still holds.
+MOST_CHANGES = 1024
 
 #: Keys of puts that are looked through in the time of an operation of its own.
 _KEYS_PER_WORK = 8
@@ -104,7 +108,7 @@ class _Deleted:
         self._ranges = Ranges()
         self._from: bytes | None = None
 
-    def add(self, request: DeleteRangeRequest) -> None:
+    def add(self, request: DeleteRangeRequest | Compare) -> None:
         start, stop = bounds(request.key, request.range_end)
         if stop is not None:
             self._ranges.add(start, stop)
@@ -250,6 +254,7 @@ def apply_txn(
     request: Txn,
     lease_exists: LeaseExists,
     hold: Hold | None = None,
+    known: Plan | None = None,
 ) -> Steps[TxnResult]:
     """
     Apply a transaction.
@@ -260,6 +265,7 @@ def apply_txn(
         request: What it is.
         lease_exists: Tells whether there is a lease.
         hold: Is told how large the reply will be, before anything is written.
+        known: What was found out about it, and holds.
 
     Raises:
         EtcdError: If an operation of the chosen path is refused; nothing is written.
@@ -267,7 +273,8 @@ def apply_txn(
     """
     found = write.revision - 1
     operations = store.operations
-    known: Plan | None = request.plan if isinstance(request, LongTxn) else None
+    if known is None and isinstance(request, LongTxn):
+        known = request.plan
     if known is None:
         path = yield from _decide(store, request, found)
         checked, weighed = _flattened(path), _flattened(path)
@@ -291,18 +298,81 @@ def apply_txn(
 
 class Plan(NamedTuple):
     """
-    What is known of a transaction before it has its turn, as the store has no say in it.
+    What is known of a transaction before it has its turn.
 
     Attributes:
         path: The branch that it takes.
         checked: Those of its operations that the store may have something against.
         weighed: Those that are answered with rows.
+        revision: As of which its compares were looked at.
+        compared: The keys that they name; if one has changed since, the path may be another.
 
     """
 
     path: Path
     checked: list[Op]
     weighed: list[Op]
+    revision: int = 0
+    compared: _Compared | None = None
+
+
+class _Compared:
+    """The keys that compares name."""
+
+    __slots__ = ("keys", "ranges")
+
+    def __init__(self) -> None:
+        self.keys: set[bytes] = set()
+        self.ranges = _Deleted()
+
+    def add(self, compare: Compare) -> None:
+        if compare.range_end:
+            self.ranges.add(compare)
+        else:
+            self.keys.add(compare.key)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self.keys or key in self.ranges
+
+
+def compares_much(store: Store, request: Txn) -> bool:
+    """Tell whether others should not wait while a transaction is decided."""
+    if isinstance(request, LongTxn):
+        return request.plan is None
+    for compare in request.compare:
+        if compare.range_end:
+            start, stop = bounds(compare.key, compare.range_end)
+            number = store.index.count(start, stop, store.revision)
+            if number is None or number > SLICE:
+                return True
+    if request.success_puts is not None and not request.failure:
+        return False
+    return any(
+        kind == TXN and compares_much(store, op)
+        for kind, op in (*request.success, *request.failure)
+    )
+
+
+def decided(store: Store, request: Txn, revision: int) -> Steps[Plan]:
+    """Find out which way a transaction goes on the state at ``revision``, which is pinned."""
+    deciding = _Deciding()
+    deciding.compared = compared = _Compared()
+    path = yield from _decide(store, request, revision, deciding)
+    made = yield from _planned(store, path)
+    return made._replace(revision=revision, compared=compared)
+
+
+def still_holds(store: Store, plan: Plan) -> bool:
+    """Tell whether a transaction surely goes the way that was found at a revision, still pinned."""
+    if store.revision == plan.revision:
+        return True
+    if store.revision - plan.revision > MOST_CHANGES or plan.compared is None:
+        return False
+    rows = store.log.scan_rows(row_key(plan.revision + 1, 0))
+    for number, (_, row) in enumerate(rows):
+        if number == MOST_CHANGES or KeyValue.FromString(row).key in plan.compared:
+            return False
+    return True
 
 
 def plan(store: Store, request: LongTxn) -> Steps[None]:
@@ -312,12 +382,17 @@ def plan(store: Store, request: LongTxn) -> Steps[None]:
     path = yield from _decide(store, request, store.revision)
     if path.compared:
         return  # something else may be true by then
+    request.plan = yield from _planned(store, path)
+
+
+def _planned(store: Store, path: Path) -> Steps[Plan]:
     planning = _Planning()
     yield from planning.look_through(path)
-    for some in chunks(planning.keys):
+    for number, some in enumerate(chunks(planning.keys)):
+        if number:
+            yield
         store.index.expand(some)
-        yield
-    request.plan = planning.of(path)
+    return planning.of(path)
 
 
 class _Planning:
@@ -422,14 +497,16 @@ class _Deciding:
     Attributes:
         work: Those of one list are few; of many inside of each other there may be very many.
         known: What some of them have found out about ranges.
+        compared: Is added what they name, None if nobody wants to know.
 
     """
 
-    __slots__ = ("known", "work")
+    __slots__ = ("compared", "known", "work")
 
     def __init__(self) -> None:
         self.work = Work()
         self.known: Extremes = {}
+        self.compared: _Compared | None = None
 
 
 def _decide(
@@ -439,6 +516,8 @@ def _decide(
     succeeded, compared = True, 0
     for compare in request.compare:
         compared += 1
+        if shared.compared is not None:
+            shared.compared.add(compare)
         if not (yield from holds(store, compare, revision, shared.known)):
             succeeded = False
             break

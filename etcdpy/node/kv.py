@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from google.protobuf.message import DecodeError
@@ -51,6 +53,10 @@ class Method(Protocol[RequestT]):
         """Ask it."""
 
 
+class _ChangedError(Exception):
+    """What a transaction compares is not what it was when it was decided."""
+
+
 class KeyValues(Part):
     """
     The methods of a node that are about keys; those that are asked most are in ``AtOnce``.
@@ -68,13 +74,14 @@ class KeyValues(Part):
         self._admit_range = gate("range")
         self._admit_range_stream = gate("range_stream")
         self._admit_delete_range = gate("delete_range")
+        self._admit_txn = gate("txn")
         self._admit_read_txn = gate("read_txn")
         self._admit_compact = gate("compact")
         self._lease_exists = parts.leases.lessor.__contains__
         self._baton = parts.baton
         self._crowd = Crowd()
-        # Large deletions, of which a client prepares few at a time.
-        self._deletions = Crowd()
+        # Large writes, of which a client prepares few at a time.
+        self._preparing = Crowd()
         self._long_replies = LongReplies(parts.store, parts.clock, parts.baton)
         # Of callers that have no account of their own.
         self._account = Account(parts.memory)
@@ -180,8 +187,8 @@ class KeyValues(Part):
     async def _delete_many(self, request: pb.DeleteRangeRequest, caller: Caller) -> Late:
         """Do all that can be done of a large deletion, before others have to wait for it."""
         who = caller.peer()
-        await self._deletions.place(who)
-        with self._deletions.among(who):
+        await self._preparing.place(who)
+        with self._preparing.among(who):
             made = None
             if self._has_room_for_all(self._loan(caller)):
                 made = await self._baton.run(prepared.prepare_deletion(self._store, request))
@@ -257,7 +264,39 @@ class KeyValues(Part):
         return DeferredReply(reply, ready)
 
     def _write_txn(self, request: Txn, caller: Caller, who: Who) -> Answer:
+        if txn.compares_much(self._store, request):
+            return self._decide_first(request, caller)
         return self._write(request, self._txn(request, caller, who))
+
+    async def _decide_first(self, request: Txn, caller: Caller) -> Late:
+        """Decide a transaction that compares much before others have to wait for it."""
+        store, who = self._store, caller.peer()
+        await self._preparing.place(who)
+        with self._preparing.among(who):
+            for is_last in (False, True):
+                revision = store.revision
+                # What was written since can be looked at until then.
+                with store.pinned(revision):
+                    plan = await self._baton.run(txn.decided(store, request, revision))
+                    write = partial(self._write_decided, plan, is_last)
+                    with suppress(_ChangedError):
+                        return await self._in_turn(write, request, caller)
+        raise AssertionError("the last time it is written")
+
+    def _write_decided(self, plan: txn.Plan, is_last: bool, request: Txn, caller: Caller) -> Answer:
+        """
+        Write a transaction that was decided.
+
+        Raises:
+            _ChangedError: What it compares has changed since, and this is not the last time that
+                it is decided.
+
+        """
+        known = plan if txn.still_holds(self._store, plan) else None
+        if known is None and not is_last:
+            raise _ChangedError
+        who = self._admit_txn(request, caller)
+        return self._write(request, self._txn(request, caller, who, known))
 
     async def _read_txn(self, request: Txn, caller: Caller) -> Reply:
         """Answer a transaction that only reads, and has been let in."""
@@ -334,11 +373,13 @@ class KeyValues(Part):
             yield from guard.look_through(request, caller)
         yield from txn.plan(self._store, request)
 
-    def _txn(self, request: Txn, caller: Caller, who: Who) -> Steps[Started[DeferredReply]]:
+    def _txn(
+        self, request: Txn, caller: Caller, who: Who, known: txn.Plan | None = None
+    ) -> Steps[Started[DeferredReply]]:
         write, loan = self._store.begin(), self._loan(caller)
         try:
             result = yield from txn.apply_txn(
-                self._store, write, request, self._lease_exists, loan.take
+                self._store, write, request, self._lease_exists, loan.take, known
             )
         except EtcdError as error:
             loan.close()

@@ -166,9 +166,11 @@ class FakeLog:
         return self.disk.items(bucket)
 
     def scan_rows(self, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        assert not self.batch.rows
-        assert not self.on_their_way
-        return self.disk.scan_rows(start, stop)
+        yield from self.disk.scan_rows(start, stop)
+        for batch in (*self.on_their_way, self.batch):
+            for row_key, row in batch.rows.items():
+                if start <= row_key and (stop is None or row_key < stop):
+                    yield row_key, row
 
 
 def _fail(batch: Batch) -> None:
