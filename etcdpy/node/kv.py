@@ -65,6 +65,8 @@ class KeyValues(Part):
         range: Read keys.
         put: Write one key.
         txn: Apply a transaction, or answer one that only reads.
+        preparing: The large writes that are prepared before their turn, of which a client has few
+            at a time.
 
     """
 
@@ -80,8 +82,7 @@ class KeyValues(Part):
         self._lease_exists = parts.leases.lessor.__contains__
         self._baton = parts.baton
         self._crowd = Crowd()
-        # Large writes, of which a client prepares few at a time.
-        self._preparing = Crowd()
+        self.preparing = Crowd()
         self._long_replies = LongReplies(parts.store, parts.clock, parts.baton)
         # Of callers that have no account of their own.
         self._account = Account(parts.memory)
@@ -187,17 +188,21 @@ class KeyValues(Part):
     async def _delete_many(self, request: pb.DeleteRangeRequest, caller: Caller) -> Late:
         """Do all that can be done of a large deletion, before others have to wait for it."""
         who = caller.peer()
-        await self._preparing.place(who)
-        with self._preparing.among(who):
+        await self.preparing.place(who)
+        with self.preparing.among(who):
             made = None
             if self._has_room_for_all(self._loan(caller)):
                 made = await self._baton.run(prepared.prepare_deletion(self._store, request))
 
-            def delete(request: pb.DeleteRangeRequest, caller: Caller) -> Answer:
-                who = self._admit_delete_range(request, caller)
-                return self._write(request, self._delete_range(request, caller, who, made))
+            await self._writer.idle(who)
+            answer = self._writer.in_turn(lambda: self._delete_prepared(made, request, caller))
+        return await answer if isinstance(answer, Coroutine) else answer
 
-            return await self._in_turn(delete, request, caller)
+    def _delete_prepared(
+        self, made: prepared.Deletion | None, request: pb.DeleteRangeRequest, caller: Caller
+    ) -> Answer:
+        who = self._admit_delete_range(request, caller)
+        return self._write(request, self._delete_range(request, caller, who, made))
 
     def _delete_range(
         self,
@@ -270,20 +275,25 @@ class KeyValues(Part):
 
     async def _decide_first(self, request: Txn, caller: Caller) -> Late:
         """Decide a transaction that compares much before others have to wait for it."""
-        store, who = self._store, caller.peer()
-        await self._preparing.place(who)
-        with self._preparing.among(who):
-            for is_last in (False, True):
+        store, who, is_last = self._store, caller.peer(), False
+        await self.preparing.place(who)
+        with self.preparing.among(who):
+            while True:
                 revision = store.revision
                 # What was written since can be looked at until then.
                 with store.pinned(revision):
                     plan = await self._baton.run(txn.decided(store, request, revision))
-                    write = partial(self._write_decided, plan, is_last)
+                    await self._writer.idle(who)
+                    write = partial(self._write_decided, plan, request, caller, is_last=is_last)
                     with suppress(_ChangedError):
-                        return await self._in_turn(write, request, caller)
-        raise AssertionError("the last time it is written")
+                        answer = self._writer.in_turn(write)
+                        break
+                is_last = True
+        return await answer if isinstance(answer, Coroutine) else answer
 
-    def _write_decided(self, plan: txn.Plan, is_last: bool, request: Txn, caller: Caller) -> Answer:
+    def _write_decided(
+        self, plan: txn.Plan, request: Txn, caller: Caller, *, is_last: bool
+    ) -> Answer:
         """
         Write a transaction that was decided.
 

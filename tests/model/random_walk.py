@@ -178,8 +178,8 @@ class RandomWalk:
         await self._pause()
 
     async def _writes_end(self) -> None:
-        """Let a write that goes in slices end, so that it is known which of two comes first."""
-        while self.store.is_busy:
+        """Let a write that is prepared, or goes in slices, end: then it comes before others."""
+        while self.store.is_busy or self.service.preparing.going:
             await self._pause()
 
     def _call(

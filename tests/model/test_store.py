@@ -15,8 +15,10 @@ import pytest
 from etcdpy.mvcc import (
     compaction,
     compare,
+    gathered,
     index,
     liveness,
+    prepared,
     ranges,
     replies,
     short_txn,
@@ -52,7 +54,7 @@ def _limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     size = {"large": None, "small": 5, "smallest": 1}[request.param]
     if size is None:
         return
-    for module in (slices, replies, ranges, store, compare, txn):
+    for module in (slices, replies, ranges, store, compare, txn, prepared, gathered):
         monkeypatch.setattr(module, "SLICE", size)
         monkeypatch.setattr(module, "SLICE_BYTES", 100 * size, raising=False)
     # Most are short: all of them go in slices here.
