@@ -113,6 +113,8 @@ def contest(
                     ends = time.monotonic() + aftermath
             seen = json.loads(bystander.communicate()[0].splitlines()[-1])
         said = attacker.communicate()[0].strip()
+        if attacker.returncode:
+            seen["failed"] += " the attacker failed"
         time.sleep(settling)
         later = memory(running.pid)
     put, read = Waits(*seen["put"]), Waits(*seen["range"])

@@ -308,26 +308,28 @@ class Crowd:
             most: How many streams may be unanswered on each.
 
         """
-        self._keep_busy(lambda missing: self.connect(missing, **options), more, most, number)
+        self._keep_busy(Wire, lambda missing: self.connect(missing, **options), more, most, number)
 
     def drive_talks(
         self, more: Callable[[Talk], object], most: int, number: int, **options: Any
     ) -> None:
         """Do the same with connections of HTTP/1.1."""
-        self._keep_busy(lambda missing: self.talk(missing, **options), more, most, number)
+        self._keep_busy(Talk, lambda missing: self.talk(missing, **options), more, most, number)
 
     def _keep_busy(
         self,
+        kind: type[Pipe],
         connect: Callable[[int], object],
         more: Callable[[Any], object],
         most: int,
         number: int,
     ) -> None:
         while not self.is_over:
-            if len(self.pipes) < number:
+            pipes = [pipe for pipe in self.pipes if isinstance(pipe, kind)]
+            if len(pipes) < number:
                 with suppress(OSError):
-                    connect(number - len(self.pipes))
-            for pipe in self.pipes:
+                    connect(number - len(pipes))
+            for pipe in pipes:
                 while len(pipe.out) < 1 << 18 and pipe.unanswered < most:
                     more(pipe)
             self.pump()

@@ -16,7 +16,7 @@ def _flat_out(crowd: Crowd, path: str, number: int = 100) -> None:
 @attack(watches(100_000))  # type: ignore[arg-type]
 def metrics_with_watches(crowd: Crowd) -> None:
     """Ask for metrics while 100,000 watches are open, on 100 connections."""
-    _flat_out(crowd, "/metrics", 101)
+    _flat_out(crowd, "/metrics")
 
 
 @attack(flags=("--metrics=extensive",))
@@ -37,7 +37,7 @@ def health_flat_out(crowd: Crowd) -> None:
     _flat_out(crowd, "/health")
 
 
-@attack(flags=("--log-level=debug", "--log-outputs=/dev/null"), is_for="--no-etcd-can-be-compared")
+@attack()
 def debug_variables(crowd: Crowd) -> None:
     """Ask for variables as fast as can be, on 100 connections."""
     _flat_out(crowd, "/debug/vars")
