@@ -93,7 +93,7 @@ async def test_progress_is_told_by_the_clock_to_who_wants_it(watching: Watching)
 async def test_progress_asked_for_is_of_all_watches(watching: Watching) -> None:
     watching.create()
     watching.take()
-    await watching.timed.done(watching.session.progress())
+    await watching.session.progress()
     [progress] = watching.take()
     assert (progress.watch_id, progress.header.revision) == (-1, 1)
 
