@@ -47,6 +47,7 @@ class MetricsPage:
             partial(call_figures, counts),
         )
         self._process: ProcessFigures | None = None
+        self._making = asyncio.Lock()
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer with all figures there are, as of now, letting others run in between."""
@@ -60,7 +61,11 @@ class MetricsPage:
         return HttpResponse(200, (*headers, (b"content-length", b"%d" % len(text))), text)
 
     async def text(self) -> bytes:
-        """Return the page."""
+        """Return the page; one is made at a time, or a slice of each would be in every turn."""
+        async with self._making:
+            return await self._made()
+
+    async def _made(self) -> bytes:
         if self._process is None:
             loop = asyncio.get_running_loop()
             self._process = await loop.run_in_executor(None, ProcessFigures.load)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections import defaultdict
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from etcdpy.config import Config
+from etcdpy.http import metrics
 from etcdpy.http.metrics import MetricsPage
 from etcdpy.mvcc.store import Store
 from etcdpy.services.registration import register_all
@@ -133,3 +135,15 @@ async def test_page_of_a_hundred_thousand_keys_walks_through_none() -> None:
     store.index = index
     text = await MetricsPage(node.parts, CallCounts(), Config().feature_gates).text()
     assert b"\netcd_debugging_mvcc_keys_total 100000\n" in text
+
+
+async def test_pages_that_are_asked_for_together_are_made_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A pause behind each family: as many turns as there may be.
+    monkeypatch.setattr(metrics, "SLICE_SECONDS", 0.0)
+    asked_for = page()
+    pages = [asyncio.ensure_future(asked_for.text()) for _ in range(3)]
+    await asyncio.wait(pages, return_when=asyncio.FIRST_COMPLETED)
+    assert [made.done() for made in pages] == [True, False, False]
+    assert all(await asyncio.gather(*pages))
