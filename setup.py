@@ -118,6 +118,7 @@ INTERPRETED = {
     "services/lease": "methods that are marked by attributes",
     "services/watch": "methods that are marked by attributes",
     "transport/grpc/http_call": "a subclass of an interpreted class with slots",
+    "transport/grpc/long_responses": "waits where blocks end, and not hot",
     "transport/grpc/routes": "functions that are marked by attributes",
     "transport/grpc/states": "classes of numbers (IntEnum), which mypyc does not know",
     "transport/grpc/status": "the same, and errors that interpreted modules inherit from",

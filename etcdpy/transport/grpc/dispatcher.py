@@ -15,19 +15,23 @@ import math
 from asyncio import CancelledError, Future
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing, closing
 from functools import partial
 from types import CoroutineType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from etcdpy import cooperative
 from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import DeferredReply, LongReply, Pieces, Turnstile
-from etcdpy.memory import Loan
 from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
 from etcdpy.transport.grpc.deadlines import DeadlineTimer
-from etcdpy.transport.grpc.deflating import deflated, deflated_pieces
 from etcdpy.transport.grpc.http_call import answer_http
+from etcdpy.transport.grpc.long_responses import (
+    Compressed,
+    Sent,
+    compress_long,
+    compressed,
+    send_long,
+)
 from etcdpy.transport.grpc.messages import is_long
 from etcdpy.transport.grpc.observer import EndedCall, Observer
 from etcdpy.transport.grpc.states import (
@@ -371,9 +375,9 @@ class Dispatcher:
                     self._hold(call, response, future)
                     return
             if type(response) is LongReply:
-                long = _compress_long if call.compresses else _send_long
+                long = compress_long if call.compresses else send_long
                 self._step(call, long(call, response))
-            elif type(response) is _Sent:
+            elif type(response) is Sent:
                 self._end_sent(call, response.reply)
             else:
                 self._end(call, response)
@@ -517,12 +521,12 @@ class Dispatcher:
         """End a call whose handler has returned."""
         message = None
         if call.head.is_gzip:
-            if type(response) is _Compressed:
+            if type(response) is Compressed:
                 response, message = response
             elif is_long(response) and call.compresses and not call.is_answered:
                 if call.handler_state is _IDLE:
                     self._waits(call, call.request)
-                self._step(call, _compressed(call, response))
+                self._step(call, compressed(call, response))
                 return
         self._ended(call)
         code = self._answer(call, response, message)
@@ -813,80 +817,6 @@ def _count_failed(call: Context, code: int) -> None:
 def dispatcher_type(observer: Observer) -> type[Dispatcher]:
     """Return which of the two serves the listeners of an observer."""
     return ObservedDispatcher if observer.limit == -math.inf else Dispatcher
-
-
-class _Compressed(NamedTuple):
-    """What a handler has returned, and the message made of it."""
-
-    response: Any
-    message: tuple[bytes, bytes | Pieces]
-
-
-async def _compressed(call: Context, response: bytes | Pieces) -> _Compressed:
-    with closing(Loan(call.channel.sender.account)) as loan:
-        loan.keep(len(response))
-        return _Compressed(response, await deflated(response))
-
-
-async def _compress_long(call: Context, reply: LongReply) -> _Compressed:
-    """
-    Compress a response while it is made.
-
-    Raises:
-        MemoryBudgetError: What comes of it has no room.
-
-    """
-    async with aclosing(reply.pieces) as pieces:
-        with closing(Loan(call.channel.sender.account)) as loan:
-            return _Compressed(reply, await deflated_pieces(pieces, loan.take))
-
-
-class _Sent(NamedTuple):
-    """A response that was sent already, but for its status."""
-
-    reply: LongReply
-
-
-async def _send_long(call: Context, reply: LongReply) -> _Sent:
-    """
-    Send a response while it is made, no faster than it is taken.
-
-    Raises:
-        RuntimeError: The call has ended, or the response was not what it said it would be.
-
-    """
-    sender, left = call.channel.sender, len(reply)
-    failure: BaseException | None = None
-    try:
-        async for piece in reply.pieces:
-            if call.is_answered:
-                raise RuntimeError("the call has ended")
-            if len(piece) > left:
-                break
-            if left == len(reply):
-                sender.begin(call, left, piece)
-            else:
-                sender.go_on(call, piece)
-            left -= len(piece)
-            # It is the sender's alone.
-            del piece
-            call.channel.touch()
-            if not sender.has_room(call):
-                await call.room()
-        if left:
-            raise RuntimeError(f"a response of {len(reply)} bytes lacks {left} of them")
-    except BaseException as error:  # noqa: BLE001 (raised below)
-        if isinstance(error, Exception):
-            sender.give_up(call)
-        failure = error
-    # C that waits within ``finally`` keeps what was raised, with all that holds, for ever.
-    await reply.pieces.aclose()
-    if failure is not None:
-        try:
-            raise failure
-        finally:
-            failure = None
-    return _Sent(reply)
 
 
 def _error_of(future: Future[Any]) -> BaseException:
