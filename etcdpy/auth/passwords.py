@@ -4,7 +4,8 @@ Passwords: how they are kept, and how one is checked.
 They are kept as hashes by bcrypt, which is slow on purpose: at its usual cost of 10 it takes a
 core for a twentieth to a tenth of a second. So hashing is done by threads of its own, while the
 loop goes on with everything else. There are fewer of them than cores, and they yield to whatever
-else wants one: a crowd that logs in waits in its queue, and holds up nobody who is in already.
+else wants one: a crowd that logs in waits in its queue, and holds up nobody who is in already. Nor
+does one client hold up others that log in, as they have turns.
 
 A hash as etcd has it (Go: golang.org/x/crypto/bcrypt)::
 
@@ -27,7 +28,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from etcdpy.errors import PasswordTooLongError, TooManyRequestsError
+from etcdpy.auth.rounds import Rounds
+from etcdpy.errors import PasswordTooLongError
 
 __all__ = ["Passwords", "check_length"]
 
@@ -76,29 +78,33 @@ class Passwords:
         self, cost: int, threads: int | None = None, most_waiting: int = MOST_WAITING
     ) -> None:
         self._cost = _sound_cost(cost)
-        self._most = most_waiting + (threads or _thread_count())
-        self._taken = 0
+        number = threads or _thread_count()
+        self._rounds = Rounds(number, number + most_waiting)
         # Without threads until the first password comes.
-        self._threads = ThreadPoolExecutor(
-            threads or _thread_count(), "password", initializer=_yield_to_others
-        )
+        self._threads = ThreadPoolExecutor(number, "password", initializer=_yield_to_others)
 
-    async def hash(self, password: str | bytes) -> bytes:
+    async def hash(self, password: str | bytes, who: str = "") -> bytes:
         """
         Return the hash to keep of a password, by which ``check`` knows it again.
 
         If this is cancelled, it is not hashed, unless that has begun.
 
+        Args:
+            password: What was given.
+            who: The client that gave it.
+
         Raises:
             PasswordTooLongError: It has more than 72 bytes.
-            TooManyRequestsError: Too many calls are waiting already.
+            TooManyRequestsError: Too many calls are waiting, and most of them are this client's.
 
         """
         check_length(password)
         content = _bytes(password)
-        return await self._run(partial(_hash, content, self._cost))
+        return await self._run(partial(_hash, content, self._cost), who)
 
-    async def check(self, password: str | bytes, hashed: bytes | None, size: int = 0) -> bool:
+    async def check(
+        self, password: str | bytes, hashed: bytes | None, size: int = 0, who: str = ""
+    ) -> bool:
         """
         Tell whether a password is the one that was hashed.
 
@@ -111,29 +117,26 @@ class Passwords:
             hashed: What is kept of the user.
             size: Bytes of the request that the caller keeps meanwhile, if it is not just this. A
                 large one takes several places in the queue.
+            who: The client that gave the password.
 
         Raises:
-            TooManyRequestsError: Too many calls are waiting already.
+            TooManyRequestsError: Too many calls are waiting, and most of them are this client's.
 
         """
         content = _bytes(password)
         places = 1 + max(size, len(content)) // PLACE_BYTES
         work = partial(_check, content[:LONGEST_PASSWORD], hashed or b"", self._cost)
         del content
-        return await self._run(work, places)
+        return await self._run(work, who, places)
 
     def close(self) -> None:
         """Hash nothing any more. Calls that wait are cancelled; what a thread has begun it ends."""
+        self._rounds.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: partial[_T], places: int = 1) -> _T:
-        if self._taken + places > self._most:
-            raise TooManyRequestsError
-        self._taken += places
-        try:
+    async def _run(self, work: partial[_T], who: str, places: int = 1) -> _T:
+        async with self._rounds.turn(who, places):
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._taken -= places
 
 
 def check_length(password: str | bytes) -> None:

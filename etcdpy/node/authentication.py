@@ -123,7 +123,7 @@ class Authentication(Part):
             # v3_server.go, Authenticate)
             while checked != self._users.revision:
                 checked = self._users.revision
-                await self._check_password(request)
+                await self._check_password(request, caller.peer())
             if not self._users.is_enabled:
                 raise AuthNotEnabledError
             token = self._parts.tokens.assign(request.name, self._users.revision)
@@ -131,7 +131,7 @@ class Authentication(Part):
         await self._settled()
         return pb.AuthenticateResponse(header=header, token=token)
 
-    async def _check_password(self, request: pb.AuthenticateRequest) -> None:
+    async def _check_password(self, request: pb.AuthenticateRequest, who: str) -> None:
         check, size = self._parts.passwords.check, request.ByteSize()
         if not self._users.is_enabled:
             raise AuthNotEnabledError
@@ -139,11 +139,11 @@ class Authentication(Part):
             user = self._users.user(request.name)
         except UserNotFoundError:
             # Takes as long as a wrong password, or the time would tell which of both it is.
-            await check(request.password, None, size)
+            await check(request.password, None, size, who)
             raise AuthFailedError from None
         if user.options.no_password:
             raise PasswordGivenError
-        if not await check(request.password, user.password, size):
+        if not await check(request.password, user.password, size, who):
             raise AuthFailedError
 
     # --------------------------------------------------------------------- users
@@ -355,7 +355,7 @@ class Authentication(Part):
             self._admission.refused(error, method, request, caller)
             raise
         self._admit(method, request, caller)
-        return await self._parts.passwords.hash(request.password)
+        return await self._parts.passwords.hash(request.password, caller.peer())
 
     async def _applied(self, reply: _Changed) -> _Changed:
         """Fill in the reply to a change, and wait until that is durable."""

@@ -85,7 +85,7 @@ class RootOnly:
             self._let_in.move_to_end(digest)
             return True
         revision = self._users.revision
-        is_root = await self._check(name, password)
+        is_root = await self._check(name, password, request.peer)
         # What was found out is as of the users then.
         if is_root and revision == self._users.revision == self._revision:
             self._let_in[digest] = None
@@ -93,7 +93,7 @@ class RootOnly:
                 self._let_in.popitem(last=False)
         return is_root and revision == self._users.revision
 
-    async def _check(self, name: str, password: bytes) -> bool:
+    async def _check(self, name: str, password: bytes, who: str) -> bool:
         try:
             user = self._users.user(name)
             hashed = None if user.options.no_password else user.password
@@ -101,7 +101,7 @@ class RootOnly:
             # Takes as long as a wrong password: the time does not tell which of both it is.
             hashed = None
         try:
-            is_known = await self._passwords.check(password, hashed)
+            is_known = await self._passwords.check(password, hashed, who=who)
         except EtcdError:  # too many are waiting
             return False
         rights = self._users.rights(name)

@@ -220,6 +220,17 @@ async def test_whoever_comes_first_is_served_first(gate: Gate) -> None:
     passwords.close()
 
 
+async def test_clients_have_turns(gate: Gate) -> None:
+    passwords = Passwords(COST, threads=1)
+    order = [(b"1", "a"), (b"2", "a"), (b"3", "a"), (b"4", "b")]
+    calls = [asyncio.create_task(passwords.check(name, HASHED, 0, who)) for name, who in order]
+    await gate.first()
+    gate.is_open.set()
+    await asyncio.gather(*calls)
+    assert gate.begun == [b"1", b"2", b"4", b"3"]
+    passwords.close()
+
+
 async def test_only_so_many_wait(gate: Gate) -> None:
     passwords = Passwords(COST, threads=1, most_waiting=3)
     calls = [asyncio.create_task(passwords.check("q", HASHED)) for _ in range(4)]
