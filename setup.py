@@ -62,6 +62,7 @@ GROUPS = {
         "mvcc/slices",
         "mvcc/store",
         "mvcc/txn",
+        "mvcc/txn_plan",
         "mvcc/txn_request",
         "pb/wire",
         "version",  # which tells by itself in which form it runs

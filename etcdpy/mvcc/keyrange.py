@@ -59,3 +59,25 @@ class Ranges:
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         """Iterate over the ranges, joined where they touch."""
         return zip(self._starts, self._stops, strict=True)
+
+
+class Covered:
+    """The keys that the requests named so far select, of one key or of many."""
+
+    __slots__ = ("_from", "_ranges")
+
+    def __init__(self) -> None:
+        self._ranges = Ranges()
+        self._from: bytes | None = None
+
+    def add(self, key: bytes, range_end: bytes) -> None:
+        """Add what a request selects."""
+        start, stop = bounds(key, range_end)
+        if stop is not None:
+            self._ranges.add(start, stop)
+        elif self._from is None or start < self._from:
+            self._from = start
+
+    def __contains__(self, key: bytes) -> bool:
+        """Tell whether ``key`` is selected by one of them."""
+        return (self._from is not None and key >= self._from) or key in self._ranges

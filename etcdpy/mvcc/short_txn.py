@@ -18,13 +18,13 @@ from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store, WriteTxn
 from etcdpy.mvcc.txn import (
     LeaseExists,
-    Path,
     check,
     delete_range,
     is_many,
     no_leases,
     put,
 )
+from etcdpy.mvcc.txn_plan import Path
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, Op, Puts, Txn
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest
 from etcdpy.pb.wire import delimited

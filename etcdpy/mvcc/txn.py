@@ -1,8 +1,7 @@
 """
 Applying requests to the store: puts, deletions, and transactions of them.
 
-A transaction is decided before it is applied: its compares, and those of every nested
-transaction, are evaluated on the state it finds, which leaves one path of operations.
+A transaction is decided before it is applied (``txn_plan``), which leaves one path of operations.
 That path is checked as a whole, so an error leaves nothing half done, and then runs in
 order, each operation seeing what the earlier ones wrote.
 """
@@ -21,30 +20,23 @@ from etcdpy.errors import (
     LeaseNotFoundError,
 )
 from etcdpy.mvcc import replies
-from etcdpy.mvcc.compare import Extremes, holds
 from etcdpy.mvcc.gathered import Gathered
-from etcdpy.mvcc.keyrange import Ranges, bounds
+from etcdpy.mvcc.keyrange import Covered, bounds
 from etcdpy.mvcc.ranges import RangeResult, select
-from etcdpy.mvcc.reply_size import is_answered_with_rows, weigh
-from etcdpy.mvcc.revision import row_key
-from etcdpy.mvcc.slices import SLICE, Work, chunks
+from etcdpy.mvcc.reply_size import weigh
+from etcdpy.mvcc.slices import SLICE, Work
 from etcdpy.mvcc.store import Store, WriteTxn
-from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Op, Puts, Txn
+from etcdpy.mvcc.txn_plan import Path, Plan, decide, flattened, reads
+from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Op, Txn
 from etcdpy.mvcc.walks import Hold, keys_at, rows_at
 from etcdpy.pb.kv_pb2 import KeyValue
-from etcdpy.pb.rpc_pb2 import Compare, DeleteRangeRequest, PutRequest
+from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
 from etcdpy.pb.wire import delimited
 
 LeaseExists = Callable[[int], bool]
 
 #: Bytes that a transaction may read before it is found out how much the rest of it is.
 READ_UNWEIGHED = 16 << 20
-
-#: Changes since a transaction was decided that are looked at to find out whether that still holds.
-MOST_CHANGES = 1024
-
-#: Keys of puts that are looked through in the time of an operation of its own.
-_KEYS_PER_WORK = 8
 
 #: The header of a nested transaction's reply is there, and empty.
 _EMPTY_HEADER = b"\x0a\x00"
@@ -79,46 +71,6 @@ class TxnResult(NamedTuple):
     results: list[OpResult]
 
 
-class Path(NamedTuple):
-    """
-    The branch a transaction takes.
-
-    Attributes:
-        succeeded: Whether its compares held.
-        ops: Its operations.
-        nested: The paths of its Txn operations.
-        compared: How many compares led here, those of nested transactions included.
-        puts: The same operations if they are puts that are written together.
-
-    """
-
-    succeeded: bool
-    ops: list[Op]
-    nested: dict[int, Path]
-    compared: int
-    puts: Puts | None = None
-
-
-class _Deleted:
-    """The keys that the operations so far have deleted."""
-
-    __slots__ = ("_from", "_ranges")
-
-    def __init__(self) -> None:
-        self._ranges = Ranges()
-        self._from: bytes | None = None
-
-    def add(self, request: DeleteRangeRequest | Compare) -> None:
-        start, stop = bounds(request.key, request.range_end)
-        if stop is not None:
-            self._ranges.add(start, stop)
-        elif self._from is None or start < self._from:
-            self._from = start
-
-    def __contains__(self, key: bytes) -> bool:
-        return (self._from is not None and key >= self._from) or key in self._ranges
-
-
 def check_put(store: Store, request: PutRequest, lease_exists: LeaseExists) -> None:
     """
     Check what only the store can tell about a put.
@@ -138,7 +90,7 @@ def check_put(store: Store, request: PutRequest, lease_exists: LeaseExists) -> N
 
 def put(store: Store, write: WriteTxn, request: PutRequest) -> bytes | None:
     """Apply a checked put; return the encoded previous KeyValue if it was asked for."""
-    if _reads(request):
+    if reads(request):
         value, lease, previous = _looked_up(store, write, request)
         write.put(request.key, value, lease)
         return previous
@@ -225,9 +177,9 @@ def read_txn(
 ) -> Steps[bytes | Pieces]:
     """Answer a transaction that only reads from the state at ``revision``, in slices."""
     compacted = store.compact_revision
-    path = yield from _decide(store, request, revision)
+    path = yield from decide(store, request, revision)
     store.operations.count_reads(path.compared + len(path.ops))
-    yield from _check_all(store, _flattened(path), revision, compacted, no_leases)
+    yield from _check_all(store, flattened(path), revision, compacted, no_leases)
     responses: list[bytes | Pieces] = []
     size = 0
     for number, (_, asked) in enumerate(path.ops):
@@ -276,8 +228,8 @@ def apply_txn(
     if known is None and isinstance(request, LongTxn):
         known = request.plan
     if known is None:
-        path = yield from _decide(store, request, found)
-        checked, weighed = _flattened(path), _flattened(path)
+        path = yield from decide(store, request, found)
+        checked, weighed = flattened(path), flattened(path)
     else:
         path, checked, weighed = known.path, iter(known.checked), iter(known.weighed)
     before = operations.ranges
@@ -294,155 +246,6 @@ def apply_txn(
     results = yield from _run(store, write, path, gathered)
     yield from gathered.settle()
     return TxnResult(write.shown, path.succeeded, results)
-
-
-class Plan(NamedTuple):
-    """
-    What is known of a transaction before it has its turn.
-
-    Attributes:
-        path: The branch that it takes.
-        checked: Those of its operations that the store may have something against.
-        weighed: Those that are answered with rows.
-        revision: As of which its compares were looked at.
-        compared: The keys that they name; if one has changed since, the path may be another.
-
-    """
-
-    path: Path
-    checked: list[Op]
-    weighed: list[Op]
-    revision: int = 0
-    compared: _Compared | None = None
-
-
-class _Compared:
-    """The keys that compares name."""
-
-    __slots__ = ("keys", "ranges")
-
-    def __init__(self) -> None:
-        self.keys: set[bytes] = set()
-        self.ranges = _Deleted()
-
-    def add(self, compare: Compare) -> None:
-        if compare.range_end:
-            self.ranges.add(compare)
-        else:
-            self.keys.add(compare.key)
-
-    def __contains__(self, key: bytes) -> bool:
-        return key in self.keys or key in self.ranges
-
-
-def compares_much(store: Store, request: Txn) -> bool:
-    """Tell whether others should not wait while a transaction is decided."""
-    if isinstance(request, LongTxn):
-        return request.plan is None
-    for compare in request.compare:
-        if compare.range_end:
-            start, stop = bounds(compare.key, compare.range_end)
-            number = store.index.count(start, stop, store.revision)
-            if number is None or number > SLICE:
-                return True
-    if request.success_puts is not None and not request.failure:
-        return False
-    return any(
-        kind == TXN and compares_much(store, op)
-        for kind, op in (*request.success, *request.failure)
-    )
-
-
-def decided(store: Store, request: Txn, revision: int) -> Steps[Plan]:
-    """Find out which way a transaction goes on the state at ``revision``, which is pinned."""
-    deciding = _Deciding()
-    deciding.compared = compared = _Compared()
-    path = yield from _decide(store, request, revision, deciding)
-    made = yield from _planned(store, path)
-    return made._replace(revision=revision, compared=compared)
-
-
-def still_holds(store: Store, plan: Plan) -> bool:
-    """Tell whether a transaction surely goes the way that was found at a revision, still pinned."""
-    if store.revision == plan.revision:
-        return True
-    if store.revision - plan.revision > MOST_CHANGES or plan.compared is None:
-        return False
-    rows = store.log.scan_rows(row_key(plan.revision + 1, 0))
-    for number, (_, row) in enumerate(rows):
-        if number == MOST_CHANGES or KeyValue.FromString(row).key in plan.compared:
-            return False
-    return True
-
-
-def plan(store: Store, request: LongTxn) -> Steps[None]:
-    """Find out what can be known of a long transaction before others have to wait for it."""
-    if is_read_only(request):
-        return
-    path = yield from _decide(store, request, store.revision)
-    if path.compared:
-        return  # something else may be true by then
-    request.plan = yield from _planned(store, path)
-
-
-def _planned(store: Store, path: Path) -> Steps[Plan]:
-    planning = _Planning()
-    yield from planning.look_through(path)
-    for number, some in enumerate(chunks(planning.keys)):
-        if number:
-            yield
-        store.index.expand(some)
-    return planning.of(path)
-
-
-class _Planning:
-    """Looks for what is to be known of the operations of a path."""
-
-    __slots__ = ("_asked", "_asks_what_is_there", "_weighed", "_work", "keys")
-
-    def __init__(self) -> None:
-        self._work = Work()
-        self._asked: list[Op] = []
-        self._asks_what_is_there = False
-        self._weighed: list[Op] = []
-        #: Those that are put, or deleted one by one.
-        self.keys: list[bytes] = []
-
-    def look_through(self, path: Path) -> Steps[None]:
-        if path.puts is not None:
-            self.keys += path.puts.keys
-            yield from self._work.add(1 + len(path.puts.keys) // _KEYS_PER_WORK)
-            return
-        for i, op in enumerate(path.ops):
-            if i in path.nested:
-                yield from self.look_through(path.nested[i])
-            else:
-                self._look_at(op)
-            yield from self._work.add(1)
-
-    def _look_at(self, op: Op) -> None:
-        kind, request = op
-        if kind == PUT:
-            self.keys.append(request.key)
-            if request.lease or _reads(request):
-                self._asked.append(op)
-                if request.ignore_value or request.ignore_lease:
-                    self._asks_what_is_there = True
-        elif kind == DELETE:
-            self._asked.append(op)
-            if not request.range_end:
-                self.keys.append(request.key)
-        elif kind == RANGE and request.revision:
-            self._asked.append(op)
-        if is_answered_with_rows(op):
-            self._weighed.append(op)
-
-    def of(self, path: Path) -> Plan:
-        checked = self._asked
-        if not self._asks_what_is_there:
-            # Then it makes no difference what was deleted before.
-            checked = [op for op in checked if op[0] != DELETE]
-        return Plan(path, checked, self._weighed)
 
 
 def encode_result(header: bytes, result: TxnResult) -> Steps[bytes | Pieces]:
@@ -490,53 +293,11 @@ def no_leases(_: int) -> bool:
     return False
 
 
-class _Deciding:
-    """
-    What the compares of a transaction, and of those in it, share.
-
-    Attributes:
-        work: Those of one list are few; of many inside of each other there may be very many.
-        known: What some of them have found out about ranges.
-        compared: Is added what they name, None if nobody wants to know.
-
-    """
-
-    __slots__ = ("compared", "known", "work")
-
-    def __init__(self) -> None:
-        self.work = Work()
-        self.known: Extremes = {}
-        self.compared: _Compared | None = None
-
-
-def _decide(
-    store: Store, request: Txn, revision: int, shared: _Deciding | None = None
-) -> Steps[Path]:
-    shared = shared or _Deciding()
-    succeeded, compared = True, 0
-    for compare in request.compare:
-        compared += 1
-        if shared.compared is not None:
-            shared.compared.add(compare)
-        if not (yield from holds(store, compare, revision, shared.known)):
-            succeeded = False
-            break
-    ops = request.success if succeeded else request.failure
-    nested: dict[int, Path] = {}
-    for i, (kind, op) in enumerate(ops):
-        if kind == TXN:
-            yield from shared.work.add(1 + compared)
-            nested[i] = yield from _decide(store, op, revision, shared)
-            compared += nested[i].compared
-    puts = request.success_puts if succeeded else request.failure_puts
-    return Path(succeeded, ops, nested, compared, puts)
-
-
 def _check_all(
     store: Store, ops: Iterator[Op], revision: int, compacted: int, lease_exists: LeaseExists
 ) -> Steps[None]:
     """Check operations of a path and of those in it, in slices."""
-    deleted = _Deleted()
+    deleted = Covered()
     while some := list(islice(ops, SLICE)):
         of_them = Path(True, some, {}, 0)
         check(store, of_them, revision, compacted, lease_exists, deleted)
@@ -550,7 +311,7 @@ def check(
     revision: int,
     compacted: int,
     lease_exists: LeaseExists,
-    deleted: _Deleted | None = None,
+    deleted: Covered | None = None,
 ) -> None:
     """
     Check what only the store can tell about the operations of a path, which has none in it.
@@ -575,20 +336,8 @@ def check(
         elif kind == PUT:
             _check_put_after(store, op, deleted, lease_exists)
         elif kind == DELETE:
-            deleted = deleted or _Deleted()
-            deleted.add(op)
-
-
-def _flattened(path: Path) -> Iterator[Op]:
-    """Iterate over the operations of a path; of puts that nothing is asked about the first two."""
-    if path.puts is not None:
-        yield from path.ops[:2]
-        return
-    for i, op in enumerate(path.ops):
-        if i in path.nested:
-            yield from _flattened(path.nested[i])
-        else:
-            yield op
+            deleted = deleted or Covered()
+            deleted.add(op.key, op.range_end)
 
 
 def _check_read_revision(asked: int, revision: int, compacted: int) -> None:
@@ -603,7 +352,7 @@ def _check_read_revision(asked: int, revision: int, compacted: int) -> None:
 def _check_put_after(
     store: Store,
     request: PutRequest,
-    deleted: _Deleted | None,
+    deleted: Covered | None,
     lease_exists: LeaseExists,
 ) -> None:
     check_put(store, request, lease_exists)
@@ -616,20 +365,16 @@ def is_many(path: Path) -> bool:
     if path.puts is not None:
         return len(path.puts.keys) > 1
     number = 0
-    for kind, op in _flattened(path) if path.nested else path.ops:
+    for kind, op in flattened(path) if path.nested else path.ops:
         if kind == RANGE:
             number += 1
         elif kind == PUT:
-            number += 2 if _reads(op) else 1
+            number += 2 if reads(op) else 1
         elif kind == DELETE:
             number += 2 if op.prev_kv else 1
         if number > 1:
             return True
     return False
-
-
-def _reads(request: PutRequest) -> bool:
-    return request.prev_kv or request.ignore_value or request.ignore_lease
 
 
 def _run(store: Store, write: WriteTxn, path: Path, gathered: Gathered) -> Steps[list[OpResult]]:
@@ -641,7 +386,7 @@ def _run(store: Store, write: WriteTxn, path: Path, gathered: Gathered) -> Steps
         if kind == PUT:
             key, previous = op.key, None
             gathered.look_at(key)
-            if _reads(op):
+            if reads(op):
                 value, lease, previous = _looked_up(store, write, op)
                 gathered.put(key, value, lease)
             else:

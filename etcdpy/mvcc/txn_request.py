@@ -165,7 +165,7 @@ class LongTxn(Txn):
         data: Its encoded bytes, None once it was read.
         fault: What is wrong with its form, found out when it is read; None if nothing is.
         cost: The bytes that etcd's quota counts for it, found out when it is read.
-        plan: What is known of it before it is applied (``txn.Plan``), None if nothing is.
+        plan: What is known of it before it is applied (``txn_plan.Plan``), None if nothing is.
         looked_through: What is known of who may do it (``node.guard``), None if nothing is.
         branch_sizes: The encoded bytes of the operations of each branch, as they came.
 

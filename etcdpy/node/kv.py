@@ -19,7 +19,7 @@ from etcdpy.clock import stopwatch
 from etcdpy.cooperative import DeferredReply, LongReply, Started, Steps, T, started
 from etcdpy.errors import EtcdError, UnreadableRequestError
 from etcdpy.memory import Account, Loan, NoRoomYetError
-from etcdpy.mvcc import prepared, replies, txn
+from etcdpy.mvcc import prepared, replies, txn, txn_plan
 from etcdpy.mvcc.ranges import has_many, select
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import LongTxn, Txn
@@ -269,7 +269,7 @@ class KeyValues(Part):
         return DeferredReply(reply, ready)
 
     def _write_txn(self, request: Txn, caller: Caller, who: Who) -> Answer:
-        if txn.compares_much(self._store, request):
+        if txn_plan.compares_much(self._store, request):
             return self._decide_first(request, caller)
         return self._write(request, self._txn(request, caller, who))
 
@@ -282,7 +282,7 @@ class KeyValues(Part):
                 revision = store.revision
                 # What was written since can be looked at until then.
                 with store.pinned(revision):
-                    plan = await self._baton.run(txn.decided(store, request, revision))
+                    plan = await self._baton.run(txn_plan.decided(store, request, revision))
                     await self._writer.idle(who)
                     write = partial(self._write_decided, plan, request, caller, is_last=is_last)
                     with suppress(_ChangedError):
@@ -292,7 +292,7 @@ class KeyValues(Part):
         return await answer if isinstance(answer, Coroutine) else answer
 
     def _write_decided(
-        self, plan: txn.Plan, request: Txn, caller: Caller, *, is_last: bool
+        self, plan: txn_plan.Plan, request: Txn, caller: Caller, *, is_last: bool
     ) -> Answer:
         """
         Write a transaction that was decided.
@@ -302,7 +302,7 @@ class KeyValues(Part):
                 it is decided.
 
         """
-        known = plan if txn.still_holds(self._store, plan) else None
+        known = plan if txn_plan.still_holds(self._store, plan) else None
         if known is None and not is_last:
             raise _ChangedError
         who = self._admit_txn(request, caller)
@@ -381,10 +381,11 @@ class KeyValues(Part):
         guard = self._admission.guard
         if guard is not None:
             yield from guard.look_through(request, caller)
-        yield from txn.plan(self._store, request)
+        if not txn.is_read_only(request):
+            yield from txn_plan.plan(self._store, request)
 
     def _txn(
-        self, request: Txn, caller: Caller, who: Who, known: txn.Plan | None = None
+        self, request: Txn, caller: Caller, who: Who, known: txn_plan.Plan | None = None
     ) -> Steps[Started[DeferredReply]]:
         write, loan = self._store.begin(), self._loan(caller)
         try:

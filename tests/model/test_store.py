@@ -25,6 +25,7 @@ from etcdpy.mvcc import (
     slices,
     store,
     txn,
+    txn_plan,
 )
 from etcdpy.node import compactor
 from tests.model.random_walk import RandomWalk
@@ -54,7 +55,7 @@ def _limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     size = {"large": None, "small": 5, "smallest": 1}[request.param]
     if size is None:
         return
-    for module in (slices, replies, ranges, store, compare, txn, prepared, gathered):
+    for module in (slices, replies, ranges, store, compare, txn, txn_plan, prepared, gathered):
         monkeypatch.setattr(module, "SLICE", size)
         monkeypatch.setattr(module, "SLICE_BYTES", 100 * size, raising=False)
     # Most are short: all of them go in slices here.

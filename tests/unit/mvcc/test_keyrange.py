@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etcdpy.mvcc.keyrange import Ranges, bounds
+from etcdpy.mvcc.keyrange import Covered, Ranges, bounds
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,17 @@ def test_union_is_kept_in_order_and_apart(added: list[tuple[bytes, bytes]]) -> N
         ranges.add(start, stop)
     edges = [edge for pair in ranges for edge in pair]
     assert edges == sorted(set(edges))
+
+
+@given(st.lists(st.tuples(SHORT, st.one_of(SHORT, st.just(b"\0"))), max_size=12), st.lists(SHORT))
+def test_what_requests_cover_is_what_any_of_them_selects(
+    requests: list[tuple[bytes, bytes]], keys: list[bytes]
+) -> None:
+    covered = Covered()
+    for key, range_end in requests:
+        covered.add(key, range_end)
+    for key in keys:
+        selected = [bounds(*request) for request in requests]
+        assert (key in covered) == any(
+            start <= key and (stop is None or key < stop) for start, stop in selected
+        )

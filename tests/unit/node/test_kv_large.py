@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from etcdpy.cooperative import DeferredReply, outcome
-from etcdpy.mvcc import compare, prepared, slices, store, txn, walks
+from etcdpy.mvcc import compare, prepared, slices, store, txn, txn_plan, walks
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.pb.rpc_pb2 import (
@@ -50,7 +50,7 @@ class Large:
 
 @pytest.fixture
 async def large(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Large]:
-    for module in (slices, store, prepared, compare, txn):
+    for module in (slices, store, prepared, compare, txn, txn_plan):
         monkeypatch.setattr(module, "SLICE", 3)
     monkeypatch.setattr(walks, "FOUND_SLICE", 1)
     async with new_store() as (opened, log):
@@ -126,7 +126,7 @@ async def test_where_values_change_all_the_time_others_wait_in_the_end(large: La
 async def test_more_changes_than_are_looked_at_have_all_compared_again(
     large: Large, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(txn, "MOST_CHANGES", 2)
+    monkeypatch.setattr(txn_plan, "MOST_CHANGES", 2)
     task = transaction(large)
     await turns(2)
     put(large.store, *((b"other%d" % number, b"") for number in range(5)))
