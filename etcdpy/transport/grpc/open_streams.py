@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from etcdpy.transport.grpc.call_handler import CallHandler
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.request_head import Refusal
 from etcdpy.transport.grpc.sender import Sender
-from etcdpy.transport.grpc.states import StreamInput, move_stream
+from etcdpy.transport.grpc.states import StreamInput, StreamState, move_stream
 from etcdpy.transport.grpc.status import (
     RESOURCE_EXHAUSTED,
     UNAVAILABLE,
@@ -16,6 +18,9 @@ from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.abuse import AbuseGuard
 from etcdpy.transport.http2.faults import ConnectionFault
 from etcdpy.transport.limits import FREE_ORPHANS, ServerOptions
+
+# Constants of this module are found faster than members of an enum.
+_RESPONDING: Final = StreamState.OPEN_RESPONDING
 
 
 class OpenStreams:
@@ -161,8 +166,9 @@ class OpenStreams:
 
     def reset_by_client(self, call: Context, now: float) -> None:
         """Note a RST_STREAM (RFC 9113 6.4)."""
-        # Only what was begun for nothing: no limit on open streams holds it (CVE-2023-44487).
-        if not call.is_answered:
+        # Only what was begun for nothing: no limit on open streams holds it (CVE-2023-44487). By a
+        # reset clients of etcd end a watch, too, and a single renewal of a lease.
+        if not (call.is_answered or _has_had_message(call)):
             self._abuse.count_reset(now)
         self.gone(call)
 
@@ -178,3 +184,9 @@ class OpenStreams:
     def count_useless(self, now: float) -> None:
         """Count a frame that brings no call forward; raise a fault if there are too many."""
         self._abuse.count_useless(now, self.begun + self._sender.data_frames)
+
+
+def _has_had_message(call: Context) -> bool:
+    """Tell whether a call that may get many messages has got one."""
+    route = call.head.route
+    return route is not None and route.response_streaming and call.stream_state >= _RESPONDING

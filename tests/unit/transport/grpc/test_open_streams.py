@@ -136,6 +136,16 @@ class TestEndedByClient:
         assert peer.goaway()[1:] == (frames.ENHANCE_YOUR_CALM, b"too many resets")
         assert len(peer.call_handler.cancelled) >= 1000
 
+    def test_resets_of_streams_that_have_had_a_message_are_no_abuse(self) -> None:
+        peer = Peer()
+        for _ in range(3000):
+            stream = peer.open("/test.Echo/Endless")
+            call = peer.call_handler.streams.pop()
+            peer.connection.sender.message(call, *call.encode(b"event"))
+            peer.send(frames.rst_stream(stream, frames.CANCEL))
+        assert not peer.connection.is_finished
+        assert len(peer.call_handler.cancelled) == 3000
+
     def test_resets_of_answered_calls_are_no_abuse(self) -> None:
         peer = echoing()
         for _ in range(3000):
