@@ -45,7 +45,7 @@ test: $(DEV_READY) ## Run the tests; ARGS="-k word" picks some
 	$(BIN)/python -m pytest $(TEST_WORKERS) $(ARGS)
 
 test-compiled: $(COMPILED)/.ready ## Run the tests on compiled modules; needs a C compiler
-	for part in tests bench docs proto CHANGELOG.md; do \
+	for part in tests bench docs proto CHANGELOG.md Containerfile; do \
 		rm -rf $(COMPILED)/$$part && cp -R $$part $(COMPILED); done
 	cd $(COMPILED) && PYTHONPATH=$(COMPILED) $(CURDIR)/$(BIN)/python -m etcdpy --version | grep compiled
 	cd $(COMPILED) && PYTHONPATH=$(COMPILED) $(CURDIR)/$(BIN)/python -m pytest \

@@ -28,6 +28,7 @@ _REPLACES = "puts a method of its own into an object of a compiled class"
 
 #: The beginnings of tests' names, and why they are not run on compiled modules.
 INTERPRETED_ONLY: dict[str, str] = {
+    "tests/lifecycle/test_pprof.py::test_profile_tells": "looks for Python's frames in a profile",
     "tests/package/": "builds and installs what is released, which is not compiled",
     "tests/unit/http/test_metrics.py::test_page_of_a_hundred_thousand_keys": _STANDS_FOR,
     "tests/unit/mvcc/test_stalls.py::test_many_long_reads_at_once_share_each_turn": _REPLACES,
