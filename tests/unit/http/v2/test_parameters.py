@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import pytest
 from hypothesis import given
@@ -213,3 +214,20 @@ async def test_any_query_and_body_is_read_or_refused(text: str, method: str, bod
     query = text.encode("utf-8", "surrogatepass").decode("latin-1")
     with suppress(V2Error):
         assert isinstance(await asked(query, method, body), Parameters)
+
+
+#: Bytes, signs that mean something to one of the codings, and escapes, in any order.
+PARTS = st.lists(
+    st.one_of(
+        st.binary(max_size=3).map(quote_from_bytes),
+        st.binary(min_size=1, max_size=2).map(lambda raw: "".join(f"%{byte:02x}" for byte in raw)),
+        st.sampled_from(["=", "==", "=3D", "=\n", "\n", "\r\n", " ", "\t ", "_", ".", "é", "=%0A"]),
+    )
+)
+
+
+@given(PARTS)
+async def test_escapes_are_read_as_everybody_reads_them(parts: list[str]) -> None:
+    text = "".join(parts)
+    form = await form_of(request("/", "PUT", b"value=" + text.encode(), content_type=FORM), "")
+    assert form["value"].encode("utf-8", "surrogateescape") == unquote_to_bytes(text)
