@@ -95,7 +95,6 @@ class Rounds:
         except BaseException:
             if one in self._waiting.get(who, ()):
                 self._remove(who, one)
-                self._taken -= places
             elif not one.called.cancelled() and one.called.exception() is None:
                 # It has been called, and is cancelled before that could be seen.
                 self._taken -= places
@@ -110,23 +109,27 @@ class Rounds:
                 raise TooManyRequestsError
             one = self._waiting[greediest][-1]
             self._remove(greediest, one)
-            self._taken -= one.places
-            one.called.set_exception(TooManyRequestsError())
+            if not one.called.done():  # cancelled
+                one.called.set_exception(TooManyRequestsError())
 
     def _call_next(self) -> None:
-        if self._waiting:
+        while self._waiting:
             who, waiting = next(iter(self._waiting.items()))
             one = waiting[0]
             self._remove(who, one)
-            if who in self._waiting:
-                self._waiting.move_to_end(who)
-            self._free -= 1
-            one.called.set_result(None)
+            if not one.called.done():  # cancelled
+                if who in self._waiting:
+                    self._waiting.move_to_end(who)
+                self._taken += one.places
+                self._free -= 1
+                one.called.set_result(None)
+                return
 
     def _remove(self, who: str, one: _Waiting) -> None:
-        """Have one not be among those who wait any more."""
+        """Have one not be among those who wait any more, and give back what it took up."""
         waiting = self._waiting[who]
         waiting.remove(one)
+        self._taken -= one.places
         self._wanted[who] -= one.places
         if not waiting:
             del self._waiting[who], self._wanted[who]

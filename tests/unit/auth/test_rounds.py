@@ -30,9 +30,13 @@ class Crowd:
             self.called.append(name)
             await self._leave[name].wait()
 
+    def let_go(self, name: str) -> None:
+        """Have one leave in the next turn of the loop."""
+        self._leave[name].set()
+
     async def leave(self, *names: str) -> None:
         for name in names:
-            self._leave[name].set()
+            self.let_go(name)
             await turns()
 
 
@@ -120,6 +124,35 @@ async def test_who_gives_up_when_it_was_just_called_passes_its_turn_on(crowd: Cr
     await turns()
     await crowd.leave("b1")
     await again
+
+
+async def test_who_gives_up_in_the_turn_in_which_another_leaves_is_passed_over(
+    crowd: Crowd,
+) -> None:
+    calls = {name: crowd.ask(name) for name in ("a1", "a2", "a3")}
+    await turns()
+    # "a1" goes on before "a2" can see that it was cancelled.
+    crowd.let_go("a1")
+    calls["a2"].cancel()
+    await turns()
+    assert calls["a1"].exception() is None
+    assert calls["a2"].cancelled()
+    assert crowd.called == ["a1", "a3"]
+    await crowd.leave("a3")
+    again = crowd.ask("b1", 5)
+    await crowd.leave("b1")
+    await again
+
+
+async def test_who_gives_up_in_the_turn_in_which_room_is_needed_makes_it(crowd: Crowd) -> None:
+    calls = {name: crowd.ask(name) for name in ("a1", "a2", "a3", "a4", "a5")}
+    await turns()
+    calls["b1"] = crowd.ask("b1")
+    calls["a5"].cancel()
+    await turns()
+    assert calls["a5"].cancelled()
+    await crowd.leave("a1", "a2", "b1", "a3", "a4")
+    assert crowd.called == ["a1", "a2", "b1", "a3", "a4"]
 
 
 async def test_closing_cancels_who_waits() -> None:
