@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from etcdpy.http.json_encode import Writer
+from etcdpy.pb.wire import read_varint
 
 __all__ = ["JsonPieces"]
 
@@ -86,29 +87,17 @@ def _end_of_fields(data: bytes) -> int:
     size = len(data)
     while at < size:
         try:
-            tag, at = _varint(data, at)
+            tag, at = read_varint(data, at)
             kind = tag & 7
             if kind == _VARINT:
-                _, at = _varint(data, at)
+                _, at = read_varint(data, at)
             elif kind == _DELIMITED:
-                length, at = _varint(data, at)
+                length, at = read_varint(data, at)
                 at += length
             else:
                 at += _FIXED[kind]
-        except IndexError:
+        except DecodeError:
             break
         if at <= size:
             end = at
     return end
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number, and where it ends."""
-    number = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return number, at
-        shift += 7

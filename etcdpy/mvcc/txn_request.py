@@ -31,7 +31,7 @@ from etcdpy.pb.rpc_pb2 import (
     RequestOp,
     TxnRequest,
 )
-from etcdpy.pb.wire import varint
+from etcdpy.pb.wire import read_varint, varint
 
 RANGE: Final = "request_range"
 PUT: Final = "request_put"
@@ -502,22 +502,10 @@ def _fields(data: bytes, place: slice) -> Iterator[tuple[int, slice]]:
     """Iterate over the fields of a message that, like these, has only messages in it."""
     position, stop = place.start, place.stop
     while position < stop:
-        tag, position = _varint(data, position)
-        length, position = _varint(data, position)
+        tag, position = read_varint(data, position)
+        length, position = read_varint(data, position)
         end = position + length
         if tag & 7 != _LENGTH_DELIMITED or end > stop:
             raise DecodeError("not a transaction")
         yield tag >> 3, slice(position, end)
         position = end
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    number = shift = 0
-    while position < len(data) and shift < 64:
-        byte = data[position]
-        position += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, position
-        shift += 7
-    raise DecodeError("not a number")

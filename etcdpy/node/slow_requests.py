@@ -29,7 +29,7 @@ from etcdpy.mvcc.txn import is_read_only
 from etcdpy.mvcc.txn_request import LongTxn, Txn, op_size
 from etcdpy.node.describe import describe
 from etcdpy.pb import rpc_pb2 as pb
-from etcdpy.pb.wire import encoded
+from etcdpy.pb.wire import encoded, read_varint
 
 __all__ = ["SlowRequests"]
 
@@ -262,25 +262,16 @@ def _count(request: Message, reply: bytes | None) -> int:
     start = len(reply) - 1
     while start > 0 and reply[start - 1] & 0x80:
         start -= 1
-    return _varint(reply, start) if _after_header(reply) < start and reply[start - 1] == 0x20 else 0
+    has_count = _after_header(reply) < start and reply[start - 1] == 0x20
+    return read_varint(reply, start)[0] if has_count else 0
 
 
 def _field_2(reply: bytes) -> int:
     """Return the number that follows the header of a reply, 0 if none does."""
     start = _after_header(reply)
-    return _varint(reply, start + 1) if reply[start : start + 1] == b"\x10" else 0
+    return read_varint(reply, start + 1)[0] if reply[start : start + 1] == b"\x10" else 0
 
 
 def _after_header(reply: bytes) -> int:
     # A header is far shorter than 128 bytes: its length is one byte.
     return 2 + reply[1]
-
-
-def _varint(data: bytes, start: int) -> int:
-    value = shift = 0
-    for byte in data[start : start + 10]:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            break
-    return value

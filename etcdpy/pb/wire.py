@@ -1,5 +1,5 @@
 """
-The few pieces of protobuf encoding that replies are assembled from.
+The few pieces of protobuf encoding that replies are assembled from, and what reads numbers.
 
 A reply to a Range is made of stored ``KeyValue`` bytes that are never decoded; these
 helpers put them into the fields around them, in the order protobuf writes them.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 _SMALL = tuple(bytes((n,)) for n in range(128))
 
@@ -39,6 +39,25 @@ def varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+def read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """
+    Return the unsigned number that is at a position, and where it ends.
+
+    Raises:
+        DecodeError: It has no end, or none within ten bytes.
+
+    """
+    number = shift = 0
+    while position < len(data) and shift < 64:
+        byte = data[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, position
+        shift += 7
+    raise DecodeError("not a number")
 
 
 #: Lengths whose prefixes are remembered: those of most rows. The others are encoded each time.
