@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lmdb
 
@@ -55,6 +55,8 @@ _NOT_WANTED = "the copy is not wanted any more"
 
 #: A table of the copy, a key and its value there; None deletes.
 _Change = tuple[lmdb._Database, bytes | memoryview, bytes | memoryview | None]
+
+_T = TypeVar("_T")
 
 
 class Copy:
@@ -88,7 +90,7 @@ class Copy:
                 self._ours = {b: self._target.open_db(b.value.encode(), txn=txn) for b in Bucket}
             # Those that were empty when a round began: all that comes is behind the last.
             self._new: set[lmdb._Database] = set()
-            self._theirs = {b: source.open_db(b.value.encode(), create=False) for b in Bucket}
+            self._theirs = {b: self._their_table(b) for b in Bucket}
 
     def catch_up(self) -> int:
         """
@@ -125,11 +127,14 @@ class Copy:
             os.close(descriptor)
 
     def _newest(self) -> lmdb.Transaction[memoryview]:
-        try:
-            return self._source.begin(buffers=True)
-        except lmdb.MapResizedError:
-            self._source.set_mapsize(0)  # that of the file, which the server has enlarged
-            return self._source.begin(buffers=True)
+        return _while_it_grows(lambda: self._source.begin(buffers=True), self._map_more)
+
+    def _their_table(self, bucket: Bucket) -> lmdb._Database:
+        name = bucket.value.encode()
+        return _while_it_grows(lambda: self._source.open_db(name, create=False), self._map_more)
+
+    def _map_more(self) -> None:
+        self._source.set_mapsize(2 * self._source.info()["map_size"])
 
     def _surplus(self, newest: lmdb.Transaction[memoryview], bucket: Bucket) -> int:
         """Return how many entries more the copy has than the database."""
@@ -292,8 +297,29 @@ def main(source: Path, target: Path) -> None:
 def _begin(source: Path, target: Path) -> Copy:
     # Little address space: it takes what the file needs, and what remains is for the copy.
     with copy_errors():
-        database = open_lmdb(source, SMALLEST_MAP, readonly=True, readahead=True)
+        database = _while_it_grows(
+            lambda: open_lmdb(source, SMALLEST_MAP, readonly=True, readahead=True)
+        )
     return Copy(database, target, _is_wanted)
+
+
+def _while_it_grows(attempt: Callable[[], _T], map_more: Callable[[], None] = lambda: None) -> _T:
+    """
+    Return what ``attempt`` returns; when the database has outgrown its map, make one more.
+
+    The server goes on writing, and knows nothing of the map here: behind a commit that reaches
+    beyond it no transaction begins. (LMDB: ``MDB_MAP_RESIZED``)
+
+    Args:
+        attempt: What begins a transaction.
+        map_more: Enlarges the map, unless ``attempt`` makes one.
+
+    """
+    while True:
+        try:
+            return attempt()
+        except lmdb.MapResizedError:
+            map_more()
 
 
 def _is_wanted() -> bool:

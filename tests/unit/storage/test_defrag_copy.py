@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ import pytest
 
 from etcdpy.storage import Bucket, StorageError, defrag_copy
 from etcdpy.storage.defrag_copy import ROOM_LEFT, Copy
-from etcdpy.storage.environment import STATE_KEY, Environment, open_lmdb
+from etcdpy.storage.environment import SMALLEST_MAP, STATE_KEY, Environment, open_lmdb
 from etcdpy.storage.errors import DiskFullError
 from tests.unit.storage.material import batch_of, row_key
 
@@ -266,3 +268,64 @@ def test_a_map_too_small_for_the_copy_grows(
         lambda path, **options: open_lmdb(path, 1 << 17, **options),
     )
     assert copied(database, place) == content(database.env)
+
+
+#: Another process makes the file longer; LMDB opens no file twice in one.
+GROW = """
+import sys, lmdb
+env = lmdb.open(sys.argv[1], map_size=1 << 30, max_dbs=16)
+with env.begin(write=True, db=env.open_db(b"meta")) as txn:
+    txn.put(sys.argv[2].encode(), bytes(1 << 24))
+"""
+
+
+def grow(directory: Path, key: str) -> None:
+    subprocess.run([sys.executable, "-c", GROW, str(directory), key], check=True)
+
+
+def test_a_database_may_outgrow_its_map_at_any_time(
+    database: Database, place: Path, tmp_path: Path
+) -> None:
+    """Whoever writes to it goes on while the copy is begun, and between its rounds."""
+    directory = tmp_path / "database"
+    database.write(50)
+    database.environment.close()
+    env = open_lmdb(directory, SMALLEST_MAP, readonly=True)
+    keys = iter(["begin"])
+
+    def is_wanted() -> bool:
+        for key in keys:
+            grow(directory, key)
+        return True
+
+    copy = Copy(env, place, is_wanted)
+    copy.catch_up()
+    grow(directory, "round")
+    copy.catch_up()
+    copy.close()
+    env.close()
+    found = content_of_copy(place)
+    assert [key for key, _ in found["meta"]] == [b"begin", b"round"]
+    assert len(found["key"]) == 50
+
+
+def test_a_database_may_outgrow_its_map_while_that_is_made(
+    database: Database, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LMDB looks into the file once more after it has mapped it."""
+    outgrown = iter([lmdb.MapResizedError("MDB_MAP_RESIZED")])
+
+    def open_grown(path: Path, *options: int, **flags: bool) -> lmdb.Environment:
+        if path == place:
+            return open_lmdb(path, *options, **flags)
+        for error in outgrown:
+            raise error
+        return database.env
+
+    database.write(50)
+    monkeypatch.setattr(defrag_copy, "open_lmdb", open_grown)
+    monkeypatch.setattr("sys.stdin", iter(["round\n"]))
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    monkeypatch.setattr(defrag_copy, "_is_wanted", lambda: True)
+    defrag_copy.main(Path("database"), place)
+    assert content_of_copy(place) == content(database.env)

@@ -80,7 +80,7 @@ def test_a_process_that_was_killed_says_nothing_more(backend: Backend, place: Pa
 
 
 def test_what_a_killed_process_was_reading_is_let_go(backend: Backend, place: Path) -> None:
-    for _ in range(20):  # more than the database has readers
+    for _ in range(17):  # more than the database has readers
         process = CopyProcess(backend.directory.lmdb, place)
         process.catch_up()
         process.kill()
