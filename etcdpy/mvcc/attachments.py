@@ -4,6 +4,78 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import repeat
+from typing import Final, Protocol
+
+ANY: Final = 0
+"""Stands for all leases."""
+
+FEW: Final = 64
+"""Keys that are looked at each time."""
+
+MOST_OUTSIDE: Final = 256
+"""Keys outside of a set that are known by name."""
+
+MOST_SETS: Final = 8
+"""Sets remembered for one lease: those that two or more users may read, and write."""
+
+
+class KeySet(Protocol):
+    """Keys, always the same ones."""
+
+    def __contains__(self, key: bytes) -> bool:
+        """Tell whether one is in it."""
+
+    def covers(self, key: bytes, range_end: bytes) -> bool:
+        """Tell whether all are from one on and up to another."""
+
+
+class _Inside:
+    """
+    Whether the keys of a lease are in a set, as they come and go.
+
+    Args:
+        allowed: The set.
+        keys: Those of the lease.
+
+    """
+
+    __slots__ = ("_allowed", "_has_more", "_outside")
+
+    def __init__(self, allowed: KeySet, keys: Collection[bytes]) -> None:
+        self._allowed = allowed
+        # Those that are not in the set, or some of them, though they may have gone.
+        self._outside: set[bytes] = set()
+        self._has_more = False
+        self._look(keys)
+
+    def _look(self, keys: Collection[bytes]) -> None:
+        self._outside.clear()
+        self._has_more = False
+        # Those of one lease are mostly of one prefix: two passes in C, where each look-up is
+        # Python's.
+        if self._allowed.covers(min(keys), max(keys) + b"\0"):
+            return
+        for key in keys:
+            self.note(key)
+            if self._has_more:
+                return
+
+    def note(self, key: bytes) -> None:
+        """Note that a key has come."""
+        if key not in self._allowed:
+            if len(self._outside) < MOST_OUTSIDE:
+                self._outside.add(key)
+            else:
+                self._has_more = True
+
+    def are_all(self, keys: Collection[bytes]) -> bool:
+        """Tell whether all are in it, given those that there are now."""
+        if not self._outside:
+            return True
+        self._outside = {key for key in self._outside if key in keys}
+        if not self._outside and self._has_more:
+            self._look(keys)
+        return not self._outside
 
 
 class Attachments:
@@ -17,11 +89,13 @@ class Attachments:
 
     """
 
-    __slots__ = ("_keys", "leases")
+    __slots__ = ("_inside", "_keys", "leases")
 
     def __init__(self) -> None:
         self.leases: dict[bytes, int] = {}
         self._keys: dict[int, set[bytes]] = {}
+        # What was asked of leases that have many keys.
+        self._inside: dict[int, dict[KeySet, _Inside]] = {}
 
     def lease_of(self, key: bytes) -> int:
         """Return the lease ``key`` hangs on, 0 for none."""
@@ -30,6 +104,24 @@ class Attachments:
     def on(self, lease: int) -> Collection[bytes]:
         """Return the keys that hang on ``lease``, to be looked at before anything changes."""
         return self._keys.get(lease, ())
+
+    def are_in(self, allowed: KeySet, lease: int) -> bool:
+        """
+        Tell whether all keys that hang on ``lease``, or on ``ANY``, are in a set.
+
+        There may be a hundred thousand, and it may be asked with each renewal: all of them are
+        looked at the first time alone.
+        """
+        keys: Collection[bytes] = self._keys.get(lease, ()) if lease else self.leases
+        if len(keys) <= FEW:
+            return all(key in allowed for key in keys)
+        known = self._inside.setdefault(lease, {})
+        # The sets that were asked for lately come last.
+        inside = known.pop(allowed, None) or _Inside(allowed, keys)
+        known[allowed] = inside
+        if len(known) > MOST_SETS:
+            del known[next(iter(known))]
+        return inside.are_all(keys)
 
     def attach(self, key: bytes, lease: int) -> None:
         """Hang ``key`` on ``lease`` and on no other; lease 0 only takes it off."""
@@ -40,10 +132,12 @@ class Attachments:
             keys = self._keys[old]
             keys.discard(key)
             if not keys:
-                del self._keys[old]
+                self._forget(old)
         if lease:
             self.leases[key] = lease
             self._keys.setdefault(lease, set()).add(key)
+            if self._inside:
+                self._note(key, lease)
         else:
             del self.leases[key]
 
@@ -66,4 +160,14 @@ class Attachments:
                     keys_of[lease].remove(key)
         for lease in leases:
             if not keys_of[lease]:
-                del keys_of[lease]
+                self._forget(lease)
+
+    def _note(self, key: bytes, lease: int) -> None:
+        for asked in (lease, ANY):
+            for inside in self._inside.get(asked, {}).values():
+                inside.note(key)
+
+    def _forget(self, lease: int) -> None:
+        """Forget a lease that has no keys."""
+        del self._keys[lease]
+        self._inside.pop(lease, None)

@@ -8,7 +8,7 @@ or changes a key goes by without being asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -26,7 +26,7 @@ from etcdpy.errors import (
     PermissionDeniedError,
     UserNotFoundError,
 )
-from etcdpy.mvcc.attachments import Attachments
+from etcdpy.mvcc.attachments import ANY, Attachments
 from etcdpy.mvcc.slices import Work
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Txn
 from etcdpy.node.caller import Caller
@@ -232,7 +232,7 @@ class Guard:
         if request.key not in rights.writes:
             raise PermissionDeniedError
         if request.lease:
-            _covers_all(rights.writes, self._attachments.on(request.lease))
+            _check_all(self._attachments, rights.writes, request.lease)
         if request.prev_kv and request.key not in rights.reads:
             raise PermissionDeniedError
 
@@ -251,21 +251,21 @@ class Guard:
     ) -> None:
         """Ask whether all keys of a lease may be written, by others than root."""
         if self._lease_exists(request.ID):
-            keys = self._attachments.on(request.ID)
-            if keys and not self._is_root(who):
-                _covers_all(self._rights_of(who).writes, keys)
+            attachments = self._attachments
+            if attachments.on(request.ID) and not self._is_root(who):
+                _check_all(attachments, self._rights_of(who).writes, request.ID)
 
     def read_lease(self, request: pb.LeaseTimeToLiveRequest, who: Who) -> None:
         """Ask whether all keys of a lease may be read, if they are wanted."""
-        keys = self._attachments.on(request.ID) if request.keys else ()
-        if keys and not self._is_root(who):
-            _covers_all(self._rights_of(who).reads, keys)
+        attachments = self._attachments
+        if request.keys and attachments.on(request.ID) and not self._is_root(who):
+            _check_all(attachments, self._rights_of(who).reads, request.ID)
 
     def read_leases(self, request: pb.LeaseLeasesRequest, who: Who) -> None:
         """Ask whether all keys of all leases may be read."""
-        keys = self._attachments.leases
-        if keys and not self._is_root(who):
-            _covers_all(self._rights_of(who).reads, keys)
+        attachments = self._attachments
+        if attachments.leases and not self._is_root(who):
+            _check_all(attachments, self._rights_of(who).reads, ANY)
 
     # ------------------------------------------------------------------- helpers
 
@@ -329,7 +329,7 @@ class _Found:
         if not self.is_allowed:
             raise PermissionDeniedError
         for lease in self.leases:
-            _covers_all(rights.writes, attachments.on(lease))
+            _check_all(attachments, rights.writes, lease)
 
 
 class _Looking:
@@ -391,10 +391,6 @@ def _asks_for_keys(request: Txn) -> bool:
     )
 
 
-def _covers_all(allowed: KeySet, keys: Collection[bytes]) -> None:
-    # Those of one lease are mostly of one prefix: two passes in C, where each look-up is Python's.
-    if not keys or allowed.covers(min(keys), max(keys) + b"\0"):
-        return
-    for key in keys:
-        if key not in allowed:
-            raise PermissionDeniedError
+def _check_all(attachments: Attachments, allowed: KeySet, lease: int) -> None:
+    if not attachments.are_in(allowed, lease):
+        raise PermissionDeniedError

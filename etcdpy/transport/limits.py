@@ -44,6 +44,19 @@ MAX_HELD_HEADERS: Final = 16 << 20
 MAX_LIVE_STREAMS: Final = 10_000
 """Streams on one connection even when no limit is advertised: each costs about a kilobyte."""
 
+FREE_STREAMS: Final = 128
+"""Streams of a connection that no memory is asked for."""
+
+STREAMS_AT_ONCE: Final = 32
+"""Streams beyond those for which memory is asked at once."""
+
+STREAM_SIZE: Final = 2048
+"""Bytes that one of them is counted as, with its handler: a watch of one key takes as much again,
+and a request that waits for its message half of it."""
+
+LARGE_HEAD: Final = 4096
+"""Bytes of the fields of one request from which on they are counted until it is answered."""
+
 FREE_ORPHANS: Final = 100
 """
 Cancelled handlers, not ended yet, that do not count as live streams: a client that has reset

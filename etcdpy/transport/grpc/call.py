@@ -125,8 +125,8 @@ class Incoming:
         return message
 
     def work_on(self, size: int) -> None:
-        """Note what is held for the request until it is answered."""
-        self._work = size
+        """Note that so much more is held for the request until it is answered."""
+        self._work += size
         self.is_counted = True
         self._account.add(size)
 

@@ -214,12 +214,14 @@ class Connection:
         self.sender.keep_account(Account(memory), self._driver.go_on)
         self.unread = Account(memory)
         self.unread.on_over = self._have_too_much
+        self.table.account = Account(memory)
 
     def leave(self) -> None:
         """Hold nothing any more: all calls have ended."""
         # What is kept of one may hold a request of megabytes, until the collector comes by.
         self._incomplete.clear()
         self.unread.close()
+        self.table.account.close()
         self.sender.close()
 
     def receive(self, data: bytes, now: float) -> None:
@@ -270,6 +272,7 @@ class Connection:
             for call in self.table.endless():
                 self.table.cut(call)
         self.sender.reset_stalled(now)
+        self.table.settle()
         self.start_complete()
         if books.are_checked and not self._is_over:
             books.check_books(self)
@@ -657,7 +660,8 @@ class Connection:
             refusal = None
         # grpc-go's order: streams are counted after the checks up to METADATA.
         is_late_refusal = refusal is None or refusal.rank > METADATA
-        if is_late_refusal and len(self.streams) >= self.table.room:
+        table = self.table
+        if is_late_refusal and len(self.streams) >= table.room and not table.make_room():
             self.table.refuse(stream_id, frames.REFUSED_STREAM)  # RFC 9113 5.1.2
             return
         deadline = None if timeout is None else self.now + timeout
@@ -674,6 +678,10 @@ class Connection:
                 call.stream_state = _HALF_CLOSED
             self.table.turn_away(call)
             return
+        if head.size:
+            self._keep_head(call, head.size)
+            if call.is_answered:
+                return
         if head.route is not None and head.route.request_streaming:
             if not head.route.one_reply_per_request:
                 call.expect(self.options.max_receive_message, self.unread)
@@ -685,6 +693,17 @@ class Connection:
         if is_ended:
             # A GET is complete; a call lacks its message (etcd without TLS lets it time out).
             self._take(call, b"", 0, is_ended=True)
+
+    def _keep_head(self, call: Context, size: int) -> None:
+        """Note what a call with a large head holds, or refuse it if that is too much."""
+        is_http = call.head.http_fields is not None
+        options = self.options
+        limit = options.max_http_body if is_http else options.max_receive_message
+        call.expect(limit, self.unread).work_on(size)
+        # Its answer does not go the shortest way, which takes nothing back.
+        call.make_options()
+        if self._is_full:
+            self._make_room(call)
 
     def _begin_one_by_one(
         self, stream_id: int, head: RequestHead, timeout: float | None, data: bytes, pos: int

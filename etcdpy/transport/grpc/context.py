@@ -40,6 +40,9 @@ PASSED_PER_TURN: Final = 128
 """Requests of one stream passed on between two of its turns, for about a millisecond: thousands may
 have come, on as many streams."""
 
+PASSED_BYTES_PER_TURN: Final = 64 << 10
+"""The same in bytes of requests, inflated: ten megabytes may have come in ten kilobytes."""
+
 
 def unreadable() -> ProtocolStatus:
     """Return the status for a request that is not the message it should be."""
@@ -147,7 +150,7 @@ class Context(Call):
         incoming = self.incoming
         if incoming is None:
             return EOF  # what has one request is given it
-        taken = 0
+        taken = size = 0
         while True:
             while not incoming.reader.buffered or (message := self.take_message()) is None:
                 if self.stream_state & 1:  # ended by the client
@@ -156,12 +159,15 @@ class Context(Call):
                 if request is not None:
                     return request
             self.channel.touch()
-            request = self.deserialize_next(message)
-            if not take(request):
-                return request
             taken += 1
-            if taken % PASSED_PER_TURN == 0:
+            size += len(message)
+            request = self.deserialize_next(message)
+            is_taken = take(request)
+            if taken >= PASSED_PER_TURN or size >= PASSED_BYTES_PER_TURN:
                 await self.channel.turnstile.turn()
+                taken = size = 0
+            if not is_taken:
+                return request
 
     async def _wait_passing(self, incoming: Incoming, take: Callable[[Any], bool]) -> Any:
         """Wait for a request that has to be read, and return None, or one that was refused."""

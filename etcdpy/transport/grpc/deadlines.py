@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from etcdpy.clock import Clock, Timer
 from etcdpy.transport.grpc.context import Context
+
+ENDED_PER_TURN: Final = 32
+"""Calls that are out of time ended in one turn of the loop: thousands may be in the same tick, and
+what each has begun takes a twentieth of a millisecond to take back."""
 
 
 class Deadlines:
@@ -66,12 +72,10 @@ class Deadlines:
         return self._ticks[0] * self.TICK if self._ticks else None
 
     def expire(self, now: float) -> list[Context]:
-        """Remove the calls whose deadline has passed and return them."""
+        """Remove the calls whose deadline has passed and return them; they keep their ticks."""
         expired: list[Context] = []
         while self._ticks and self._ticks[0] * self.TICK <= now:
             expired.extend(self._calls.pop(heapq.heappop(self._ticks), ()))
-        for call in expired:
-            call.tick = 0
         return expired
 
 
@@ -81,7 +85,8 @@ class DeadlineTimer(Deadlines):
 
     Args:
         clock: What deadlines are on.
-        expired: Called with each call that is out of time.
+        expired: Called with each call that is out of time, with no more than
+            ``ENDED_PER_TURN`` of them in one turn of the loop.
 
     """
 
@@ -91,6 +96,10 @@ class DeadlineTimer(Deadlines):
         self._expired = expired
         self._timer: Timer | None = None
         self._timer_at = 0.0
+        # Those that are out of time and have not been told. One that is answered until it is its
+        # turn is told nothing: then it has no tick any more.
+        self._due: deque[Context] = deque()
+        self._is_ending = False
 
     def watch(self, call: Context) -> None:
         """Watch a call, if it has a deadline and is not watched yet."""
@@ -105,6 +114,7 @@ class DeadlineTimer(Deadlines):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._due.clear()
 
     def _arm(self, at: float) -> None:
         if self._timer is not None:
@@ -113,9 +123,22 @@ class DeadlineTimer(Deadlines):
         self._timer = self._clock.wake_at(at, self._wake)
 
     def _wake(self) -> None:
-        for call in self.expire(self._clock.monotonic()):
-            self._expired(call)
         self._timer = None
+        self._due.extend(self.expire(self._clock.monotonic()))
         earliest = self.next()
         if earliest is not None:
             self._arm(earliest)
+        if not self._is_ending:
+            self._end_some()
+
+    def _end_some(self) -> None:
+        """End some of those that are out of time, and the others in later turns of the loop."""
+        due = self._due
+        for _ in range(min(ENDED_PER_TURN, len(due))):
+            call = due.popleft()
+            if call.tick:
+                self.discard(call)
+                self._expired(call)
+        self._is_ending = bool(due)
+        if due:
+            asyncio.get_running_loop().call_soon(self._end_some)

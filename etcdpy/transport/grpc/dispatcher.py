@@ -19,7 +19,6 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, Final
 
-from etcdpy import cooperative
 from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import DeferredReply, LongReply, Pieces, Turnstile
 from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
@@ -57,6 +56,9 @@ _logger: Final = logging.getLogger(__name__)
 
 _ANSWERS_PER_TURN: Final = 64
 """Requests of one stream answered between two turns of the loop: thousands may have come."""
+
+_ANSWERED_BYTES_PER_TURN: Final = 64 << 10
+"""The same in bytes of requests, inflated: ten megabytes may have come in ten kilobytes."""
 
 _RESUMED_PER_TURN: Final = 256
 """Calls that have waited for the same, resumed in one turn of the loop: about two milliseconds."""
@@ -318,14 +320,16 @@ class Dispatcher:
     async def _answer_all(self, call: Context) -> bool:
         """Answer what has arrived; return whether that was all of the stream."""
         assert call.head.route is not None
-        answered = 0
+        answered = size = 0
         while (message := call.take_message()) is not None:
             await self._respond(
                 call, call.head.route.behavior(call.deserialize_next(message), call)
             )
             answered += 1
-            if answered % _ANSWERS_PER_TURN == 0:
-                await cooperative.turn()
+            size += len(message)
+            if answered >= _ANSWERS_PER_TURN or size >= _ANSWERED_BYTES_PER_TURN:
+                await self.turnstile.turn()
+                answered = size = 0
         return call.stream_state.is_ended_by_client
 
     async def _respond(self, call: Context, response: Any) -> None:

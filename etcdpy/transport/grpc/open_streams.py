@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from etcdpy.memory import Account
 from etcdpy.transport.grpc.call_handler import CallHandler
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.request_head import Refusal
@@ -17,7 +18,13 @@ from etcdpy.transport.grpc.status import (
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.http2.abuse import AbuseGuard
 from etcdpy.transport.http2.faults import ConnectionFault
-from etcdpy.transport.limits import FREE_ORPHANS, ServerOptions
+from etcdpy.transport.limits import (
+    FREE_ORPHANS,
+    FREE_STREAMS,
+    STREAM_SIZE,
+    STREAMS_AT_ONCE,
+    ServerOptions,
+)
 
 # Constants of this module are found faster than members of an enum.
 _RESPONDING: Final = StreamState.OPEN_RESPONDING
@@ -34,10 +41,11 @@ class OpenStreams:
         options: The server's.
 
     Attributes:
+        account: What streams beyond ``FREE_STREAMS`` are put to.
         by_id: As given.
         last_id: The highest stream that the client has used (RFC 9113 5.1.1).
         begun: How many it has begun.
-        room: How many may be open.
+        room: How many may be open now; see ``make_room``.
 
     """
 
@@ -47,7 +55,9 @@ class OpenStreams:
         "_is_closed",
         "_options",
         "_orphans",
+        "_provided",
         "_sender",
+        "account",
         "begun",
         "by_id",
         "last_id",
@@ -64,15 +74,41 @@ class OpenStreams:
         self.by_id = by_id
         self.last_id = 0
         self.begun = 0
-        self.room = options.live_streams
+        self.account = Account()
+        # For how many there is memory: some more each time when they are not enough.
+        self._provided = FREE_STREAMS
         self._sender = sender
         self._call_handler = call_handler
         self._options = options
         self._abuse = AbuseGuard()
         self._orphans = 0
         self._is_closed = False
+        self._update_room()
 
     # How many.
+
+    def make_room(self) -> bool:
+        """Ask for memory for more streams, as there is none; return whether one may be opened."""
+        while self._provided < self._options.live_streams and not self._is_closed:
+            more = STREAMS_AT_ONCE * STREAM_SIZE
+            if self.account.is_over_without(-more):
+                self.account.budget.refusal()
+                return False
+            self.account.add(more)
+            self._provided += STREAMS_AT_ONCE
+            self._update_room()
+            if len(self.by_id) < self.room:
+                return True
+        return False
+
+    def settle(self) -> None:
+        """Give back memory for streams that were closed, about once a second."""
+        used = len(self.by_id) + self._orphans + STREAMS_AT_ONCE
+        blocks = (self._provided - max(used, FREE_STREAMS)) // STREAMS_AT_ONCE
+        if blocks > 0:
+            self.account.give(blocks * STREAMS_AT_ONCE * STREAM_SIZE)
+            self._provided -= blocks * STREAMS_AT_ONCE
+            self._update_room()
 
     @property
     def orphans(self) -> int:
@@ -92,7 +128,8 @@ class OpenStreams:
     def _update_room(self) -> None:
         # Without room every request takes the connection's long way, on which it is dropped.
         orphans = max(0, self._orphans - FREE_ORPHANS)
-        self.room = 0 if self._is_closed else self._options.live_streams - orphans
+        most = min(self._options.live_streams, self._provided)
+        self.room = 0 if self._is_closed else most - orphans
 
     def endless(self) -> list[Context]:
         """Return the calls that do not end by themselves."""

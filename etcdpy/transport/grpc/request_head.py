@@ -70,6 +70,7 @@ class RequestHead:
         method: ``:method``, in text.
         path: ``:path``, in text.
         reservation: What keeps the place of a large one, for as long as it lives.
+        size: Bytes of its fields if they are many, and so are of one call alone; else 0.
         http_fields: The regular fields of a request that is not gRPC, else None.
         tally: What its calls count on.
         memo: What the services have made of the metadata; theirs to set once, and None before.
@@ -91,6 +92,7 @@ class RequestHead:
         "reservation",
         "response",
         "route",
+        "size",
         "tally",
     )
 
@@ -108,6 +110,7 @@ class RequestHead:
         self.http_fields: list[Field] | None = None
         self.memo: Any = None
         self.reservation: Reservation | None = None
+        self.size = 0
         self.tally: Tally = UNCOUNTED
 
 

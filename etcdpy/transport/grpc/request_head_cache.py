@@ -15,7 +15,7 @@ from etcdpy.transport.grpc.routes import RouteTable
 from etcdpy.transport.http2.header_room import HeaderRoom, Reservation
 from etcdpy.transport.http2.hpack import Decoder, Field
 from etcdpy.transport.http2.hpack_pieces import PiecewiseDecoder
-from etcdpy.transport.limits import MAX_HEADER_LIST, MAX_HEADER_STRING
+from etcdpy.transport.limits import LARGE_HEAD, MAX_HEADER_LIST, MAX_HEADER_STRING
 
 Timed = tuple[RequestHead, float | None]
 """A head, and the call's timeout in seconds."""
@@ -67,6 +67,10 @@ class RequestHeadCache:
             self._version = self._routes.version
         if _is_small(key, head):
             self._heads[key] = head
+        elif (size := _size(key)) >= LARGE_HEAD:
+            # The shortest paths count nothing.
+            head.size = size
+            head.direct = head.one_by_one = False
         return head
 
 
@@ -80,7 +84,11 @@ def _is_small(fields: Sequence[Field], head: RequestHead) -> bool:
     """
     if len(fields) > _MAX_FIELDS or len(head.metadata) > _MAX_FIELDS:
         return False
-    return sum(len(name) + len(value) for name, value in fields) <= _MAX_BYTES
+    return _size(fields) <= _MAX_BYTES
+
+
+def _size(fields: Sequence[Field]) -> int:
+    return sum(len(name) + len(value) for name, value in fields)
 
 
 _MAX_FIELDS: Final = 64

@@ -35,4 +35,7 @@ from tests.fairness.attacks import (  # noqa: E402, I001 (in the order in which 
     pages as _pages,  # noqa: F401
     users as _users,  # noqa: F401
     small_things as _small_things,  # noqa: F401
+    crowded_streams as _crowded_streams,  # noqa: F401
+    compressed as _compressed,  # noqa: F401
+    permissions as _permissions,  # noqa: F401
 )

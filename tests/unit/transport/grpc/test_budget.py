@@ -8,7 +8,15 @@ import weakref
 from etcdpy.memory import LITTLE, Account, Budget
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
-from etcdpy.transport.limits import COPIES, LARGE_REQUEST, PRESSED_STREAM_SECONDS
+from etcdpy.transport.limits import (
+    COPIES,
+    FREE_STREAMS,
+    LARGE_HEAD,
+    LARGE_REQUEST,
+    PRESSED_STREAM_SECONDS,
+    STREAM_SIZE,
+    STREAMS_AT_ONCE,
+)
 
 from ..peer import Peer, message
 
@@ -196,3 +204,91 @@ def test_answer_that_does_not_move_is_given_up_sooner_when_others_need_the_room(
     peer.tick(1)
     assert peer.reply(stream).reset == frames.CANCEL
     assert budget(peer).used == 5 * LITTLE
+
+
+class TestStreams:
+    def test_few_count_for_nothing_and_more_in_steps(self) -> None:
+        peer = joined()
+        for _ in range(FREE_STREAMS):
+            peer.open()
+        assert budget(peer).used == 0
+        peer.open()
+        assert budget(peer).used == STREAMS_AT_ONCE * STREAM_SIZE
+        for _ in range(STREAMS_AT_ONCE):
+            peer.open()
+        assert budget(peer).used == 2 * STREAMS_AT_ONCE * STREAM_SIZE
+
+    def test_that_are_complete_at_once_count_as_well(self) -> None:
+        peer = joined()
+        for _ in range(FREE_STREAMS + 1):
+            peer.call(b"x")
+        assert budget(peer).used == STREAMS_AT_ONCE * STREAM_SIZE
+
+    def test_are_refused_beyond_the_share_until_others_end(self) -> None:
+        most = FREE_STREAMS + 4 * STREAMS_AT_ONCE
+        # One alone has a quarter of the budget.
+        peer = joined(4 * 4 * STREAMS_AT_ONCE * STREAM_SIZE)
+        streams = [peer.open() for _ in range(most + 2)]
+        resets = [peer.reply(stream).reset for stream in streams]
+        assert resets == [None] * most + [frames.REFUSED_STREAM] * 2
+        assert budget(peer).refusals == 2
+        peer.send(frames.rst_stream(streams[0], frames.CANCEL))
+        assert peer.reply(peer.open()).reset is None
+
+    def test_are_given_back_by_and_by_when_they_have_ended(self) -> None:
+        peer = joined()
+        streams = [peer.open() for _ in range(FREE_STREAMS + 4 * STREAMS_AT_ONCE)]
+        for stream in streams[FREE_STREAMS:]:
+            peer.send(frames.rst_stream(stream, frames.CANCEL))
+        peer.tick(1.0)
+        assert budget(peer).used == STREAMS_AT_ONCE * STREAM_SIZE
+        for stream in streams[:FREE_STREAMS]:
+            peer.send(frames.rst_stream(stream, frames.CANCEL))
+        peer.tick(1.0)
+        assert budget(peer).used == 0
+
+    def test_of_a_connection_that_is_gone_count_no_more(self) -> None:
+        peer = joined()
+        for _ in range(FREE_STREAMS + 1):
+            peer.open()
+        memory = budget(peer)
+        peer.connection.lost()
+        peer.connection.leave()
+        assert memory.used == 0
+
+
+class TestHeads:
+    def test_large_one_counts_until_its_call_is_answered(self) -> None:
+        peer = joined()
+        stream = peer.open("/test.Echo/Unary", ("x-long", "v" * LARGE_HEAD))
+        held = budget(peer).used
+        assert LARGE_HEAD < held < 2 * LARGE_HEAD
+        peer.data(stream, message(b"x"), end=True)
+        assert budget(peer).used == held
+        answer(peer)
+        assert budget(peer).used == 0
+
+    def test_large_one_counts_beside_the_request(self) -> None:
+        peer = joined()
+        stream = peer.open("/test.Echo/Unary", ("x-long", "v" * LARGE_HEAD))
+        held = budget(peer).used
+        send(peer, stream, BODY, end=True)
+        assert budget(peer).used == held + COPIES * SIZE
+        answer(peer)
+        assert budget(peer).used == 0
+
+    def test_others_count_for_nothing(self) -> None:
+        peer = joined()
+        peer.open("/test.Echo/Unary", ("x-long", "v" * (LARGE_HEAD // 2)))
+        assert budget(peer).used == 0
+
+    def test_large_one_beyond_the_share_is_refused(self) -> None:
+        peer = joined(1 << 20)
+        streams = [
+            peer.open("/test.Echo/Unary", ("x-long", "v" * (8 * LARGE_HEAD // 3)))
+            for _ in range(40)
+        ]
+        refused = [stream for stream in streams if peer.reply(stream).blocks]
+        assert 0 < len(refused) < 20
+        assert peer.reply(refused[0]).status[0] == RESOURCE_EXHAUSTED
+        assert budget(peer).used <= 1 << 19

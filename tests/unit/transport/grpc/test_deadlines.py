@@ -1,10 +1,11 @@
 """Deadlines by tick."""
 
+import asyncio
 from typing import Any
 
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport.grpc.context import Context
-from etcdpy.transport.grpc.deadlines import Deadlines, DeadlineTimer
+from etcdpy.transport.grpc.deadlines import ENDED_PER_TURN, Deadlines, DeadlineTimer
 from etcdpy.transport.grpc.request_head import RequestHead
 from etcdpy.transport.grpc.states import StreamState
 
@@ -97,6 +98,55 @@ class TestTimer:
         timer.watch(once)
         timer.watch(never)
         assert len(timer) == 1
+
+    async def test_thousands_that_expire_at_once_are_told_in_many_turns(self) -> None:
+        clock, expired = MovableClock(), list[Any]()
+        timer = DeadlineTimer(clock, expired.append)
+        calls = [call(5.0) for _ in range(10 * ENDED_PER_TURN)]
+        for each in calls:
+            timer.watch(each)
+        before, most = 0, 0
+        moving = asyncio.ensure_future(clock.advance(10))
+        while len(expired) < len(calls):
+            await asyncio.sleep(0)
+            most = max(most, len(expired) - before)
+            before = len(expired)
+        await moving
+        assert most == ENDED_PER_TURN
+        assert set(expired) == set(calls)
+        assert not any(each.tick for each in calls)
+
+    async def test_call_that_is_answered_before_its_turn_is_not_told(self) -> None:
+        clock, expired = MovableClock(), list[Any]()
+        calls = [call(5.0) for _ in range(ENDED_PER_TURN + 1)]
+
+        def answer_all_others(first: Context) -> None:
+            expired.append(first)
+            for each in calls:
+                timer.discard(each)
+
+        timer = DeadlineTimer(clock, answer_all_others)
+        for each in calls:
+            timer.watch(each)
+        await clock.advance(10)
+        assert len(expired) == 1
+
+    async def test_call_that_is_watched_again_before_its_turn_is_told_once(self) -> None:
+        clock, expired = MovableClock(), list[Any]()
+        calls = [call(5.0) for _ in range(ENDED_PER_TURN + 1)]
+
+        def watch_all_again(ended: Context) -> None:
+            expired.append(ended)
+            for each in calls:
+                if each.tick:
+                    timer.discard(each)
+                    timer.watch(each)
+
+        timer = DeadlineTimer(clock, watch_all_again)
+        for each in calls:
+            timer.watch(each)
+        await clock.advance(10)
+        assert len(expired) == len(set(expired)) == len(calls)
 
     async def test_nothing_expires_after_the_end(self) -> None:
         clock, expired = MovableClock(), list[Any]()

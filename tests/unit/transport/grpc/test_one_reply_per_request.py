@@ -157,8 +157,18 @@ class TestAnswers:
         assert 0 < len(answers(peer, stream)) < 3000
         peer.data(other, message(b"x"))
         assert answers(peer, other) == [b"x"]
-        await turns(60)
+        await turns(200)
         assert len(answers(peer, stream)) == 3000
+
+    async def test_of_megabytes_in_a_few_bytes_leave_others_their_turn(self) -> None:
+        peer = serving(lambda request, _: request[-1:])
+        stream, other = peer.open("/test.Echo/Stream", ("grpc-encoding", "gzip")), peer.open()
+        peer.data(stream, message(gzip.compress(bytes(1 << 20)), flag=1) * 5)
+        assert len(answers(peer, stream)) == 1
+        peer.data(other, message(b"x"))
+        assert answers(peer, other) == [b"x"]
+        await turns(40)
+        assert len(answers(peer, stream)) == 5
 
 
 class TestWaiting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -139,6 +140,16 @@ class TestRequests:
         assert 0 < len(taker.seen) < 3 * PASSED_PER_TURN
         await turns(8)
         assert len(taker.seen) == 3 * PASSED_PER_TURN
+
+    async def test_that_are_megabytes_in_a_few_bytes_leave_others_their_turn(self) -> None:
+        taker = Taker()
+        peer = serving(taker)
+        stream = peer.open("/test.Echo/Stream", ("grpc-encoding", "gzip"))
+        peer.data(stream, message(gzip.compress(bytes(1 << 20)), flag=1) * 5)
+        await turns(1)
+        assert len(taker.seen) == 1
+        await turns(30)
+        assert len(taker.seen) == 5
 
     async def test_give_back_the_window_that_they_took(self) -> None:
         peer = serving(Taker())
