@@ -1,5 +1,5 @@
 """
-Runs handlers: the marked ones step by step without a task, the others each in a task.
+Runs handlers: the marked ones step by step without a task; the others have one each.
 
 A handler without a task that has to wait is parked on the future it waits for, and so is a
 response that is held back until a future is resolved. Many park on the same future (a batch on
@@ -10,20 +10,18 @@ connection written once.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from asyncio import CancelledError, Future
 from collections import deque
 from collections.abc import Callable, Coroutine
-from functools import partial
 from types import CoroutineType
 from typing import Any, Final
 
 from etcdpy.clock import Clock, stopwatch
-from etcdpy.cooperative import DeferredReply, LongReply, Pieces, Turnstile
-from etcdpy.transport.grpc.context import Context, RequestIterator, unreadable
+from etcdpy.cooperative import DeferredReply, LongReply, Turnstile
+from etcdpy.transport.grpc.context import Context, unreadable
 from etcdpy.transport.grpc.deadlines import DeadlineTimer
-from etcdpy.transport.grpc.http_call import answer_http
+from etcdpy.transport.grpc.endings import Endings, count_failed
 from etcdpy.transport.grpc.long_responses import (
     Compressed,
     Sent,
@@ -32,27 +30,16 @@ from etcdpy.transport.grpc.long_responses import (
     send_long,
 )
 from etcdpy.transport.grpc.messages import is_long
-from etcdpy.transport.grpc.observer import EndedCall, Observer
-from etcdpy.transport.grpc.states import (
-    HandlerInput,
-    HandlerState,
-    StreamState,
-    move_handler,
-)
+from etcdpy.transport.grpc.observer import Observer
+from etcdpy.transport.grpc.states import HandlerInput, HandlerState, move_handler
 from etcdpy.transport.grpc.status import (
-    CANCELLED,
     DEADLINE_EXCEEDED,
-    OK,
-    UNIMPLEMENTED,
-    UNKNOWN,
     ProtocolStatus,
-    StatusError,
     Translate,
     untranslated,
 )
+from etcdpy.transport.grpc.task_handlers import TaskHandlers
 from etcdpy.transport.http import HttpHandler
-
-_logger: Final = logging.getLogger(__name__)
 
 _ANSWERS_PER_TURN: Final = 64
 """Requests of one stream answered between two turns of the loop: thousands may have come."""
@@ -67,18 +54,9 @@ _RESUMING_SECONDS: Final = 0.002
 """How long handlers that have waited go on in one turn of the loop: each does so for a millisecond
 or so, and there may be hundreds. The others have their turn in the next one."""
 
-_CLOSE_SECONDS: Final = 1.0
-"""How long cancelled handlers may take to end when a server closes."""
-
 # Constants of this module are found faster than members of an enum.
 _IDLE: Final = HandlerState.IDLE
 _RUNNING: Final = HandlerState.RUNNING
-_ENDED: Final = HandlerState.ENDED
-_ORPHANED: Final = HandlerState.ORPHANED
-_WAIT: Final = HandlerInput.WAIT
-_OPEN_RESPONDING: Final = StreamState.OPEN_RESPONDING
-_ENDING: Final = StreamState.OPEN_ENDING
-_CLOSED: Final = StreamState.CLOSED
 
 
 class Dispatcher:
@@ -109,22 +87,20 @@ class Dispatcher:
         self.clock = clock
         self.turnstile = Turnstile()
         self._loop = loop
-        self._http = http
-        self._translate = translate
         self._monotonic = clock.monotonic
-        self._observer = observer or Observer()
-        self._limit = self._observer.use()
+        self._deadlines = DeadlineTimer(clock, self._expired)
+        observer = observer or Observer()
+        self._endings = Endings(loop, self._deadlines, clock, observer, translate)
+        self._tasks = TaskHandlers(loop, self._endings, self._deadlines, clock, http)
+        self._limit = self._endings.limit
         # Calls that had arrived before this are reported when they end.
         self._reported_before = math.inf if self._limit == -math.inf else -math.inf
-        self._deadlines = DeadlineTimer(clock, self._expired)
         self._parked: dict[Future[Any], list[Context]] = {}
         # Those that have given way, in the order in which they have their turns; whether one is
         # due, and until when handlers may go on in this turn of the loop.
         self._yielded: deque[Context] = deque()
         self._is_resuming = False
         self._until = 0.0
-        # The loop itself only keeps weak references to tasks.
-        self._tasks: set[asyncio.Task[None]] = set()
 
     # Starting.
 
@@ -133,7 +109,7 @@ class Dispatcher:
         route = call.head.route
         assert route is not None
         if not route.inline:
-            self._spawn_unary(call, message)
+            self._tasks.start_unary(call, message)
             return
         # Fast path (bench: range/100x1, put/100x1): 2 µs less than a task. deserialize() is
         # spelled out, and a handler that does not wait leaves no trace in the call.
@@ -141,7 +117,7 @@ class Dispatcher:
             request = route.deserialize(message)
         except Exception:  # noqa: BLE001 (whatever a deserializer raises)
             call.head.tally.received += len(message)
-            self._fail(call, unreadable())
+            self._endings.fail(call, unreadable())
             return
         tally = call.head.tally
         tally.started += 1
@@ -156,8 +132,8 @@ class Dispatcher:
         except StopIteration as stop:
             coroutine, response = None, stop.value
         except (Exception, CancelledError) as error:  # noqa: BLE001 (a handler may do anything)
-            _count_failed(call, self._fail(call, error))
-            self._ended(call)
+            count_failed(call, self._endings.fail(call, error))
+            self._endings.ended(call)
             return
         if type(response) is DeferredReply:
             response, future = response
@@ -172,12 +148,12 @@ class Dispatcher:
             try:
                 body = route.serialize(response)
             except Exception as error:  # noqa: BLE001
-                _count_failed(call, self._fail(call, error))
+                count_failed(call, self._endings.fail(call, error))
                 return
             call.channel.sender.reply(call, body)
         else:
-            _count_failed(call, self._answer(call, response))
-            self._ended(call)
+            count_failed(call, self._endings.answer(call, response))
+            self._endings.ended(call)
 
     def start_stream(self, call: Context) -> None:
         """Run the handler of a method that takes a stream of requests."""
@@ -192,11 +168,11 @@ class Dispatcher:
                 self._deadlines.watch(call)
             call.channel.expect(call)
             return
-        self._spawn(call, self._run_stream(call, RequestIterator(call)))
+        self._tasks.start_stream(call)
 
     def start_http(self, call: Context, body: bytes | None) -> None:
         """Answer a request that is not gRPC."""
-        self._spawn(call, self._run_http(call, body))
+        self._tasks.start_http(call, body)
 
     def cancel(self, call: Context) -> None:
         """Stop the handler, if it runs, of a call whose stream is closed."""
@@ -219,28 +195,21 @@ class Dispatcher:
         elif call.waiting is not None:
             self._unpark(call)
             call.held = None
-            self._ended(call)
-            code = self._lost_code(call)
-            _count_failed(call, code)
+            self._endings.ended(call)
+            code = self._endings.lost_code(call)
+            count_failed(call, code)
             if call.started < self._reported_before:
-                self._report(call, None, code)
+                self._endings.report(call, None, code)
         else:
             # A stream all of whose requests so far have their responses.
             call.channel.expect_no_more(call)
-            self._ended(call)
-            self._count_end(call, self._lost_code(call))
+            self._endings.ended(call)
+            self._endings.count(call, self._endings.lost_code(call))
 
     async def close(self) -> None:
         """Cancel what still runs and wait for it, but not for ever."""
         self._deadlines.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            ended = asyncio.ensure_future(asyncio.wait(tasks))
-            timer = self.clock.wake_after(_CLOSE_SECONDS, ended.cancel)
-            await asyncio.wait([ended])
-            timer.cancel()
+        await self._tasks.close()
 
     # Streams each of whose requests gets a response.
 
@@ -338,16 +307,16 @@ class Dispatcher:
     def _answered(self, call: Context, *, is_over: bool) -> None:
         """Wait for the next request of such a stream, or end it with success."""
         if is_over:
-            self._ended(call)
-            self._count_end(call, self._finish(call))
+            self._endings.ended(call)
+            self._endings.count(call, self._endings.finish(call))
         else:
             call.channel.expect(call)
 
     def _break(self, call: Context, error: BaseException) -> None:
         """End a stream whose requests are answered one by one with an error."""
         call.channel.expect_no_more(call)
-        self._ended(call)
-        self._count_end(call, self._fail(call, error))
+        self._endings.ended(call)
+        self._endings.count(call, self._endings.fail(call, error))
 
     # Handlers without a task.
 
@@ -382,7 +351,7 @@ class Dispatcher:
                 long = compress_long if call.compresses else send_long
                 self._step(call, long(call, response))
             elif type(response) is Sent:
-                self._end_sent(call, response.reply)
+                self._end(call, response.reply, is_sent=True)
             else:
                 self._end(call, response)
         except (Exception, CancelledError) as failure:  # noqa: BLE001
@@ -521,8 +490,8 @@ class Dispatcher:
             else:
                 self._yielded.append(call)
 
-    def _end(self, call: Context, response: Any) -> None:
-        """End a call whose handler has returned."""
+    def _end(self, call: Context, response: Any, *, is_sent: bool = False) -> None:
+        """End a call whose handler has returned; the response may have been sent already."""
         message = None
         if call.head.is_gzip:
             if type(response) is Compressed:
@@ -532,222 +501,21 @@ class Dispatcher:
                     self._waits(call, call.request)
                 self._step(call, compressed(call, response))
                 return
-        self._ended(call)
-        code = self._answer(call, response, message)
+        endings = self._endings
+        endings.ended(call)
+        code = endings.finish(call) if is_sent else endings.answer(call, response, message)
         if code:
-            _count_failed(call, code)
+            count_failed(call, code)
         if call.started < self._reported_before:
-            self._report(call, response, code)
-
-    def _end_sent(self, call: Context, reply: LongReply) -> None:
-        """End a call whose response was sent while it was made."""
-        self._ended(call)
-        code = self._finish(call)
-        _count_failed(call, code)
-        if call.started < self._reported_before:
-            self._report(call, reply, code)
+            endings.report(call, response, code)
 
     def _end_badly(self, call: Context, error: BaseException) -> None:
         """End a call whose handler has raised."""
-        self._ended(call)
-        code = self._fail(call, error)
-        self._count_end(call, code)
+        self._endings.ended(call)
+        code = self._endings.fail(call, error)
+        self._endings.count(call, code)
         if call.started < self._reported_before:
-            self._report(call, None, code)
-
-    def _count_end(self, call: Context, code: int) -> None:
-        """Count the end of a call of any kind, once it was counted that it had started."""
-        route = call.head.route
-        assert route is not None
-        if route.request_streaming or route.response_streaming:
-            route.counts.count_end(code, self._monotonic() - call.arrived)
-        else:
-            _count_failed(call, code)
-
-    def _report(self, call: Context, response: Any, code: int) -> None:
-        """Hand a unary call that has ended to the observer."""
-        seconds = self._monotonic() - call.started
-        response = response if code == OK else None
-        self._observer.ended(
-            EndedCall(call.head.path, call.channel.peer, call.request, response, seconds, code)
-        )
-
-    def _report_task(self, call: Context, response: Any, code: int) -> None:
-        """Report a call that had a task, if it is unary and took long enough for a listener."""
-        route = call.head.route
-        if route is None or route.request_streaming or route.response_streaming:
-            return
-        if call.started < self._monotonic() - self._limit:
-            self._report(call, response, code)
-
-    def _lost_code(self, call: Context) -> int:
-        """Return the code of a call whose outcome was decided before its handler ended."""
-        deadline = call.deadline
-        is_over = deadline is not None and deadline <= self._monotonic()
-        return DEADLINE_EXCEEDED if is_over else CANCELLED
-
-    # Handlers in tasks.
-
-    def _spawn_unary(self, call: Context, message: bytes) -> None:
-        call.request = None
-        call.started = call.arrived = call.channel.now
-        self._spawn(call, self._run_unary(call, message))
-
-    def _spawn(self, call: Context, coroutine: Coroutine[Any, Any, None]) -> None:
-        call.handler_state = move_handler(call.handler_state, _WAIT)
-        self._deadlines.watch(call)
-        call.task = task = self._loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._task_ended, call))
-
-    def _task_ended(self, call: Context, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if call.handler_state is _RUNNING or call.handler_state is _ORPHANED:
-            # It was cancelled before its first step, and so no line of it ran.
-            self._ended(call)
-            if call.head.route is not None and call.head.route.request_streaming:
-                self._count_end(call, self._lost_code(call))
-            self._report_task(call, None, self._lost_code(call))
-
-    async def _run_unary(self, call: Context, message: bytes) -> None:
-        try:
-            request = call.request = call.deserialize(message)
-        except ProtocolStatus as error:
-            self._ended(call)
-            response, code = None, self._fail(call, error)
-            call.channel.touch()
-        else:
-            tally = call.head.tally
-            tally.started += 1
-            tally.received += len(message)
-            response, code = await self._run(call, request)
-        self._report_task(call, response, code)
-
-    async def _run_stream(self, call: Context, requests: RequestIterator) -> None:
-        await self._run(call, requests)
-
-    async def _run(self, call: Context, request: Any) -> tuple[Any, int]:
-        """Run a handler of any kind to its end, see to the status, and return both."""
-        route = call.head.route
-        assert route is not None
-        response = None
-        try:
-            result = route.behavior(request, call)
-            if not hasattr(result, "__aiter__"):
-                response = await result
-            elif route.response_streaming:
-                async for item in result:
-                    await call.write(item)
-            else:
-                response = result
-        except (Exception, CancelledError) as error:  # noqa: BLE001
-            self._ended(call)
-            code = self._fail(call, error)
-        else:
-            self._ended(call)
-            code = self._finish(call) if route.response_streaming else self._answer(call, response)
-        self._count_end(call, code)
-        call.channel.touch()
-        return response, code
-
-    async def _run_http(self, call: Context, body: bytes | None) -> None:
-        try:
-            await answer_http(call, body, self._http)
-        finally:
-            self._ended(call)
-            call.channel.touch()
-
-    # Ending.
-
-    def _ended(self, call: Context) -> None:
-        """Note that a handler runs no more; not needed if it neither waited nor set anything."""
-        # Fast path (bench: put/100x1): RUNNING and END.
-        if call.handler_state is _RUNNING:
-            call.handler_state = _ENDED
-        elif call.handler_state is not _IDLE:
-            call.handler_state = move_handler(call.handler_state, HandlerInput.END)
-            call.channel.orphan_ended()
-        call.task = None
-        if call.tick:
-            self._deadlines.discard(call)
-        if call.response_options is not None and call.response_options.callbacks:
-            # When the status has been sent, as grpcio has it.
-            self._loop.call_soon(self._call_back, call)
-
-    def _call_back(self, call: Context) -> None:
-        assert call.response_options is not None
-        for callback in call.response_options.callbacks:
-            try:
-                callback(call)
-            except Exception:
-                _logger.exception("done callback %r failed", callback)
-
-    # These return the number of the status that the call has ended with.
-
-    def _answer(
-        self, call: Context, response: Any, message: tuple[bytes, bytes | Pieces] | None = None
-    ) -> int:
-        """
-        End a call with one response, unless the handler chose another code.
-
-        Args:
-            message: The same with its prefix, if it is encoded and compressed already.
-
-        """
-        # A response is what the end would wait behind: without one it is not queued.
-        if call.stream_state is _CLOSED:
-            return self._lost_code(call)
-        options = call.response_options
-        if options is not None and options.code != OK:
-            return self._finish(call)
-        assert call.head.route is not None
-        if message is not None:
-            call.channel.sender.encoded_reply(call, *message)
-            return OK
-        try:
-            body = call.head.route.serialize(response)
-        except Exception as error:  # noqa: BLE001 (whatever a serializer raises)
-            return self._fail(call, error)
-        call.channel.sender.reply(call, body)
-        return OK
-
-    def _finish(self, call: Context) -> int:
-        """End a call with the status that the handler chose, or success."""
-        if call.is_answered:
-            return self._lost_code(call)
-        sender, options = call.channel.sender, call.response_options
-        if options is not None:
-            sender.status(call, options.code, options.details, options.trailing_metadata)
-            return options.code
-        if call.stream_state < _OPEN_RESPONDING:
-            # Success is never in the first block: some clients take that for an error.
-            sender.open(call)
-        sender.succeed(call)
-        return OK
-
-    def _fail(self, call: Context, error: BaseException) -> int:
-        """End a call with the status that an exception stands for."""
-        if call.is_answered:
-            return self._lost_code(call)
-        options = call.response_options
-        metadata = call.trailing_metadata()
-        error = self._translate(error) or error
-        # After abort() the status is in the options, whatever is raised in the end.
-        if isinstance(error, StatusError) and not (options is not None and options.is_aborted):
-            code, details = error.code.value, error.details
-            metadata = error.trailing_metadata or metadata
-        elif options is not None and options.code != OK:
-            # Generated servicers set a code and raise NotImplementedError.
-            code, details = options.code, options.details
-        elif isinstance(error, NotImplementedError):
-            code, details, metadata = UNIMPLEMENTED, str(error) or "Method not implemented!", ()
-        elif isinstance(error, CancelledError):
-            code, details, metadata = CANCELLED, "the handler was cancelled", ()
-        else:
-            _logger.error("handler of %s failed", call.head.path, exc_info=error)
-            code, details, metadata = UNKNOWN, f"Unexpected {type(error)}: {error}", ()
-        call.channel.sender.status(call, code, details, metadata)
-        return code
+            self._endings.report(call, None, code)
 
     # Deadlines.
 
@@ -774,7 +542,7 @@ class ObservedDispatcher(Dispatcher):
         route = call.head.route
         assert route is not None
         if not route.inline:
-            self._spawn_unary(call, message)
+            self._tasks.start_unary(call, message)
             return
         # As in Dispatcher, but that each way out ends in _report: a coroutine around the handler
         # would be shorter, and cost as much again as a Range of one key.
@@ -784,7 +552,7 @@ class ObservedDispatcher(Dispatcher):
         try:
             request = call.request = call.deserialize(message)
         except ProtocolStatus as error:
-            self._report(call, None, self._fail(call, error))
+            self._endings.report(call, None, self._endings.fail(call, error))
             return
         tally = call.head.tally
         tally.started += 1
@@ -810,12 +578,6 @@ class ObservedDispatcher(Dispatcher):
                 self._hold(call, response, future)
                 return
         self._end(call, response)
-
-
-def _count_failed(call: Context, code: int) -> None:
-    """Count the end of a unary call; that of one with success was when its response went."""
-    if code != OK:
-        call.head.tally.method.ended[code] += 1
 
 
 def dispatcher_type(observer: Observer) -> type[Dispatcher]:

@@ -55,20 +55,6 @@ async def test_plain_function_answers_at_once_or_returns_who_waits() -> None:
     assert peer.reply(stream).body == message(b"late!")
 
 
-async def test_unmarked_handler_has_a_task_of_its_own() -> None:
-    tasks = []
-
-    async def handler(request: bytes, context: Context) -> bytes:
-        tasks.append(asyncio.current_task())
-        return request
-
-    peer = serving(handler)
-    stream = peer.call(b"x")
-    await turns()
-    assert peer.reply(stream).status == (0, "")
-    assert tasks[0] is not asyncio.current_task()
-
-
 async def test_one_future_resumes_all_who_wait_for_it_with_one_callback() -> None:
     future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
@@ -200,23 +186,6 @@ async def test_awaiting_what_is_no_future_fails_the_call(caplog: Any) -> None:
     assert "no future" in details
 
 
-@pytest.mark.parametrize("fails", [False, True])
-async def test_done_callback_of_a_handler_that_does_not_wait(fails: bool) -> None:
-    called: list[Context] = []
-
-    @inline
-    async def handler(request: bytes, context: Context) -> bytes:
-        context.add_done_callback(called.append)
-        if fails:
-            raise StatusError(grpc.StatusCode.ABORTED, "told")
-        return request
-
-    peer = serving(handler)
-    peer.call(b"x")
-    await turns()
-    assert [context.done() for context in called] == [True]
-
-
 async def test_deadline_of_a_parked_call() -> None:
     cancelled = asyncio.Event()
 
@@ -298,20 +267,6 @@ async def test_call_refers_to_its_handler_only_while_that_runs() -> None:
     assert contexts[0].handler_state is HandlerState.ENDED
 
 
-@pytest.mark.parametrize("code", [grpc.StatusCode.OK, grpc.StatusCode.ABORTED])
-async def test_details_go_with_the_code(code: grpc.StatusCode) -> None:
-    @inline
-    async def handler(request: bytes, context: Context) -> bytes:
-        context.set_code(code)
-        context.set_details("said")
-        return request
-
-    peer = serving(handler)
-    reply = peer.reply(peer.call(b"x"))
-    assert reply.status == (code.value[0], "said")
-    assert bool(reply.data) is (code is grpc.StatusCode.OK)
-
-
 @pytest.mark.parametrize(
     ("slower_than", "is_heard"), [(1.0, True), (3600.0, False), (math.inf, False)]
 )
@@ -338,24 +293,6 @@ async def test_call_that_waited_longer_than_a_listener_allows_is_heard_of(
     assert heard.calls == [expected] * is_heard
 
 
-async def test_call_that_waited_and_failed_is_heard_of_without_a_response() -> None:
-    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    @inline
-    async def handler(request: bytes, context: Context) -> bytes:
-        await future
-        raise StatusError(grpc.StatusCode.NOT_FOUND, "gone")
-
-    heard = Heard(slower_than=1.0)
-    peer = serving(handler, observer=heard.observer)
-    stream = peer.call(b"x")
-    peer.now += 2.0
-    future.set_result(b"")
-    await turns()
-    assert peer.reply(stream).status == (5, "gone")
-    assert heard.calls == [EndedCall("/test.Echo/Unary", "", b"x", None, 2.0, 5)]
-
-
 async def test_call_that_never_waits_is_not_heard_of_by_who_wants_slow_ones() -> None:
     @inline
     async def handler(request: bytes, context: Context) -> bytes:
@@ -366,24 +303,6 @@ async def test_call_that_never_waits_is_not_heard_of_by_who_wants_slow_ones() ->
     assert peer.reply(peer.call(b"x")).status == (0, "")
     await turns()
     assert not heard.calls
-
-
-async def test_task_cancelled_before_its_first_step_has_ended_all_the_same() -> None:
-    called: list[bool] = []
-
-    async def handler(request: bytes, context: Context) -> bytes:
-        raise AssertionError("it is cancelled first")
-
-    peer = serving(handler)
-    stream = peer.call(b"x")
-    call: Any = peer.connection.streams[stream]
-    call.add_done_callback(lambda context: called.append(context.cancelled()))
-    peer.send(frames.rst_stream(stream, frames.CANCEL))
-    assert peer.connection.table.orphans == 1
-    await turns()
-    assert called == [True]
-    assert peer.connection.table.orphans == 0
-    assert call.handler_state is HandlerState.CANCELLED
 
 
 async def test_calls_are_made_of_the_type_that_was_asked_for() -> None:
@@ -423,30 +342,6 @@ async def test_time_remaining_is_on_the_servers_clock() -> None:
     peer.now += 2.0
     await turns()
     assert left == [5.0, 3.0]
-
-
-async def test_closing_waits_for_cancelled_handlers_but_not_for_ever() -> None:
-    may_end = asyncio.Event()
-
-    async def stubborn(request: bytes, context: Context) -> bytes:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            await may_end.wait()
-        return request
-
-    peer = serving(stubborn)
-    dispatcher: Any = peer.call_handler
-    peer.call(b"x")
-    await turns()
-    closing = asyncio.ensure_future(dispatcher.close())
-    await turns()
-    assert not closing.done()
-    await peer.clock.advance(1.0)
-    assert closing.done()
-    may_end.set()
-    await turns()
-    assert not dispatcher._tasks
 
 
 async def test_handlers_that_give_way_go_on_some_in_each_turn(
