@@ -33,6 +33,7 @@ class HttpCaller:
 
     Attributes:
         write: Sends a response of a stream; of callers that are given a stream.
+        write_parts: Sends one that is encoded already, and given in two parts.
 
     """
 
@@ -42,6 +43,7 @@ class HttpCaller:
     certificate_name: str | None = None
 
     write: Callable[[Any], Awaitable[None]]
+    write_parts: Callable[[bytes, bytes], Awaitable[None]]
 
     def __init__(self, request: HttpRequest, clock: Clock, seconds: float | None = None) -> None:
         self._request = request

@@ -90,11 +90,15 @@ class CallCount:
         """Yield the replies of a method."""
         self._begin()
         code = _CANCELED
+        # Whoever takes a reply may let go of it before the next.
+        taken: list[Message] = []
         try:
             async with aclosing(replies):
                 async for reply in replies:
                     self._send(reply)
-                    yield reply
+                    taken.append(reply)
+                    del reply
+                    yield taken.pop()
             code = _OK
         except Exception as error:
             code = _code_of(error)

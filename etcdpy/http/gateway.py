@@ -75,6 +75,9 @@ _INT64: Final = 2**63
 #: Bytes of a line that is not counted while it is taken: an idle connection has more.
 _SHORT: Final = 4096
 
+#: Long lines of streams that are made at the same time, of which thousands may have one.
+MADE_AT_ONCE: Final = 2
+
 
 class _Slices:
     """
@@ -83,12 +86,15 @@ class _Slices:
     Attributes:
         reading: Who reads a long request.
         writing: Who writes one more piece of a long reply.
+        making: Of whose long replies lines are being made, each of which is there four times
+            meanwhile. Only of those that a handler writes, which holds, and counts, the others.
 
     """
 
     def __init__(self) -> None:
         self.reading = Baton()
         self.writing = Turnstile()
+        self.making = asyncio.Semaphore(MADE_AT_ONCE)
 
 
 class _Method:
@@ -254,6 +260,8 @@ class _Call:
         self._slices = slices
         self._as_text = as_text
         self._writer = TEXT if as_text else BASE64
+        # Whether it is one of ``slices.making``.
+        self._is_making = False
 
     async def answer(self) -> HttpResponse:
         """Answer the only request with the only reply."""
@@ -283,16 +291,19 @@ class _Call:
 
     async def _lines(self, first: Message, rest: AsyncIterator[Message]) -> AsyncIterator[bytes]:
         loan = Loan(self._caller.memory or UNCOUNTED)
+        # Only whoever takes what is yielded has it from then on, as long as it has.
+        lines: list[bytes] = []
         try:
             reply: Message | None = first
+            del first
             while reply is not None:
-                line = await self._line(reply)
+                lines.append(await self._line(reply))
                 del reply
                 # Until the client has taken most of it there is no other.
-                if len(line) > _SHORT:
-                    loan.keep(len(line))
-                yield line
-                del line
+                if len(lines[0]) > _SHORT:
+                    loan.keep(len(lines[0]))
+                self._has_made()
+                yield lines.pop()
                 loan.close()
                 reply = await anext(rest, None)
         except Exception as error:  # noqa: BLE001 (whatever a handler raises)
@@ -406,14 +417,14 @@ class _Call:
                 answer = await outcome(self._handler.stream_stream(request, self._caller))
             yield self._reply(answer)
 
-    async def replies(self, message: Any) -> AsyncGenerator[Message, None]:
+    def replies(self, message: Any) -> AsyncGenerator[Message, None]:
         """Yield the replies to the only request, which a handler yields, or writes."""
         behavior = self._handler.unary_stream
-        if not inspect.isasyncgenfunction(behavior):
-            async with aclosing(self._written(behavior, message)) as written:
-                async for reply in written:
-                    yield reply
-            return
+        if inspect.isasyncgenfunction(behavior):
+            return self._yielded(behavior, message)
+        return self._written(behavior, message)
+
+    async def _yielded(self, behavior: Any, message: Any) -> AsyncGenerator[Message, None]:
         async with aclosing(behavior(message, self._caller)) as answers:
             while True:
                 with self._caller.limited():
@@ -427,17 +438,31 @@ class _Call:
         return self._written(self._handler.stream_stream, self._requests())
 
     async def _written(self, behavior: Any, asked: Any) -> AsyncGenerator[Message, None]:
-        sink: asyncio.Queue[Any] = asyncio.Queue(1)
+        sink: asyncio.Queue[Any] = asyncio.Queue()
+        wanted = asyncio.Semaphore(0)
 
         async def write(reply: Any) -> None:
             # Whoever writes goes on when it is taken: until then it is held where it is counted.
-            await sink.put(reply)
-            await sink.join()
+            await wanted.acquire()
+            sink.put_nowait(reply)
+            del reply
+            # There is no other before this one has gone.
+            await wanted.acquire()
+            wanted.release()
 
-        self._caller.write = write
+        async def write_parts(start: bytes, body: bytes) -> None:
+            await wanted.acquire()
+            if len(body) > PIECE:
+                await self._slices.making.acquire()
+                self._is_making = True
+            # Not before, as there may be thousands who wait with the same body.
+            sink.put_nowait(start + body)
+
+        self._caller.write, self._caller.write_parts = write, write_parts
         handling = asyncio.ensure_future(behavior(asked, self._caller))
         try:
             while True:
+                wanted.release()
                 taking = asyncio.ensure_future(sink.get())
                 try:
                     with self._caller.limited():
@@ -447,12 +472,20 @@ class _Call:
                 if not is_taken:
                     handling.result()
                     return
-                yield self._reply(taking.result())
-                sink.task_done()
+                taken = [taking.result()]
+                del taking
+                yield self._reply(taken.pop())
         finally:
+            self._has_made()
             handling.cancel()
             with suppress(asyncio.CancelledError):
                 await handling
+
+    def _has_made(self) -> None:
+        """Let somebody else make a line, if it was this one's turn."""
+        if self._is_making:
+            self._is_making = False
+            self._slices.making.release()
 
     def _reply(self, answer: Any) -> Message:
         if isinstance(answer, Message):

@@ -103,10 +103,11 @@ class _NativeWriter:
 class _PlainWriter:
     """Writes by what every ServicerContext has."""
 
-    __slots__ = ("_write",)
+    __slots__ = ("_write", "write")
 
     def __init__(self, context: Any) -> None:
         self._write = context.write
+        self.write = getattr(context, "write_parts", self._write_joined)
 
     def joined(self, responses: list[tuple[bytes, bytes]]) -> Joined:
         return b""
@@ -120,7 +121,7 @@ class _PlainWriter:
     def flush(self) -> None:
         return
 
-    async def write(self, start: bytes, body: bytes) -> None:
+    async def _write_joined(self, start: bytes, body: bytes) -> None:
         await self._write(start + body)
 
     async def room(self) -> None:

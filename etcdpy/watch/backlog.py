@@ -6,9 +6,16 @@ megabyte and sixteen. Ten thousand clients that do not read would hold 170 GB. S
 of a gigabyte on, each has what waits for it already and nothing more, and whoever has room gets
 responses of 64 KB: ten thousand of them add 640 MB. The same from their share of the budget of
 memory on, where that is less.
+
+And once so much of that budget is used, by whomever, that nothing large may be begun, those who
+have nothing waiting get nothing more: their watchers stay behind, hold nothing but how far they
+have come, and go on in order as there is room again, some at a time.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
 
 from etcdpy.memory import Account
 from etcdpy.watch.reading import BYTES_PER_RESPONSE
@@ -33,11 +40,13 @@ class Backlog:
 
     """
 
-    __slots__ = ("_account", "responses", "size")
+    __slots__ = ("_account", "_waiting", "responses", "size")
 
     def __init__(self, account: Account | None = None) -> None:
         self.size = self.responses = 0
         self._account = account or Account()
+        # Called in order as there is room.
+        self._waiting: dict[Callable[[], None], None] = {}
 
     def count(self, size: int, responses: int) -> None:
         """Note that so much more waits, or less."""
@@ -52,6 +61,37 @@ class Backlog:
     def is_strained(self) -> bool:
         """Whether streams that have something queued take nothing more."""
         return self.size >= BACKLOG_BYTES or self._account.is_over
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether streams that have nothing queued take nothing either."""
+        budget = self._account.budget
+        return budget.used > budget.brim
+
+    @property
+    def is_over(self) -> bool:
+        """The same: what those who wait have the budget wait for."""
+        return self.is_exhausted
+
+    def wait(self, then: Callable[[], None]) -> None:
+        """Call ``then`` once it is not exhausted, behind all who wait already; once, not twice."""
+        if not self._waiting:
+            self._account.budget.wait(self, self._go_on)
+        self._waiting[then] = None
+
+    def forget(self, then: Callable[[], None]) -> None:
+        """Do not call it."""
+        self._waiting.pop(then, None)
+
+    def _go_on(self) -> None:
+        waiting, budget = self._waiting, self._account.budget
+        # What they are sent is read later: all at once would find no room.
+        number = max(1, (budget.brim - budget.used) // STRAINED_RESPONSE_BYTES)
+        for then in list(islice(waiting, number)):
+            del waiting[then]
+            then()
+        if waiting:
+            budget.wait(self, self._go_on)
 
     @property
     def response_limit(self) -> int:

@@ -97,9 +97,20 @@ class Output:
 
     @property
     def is_full(self) -> bool:
-        """Whether the client must read before it is sent events."""
+        """Whether the client must read before it is listened to."""
         size = self.size
         return size >= QUEUE_BYTES or (size > 0 and self._backlog.is_strained)
+
+    @property
+    def takes_events(self) -> bool:
+        """Whether there is room for events; if there is not, ``await_room`` tells when."""
+        return not (self.is_full if self.size else self._backlog.is_exhausted)
+
+    def await_room(self) -> None:
+        """Have ``on_room`` called once there is room again, which there is not."""
+        # As long as something is queued it is called as that leaves.
+        if not (self.size or self._is_closed):
+            self._backlog.wait(self._on_room)
 
     def try_write(self, start: bytes, body: bytes) -> bool:
         """Send a response past the queue, if there is none; return whether that was done."""
@@ -147,6 +158,7 @@ class Output:
     def close(self) -> None:
         """Forget everything that waits, and drop all that is sent from now on."""
         self._is_closed = True
+        self._backlog.forget(self._on_room)
         self._try_write = _forget
         # Its owner has these, and it has its owner by them: what holds each other is let go of
         # by the collector alone, which hardly ever comes to what has lived for long.

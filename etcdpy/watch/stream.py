@@ -112,11 +112,12 @@ class WatchStream:
     @property
     def is_full(self) -> bool:
         """Whether it takes no events now."""
-        return self.output.is_full
+        return not self.output.takes_events
 
     def note_unsynced(self, watcher: Watcher) -> None:
         """Note a watcher that goes on once there is room."""
         self._unsynced[watcher] = None
+        self.output.await_room()
 
     def _resume(self) -> None:
         if self._unsynced:
@@ -136,7 +137,7 @@ class WatchStream:
         ):
             watcher.was_notified = True
             return True
-        if output.is_full:
+        if not output.takes_events:
             return False
         watcher.was_notified = True
         if watcher.fragments and len(body.events) > 1:

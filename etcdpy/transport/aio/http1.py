@@ -469,6 +469,8 @@ class Http1Protocol(asyncio.Protocol):
                         await self._room_to_write()
                     return
                 self._transport.write(data)
+                # The next may take long to come.
+                del piece, data
                 if self._is_paused:
                     await self._room_to_write()
         if head.minor:

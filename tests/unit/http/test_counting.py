@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -223,3 +224,30 @@ class TestStreams:
             await counted.clock.advance(1)
         assert counted.method.handling is not None
         assert counted.method.handling.total == 3
+
+
+async def test_whoever_has_taken_a_reply_of_a_stream_holds_it_alone() -> None:
+    class Replies:
+        def __init__(self) -> None:
+            self.made: list[ref[Any]] = []
+
+        async def __call__(self) -> AsyncGenerator[Any, None]:
+            for _ in range(2):
+                reply = Payload()
+                self.made.append(ref(reply))
+                holder = [reply]
+                del reply
+                yield holder.pop()
+
+    replies = Replies()
+    stream = Counted(streams=True).call().stream(replies())
+    await anext(stream)
+    assert replies.made[0]() is None
+    await stream.aclose()  # type: ignore[attr-defined]
+
+
+class Payload:
+    """Bytes of which it can be seen whether anybody has them."""
+
+    def __len__(self) -> int:
+        return 5

@@ -12,8 +12,8 @@ import grpc
 import pytest
 
 from etcdpy.cooperative import LongReply, Pieces
-from etcdpy.http.gateway import Gateway
-from etcdpy.http.json_encode import BASE64
+from etcdpy.http.gateway import MADE_AT_ONCE, Gateway
+from etcdpy.http.json_encode import BASE64, PIECE
 from etcdpy.memory import Account
 from etcdpy.pb import kv_pb2
 from etcdpy.pb import rpc_pb2 as pb
@@ -360,6 +360,36 @@ async def test_no_reply_of_a_stream_is_made_before_the_one_before_is_taken(door:
     assert made == [2]
     await lines(response, 1, door)
     assert made == [2, 1]
+    await response.body.aclose()  # type: ignore[union-attr]
+
+
+async def test_long_lines_are_made_some_at_a_time_and_counted_until_they_are_taken(
+    door: Door,
+) -> None:
+    value = b64encode(bytes(2 * PIECE)).decode()
+    await door.ask("/v3/kv/put", {"key": A, "value": value})
+    account = Account()
+    asked = json.dumps({"create_request": {"key": A, "start_revision": 2}}).encode()
+    streams = []
+    for _ in range(MADE_AT_ONCE + 2):
+        response = await door.send("/v3/watch", Body(asked), account=account)
+        await lines(response, 1, door)
+        assert not isinstance(response.body, bytes)
+        streams.append(response.body.__aiter__())
+    taking = [asyncio.ensure_future(stream.__anext__()) for stream in streams]
+    while not all(one.done() for one in taking):
+        await door.timed.settle()
+    for one in taking:
+        (event,) = json.loads(one.result())["result"]["events"]
+        assert event["kv"]["value"] == value
+    assert account.held == sum(len(one.result()) for one in taking)
+    for stream in streams:
+        await stream.aclose()  # type: ignore[attr-defined]
+    await door.timed.settle()
+    assert account.held == 0
+    # Nobody who left has kept others waiting.
+    response = await door.send("/v3/watch", Body(asked))
+    assert len(await lines(response, 2, door)) == 2
     await response.body.aclose()  # type: ignore[union-attr]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from etcdpy.memory import Account, Budget
 from etcdpy.watch import scan
 from etcdpy.watch.output import QUEUE_BYTES
 from etcdpy.watch.states import WatcherState
@@ -215,3 +216,37 @@ async def test_while_too_much_waits_each_gets_less_but_gets_on(
     sent = fast.take()[1:]
     assert [len(response.events) for response in sent] == [3, 3, 3, 1]
     assert [event.kv.mod_revision for it in sent for event in it.events] == revisions
+
+
+async def test_while_the_budget_is_used_up_watchers_hold_nothing_and_miss_nothing() -> None:
+    other = Account(Budget(1 << 20))
+    watched = WatchedStore(Account(other.budget))
+    clients = [watched.open() for _ in range(20)]
+    for client in clients:
+        client.watch(b"a")
+        client.take()
+        client.reads.clear()
+    other.add(1 << 20)
+    revisions = [watched.put(b"a", value=bytes(1000)) for _ in range(10)]
+    await quiet(watched)
+    assert watched.hub.backlog.size == 0
+    assert watched.hub.slow_watchers == len(clients)
+    for client in clients:
+        client.reads.set()
+    await watched.compact(5)
+    # Those who were told that their history is gone are behind no more.
+    late = [watched.open() for _ in range(20)]
+    for client in late:
+        client.watch(b"a", since=6)
+    other.give(1 << 20)
+    for _ in range(100):
+        other.budget.look()
+        await quiet(watched)
+    for client in clients:
+        (cancelled,) = client.take()
+        assert (cancelled.canceled, cancelled.compact_revision) == (True, 5)
+    assert [client.changes() for client in late] == [
+        [(b"a", revision) for revision in revisions[4:]] for _ in late
+    ]
+    watched.put(b"a")
+    assert all(len(client.events()) == 1 for client in late), "they are synced again"

@@ -7,6 +7,7 @@ from weakref import ref
 
 import pytest
 
+from etcdpy.memory import Account, Budget
 from etcdpy.watch.backlog import BACKLOG_BYTES, Backlog
 from etcdpy.watch.output import LARGE, QUEUE_BYTES, RESPONSE_OVERHEAD, Output
 from tests.unit.mvcc.fake_log import turns
@@ -189,3 +190,46 @@ async def test_closed_output_holds_its_owner_no_more() -> None:
     assert left() is None
     output.push(b"to nobody")
     assert output.size == 0
+
+
+@pytest.fixture
+async def exhausted(sender: Sender) -> Account:
+    """Return the account of somebody who holds nearly all of the sender's budget."""
+    account = Account(Budget(1 << 20))
+    account.add(1 << 20)
+    sender.backlog = Backlog(Account(account.budget))
+    sender.output = Output(sender.wire, sender.backlog, sender._wake, sender._note_room)
+    return account
+
+
+async def test_with_the_budget_used_up_it_takes_no_events_until_there_is_room(
+    sender: Sender, exhausted: Account
+) -> None:
+    output = sender.output
+    assert not output.takes_events
+    assert not output.is_full, "its client is listened to all the same"
+    output.await_room()
+    exhausted.give(1 << 19)
+    assert output.takes_events
+    assert sender.resumed == 1
+
+
+async def test_what_it_holds_itself_it_does_not_wait_for_twice(
+    sender: Sender, exhausted: Account
+) -> None:
+    sender.wire.has_room.clear()
+    sender.output.push(b"1")
+    sender.output.await_room()
+    exhausted.give(1 << 19)
+    assert sender.resumed == 0
+    sender.wire.has_room.set()
+    await turns(5)
+    assert sender.resumed == 1
+
+
+async def test_closed_output_waits_for_no_room(sender: Sender, exhausted: Account) -> None:
+    sender.output.await_room()
+    sender.output.close()
+    sender.output.await_room()
+    exhausted.give(1 << 19)
+    assert sender.resumed == 0

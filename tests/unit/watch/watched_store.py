@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from etcdpy.cooperative import finish
+from etcdpy.memory import Account
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
 from etcdpy.node.compactor import Compactor
@@ -45,12 +46,12 @@ class _Log(FakeLog):
 class WatchedStore:
     """A store, and the hub that feeds its watchers."""
 
-    def __init__(self) -> None:
+    def __init__(self, account: Account | None = None) -> None:
         self.log = _Log()
         self.store = Store(self.log)
         self.log.serve(self.store)
         headers = Headers(1, 2, 3)
-        self.hub = Hub(self.store, self.log, headers, asyncio.get_running_loop())
+        self.hub = Hub(self.store, self.log, headers, asyncio.get_running_loop(), account)
         self.log.hub = self.hub
         self.compactor = Compactor(self.store, None, MovableClock())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from sys import getrefcount
 from typing import Any
 
 import pytest
@@ -222,6 +223,23 @@ class TestAnswers:
         await client.send(GET + GET)
         assert client.statuses == [200, 200]
         assert client.received.endswith(b"\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
+
+    async def test_piece_that_was_sent_is_held_no_more(self) -> None:
+        made = [b"a" * 10]
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield made[0]
+            await asyncio.Event().wait()
+
+        async def handler(request: HttpRequest) -> HttpResponse:
+            return HttpResponse(200, (), pieces())
+
+        before = getrefcount(made[0])
+        client = Client(handler)
+        await client.send(GET)
+        assert client.received.endswith(made[0] + b"\r\n")
+        after = getrefcount(made[0])
+        assert after == before
 
     async def test_pieces_end_with_the_connection_in_http_1_0(self) -> None:
         async def handler(request: HttpRequest) -> HttpResponse:
