@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import random
+from collections.abc import Callable
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.fairness import wire as w
@@ -58,28 +60,100 @@ def w_field(number: int, body: bytes) -> bytes:
     return bytes(head) + body
 
 
-@attack()
-def nested_txn(crowd: Crowd) -> None:
-    """Send a transaction of 750 KB, with 74,088 puts on three levels."""
-    names = iter(range(1 << 30))
+def _nested(made: Callable[[int], pb.RequestOp]) -> list[pb.RequestOp]:
+    """Return 74,088 operations on three levels."""
+    numbers = itertools.count()
 
     def branch(level: int) -> list[pb.RequestOp]:
-        ops = []
         # More on any way down are refused.
-        for _ in range(42):
-            if level:
-                inner = pb.TxnRequest(success=branch(level - 1))
-                ops.append(pb.RequestOp(request_txn=inner))
-            else:
-                name = b"%x" % next(names)
-                ops.append(pb.RequestOp(request_put=pb.PutRequest(key=name)))
-        return ops
+        if not level:
+            return [made(next(numbers)) for _ in range(42)]
+        inner = (pb.TxnRequest(success=branch(level - 1)) for _ in range(42))
+        return [pb.RequestOp(request_txn=txn) for txn in inner]
 
-    body = pb.TxnRequest(success=branch(2)).SerializeToString()
+    return branch(2)
+
+
+def _one_by_one(crowd: Crowd, *ops: pb.RequestOp) -> None:
+    """Send a transaction over and over, each when the one before is answered."""
+    body = pb.TxnRequest(success=ops).SerializeToString()
     (wire,) = crowd.connect()
     while not crowd.is_over and wire.is_open:
         wire.call(w.TXN, body)
         crowd.wait(lambda: wire.ended >= wire.next_id // 2)
+
+
+def _put(number: int) -> pb.RequestOp:
+    return pb.RequestOp(request_put=pb.PutRequest(key=b"%x" % number))
+
+
+def _delete(number: int) -> pb.RequestOp:
+    return pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=b"%x" % number))
+
+
+#: Of the first key of all.
+_FIRST = pb.RequestOp(request_range=pb.RangeRequest(key=b"/", range_end=b"0", limit=1))
+
+
+@attack()
+def nested_txn(crowd: Crowd) -> None:
+    """Send a transaction of 750 KB, with 74,088 puts on three levels."""
+    _one_by_one(crowd, *_nested(_put))
+
+
+@attack()
+def nested_deletions(crowd: Crowd) -> None:
+    """Send the same where every other operation deletes a key of the transaction before."""
+    found = 0
+
+    def changed(number: int) -> pb.RequestOp:
+        return (_put if (number ^ found) & 1 else _delete)(number)
+
+    bodies = []
+    for found in range(2):
+        bodies.append(pb.TxnRequest(success=_nested(changed)).SerializeToString())
+    (wire,) = crowd.connect()
+    while not crowd.is_over and wire.is_open:
+        for body in bodies:
+            wire.call(w.TXN, body)
+            crowd.wait(lambda: wire.ended >= wire.next_id // 2)
+
+
+@attack(keys(1000))
+def ranges_and_a_put(crowd: Crowd) -> None:
+    """Send a transaction with 74,088 ranges, and a put behind them."""
+    _one_by_one(crowd, *_nested(lambda _: _FIRST), _put(0))
+
+
+@attack(keys(1000))
+def a_put_and_ranges(crowd: Crowd) -> None:
+    """Send a transaction with a put, and 74,088 ranges behind it."""
+    _one_by_one(crowd, _put(0), *_nested(lambda _: _FIRST))
+
+
+@attack(keys(1000))
+def ranges_between_puts(crowd: Crowd) -> None:
+    """Send one where every other operation is a put, and all others are ranges."""
+
+    def put(number: int) -> pb.RequestOp:
+        return pb.RequestOp(request_put=pb.PutRequest(key=b"/%x" % number))
+
+    _one_by_one(crowd, *_nested(lambda number: put(number) if number & 1 else _FIRST))
+
+
+@attack(keys(20_000, 100))
+def sorted_ranges_and_a_put(crowd: Crowd) -> None:
+    """Send a transaction that sorts 20,000 keys by their values a hundred times, and puts one."""
+    sort = pb.RangeRequest(
+        key=b"/keys/", range_end=b"/keys0", limit=1, sort_target=pb.RangeRequest.VALUE, sort_order=1
+    )
+    _one_by_one(crowd, *[pb.RequestOp(request_range=sort)] * 100, _put(0))
+
+
+@attack(keys(12, 1_000_000))
+def large_ranges_and_a_put(crowd: Crowd) -> None:
+    """Ask for 48 MB in a transaction that puts a key."""
+    _one_by_one(crowd, *[pb.RequestOp(request_range=ALL_KEYS)] * 4, _put(0))
 
 
 @attack(keys(1000))
