@@ -64,6 +64,7 @@ GROUPS = {
         "mvcc/txn",
         "mvcc/txn_plan",
         "mvcc/txn_request",
+        "mvcc/within",
         "pb/wire",
         "version",  # which tells by itself in which form it runs
     ),

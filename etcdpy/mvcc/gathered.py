@@ -13,6 +13,7 @@ from etcdpy.mvcc.index import Index
 from etcdpy.mvcc.slices import SLICE
 from etcdpy.mvcc.store import Store, WriteTxn
 from etcdpy.mvcc.txn_request import Puts
+from etcdpy.mvcc.within import Later
 
 __all__ = ["Gathered"]
 
@@ -24,6 +25,10 @@ class Gathered:
     Args:
         store: What they are written to.
         write: The transaction.
+        later: Reads what does not have to be read before others go on; None if all has to be.
+
+    Attributes:
+        later: As given.
 
     """
 
@@ -36,9 +41,11 @@ class Gathered:
         "_put",
         "_values",
         "_write",
+        "later",
     )
 
-    def __init__(self, store: Store, write: WriteTxn) -> None:
+    def __init__(self, store: Store, write: WriteTxn, later: Later | None = None) -> None:
+        self.later = later
         self._index: Index = store.index
         self._write = write
         self._keys: list[bytes] = []
@@ -50,6 +57,11 @@ class Gathered:
         # Those that are not written yet, and those that are not settled.
         self._put: set[bytes] = set()
         self._deleted: set[bytes] = set()
+
+    @property
+    def changes(self) -> int:
+        """How many changes were made up to this point."""
+        return self._write.sub + len(self._keys)
 
     @property
     def shown(self) -> int:

@@ -29,6 +29,7 @@ from etcdpy.mvcc.store import Store, WriteTxn
 from etcdpy.mvcc.txn_plan import Path, Plan, decide, flattened, reads
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Op, Txn
 from etcdpy.mvcc.walks import Hold, keys_at, rows_at
+from etcdpy.mvcc.within import Later
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
 from etcdpy.pb.wire import delimited
@@ -42,16 +43,39 @@ READ_UNWEIGHED = 16 << 20
 _EMPTY_HEADER = b"\x0a\x00"
 
 
+class Unread(NamedTuple):
+    """
+    Rows that a deletion removed, which are still to be read.
+
+    Attributes:
+        keys: Theirs.
+        changes: How many changes the transaction had made before.
+
+    """
+
+    keys: list[bytes]
+    changes: int
+
+
 class Deleted(NamedTuple):
-    """What a deletion removed: how many keys, and their rows if they were asked for."""
+    """
+    What a deletion removed.
+
+    Attributes:
+        number: How many keys.
+        rows: Theirs, if they were asked for.
+        unread: Whose rows those are, if they are read later.
+
+    """
 
     number: int
     rows: list[bytes]
+    unread: Unread | None = None
 
 
 #: What an operation came to: its kind, the revision that was shown then, and for RANGE a
-#: ``RangeResult``, for PUT the previous row if it was asked for, for DELETE a ``Deleted``, for
-#: TXN a ``TxnResult``.
+#: ``RangeResult``, or the request and how many changes it sees if that is read later; for PUT the
+#: previous row if it was asked for, for DELETE a ``Deleted``, for TXN a ``TxnResult``.
 OpResult = tuple[str | None, int, Any]
 
 
@@ -117,7 +141,11 @@ def _looked_up(
 
 
 def delete_range(
-    store: Store, write: WriteTxn, request: DeleteRangeRequest, hold: Hold | None = None
+    store: Store,
+    write: WriteTxn,
+    request: DeleteRangeRequest,
+    hold: Hold | None = None,
+    later: Later | None = None,
 ) -> Steps[Deleted]:
     """
     Apply a deletion.
@@ -127,15 +155,19 @@ def delete_range(
         write: What it is a part of.
         request: What to delete.
         hold: Is told of the rows that are read; it may raise while nothing is deleted yet.
+        later: Is told if there are rows, which it reads then.
 
     """
     keys = yield from keys_to_delete(store, write, request)
-    rows: list[bytes] = []
-    if request.prev_kv:
+    rows, unread = list[bytes](), None
+    if request.prev_kv and later is not None:
+        later.note(write.revision)
+        unread = Unread(keys.copy(), write.sub)
+    elif request.prev_kv:
         rows = yield from rows_at(store, keys.copy(), write.revision, hold)
     number = len(keys)
     yield from write.delete_all(keys)
-    return Deleted(number, rows)
+    return Deleted(number, rows, unread)
 
 
 def keys_to_delete(
@@ -207,6 +239,7 @@ def apply_txn(
     lease_exists: LeaseExists,
     hold: Hold | None = None,
     known: Plan | None = None,
+    later: Later | None = None,
 ) -> Steps[TxnResult]:
     """
     Apply a transaction.
@@ -218,6 +251,7 @@ def apply_txn(
         lease_exists: Tells whether there is a lease.
         hold: Is told how large the reply will be, before anything is written.
         known: What was found out about it, and holds.
+        later: Is told what of it is not read now, but by ``encode_result``; None to read all.
 
     Raises:
         EtcdError: If an operation of the chosen path is refused; nothing is written.
@@ -240,24 +274,39 @@ def apply_txn(
         # What was compared and checked is a transaction of its own. (etcd: apply.go, Txn)
         operations.txns += operations.ranges - before > 1
     if hold is not None:
-        yield from weigh(store, weighed, found, hold)
+        if known is not None and known.weight is not None:
+            hold(known.weight)
+        else:
+            yield from weigh(store, weighed, found, hold)
     operations.txns += is_many(path)
-    gathered = Gathered(store, write)
+    gathered = Gathered(store, write, later)
     results = yield from _run(store, write, path, gathered)
     yield from gathered.settle()
+    if later is not None:
+        later.done(write.sub)
     return TxnResult(write.shown, path.succeeded, results)
 
 
-def encode_result(header: bytes, result: TxnResult) -> Steps[bytes | Pieces]:
+def encode_result(
+    header: bytes, result: TxnResult, later: Later | None = None
+) -> Steps[bytes | Pieces]:
     """
     Encode a TxnResponse around an encoded header field; the results are emptied on the way.
 
     Emptying matters: what a large reply is made of is not kept beside it.
+
+    Args:
+        header: The field.
+        result: What it is to tell.
+        later: Reads what was left to be read.
+
     """
-    return (yield from _encode(header, result, Work()))
+    return (yield from _encode(header, result, Work(), later))
 
 
-def _encode(header: bytes, result: TxnResult, work: Work) -> Steps[bytes | Pieces]:
+def _encode(
+    header: bytes, result: TxnResult, work: Work, later: Later | None
+) -> Steps[bytes | Pieces]:
     _, succeeded, results = result
     responses: list[bytes | Pieces] = []
     plain = b""  # of every put that tells of nothing before it
@@ -267,7 +316,7 @@ def _encode(header: bytes, result: TxnResult, work: Work) -> Steps[bytes | Piece
         del results[-SLICE:]
         for kind, shown, found in some:
             if kind != PUT:
-                responses.append((yield from _encode_op(kind, shown, found, work)))
+                responses.append((yield from _encode_op(kind, shown, found, work, later)))
             elif found is None:
                 plain = plain or replies.plain_put_response(shown)
                 responses.append(plain)
@@ -278,14 +327,24 @@ def _encode(header: bytes, result: TxnResult, work: Work) -> Steps[bytes | Piece
     return replies.long_txn_reply(header, succeeded, responses)
 
 
-def _encode_op(kind: str | None, shown: int, found: Any, work: Work) -> Steps[bytes | Pieces]:
+def _encode_op(
+    kind: str | None, shown: int, found: Any, work: Work, later: Later | None
+) -> Steps[bytes | Pieces]:
     if kind == RANGE:
+        if type(found) is not RangeResult:
+            assert later is not None, "what it was told of"
+            request, changes = found
+            found = yield from later.range(request, changes)
         return (yield from _range_op(shown, found))
     if kind == DELETE:
         start = replies.deletion_start(replies.revision_only(shown), found.number)
-        reply = yield from replies.delete_reply(start, found.rows)
+        rows = found.rows
+        if found.unread is not None:
+            assert later is not None, "what it was told of"
+            rows = yield from later.rows(*found.unread)
+        reply = yield from replies.delete_reply(start, rows)
         return replies.field(3, reply)
-    return replies.field(4, (yield from _encode(_EMPTY_HEADER, found, work)))
+    return replies.field(4, (yield from _encode(_EMPTY_HEADER, found, work, later)))
 
 
 def no_leases(_: int) -> bool:
@@ -400,9 +459,13 @@ def _run(store: Store, write: WriteTxn, path: Path, gathered: Gathered) -> Steps
             found = yield from _run(store, write, inner, gathered)
             shown = gathered.shown
             results.append((TXN, shown, TxnResult(shown, inner.succeeded, found)))
+        elif kind == RANGE and gathered.later is not None:
+            store.operations.ranges += 1
+            gathered.later.note(write.revision, op.revision)
+            results.append((RANGE, gathered.shown, (op, gathered.changes)))
         else:
             yield from gathered.settle()
-            results.append((yield from _run_range(store, write, kind, op)))
+            results.append((yield from _run_range(store, write, kind, op, gathered.later)))
         yield from gathered.did(1)
     return results
 
@@ -421,7 +484,9 @@ def _delete_one(
     return Deleted(1, [row])
 
 
-def _run_range(store: Store, write: WriteTxn, kind: str | None, request: Any) -> Steps[OpResult]:
+def _run_range(
+    store: Store, write: WriteTxn, kind: str | None, request: Any, later: Later | None
+) -> Steps[OpResult]:
     """Run an operation of a range, which has to find what was done before it."""
     if kind == RANGE:
         store.operations.ranges += 1
@@ -429,7 +494,7 @@ def _run_range(store: Store, write: WriteTxn, kind: str | None, request: Any) ->
         revision = request.revision if 0 < request.revision < newest else newest
         found = yield from select(store, request, revision)
         return RANGE, write.shown, found
-    deleted = yield from delete_range(store, write, request)
+    deleted = yield from delete_range(store, write, request, later=later)
     return DELETE, write.shown, deleted
 
 

@@ -2,21 +2,22 @@
 Which way a transaction goes, and what else is found out about it before it is applied.
 
 Its compares, and those of every nested transaction, are evaluated on the state that it finds, which
-leaves one path of operations. Of one that compares much, or has very many operations, that is done
+leaves one path of operations. Of one that looks at much, or has very many operations, that is done
 before others have to wait for it, and done once more if something may have changed since.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from etcdpy.cooperative import Steps
 from etcdpy.mvcc.compare import Extremes, holds
 from etcdpy.mvcc.keyrange import Covered, bounds
+from etcdpy.mvcc.ranges import is_in_key_order
 from etcdpy.mvcc.reply_size import is_answered_with_rows
 from etcdpy.mvcc.revision import row_key
-from etcdpy.mvcc.slices import SLICE, Work, chunks
+from etcdpy.mvcc.slices import Work, chunks
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Op, Puts, Txn
 from etcdpy.pb.kv_pb2 import KeyValue
@@ -26,14 +27,18 @@ __all__ = [
     "MOST_CHANGES",
     "Path",
     "Plan",
-    "compares_much",
     "decide",
     "decided",
     "flattened",
     "plan",
     "reads",
     "still_holds",
+    "takes_long",
 ]
+
+MOST_LOOKED_AT: Final = 128
+"""Keys that a transaction may look at while others wait: that is some tenths of a millisecond, or,
+of the largest values, some tens of them."""
 
 MOST_CHANGES: Final = 1024
 """Changes since a transaction was decided that are looked at to find out whether that holds."""
@@ -132,6 +137,7 @@ class Plan(NamedTuple):
         weighed: Those that are answered with rows.
         revision: As of which its compares were looked at.
         compared: The keys that they name; if one has changed since, the path may be another.
+        weight: The bytes of the rows that it is answered with, about; None if nobody knows.
 
     """
 
@@ -140,6 +146,7 @@ class Plan(NamedTuple):
     weighed: list[Op]
     revision: int = 0
     compared: _Compared | None = None
+    weight: int | None = None
 
 
 class _Compared:
@@ -161,22 +168,39 @@ class _Compared:
         return key in self.keys or key in self.ranges
 
 
-def compares_much(store: Store, request: Txn) -> bool:
-    """Tell whether others should not wait while a transaction is decided."""
+def takes_long(store: Store, request: Txn) -> bool:
+    """Tell whether others should not wait while a transaction is decided, or reads."""
     if isinstance(request, LongTxn):
         return request.plan is None
+    return _looked_at(store, request, 0) > MOST_LOOKED_AT
+
+
+def _looked_at(store: Store, request: Txn, number: int) -> int:
+    """Add to a number how many keys a transaction looks at, about, as far as is of interest."""
     for compare in request.compare:
         if compare.range_end:
-            start, stop = bounds(compare.key, compare.range_end)
-            number = store.index.count(start, stop, store.revision)
-            if number is None or number > SLICE:
-                return True
+            number += _keys_of(store, compare)
     if request.success_puts is not None and not request.failure:
-        return False
-    return any(
-        kind == TXN and compares_much(store, op)
-        for kind, op in (*request.success, *request.failure)
-    )
+        return number
+    for kind, op in (*request.success, *request.failure):
+        if number > MOST_LOOKED_AT:
+            break
+        if kind == TXN:
+            number = _looked_at(store, op, number)
+        elif kind == RANGE:
+            keys = 1 if op.count_only else _keys_of(store, op)
+            number += min(keys, op.limit) if op.limit and is_in_key_order(op) else keys
+        elif kind == DELETE and op.prev_kv:
+            number += _keys_of(store, op)
+    return number
+
+
+def _keys_of(store: Store, request: Any) -> int:
+    """Return how many keys a compare or a request names that there are."""
+    if not request.range_end:
+        return 1
+    number = store.index.count(*bounds(request.key, request.range_end), store.revision)
+    return MOST_LOOKED_AT if number is None else 1 + number
 
 
 def decided(store: Store, request: Txn, revision: int) -> Steps[Plan]:

@@ -17,13 +17,15 @@ from google.protobuf.message import DecodeError
 
 from etcdpy.clock import stopwatch
 from etcdpy.cooperative import DeferredReply, LongReply, Started, Steps, T, started
-from etcdpy.errors import EtcdError, UnreadableRequestError
+from etcdpy.errors import EtcdError, MemoryBudgetError, UnreadableRequestError
 from etcdpy.memory import Account, Loan, NoRoomYetError
 from etcdpy.mvcc import prepared, replies, txn, txn_plan
 from etcdpy.mvcc.ranges import has_many, select
+from etcdpy.mvcc.reply_size import weigh
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.mvcc.walks import rows_at
+from etcdpy.mvcc.within import Later
 from etcdpy.node.at_once import Answer, AtOnce, Late, Longer, Reply
 from etcdpy.node.caller import Caller
 from etcdpy.node.checks import check_long_txn
@@ -269,12 +271,13 @@ class KeyValues(Part):
         return DeferredReply(reply, ready)
 
     def _write_txn(self, request: Txn, caller: Caller, who: Who) -> Answer:
-        if txn_plan.compares_much(self._store, request):
+        if txn_plan.takes_long(self._store, request):
             return self._decide_first(request, caller)
-        return self._write(request, self._txn(request, caller, who))
+        later = Later(self._store) if type(request) is LongTxn else None
+        return self._write(request, self._txn(request, caller, who, later))
 
     async def _decide_first(self, request: Txn, caller: Caller) -> Late:
-        """Decide a transaction that compares much before others have to wait for it."""
+        """Decide a transaction that looks at much before others have to wait for it."""
         store, who, is_last = self._store, caller.peer(), False
         await self.preparing.place(who)
         with self.preparing.among(who):
@@ -282,7 +285,7 @@ class KeyValues(Part):
                 revision = store.revision
                 # What was written since can be looked at until then.
                 with store.pinned(revision):
-                    plan = await self._baton.run(txn_plan.decided(store, request, revision))
+                    plan = await self._baton.run(self._decided(request, revision, caller))
                     await self._writer.idle(who)
                     write = partial(self._write_decided, plan, request, caller, is_last=is_last)
                     with suppress(_ChangedError):
@@ -290,6 +293,28 @@ class KeyValues(Part):
                         break
                 is_last = True
         return await answer if isinstance(answer, Coroutine) else answer
+
+    def _decided(self, request: Txn, revision: int, caller: Caller) -> Steps[txn_plan.Plan]:
+        plan = yield from txn_plan.decided(self._store, request, revision)
+        return (yield from self._weighed(plan, revision, caller))
+
+    def _weighed(self, plan: txn_plan.Plan, revision: int, caller: Caller) -> Steps[txn_plan.Plan]:
+        """Find out how large the reply to a transaction will be, which has to be pinned."""
+        budget, weight = self._loan(caller).account.budget, 0
+        room = budget.limit - budget.used
+
+        def add(size: int) -> None:
+            nonlocal weight
+            weight += size
+            if weight > room:
+                raise MemoryBudgetError
+
+        try:
+            yield from weigh(self._store, plan.weighed, revision, add)
+        except MemoryBudgetError:
+            # However much it is: it will be refused when it has its turn.
+            weight = budget.limit + 1
+        return plan._replace(weight=weight)
 
     def _write_decided(
         self, plan: txn_plan.Plan, request: Txn, caller: Caller, *, is_last: bool
@@ -306,7 +331,8 @@ class KeyValues(Part):
         if known is None and not is_last:
             raise _ChangedError
         who = self._admit_txn(request, caller)
-        return self._write(request, self._txn(request, caller, who, known))
+        later = Later(self._store)
+        return self._write(request, self._txn(request, caller, who, later, known))
 
     async def _read_txn(self, request: Txn, caller: Caller) -> Reply:
         """Answer a transaction that only reads, and has been let in."""
@@ -360,7 +386,9 @@ class KeyValues(Part):
 
     async def _read_first(self, request: LongTxn, caller: Caller) -> Late:
         """Do what ``txn`` does with a request that is not read yet."""
-        await self._baton.run(self._read_and_check(request, caller))
+        # For what it reads, should it read.
+        with self._store.pinned(self._store.revision):
+            await self._baton.run(self._read_and_check(request, caller))
         answer = self.txn(request, caller)
         return await answer if isinstance(answer, Coroutine) else answer
 
@@ -383,14 +411,22 @@ class KeyValues(Part):
             yield from guard.look_through(request, caller)
         if not txn.is_read_only(request):
             yield from txn_plan.plan(self._store, request)
+        if request.plan is not None:
+            revision = self._store.revision
+            request.plan = yield from self._weighed(request.plan, revision, caller)
 
     def _txn(
-        self, request: Txn, caller: Caller, who: Who, known: txn_plan.Plan | None = None
+        self,
+        request: Txn,
+        caller: Caller,
+        who: Who,
+        later: Later | None,
+        known: txn_plan.Plan | None = None,
     ) -> Steps[Started[DeferredReply]]:
         write, loan = self._store.begin(), self._loan(caller)
         try:
             result = yield from txn.apply_txn(
-                self._store, write, request, self._lease_exists, loan.take, known
+                self._store, write, request, self._lease_exists, loan.take, known, later
             )
         except EtcdError as error:
             loan.close()
@@ -399,8 +435,16 @@ class KeyValues(Part):
             raise
         if self._audit is not None and write.sub:
             self._audit.txn(request, caller, who, result)
-        reply = txn.encode_result(self._headers.at(result.revision), result)
+        reply = self._txn_reply(result, later)
         return started(self._behind(write.commit(), reply, loan))
+
+    def _txn_reply(self, result: txn.TxnResult, later: Later | None) -> Steps[Reply]:
+        header = self._headers.at(result.revision)
+        if later is None or not later.oldest:
+            return (yield from txn.encode_result(header, result))
+        # Kept from being compacted until then.
+        with self._store.pinned(later.oldest):
+            return (yield from txn.encode_result(header, result, later))
 
     async def compact(self, request: pb.CompactionRequest, caller: Caller) -> bytes:
         """

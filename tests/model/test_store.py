@@ -55,9 +55,10 @@ def _limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     size = {"large": None, "small": 5, "smallest": 1}[request.param]
     if size is None:
         return
-    for module in (slices, replies, ranges, store, compare, txn, txn_plan, prepared, gathered):
+    for module in (slices, replies, ranges, store, compare, txn, prepared, gathered):
         monkeypatch.setattr(module, "SLICE", size)
         monkeypatch.setattr(module, "SLICE_BYTES", 100 * size, raising=False)
+    monkeypatch.setattr(txn_plan, "MOST_LOOKED_AT", size)
     # Most are short: all of them go in slices here.
     monkeypatch.setattr(short_txn, "_MOST", 0)
     monkeypatch.setattr(index, "MOST_LOOKED_AT", 2 * size)

@@ -104,18 +104,18 @@ def nested_txn(crowd: Crowd) -> None:
 @attack()
 def nested_deletions(crowd: Crowd) -> None:
     """Send the same where every other operation deletes a key of the transaction before."""
-    found = 0
 
-    def changed(number: int) -> pb.RequestOp:
-        return (_put if (number ^ found) & 1 else _delete)(number)
+    def body(rest: int) -> bytes:
+        def changed(number: int) -> pb.RequestOp:
+            return (_put if number % 2 == rest else _delete)(number)
 
-    bodies = []
-    for found in range(2):
-        bodies.append(pb.TxnRequest(success=_nested(changed)).SerializeToString())
+        return pb.TxnRequest(success=_nested(changed)).SerializeToString()
+
+    bodies = [body(0), body(1)]
     (wire,) = crowd.connect()
     while not crowd.is_over and wire.is_open:
-        for body in bodies:
-            wire.call(w.TXN, body)
+        for sent in bodies:
+            wire.call(w.TXN, sent)
             crowd.wait(lambda: wire.ended >= wire.next_id // 2)
 
 
@@ -145,7 +145,11 @@ def ranges_between_puts(crowd: Crowd) -> None:
 def sorted_ranges_and_a_put(crowd: Crowd) -> None:
     """Send a transaction that sorts 20,000 keys by their values a hundred times, and puts one."""
     sort = pb.RangeRequest(
-        key=b"/keys/", range_end=b"/keys0", limit=1, sort_target=pb.RangeRequest.VALUE, sort_order=1
+        key=b"/keys/",
+        range_end=b"/keys0",
+        limit=1,
+        sort_target=pb.RangeRequest.VALUE,
+        sort_order=pb.RangeRequest.ASCEND,
     )
     _one_by_one(crowd, *[pb.RequestOp(request_range=sort)] * 100, _put(0))
 

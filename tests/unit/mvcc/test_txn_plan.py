@@ -10,7 +10,7 @@ import pytest
 from etcdpy.cooperative import finish
 from etcdpy.mvcc import txn_plan
 from etcdpy.mvcc.store import Store
-from etcdpy.mvcc.txn_plan import Plan, compares_much, decided, plan, still_holds
+from etcdpy.mvcc.txn_plan import Plan, decided, plan, still_holds, takes_long
 from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.pb.rpc_pb2 import (
     Compare,
@@ -34,6 +34,14 @@ def set_(key: bytes, **fields: Any) -> RequestOp:
     return RequestOp(request_put=PutRequest(key=key, **fields))
 
 
+def get(key: bytes, **fields: Any) -> RequestOp:
+    return RequestOp(request_range=RangeRequest(key=key, **fields))
+
+
+def remove(key: bytes, **fields: Any) -> RequestOp:
+    return RequestOp(request_delete_range=DeleteRangeRequest(key=key, **fields))
+
+
 def inner(request: TxnRequest) -> RequestOp:
     return RequestOp(request_txn=request)
 
@@ -48,8 +56,8 @@ async def store() -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def crowded(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Store, FakeLog]]:
-    """A store with ten keys, where three are a slice."""
-    monkeypatch.setattr(txn_plan, "SLICE", 3)
+    """A store with ten keys, where looking at three does not take long."""
+    monkeypatch.setattr(txn_plan, "MOST_LOOKED_AT", 4)
     async with new_store() as (store, log):
         put(store, *((b"k%d" % number, b"v") for number in range(10)))
         await settle(log)
@@ -119,14 +127,39 @@ async def test_more_changes_than_are_looked_at_are_too_many(
         (version_of(b"k0"), False),
     ],
 )
-async def test_much_is_compared_where_ranges_have_more_keys_than_a_slice(
+async def test_comparing_takes_long_where_ranges_have_many_keys(
     crowded: tuple[Store, FakeLog], compare: Compare, is_much: bool
 ) -> None:
     store, _ = crowded
     request = TxnRequest(compare=[compare])
-    assert compares_much(store, Txn.of(request)) == is_much
+    assert takes_long(store, Txn.of(request)) == is_much
     for outer in (TxnRequest(success=[inner(request)]), TxnRequest(failure=[inner(request)])):
-        assert compares_much(store, Txn.of(outer)) == is_much
+        assert takes_long(store, Txn.of(outer)) == is_much
+
+
+@pytest.mark.parametrize(
+    ("ops", "is_long"),
+    [
+        ([get(b"k0"), get(b"k1"), get(b"k2"), get(b"k3")], False),
+        ([get(b"k0", range_end=b"k3")], False),
+        ([get(b"k0", range_end=b"k4")], True),
+        ([get(b"k0", range_end=b"k2"), get(b"k2", range_end=b"k4")], True),
+        ([get(b"k0", range_end=b"l", limit=2)], False),
+        ([get(b"k0", range_end=b"l", limit=2, sort_order=RangeRequest.DESCEND)], True),
+        ([get(b"k0", range_end=b"l", count_only=True)], False),
+        ([get(b"k0", range_end=b"l", count_only=True)] * 5, True),
+        ([remove(b"k0", range_end=b"l")], False),
+        ([remove(b"k0", range_end=b"l", prev_kv=True)], True),
+        ([set_(b"x")] * 9, False),
+    ],
+)
+async def test_reading_takes_long_where_ranges_have_many_keys(
+    crowded: tuple[Store, FakeLog], ops: list[RequestOp], is_long: bool
+) -> None:
+    store, _ = crowded
+    request = TxnRequest(success=[*ops, set_(b"x")])
+    for outer in (request, TxnRequest(failure=[inner(request)])):
+        assert takes_long(store, Txn.of(outer)) == is_long
 
 
 def long_txn(*ops: RequestOp, compare: Compare | None = None) -> LongTxn:
@@ -150,7 +183,7 @@ async def test_long_one_that_compares_nothing_is_planned(store: Store) -> None:
     assert made is not None
     assert [op.key for _, op in made.checked] == [b"a"]
     assert [op.key for _, op in made.weighed] == [b"a", b"a"]
-    assert not compares_much(store, request)
+    assert not takes_long(store, request)
 
 
 async def test_deletions_are_checked_where_what_is_there_is_asked(store: Store) -> None:
@@ -170,4 +203,4 @@ async def test_long_one_that_compares_is_not_planned(store: Store) -> None:
     request = long_txn(set_(b"x"), compare=version_of(b"a"))
     finish(plan(store, request))
     assert request.plan is None
-    assert compares_much(store, request)
+    assert takes_long(store, request)

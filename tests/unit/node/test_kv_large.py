@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator
 import pytest
 
 from etcdpy.cooperative import DeferredReply, outcome
-from etcdpy.mvcc import compare, prepared, slices, store, txn, txn_plan, walks
+from etcdpy.errors import MemoryBudgetError
+from etcdpy.mvcc import compare, prepared, reply_size, slices, store, txn, txn_plan, walks
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.pb.rpc_pb2 import (
+    CompactionRequest,
     Compare,
     DeleteRangeRequest,
     DeleteRangeResponse,
     PutRequest,
+    RangeRequest,
     RequestOp,
     TxnRequest,
     TxnResponse,
@@ -50,8 +53,9 @@ class Large:
 
 @pytest.fixture
 async def large(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Large]:
-    for module in (slices, store, prepared, compare, txn, txn_plan):
+    for module in (slices, store, prepared, compare, txn):
         monkeypatch.setattr(module, "SLICE", 3)
+    monkeypatch.setattr(txn_plan, "MOST_LOOKED_AT", 3)
     monkeypatch.setattr(walks, "FOUND_SLICE", 1)
     async with new_store() as (opened, log):
         put(opened, *((key, b"old") for key in KEYS))
@@ -132,3 +136,57 @@ async def test_more_changes_than_are_looked_at_have_all_compared_again(
     put(large.store, *((b"other%d" % number, b"") for number in range(5)))
     reply = TxnResponse.FromString(await large.ended(task))
     assert (reply.header.revision, reply.succeeded) == (4, True)
+
+
+def reading(large: Large) -> asyncio.Task[object]:
+    """Read everything in front of a put, and behind it."""
+    read = RequestOp(request_range=RangeRequest(key=b"k", range_end=b"l"))
+    change = RequestOp(request_put=PutRequest(key=b"k00", value=b"new"))
+    request = TxnRequest(success=[read, change, read])
+    return asyncio.ensure_future(outcome(large.node.txn(Txn.of(request), ANYBODY)))
+
+
+async def test_others_write_while_what_a_transaction_reads_is_read(large: Large) -> None:
+    task = reading(large)
+    while large.store.revision < 3:
+        await turns()
+    for revision in range(4, 9):
+        large.put(b"k01", b"newer")
+        assert large.store.revision == revision
+        await settle(large.log)
+    assert not task.done()
+    reply = TxnResponse.FromString(await large.ended(task))
+    before, put_, behind = reply.responses
+    assert put_.response_put.header.revision == 3
+    for response, first in (before, b"old"), (behind, b"new"):
+        found = [kv.value for kv in response.response_range.kvs]
+        assert found == [first, *[b"old"] * 29]
+
+
+async def test_what_a_transaction_reads_is_not_compacted_before(large: Large) -> None:
+    task = reading(large)
+    while large.store.revision < 3:
+        await turns()
+    large.put(b"k00", b"newest")
+    compaction = CompactionRequest(revision=4, physical=True)
+    compacting = asyncio.ensure_future(outcome(large.node.compact(compaction, ANYBODY)))
+    reply = TxnResponse.FromString(await large.ended(task))
+    before, _, behind = reply.responses
+    assert [r.response_range.kvs[0].value for r in (before, behind)] == [b"old", b"new"]
+    while not compacting.done():
+        await settle(large.log)
+    assert large.store.index.at(b"k00", 3) is None
+
+
+async def test_a_reply_that_there_is_no_room_for_is_refused_before_anything_is_written(
+    large: Large, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reply_size, "UNWEIGHED", 0)
+    monkeypatch.setattr(reply_size, "SLICE_BYTES", 100)
+    budget = large.node.parts.memory
+    monkeypatch.setattr(budget, "limit", budget.used + 1000)
+    task = reading(large)
+    with pytest.raises(MemoryBudgetError):
+        await large.ended(task)
+    assert large.store.revision == 2
+    assert budget.used == 0
