@@ -53,6 +53,7 @@ GROUPS = {
         "mvcc/history",
         "mvcc/index",
         "mvcc/keyrange",
+        "mvcc/plain_txn",
         "mvcc/ranges",
         "mvcc/replies",
         "mvcc/revision",

@@ -88,6 +88,20 @@ def holds_for_key(store: Store, compare: Compare, revision: int) -> bool:
     return _holds_for(compare, _operand(store, compare, compare.key, revision))
 
 
+#: The same by number, without those that etcd does not know.
+_RULES = tuple(_HOLDS[result] for result in sorted(_HOLDS))
+
+
+def key_holds(
+    store: Store, key: bytes, result: int, place: int, operand: int | bytes, revision: int
+) -> bool:
+    """Do what ``holds`` does for a compare of one key that is no message (``plain_txn.Test``)."""
+    if place >= 0:
+        return _RULES[result](store.index.number_at(key, revision, place), operand)
+    row = store.get(key, revision)
+    return row is not None and _RULES[result](KeyValue.FromString(row).value, operand)
+
+
 def _extremes(
     store: Store, start: bytes, stop: bytes | None, revision: int, place: int
 ) -> Steps[tuple[int, int] | None]:

@@ -9,7 +9,7 @@ from typing import cast
 from etcdpy.cooperative import Pieces, Steps
 from etcdpy.mvcc.ranges import RangeResult
 from etcdpy.mvcc.slices import ROW_BYTES, SLICE, SLICE_BYTES, chunks
-from etcdpy.pb.wire import Prefixes, delimited, number, varint
+from etcdpy.pb.wire import REMEMBERED, Prefixes, delimited, number, varint
 
 #: Bytes copied together into a piece of a long reply, but for a row that is longer by itself.
 PIECE_BYTES = 64 << 10
@@ -106,9 +106,48 @@ def plain_put_response(revision: int) -> bytes:
     return b"\x12%c\x0a%c\x18%b" % (size + 3, size + 1, encoded)
 
 
+def put_field(revision: int) -> bytes:
+    """Encode what ``txn_reply`` makes of that."""
+    return delimited(3, plain_put_response(revision))
+
+
+class _RangeStarts(dict[int, bytes]):
+    """What precedes a RangeResponse of a size as one of the responses of a transaction."""
+
+    def __missing__(self, size: int) -> bytes:
+        inner = b"\x0a" + varint(size)
+        start = b"\x1a" + varint(len(inner) + size) + inner
+        if size < REMEMBERED:
+            self[size] = start
+        return start
+
+
+_RANGE_STARTS = _RangeStarts()
+
+
+def one_key_field(shown: bytes, row: bytes | None) -> bytes:
+    """Encode what ``txn_reply`` makes of a ``one_key_reply``."""
+    # Fast path (bench: txn-mixed/100x1): one formatting.
+    if row is None:
+        return _RANGE_STARTS[len(shown)] + shown
+    prefix = KVS[len(row)]
+    start = _RANGE_STARTS[len(shown) + len(prefix) + len(row) + 2]
+    return b"%b%b%b%b\x20\x01" % (start, shown, prefix, row)
+
+
+def fields_reply(header: bytes, succeeded: bool, fields: list[bytes]) -> bytes:
+    """Encode a TxnResponse around its responses, as they are encoded in it."""
+    return b"".join((header, _SUCCEEDED if succeeded else b"", *fields))
+
+
 def deletion_start(header: bytes, deleted: int) -> bytes:
     """Encode what a DeleteRangeResponse begins with: its header field, and how many keys went."""
     return header + number(2, deleted)
+
+
+def deletion_field(reply: bytes) -> bytes:
+    """Encode what ``txn_reply`` makes of the DeleteRangeResponse of a key."""
+    return delimited(3, delimited(3, reply))
 
 
 def delete_reply(start: bytes, previous: list[bytes]) -> Steps[bytes | Pieces]:
@@ -194,7 +233,7 @@ def puts_reply(header: bytes, succeeded: bool, revision: int, number: int) -> by
     """Encode the TxnResponse of so many puts that tell of nothing before them."""
     # Fast path (bench: txn-put/100x1): what ``txn_reply`` makes; their responses are the same.
     start = header + _SUCCEEDED if succeeded else header
-    return start + delimited(3, plain_put_response(revision)) * number
+    return start + put_field(revision) * number
 
 
 def txn_reply(header: bytes, succeeded: bool, responses: list[bytes]) -> bytes:

@@ -12,7 +12,8 @@ from typing import Final
 
 from etcdpy.cooperative import Pieces, finish
 from etcdpy.mvcc import replies
-from etcdpy.mvcc.compare import holds_for_key
+from etcdpy.mvcc.compare import holds_for_key, key_holds
+from etcdpy.mvcc.plain_txn import PUT_STEP, RANGE_STEP, PlainTxn, Test
 from etcdpy.mvcc.ranges import names_newest_of_one
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store, WriteTxn
@@ -39,6 +40,8 @@ _MOST_ROWS: Final = 4
 
 def is_short(request: Txn) -> bool:
     """Tell whether a transaction is one that is applied, or read, in one go."""
+    if type(request) is PlainTxn:
+        return True
     if len(request.compare) > _MOST:
         return False
     for compare in request.compare:
@@ -77,6 +80,8 @@ def read_short(store: Store, request: Txn, revision: int, header: bytes) -> byte
         An encoded TxnResponse.
 
     """
+    if type(request) is PlainTxn:
+        return _read_plain(store, request, revision, header)
     path = _decide(store, request, revision)
     store.operations.count_reads(path.compared + len(path.ops))
     check(store, path, revision, store.compact_revision, no_leases)
@@ -101,12 +106,9 @@ def apply_short(
         EtcdError: If an operation of the chosen path is refused; nothing is written.
 
     """
+    if type(request) is PlainTxn:
+        return _apply_plain(store, write, request, headers)
     operations = store.operations
-    puts = request.success_puts
-    if puts is not None and not request.compare:
-        # Fast path (bench: txn-put/100x1): nothing to decide, and nothing to ask the store.
-        operations.txns += len(puts.keys) > 1
-        return _put_together(write, puts, succeeded=True, headers=headers)
     found = write.revision - 1
     path = _decide(store, request, found)
     before = operations.ranges
@@ -121,6 +123,58 @@ def apply_short(
         return _put_together(write, path.puts, succeeded=path.succeeded, headers=headers)
     responses = _run(store, write, path.ops)
     return replies.txn_reply(headers.at(write.shown), path.succeeded, responses)
+
+
+def _read_plain(store: Store, request: PlainTxn, revision: int, header: bytes) -> bytes:
+    succeeded, compared = _tested(store, request.tests, revision)
+    steps = request.steps if succeeded else request.other_steps
+    store.operations.count_reads(compared + len(steps))
+    shown = replies.revision_only(revision)
+    fields = [replies.one_key_field(shown, store.get(key, revision)) for _, key, _ in steps]
+    return replies.fields_reply(header, succeeded, fields)
+
+
+def _apply_plain(store: Store, write: WriteTxn, request: PlainTxn, headers: Headers) -> bytes:
+    # Fast path (bench: txn-put/100x1, txn-mixed/100x1): the store has nothing against any of it.
+    operations = store.operations
+    succeeded = True
+    if request.tests:
+        succeeded, compared = _tested(store, request.tests, write.revision - 1)
+        operations.ranges += compared
+        # A transaction of its own, as in ``apply_short``.
+        operations.txns += compared > 1
+    steps = request.steps if succeeded else request.other_steps
+    operations.txns += len(steps) > 1
+    puts = request.success_puts
+    if succeeded and puts is not None:
+        return _put_together(write, puts, succeeded=True, headers=headers)
+    fields: list[bytes] = []
+    for kind, key, value in steps:
+        if kind == PUT_STEP:
+            write.put(key, value, 0)
+            fields.append(replies.put_field(write.revision))
+        elif kind == RANGE_STEP:
+            operations.ranges += 1
+            shown = replies.revision_only(write.shown)
+            fields.append(replies.one_key_field(shown, store.get(key, write.revision)))
+        else:
+            operations.deletes += 1
+            is_there = store.index.newest(key) is not None
+            if is_there:
+                write.delete(key)
+            shown = replies.revision_only(write.shown)
+            fields.append(replies.deletion_field(replies.deletion_start(shown, is_there)))
+    return replies.fields_reply(headers.at(write.shown), succeeded, fields)
+
+
+def _tested(store: Store, tests: list[Test], revision: int) -> tuple[bool, int]:
+    """Tell whether all compares hold, and how many were looked at to find that out."""
+    compared = 0
+    for key, result, place, operand in tests:
+        compared += 1
+        if not key_holds(store, key, result, place, operand, revision):
+            return False, compared
+    return True, compared
 
 
 def _put_together(write: WriteTxn, puts: Puts, *, succeeded: bool, headers: Headers) -> bytes:

@@ -318,6 +318,10 @@ class WriteTxn:
             if not last:
                 yield
 
+    def delete(self, key: bytes) -> None:
+        """Delete a key, which is alive."""
+        self._delete([key], [tombstone(key)])
+
     def _delete(self, keys: list[bytes], deletions: list[bytes]) -> None:
         main, sub = self.revision, self.sub
         rows, attachments = self._batch.rows, self._store.attachments

@@ -22,6 +22,7 @@ from etcdpy.errors import (
 from etcdpy.mvcc import replies
 from etcdpy.mvcc.gathered import Gathered
 from etcdpy.mvcc.keyrange import Covered, bounds
+from etcdpy.mvcc.plain_txn import PlainTxn
 from etcdpy.mvcc.ranges import RangeResult, select
 from etcdpy.mvcc.reply_size import weigh
 from etcdpy.mvcc.slices import SLICE, Work
@@ -190,6 +191,8 @@ def count_deletion(store: Store, request: DeleteRangeRequest) -> None:
 
 def is_read_only(request: Txn) -> bool:
     """Tell whether every operation of both branches is a Range (a nested Txn is not)."""
+    if type(request) is PlainTxn:
+        return request.only_reads
     if request.success_puts is not None:
         return False
     for kind, _ in request.success:

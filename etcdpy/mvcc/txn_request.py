@@ -56,19 +56,16 @@ _COMPARE, _SUCCESS, _FAILURE = 1, 2, 3
 _REQUEST_TXN = 4
 _LENGTH_DELIMITED = 2
 
-# Tags of TxnRequest, of RequestOp and of PutRequest: a field's number, and that it has a length.
+# Tags of TxnRequest and of RequestOp: a field's number, and that it has a length.
 _COMPARE_TAG: Final = _COMPARE << 3 | _LENGTH_DELIMITED
 _SUCCESS_TAG: Final = _SUCCESS << 3 | _LENGTH_DELIMITED
 _FAILURE_TAG: Final = _FAILURE << 3 | _LENGTH_DELIMITED
-_PUT_TAG: Final = 0x12
-_KEY_TAG: Final = 0x0A
-_VALUE_TAG: Final = 0x12
 #: Where an operation's request is: the tag before it, where it begins, and where it ends.
 _Place = tuple[int, int, int]
 #: What an operation is by its tag, but for a transaction.
 _DECODERS: Final[dict[int, tuple[str, Callable[[bytes], Any]]]] = {
     0x0A: (RANGE, RangeRequest.FromString),
-    _PUT_TAG: (PUT, PutRequest.FromString),
+    0x12: (PUT, PutRequest.FromString),
     0x1A: (DELETE, DeleteRangeRequest.FromString),
 }
 
@@ -102,40 +99,38 @@ class Txn:
 
     Attributes:
         size: Encoded bytes.
-        compare: What must hold.
-        failure: What is done if it does not.
         success_puts: What ``success`` is, if it is nothing but ``Puts``, which are looked at and
             written together; None too where nobody has found that out.
         failure_puts: The same of ``failure``.
 
     """
 
-    __slots__ = ("_success", "compare", "failure", "failure_puts", "size", "success_puts")
+    __slots__ = ("_compare", "_failure", "_success", "failure_puts", "size", "success_puts")
 
     def __init__(
-        self,
-        size: int,
-        compare: Sequence[Compare],
-        success: list[Op] | None,
-        failure: list[Op],
-        success_puts: Puts | None = None,
+        self, size: int, compare: Sequence[Compare], success: list[Op], failure: list[Op]
     ) -> None:
         self.size = size
-        self.compare = compare
+        self._compare = compare
         self._success = success
-        self.failure = failure
-        self.success_puts = success_puts
+        self._failure = failure
+        self.success_puts: Puts | None = None
         self.failure_puts: Puts | None = None
+
+    @property
+    def compare(self) -> Sequence[Compare]:
+        """What must hold."""
+        return self._compare
 
     @property
     def success(self) -> list[Op]:
         """What is done if it does."""
-        ops = self._success
-        if ops is None:
-            # Hardly ever asked for: what can be told of puts is known without their messages.
-            assert self.success_puts is not None
-            ops = self._success = _messages(self.success_puts)
-        return ops
+        return self._success
+
+    @property
+    def failure(self) -> list[Op]:
+        """What is done if it does not."""
+        return self._failure
 
     @classmethod
     def of(cls, request: TxnRequest, size: int | None = None) -> Txn:
@@ -198,7 +193,7 @@ class LongTxn(Txn):
         assert data is not None
         self.branch_sizes = _branch_sizes(data)
         found = yield from _Reader().read(data, max_ops)
-        self.compare, self._success, self.failure = found.compare, found.success, found.failure
+        self._compare, self._success, self._failure = found.compare, found.success, found.failure
         self.success_puts, self.failure_puts = found.success_puts, found.failure_puts
 
 
@@ -280,7 +275,7 @@ def _flat(data: bytes) -> Txn | None:
         None if it is not written just like that, whatever it may be then.
 
     """
-    # Fast path (bench: txn-put/100x1): half the cost of a message, and of one of each operation.
+    # Fast path (bench: handover/50): half the cost of a message.
     compare: list[Compare] = []
     success: list[_Place] = []
     failure: list[_Place] = []
@@ -315,11 +310,11 @@ def _flat(data: bytes) -> Txn | None:
             else:
                 return None
             place = stop
-        puts = _plain_puts(data, success)
     except IndexError:
         return None
-    ops = None if puts is not None else _decoded(data, success)
-    return Txn(end, compare, ops, _decoded(data, failure), puts)
+    txn = Txn(end, compare, _decoded(data, success), _decoded(data, failure))
+    txn.success_puts = _puts(txn.success)
+    return txn
 
 
 def _decoded(data: bytes, places: list[_Place]) -> list[Op]:
@@ -328,45 +323,6 @@ def _decoded(data: bytes, places: list[_Place]) -> list[Op]:
         kind, decode = _DECODERS[tag]
         ops.append((kind, decode(data[place:stop])))
     return ops
-
-
-def _plain_puts(data: bytes, places: list[_Place]) -> Puts | None:
-    """
-    Return what operations are if they are nothing but ``Puts``, written in the usual way.
-
-        0a <length> key 12 <length> value
-    """
-    keys: list[bytes] = []
-    values: list[bytes] = []
-    for tag, place, stop in places:
-        if tag != _PUT_TAG or data[place] != _KEY_TAG:
-            return None
-        size = data[place + 1]
-        start = place + 2
-        if size > 127:
-            size += (data[start] << 7) - 128
-            start += 1
-        middle = start + size
-        keys.append(data[start:middle])
-        if middle == stop:
-            values.append(b"")
-            continue
-        if data[middle] != _VALUE_TAG:
-            return None
-        size = data[middle + 1]
-        start = middle + 2
-        if size > 127:
-            size += (data[start] << 7) - 128
-            start += 1
-        if start + size != stop:
-            return None
-        values.append(data[start:stop])
-    return Puts(keys, values) if keys else None
-
-
-def _messages(puts: Puts) -> list[Op]:
-    pairs = zip(puts.keys, puts.values, strict=True)
-    return [(PUT, PutRequest(key=key, value=value)) for key, value in pairs]
 
 
 def _may_be_deep(data: bytes) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from etcdpy.concurrency.queues import Queues
-from etcdpy.mvcc.txn_request import decode_txn
+from etcdpy.mvcc.plain_txn import decode_txn
 from etcdpy.node.api import NodeApi
 from etcdpy.pb import health_pb2, rpc_pb2, v3election_pb2, v3lock_pb2
 from etcdpy.pb.builder import class_of

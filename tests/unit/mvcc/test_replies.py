@@ -111,6 +111,30 @@ def test_reply_to_puts_is_that_of_each_of_them(*, succeeded: bool) -> None:
         )
 
 
+@pytest.mark.parametrize("succeeded", [True, False])
+@pytest.mark.parametrize("revision", [1, 300, (1 << 63) - 1])
+@pytest.mark.parametrize("row", [None, b"r", b"r" * 200, b"r" * 5000])
+def test_reply_made_of_fields_is_that_of_its_responses(
+    row: bytes | None, revision: int, *, succeeded: bool
+) -> None:
+    shown = replies.revision_only(revision)
+    deletion = replies.deletion_start(shown, 1)
+    responses = [
+        replies.plain_put_response(revision),
+        delimited(1, replies.one_key_reply(shown, row)),
+        delimited(3, deletion),
+    ]
+    fields = [
+        replies.put_field(revision),
+        replies.one_key_field(shown, row),
+        replies.deletion_field(deletion),
+    ]
+    for number in range(4):
+        assert replies.fields_reply(
+            ENCODED_HEADER, succeeded, fields[:number]
+        ) == replies.txn_reply(ENCODED_HEADER, succeeded, responses[:number])
+
+
 @given(st.none() | KVS)
 def test_put_reply(kvs: list[KeyValue] | None) -> None:
     previous = kvs[0] if kvs else None

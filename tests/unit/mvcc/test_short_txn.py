@@ -10,6 +10,7 @@ import pytest
 from etcdpy.cooperative import finish
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc import replies, short_txn
+from etcdpy.mvcc.plain_txn import PlainTxn, decode_txn
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.short_txn import apply_short, is_short, read_short
 from etcdpy.mvcc.store import Store
@@ -109,22 +110,29 @@ def told(apply: Any, store: Store, request: Txn) -> object:
 @pytest.mark.parametrize("seed", range(8))
 async def test_what_is_applied_in_one_go_is_what_slices_come_to(seed: int) -> None:
     random = Random(seed)
-    checked = 0
+    checked = plain = 0
     async with new_store() as (one, _), new_store() as (other, _):
         for _ in range(300):
-            request = Txn.of(random_request(random))
+            message = random_request(random)
+            whole = Txn.of(message)
+            # As the wire has it, where it may be read without messages, and as messages.
+            request = decode_txn(message.SerializeToString()) if random.random() < 0.7 else whole
+            assert is_short(request) == is_short(whole)
+            assert is_read_only(request) == is_read_only(whole)
             if not is_short(request):
                 continue
             checked += 1
-            assert told(in_one_go, one, request) == told(in_slices, other, request)
+            plain += type(request) is PlainTxn
+            assert told(in_one_go, one, request) == told(in_slices, other, whole)
             assert one.revision == other.revision
             if is_read_only(request):
                 revision = one.revision
                 header = HEADERS.at(revision)
-                read = finish(read_txn(other, request, revision, header))
+                read = finish(read_txn(other, whole, revision, header))
                 assert read_short(one, request, revision, header) == read
             assert counted(one) == counted(other)
     assert checked > 200
+    assert plain > 50
 
 
 def short(*success: RequestOp, compare: Compare | None = None) -> bool:

@@ -101,7 +101,7 @@ FLAT = [
     (TxnRequest(success=[put_op(b"k", b"v"), RANGE_OP, put_op(b"l", b"w")]), None),
     (TxnRequest(success=[put_op(b"k", b"v"), put_op(b"l", b"w", 7)]), None),
     (TxnRequest(success=[put_op(b"k", b"v", prev_kv=True)]), None),
-    (TxnRequest(success=[put_op(b"", b"v")]), None),
+    (TxnRequest(success=[put_op(b"", b"v")]), Puts([b""], [b"v"])),
     (TxnRequest(compare=[VERSION], failure=[put_op(b"k", b"v")]), None),
     (TxnRequest(), None),
 ]

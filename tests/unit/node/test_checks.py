@@ -9,6 +9,7 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.cooperative import finish
+from etcdpy.mvcc.plain_txn import decode_plain
 from etcdpy.mvcc.slices import SLICE
 from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.node import checks
@@ -39,7 +40,19 @@ def nested(*success: RequestOp, failure: list[RequestOp] | None = None) -> Reque
 
 
 def check_txn(*success: RequestOp, **fields: Any) -> None:
-    checks.check_txn(Txn.of(TxnRequest(success=success, **fields)), 128)
+    """Check a transaction as messages and, where it can be read like that, without."""
+    request = TxnRequest(success=success, **fields)
+    plain = decode_plain(request.SerializeToString())
+    if plain is None:
+        checks.check_txn(Txn.of(request), 128)
+        return
+    try:
+        checks.check_txn(Txn.of(request), 128)
+    except errors.EtcdError as error:
+        with pytest.raises(type(error)):
+            checks.check_txn(plain, 128)
+        raise
+    checks.check_txn(plain, 128)
 
 
 @pytest.mark.parametrize(
@@ -263,3 +276,45 @@ def test_long_transaction_that_writes_a_key_twice_is_found_at_any_depth() -> Non
     ):
         with pytest.raises(errors.DuplicateKeyError):
             slices_of(TxnRequest(success=ops))
+
+
+@pytest.mark.parametrize(
+    ("ops", "is_refused"),
+    [
+        ([put(b"a"), put(b"b")], False),
+        ([put(b"a"), put(b"a")], True),
+        ([put(b"a"), remove(b"b"), get(b"a")], False),
+        ([put(b"a"), get(b"b"), put(b"a")], True),
+        ([remove(b"a"), put(b"a")], True),
+        ([put(b"a"), remove(b"a")], True),
+        ([remove(b"a"), remove(b"a"), put(b"b")], False),
+    ],
+)
+def test_key_is_written_once_in_either_branch(ops: list[RequestOp], is_refused: bool) -> None:
+    for request in (
+        TxnRequest(success=ops),
+        TxnRequest(failure=ops),
+        TxnRequest(success=ops, failure=ops),
+    ):
+        for txn in (Txn.of(request), decode_plain(request.SerializeToString())):
+            assert txn is not None
+            if is_refused:
+                with pytest.raises(errors.DuplicateKeyError):
+                    checks.check_txn(txn, 128)
+            else:
+                checks.check_txn(txn, 128)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"success": [put(b"a"), put(b"a")]},
+        {"failure": [remove(b"a"), remove(b"b")]},
+        {"compare": [Compare(key=b"a")] * 2},
+    ],
+)
+def test_plain_operations_are_counted_first(fields: dict[str, Any]) -> None:
+    plain = decode_plain(TxnRequest(**fields).SerializeToString())
+    assert plain is not None
+    with pytest.raises(errors.TooManyOpsError):
+        checks.check_txn(plain, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etcdpy.errors import RequestTooLargeError
+from etcdpy.mvcc.plain_txn import decode_txn
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.quota import PUT_OVERHEAD, RequestLimit, put_cost, txn_cost
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest, RequestOp, TxnRequest
@@ -52,3 +53,4 @@ def test_put_costs_its_key_its_value_and_the_record_around_them() -> None:
 )
 def test_transaction_costs_its_dearer_branch(request_: TxnRequest, cost: int) -> None:
     assert txn_cost(Txn.of(request_)) == cost
+    assert txn_cost(decode_txn(request_.SerializeToString())) == cost
