@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from etcdpy.clock import Clock
-from etcdpy.server.tls_info import SelfSignError
 from etcdpy.storage.datadir import make_directory, sync_directory
 
 __all__ = ["SelfSigned", "self_signed"]
@@ -43,20 +42,16 @@ def self_signed(data_dir: Path, hosts: Iterable[str], years: int, clock: Clock) 
         clock: What time it is.
 
     Raises:
-        SelfSignError: It cannot be made.
+        OSError: It cannot be written.
 
     """
     folder = (data_dir / "fixtures" / "client").absolute()
     paths = SelfSigned(str(folder / "cert.pem"), str(folder / "key.pem"))
-    try:
-        if not all(map(os.path.exists, paths)):
-            make_directory(data_dir)
-            make_directory(folder.parent, 0o700)
-            make_directory(folder, 0o700)
-            _make(paths, hosts, years, clock)
-    except OSError as error:
-        reason = os.strerror(error.errno or 0).lower()
-        raise SelfSignError(f"open {error.filename}: {reason}") from error
+    if not all(map(os.path.exists, paths)):
+        make_directory(data_dir)
+        make_directory(folder.parent, 0o700)
+        make_directory(folder, 0o700)
+        _make(paths, hosts, years, clock)
     return paths
 
 

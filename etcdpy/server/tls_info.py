@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,6 +109,10 @@ def configure(config: Config, clock: Clock) -> TlsInfo:
     # Few want one, and what makes it takes a while to import.
     from etcdpy.server.auto_tls import self_signed
 
-    made = self_signed(Path(config.data_dir), hosts, years, clock)
+    try:
+        made = self_signed(Path(config.data_dir), hosts, years, clock)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise SelfSignError(f"open {error.filename}: {reason}") from error
     # What was to be demanded of clients is lost, as in etcd.
     return TlsInfo(*made, *made, suites=given.suites, least=given.least, most=given.most)

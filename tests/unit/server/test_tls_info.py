@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from etcdpy.config import Config
 from etcdpy.config.urls import parse_urls
 from etcdpy.server.tls import ServerSecurity
-from etcdpy.server.tls_info import TlsInfo, configure, is_secured
+from etcdpy.server.tls_info import SelfSignError, TlsInfo, configure, is_secured
 from etcdpy.testing.clock import MovableClock
 
 SECURED = tuple(parse_urls("https://127.0.0.1:0"))
@@ -58,3 +60,11 @@ class TestSettings:
         assert (found.client_certificate, found.client_key) == (found.certificate, found.key)
         assert not found.asks_clients
         ServerSecurity(found).context()
+
+    def test_name_what_keeps_a_certificate_from_being_made(self, tmp_path: Path) -> None:
+        place = tmp_path / "fixtures"
+        place.write_text("in the way")
+        config = Config(data_dir=str(tmp_path), auto_tls=True, listen_client_urls=SECURED)
+        with pytest.raises(SelfSignError) as refusal:
+            configure(config, MovableClock())
+        assert str(refusal.value) == f"open {place / 'client'}: not a directory"
