@@ -154,7 +154,11 @@ class WatchSession:
         self._schedule_tick(at + self._interval)
 
     def _start_writing(self) -> None:
-        if self._writing is None:
+        self._hub.wakings.call(self._write_soon)
+
+    def _write_soon(self) -> None:
+        # It may have been closed, or stopped and started again, since.
+        if self._is_open and self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:

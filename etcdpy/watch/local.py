@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from types import TracebackType
 
 from etcdpy.errors import CompactedError
@@ -39,6 +40,7 @@ class LocalWatch:
         self._arrived: asyncio.Future[None] | None = None
         self._is_compacted = False
         self._is_unsynced = False
+        self._is_woken = False
 
     def __enter__(self) -> LocalWatch:
         self._hub.add(self._watcher)
@@ -70,6 +72,7 @@ class LocalWatch:
                 self._is_unsynced = False
                 self._hub.resume((self._watcher,))
             self._arrived = asyncio.get_running_loop().create_future()
+            self._is_woken = False
             await self._arrived
         return self._events.popleft()
 
@@ -110,5 +113,11 @@ class LocalWatch:
         self._wake()
 
     def _wake(self) -> None:
-        if self._arrived is not None and not self._arrived.done():
-            self._arrived.set_result(None)
+        if self._arrived is not None and not self._is_woken:
+            self._is_woken = True
+            self._hub.wakings.call(partial(_resolve, self._arrived))
+
+
+def _resolve(arrived: asyncio.Future[None]) -> None:
+    if not arrived.done():  # cancelled
+        arrived.set_result(None)

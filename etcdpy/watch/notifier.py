@@ -53,6 +53,9 @@ JOB_BYTES = 1000
 ROWS_AT_ONCE = 512
 #: Work done between two looks at how much that is.
 WORK_PER_STEP = 128
+#: What it costs to notify a watcher by itself, as one that has a stream of its own is, beside one
+#: that is notified with others of its stream.
+COST_OF_ONE = 5
 #: What it costs to look at an event, if nothing is done with it.
 COST_OF_LOOKING = 0.1
 
@@ -301,9 +304,10 @@ class Notifier:
                     self._send(watcher, header, body)
                 sent += 1
                 if sent % WORK_PER_STEP == 0:
-                    for left in coalescer.send():
+                    alone = coalescer.send()
+                    for left in alone:
                         self._send(left, header, everything)
-                    yield WORK_PER_STEP
+                    yield WORK_PER_STEP + (COST_OF_ONE - 1) * len(alone)
             for left in coalescer.send():
                 self._send(left, header, everything)
             self.events += sent * number

@@ -291,10 +291,10 @@ class Http2Protocol:
         self.flush()
 
     def schedule(self) -> None:
-        """Write in the next turn of the loop, with all that comes until then."""
+        """Write in the next turn of the loop or, if thousands do, in a later one; all at once."""
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._loop.call_soon(self.flush)
+            self._turns.wait_to_flush(self)
 
     def go_on(self) -> None:
         """Start what is complete, and was not for want of time, when it is this one's turn."""

@@ -7,11 +7,11 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from etcdpy.clock import Clock, SystemClock, Timer
+from etcdpy.clock import Clock, SystemClock, Timer, stopwatch
 from etcdpy.memory import Budget
 from etcdpy.transport.aio.acceptor import Acceptor
 from etcdpy.transport.aio.handshakes import Handshakes
@@ -41,6 +41,9 @@ if TYPE_CHECKING:  # grpcio takes as long to import as all of the transport
     from etcdpy.transport.aio.http1 import Http1Protocol
 
 _TICK_SECONDS: Final = 1.0
+
+TICKING: Final = 0.002
+"""Seconds for which connections look at the clock in one turn of the loop."""
 
 
 class Traffic(NamedTuple):
@@ -316,9 +319,18 @@ class Server:
             self._ticker = self.clock.wake_after(_TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
-        now = self.clock.monotonic()
-        for connection in list(self.connections):
+        self._tick_some(iter(list(self.connections)))
+
+    def _tick_some(self, connections: Iterator[Http2Protocol]) -> None:
+        """Have connections look at the clock: thousands of them bit by bit."""
+        if self._ticker is None:
+            return
+        now, until = self.clock.monotonic(), stopwatch() + TICKING
+        for connection in connections:
             connection.tick(now)
+            if stopwatch() >= until:
+                asyncio.get_running_loop().call_soon(self._tick_some, connections)
+                return
         self.memory.look()
         self._ticker = self.clock.wake_after(_TICK_SECONDS, self._tick)
 

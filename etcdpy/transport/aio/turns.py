@@ -13,7 +13,8 @@ have in a turn; then it stands behind them until each has had one. That is defic
 a queue for those who are new in it (RFC 8290 4.2), but that what is left of a turn is kept. A
 thousand who each send a byte at a time are all new, so those who wait have half of the time.
 
-Output that is more than can be written at once is written in turns, too, after the input.
+Output that is more than can be written at once is written in turns, too, after the input. And so
+is that of thousands of connections that have a little each, as one event is for all of them.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ SMALLEST_PIECE: Final = 128
 WRITING: Final = 0.002
 """Seconds for which long output is written, of all connections, in one turn of the loop."""
 
+FLUSHING: Final = 0.004
+"""The same of what is written at once: some hundred connections, each with a system call."""
+
 
 ENDED: Final = 32
 """Tasks of clients who have left that are ended in one turn of the loop: thousands leave together,
@@ -83,6 +87,13 @@ class TurnTaker(Protocol):
         """Write some of what there is to be written."""
 
 
+class Flushable(Protocol):
+    """A connection with something to write."""
+
+    def flush(self) -> None:
+        """Write it."""
+
+
 class Turns:
     """
     Gives those who have more to do than others can wait for their turns.
@@ -97,6 +108,7 @@ class Turns:
 
     __slots__ = (
         "_ahead",
+        "_flushing",
         "_fresh",
         "_has_turned",
         "_is_scheduled",
@@ -123,6 +135,7 @@ class Turns:
         self._members: dict[TurnTaker, float] = {}
         self._resting: set[TurnTaker] = set()
         self._writing: deque[TurnTaker] = deque()
+        self._flushing: deque[Flushable] = deque()
         self._is_scheduled = False
         # Whether the loop has come to another turn since it was opened.
         self._has_turned = True
@@ -169,6 +182,27 @@ class Turns:
         """Have a connection write more in a later turn of the loop."""
         self._writing.append(connection)
         self._schedule()
+
+    def wait_to_flush(self, connection: Flushable) -> None:
+        """Have a connection write what it has in the next turn of the loop, or soon after."""
+        flushing = self._flushing
+        if not flushing:
+            asyncio.get_running_loop().call_soon(self._flush)
+        flushing.append(connection)
+
+    def _flush(self) -> None:
+        flushing = self._flushing
+        until = stopwatch() + FLUSHING
+        # What they lead to waits for the next turn.
+        for _ in range(len(flushing)):
+            try:
+                flushing.popleft().flush()
+            except Exception as error:  # noqa: BLE001 (see below)
+                _report(error)
+            if stopwatch() >= until:
+                break
+        if flushing:
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def _schedule(self) -> None:
         if not self._is_scheduled:

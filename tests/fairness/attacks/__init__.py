@@ -24,6 +24,7 @@ from tests.fairness.attacks import (  # noqa: E402, I001 (in the order in which 
     transactions as _transactions,  # noqa: F401
     queues as _queues,  # noqa: F401
     watches as _watches,  # noqa: F401
+    crowds as _crowds,  # noqa: F401
     leases as _leases,  # noqa: F401
     reading as _reading,  # noqa: F401
     writing as _writing,  # noqa: F401

@@ -109,6 +109,19 @@ async def test_what_waits_for_a_client_is_written_when_it_reads(watching: Watchi
     assert len(watching.take()) == 1
 
 
+async def test_a_session_that_is_closed_before_it_could_write_writes_nothing(
+    watching: Watching,
+) -> None:
+    watching.create()
+    watching.take()
+    watching.client.reads.clear()
+    await watching.timed.put(b"a")
+    watching.client.reads.set()
+    watching.session.close()
+    await turns(5)
+    assert watching.take() == []
+
+
 async def test_closed_session_feeds_nobody_and_asks_for_no_time(watching: Watching) -> None:
     watching.create(progress_notify=True)
     watching.client.reads.clear()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
+from itertools import pairwise
 from weakref import ref
 
 import pytest
 
 from etcdpy.errors import CompactedError
+from etcdpy.watch.hub import WOKEN_PER_TURN
 from etcdpy.watch.local import QUEUE_LENGTH, LocalWatch
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import WatchedStore, quiet
@@ -43,6 +46,25 @@ async def test_compaction_may_overtake_it() -> None:
     await watched.compact(3)
     with LocalWatch(watched.hub, b"a", b"b", 2) as watch, pytest.raises(CompactedError):
         await watch.next()
+
+
+async def test_a_crowd_that_waits_for_one_key_is_woken_bit_by_bit() -> None:
+    watched = WatchedStore()
+    with ExitStack() as watches:
+        crowd = [
+            asyncio.ensure_future(
+                watches.enter_context(LocalWatch(watched.hub, b"a", b"b", 0)).next()
+            )
+            for _ in range(3 * WOKEN_PER_TURN)
+        ]
+        await turns(3)
+        watched.put(b"a")
+        woken = list[int]()
+        while woken[-1:] != [len(crowd)]:
+            await turns(1)
+            woken.append(sum(waiting.done() for waiting in crowd))
+    assert max(after - before for before, after in pairwise([0, *woken])) == WOKEN_PER_TURN
+    assert {(await waiting).main for waiting in crowd} == {2}
 
 
 async def test_it_ends_with_its_block() -> None:

@@ -223,6 +223,24 @@ async def test_what_waits_is_worked_off_faster_than_it_comes(watched: WatchedSto
     assert watched.hub.notified_revision == 401
 
 
+@pytest.mark.parametrize(("streams", "expected"), [(1, 3), (40, 8)])
+async def test_watchers_on_streams_of_their_own_take_more_turns(
+    watched: WatchedStore, streams: int, expected: int
+) -> None:
+    clients = [watched.open() for _ in range(streams)]
+    for client in clients:
+        for _ in range(40 // streams):
+            client.watch(b"a")
+        client.take()
+    watched.put(b"a")
+    passed, taken = watched.hub.passed(), 0
+    while passed is not None and not passed.done():
+        await turns(1)
+        taken += 1
+    assert abs(taken - expected) <= 1
+    assert sum(len(client.take()) for client in clients) == 40
+
+
 @pytest.mark.parametrize(("limit", "most"), [("MOST_WAITING", 30), ("MOST_BYTES", 4000)])
 async def test_of_too_much_that_waits_watchers_read_in_history(
     watched: WatchedStore, monkeypatch: pytest.MonkeyPatch, limit: str, most: int

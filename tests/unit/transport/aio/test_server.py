@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import json
 import os
 import socket
@@ -26,6 +27,7 @@ from etcdpy.transport import (
     Server,
     ServerOptions,
 )
+from etcdpy.transport.aio import server as server_module
 from etcdpy.transport.aio.grpcio import ReferenceServer
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.http2 import frames
@@ -420,3 +422,34 @@ class TestInterruption:
             assert await call.code() is grpc.StatusCode.UNAVAILABLE
         assert await silent.read() == b""
         writer.close()
+
+
+async def test_thousands_of_connections_look_at_the_clock_bit_by_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Each takes a second, two of which are a turn of the loop.
+    monkeypatch.setattr(server_module, "TICKING", 2.0)
+    seconds = itertools.count()
+    monkeypatch.setattr(server_module, "stopwatch", lambda: float(next(seconds)))
+    clock = MovableClock()
+    server = Server(OPTIONS, clock=clock)
+    looked = []
+
+    class Ticking:
+        def tick(self, now: float) -> None:
+            looked.append(now)
+
+    await server.listen_tcp("127.0.0.1", 0)
+    connections: Any = server.connections
+    connections.update(Ticking() for _ in range(5))
+    for _ in range(2):
+        before = len(looked)
+        moving = asyncio.ensure_future(clock.advance(1.0))
+        seen = []
+        while len(looked) < before + 5:
+            await asyncio.sleep(0)
+            seen.append(len(looked) - before)
+        await moving
+        assert [number for number in dict.fromkeys(seen) if number] == [2, 4, 5]
+    connections.clear()
+    await server.stop()

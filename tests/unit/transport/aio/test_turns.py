@@ -34,6 +34,9 @@ class Busy:
         self.work -= 1
         self.done.append(self.name)
 
+    def flush(self) -> None:
+        self.write_more()
+
 
 class Watch:
     """A stopwatch that is moved on by a second each time it is looked at."""
@@ -160,6 +163,21 @@ async def test_what_is_long_is_written_by_all_in_turns_and_not_by_all_in_one(
     assert seen == ["01", "0123", "01234"]
 
 
+async def test_what_a_crowd_has_to_write_is_written_in_several_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns_module, "stopwatch", Watch())
+    monkeypatch.setattr(turns_module, "FLUSHING", 2.0)
+    turns, done = Turns(), list[str]()
+    for number in range(5):
+        turns.wait_to_flush(Busy(str(number), 1, done))
+    seen = []
+    for _ in range(3):
+        await asyncio.sleep(0)
+        seen.append("".join(done))
+    assert seen == ["01", "0123", "01234"]
+
+
 async def test_a_crowd_that_sends_little_at_a_time_does_not_keep_one_waiting(
     monkeypatch: pytest.MonkeyPatch, turn_of_a_second: None
 ) -> None:
@@ -256,8 +274,9 @@ async def test_one_whose_turn_fails_holds_nobody_up() -> None:
     for connection in (Broken("broken", 1, done), Busy("other", 3, done)):
         turns.wait(connection)
         turns.wait_to_write(connection)
+        turns.wait_to_flush(connection)
     # One of them at least has its turn in each of the loop's.
     for _ in range(20):
         await asyncio.sleep(0)
-    assert (done.count("broken"), done.count("other"), turns.waiting) == (2, 4, 0)
-    assert reported == ["broken", "broken"]
+    assert (done.count("broken"), done.count("other"), turns.waiting) == (3, 5, 0)
+    assert reported == ["broken"] * 3
