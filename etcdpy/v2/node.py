@@ -68,11 +68,6 @@ class Node:
         """Whether it holds nodes and has no value."""
         return self.children is not None
 
-    @property
-    def is_hidden(self) -> bool:
-        """Whether listings leave it out."""
-        return self.name.startswith("_")
-
     def listed(self) -> list[Node]:
         """Return the children that a listing shows, in order; none of a key."""
         children = self.children
