@@ -146,9 +146,9 @@ class Config:
         MEMBER,
         Uint(),
         "134217728",
-        "Bytes that all clients together can have the server hold, of requests that wait and of "
-        "replies that they do not take. 0 means no limit but those of each connection. This is no "
-        "flag of etcd's.",
+        "Bytes that all clients together can have the server hold: requests that wait, replies and "
+        "events that are not taken, and streams. 0 means no limit but those of each connection. "
+        "This is no flag of etcd's.",
     )
     max_concurrent_streams: int = _setting(
         MEMBER,
