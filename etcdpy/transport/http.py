@@ -72,7 +72,8 @@ class Body:
         self.wanted(whole=False)
         while not self._pieces:
             if self._error is not None:
-                raise self._error
+                # A new one: raised, it refers to this, and what refers to itself stays for long.
+                raise type(self._error)(*self._error.args)
             if self._is_complete:
                 return b""
             self._waiter = asyncio.get_running_loop().create_future()

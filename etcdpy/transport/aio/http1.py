@@ -210,6 +210,8 @@ class Http1Protocol(asyncio.Protocol):
             self._body.fail(BodyBrokenError("the client has left"))
         if self._task is not None:
             self._turns.endings.call(self._task.cancel)
+        else:
+            self._let_go()
 
     def pause_writing(self) -> None:
         if self._successor is not None:
@@ -427,8 +429,14 @@ class Http1Protocol(asyncio.Protocol):
             self._account.give(self._held)
             self._held = None
         self._task = None
-        if not self._transport.is_closing() and not self._is_closing and self._successor is None:
+        if self._is_closing:
+            self._let_go()
+        elif not self._transport.is_closing() and self._successor is None:
             self._answered()
+
+    def _let_go(self) -> None:
+        """Forget what refers to this: it would stay, with all it holds, for the collector."""
+        self._body = self._response = None
 
     async def _send(self, response: HttpResponse, head: Head) -> None:
         if self._is_closing:

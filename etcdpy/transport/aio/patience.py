@@ -56,6 +56,8 @@ class Patience:
         """Wait no more: the connection is gone, and nothing is called any more."""
         self.is_waiting = False
         self._stop()
+        # It is the connection's, which has this: without it both go as soon as nobody needs them.
+        self._go_on = _nothing
 
     def _regain(self) -> None:
         self._is_lost = False
@@ -75,3 +77,7 @@ class Patience:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _nothing() -> None:
+    pass

@@ -36,6 +36,9 @@ _LATER: Final = 256
 BEHIND: Final = 8
 """Connections that have their turn to do so in one turn of the loop."""
 
+_NOBODY: Final = asyncio.Protocol()
+"""The protocol above one that is lost."""
+
 
 class SecureTransport(asyncio.BufferedProtocol, asyncio.Transport):
     """
@@ -117,7 +120,9 @@ class SecureTransport(asyncio.BufferedProtocol, asyncio.Transport):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closing = self._is_written = True
-        self._protocol.connection_lost(exc)
+        # Each has the other: whoever is gone is forgotten, or both would wait for the collector.
+        protocol, self._protocol = self._protocol, _NOBODY
+        protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:
         self._protocol.pause_writing()

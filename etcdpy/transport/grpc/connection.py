@@ -217,9 +217,11 @@ class Connection:
         self.table.account = Account(memory)
 
     def leave(self) -> None:
-        """Hold nothing any more: all calls have ended."""
-        # What is kept of one may hold a request of megabytes, until the collector comes by.
+        """Hold nothing any more: all calls have ended, and there is nothing to be written."""
+        # What is kept of one may hold a request of megabytes. And the collector comes by once in a
+        # billion objects: whoever drives this and is referred to from here would stay until then.
         self._incomplete.clear()
+        self._driver = None
         self.unread.close()
         self.table.account.close()
         self.sender.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Callable
 from sys import getrefcount
 from typing import Any
@@ -789,3 +790,16 @@ async def test_those_who_leave_together_are_let_go_of_some_at_a_time() -> None:
     assert sum(handler.is_cancelled for handler in handlers) == ENDED
     await turns()
     assert all(handler.is_cancelled for handler in handlers)
+
+
+@pytest.mark.usefixtures("_no_garbage_is_collected")
+@pytest.mark.parametrize("part", [b"", b"POST", post(5), post(5) + b"hel", post(5) + b"hello"])
+async def test_nothing_of_a_connection_that_is_lost_waits_for_the_collector(part: bytes) -> None:
+    client = Client(echo)
+    await client.send(part)
+    client.protocol.connection_lost(None)
+    # This clock keeps timers that were cancelled until then.
+    await client.clock.advance(3600)
+    left = weakref.ref(client.pipe)
+    del client
+    assert left() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import time
 from itertools import pairwise
@@ -491,3 +492,23 @@ async def test_whoever_sends_more_than_there_is_room_for_is_read_more_slowly() -
     protocol.connection_lost(None)
     await asyncio.sleep(0)
     assert memory.used == 0
+
+
+@pytest.mark.usefixtures("_no_garbage_is_collected")
+@pytest.mark.parametrize("is_closed_by_us", [False, True])
+async def test_nothing_of_a_connection_that_is_lost_waits_for_the_collector(
+    *, is_closed_by_us: bool
+) -> None:
+    server = Server(ServerOptions(keepalive_interval=0), memory=Budget(4 << 20))
+    Service().register(server)
+    protocol, pipe = greeted(server)
+    await opened(protocol, 3)
+    protocol.pause_writing()
+    if is_closed_by_us:
+        protocol.stop()
+        await turns()
+    protocol.connection_lost(None)
+    await turns()
+    del protocol
+    # The clock has the pipe a little longer, where we have closed.
+    assert not [one for one in gc.get_referrers(pipe) if isinstance(one, Http2Protocol)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport.aio.handshakes import READ_SIZE
+from etcdpy.transport.aio.secure import SecureTransport
 
 from .tls_client import Client, Door, Recorder, Wire
 
@@ -212,3 +214,15 @@ def test_another_protocol_may_take_over(connected: Connected) -> None:
     assert transport.get_protocol() is second
     wire.receive(client.encrypt(b"x"))
     assert (first.told, second.told) == ([], [b"x"])
+
+
+async def test_nothing_of_a_connection_that_is_lost_waits_for_the_collector(
+    certificate: tuple[Path, ssl.SSLContext],
+) -> None:
+    wire, client = Wire(Door(certificate[1]), MovableClock()), Client()
+    await client.connect(wire)
+    secure = wire.pipe.protocol
+    assert isinstance(secure, SecureTransport)
+    secure.connection_lost(None)
+    assert wire.above.told[-1] == "lost"
+    assert not [one for one in gc.get_referrers(wire.above) if one is secure]
