@@ -73,6 +73,8 @@ class Budget:
             since ``on_left``.
         on_left: Called when nobody waits any more, and half of what is ready is free.
         on_look: Called with each look, about once a second.
+        on_quiet: Called when what was freed is about to be given back to the system: whatever is
+            kept in memory and need not be is to be put away.
 
     """
 
@@ -83,6 +85,7 @@ class Budget:
         "limit",
         "on_left",
         "on_look",
+        "on_quiet",
         "on_reached",
         "ready",
         "refusals",
@@ -100,6 +103,7 @@ class Budget:
         self.on_reached: Callable[[], None] | None = None
         self.on_left: Callable[[], None] | None = None
         self.on_look: Callable[[], None] | None = None
+        self.on_quiet: Callable[[], None] | None = None
         self._is_reached = False
         self._waiting: OrderedDict[Waiting, list[Callable[[], None]]] = OrderedDict()
 

@@ -138,6 +138,8 @@ class WatchSession:
         self.stream.close()
         if self._writing is not None:
             self._writing.cancel()
+            # One that has not begun yet never comes to say so, and refers to this.
+            self._writing = None
         if self._ticking is not None:
             self._ticking.cancel()
 

@@ -3,43 +3,71 @@ Giving memory back to the system after much of it was held.
 
 The C library keeps what was freed, scattered among what is still in use: after an hour with large
 replies a process would be as large as at its worst moment, and in a container that counts. To have
-it given back takes some hundred milliseconds, so it is done on a thread, once it has become quiet.
+it given back takes milliseconds, and in a process of gigabytes some hundred, in which whoever asks
+for memory waits. So it is done on a thread, once it has become quiet, and not again and again.
 
-Whether there may be something to give back is seen from outside: the process has become larger, and
-goes on being as large, whatever it was that took the memory. If it turns out that it is still in
-use, that is from then on what the process takes.
+That there may be something to give back is seen from outside, whatever it was that took the memory:
+the process has become larger, and goes on being as large. If it turns out that it is still in use,
+that is from then on what the process takes, until much of it is held no more: a crowd that stays
+for minutes and then leaves makes no process larger by that.
 
-Calls that were cancelled may have left garbage that refers to itself, and with it to megabytes. The
+Python gives an arena back, a mebibyte, when nothing at all is left in it. What is left of a peak is
+mostly what was written then and waits for the next checkpoint; so one is made before. And calls
+that were cancelled may have left garbage that refers to itself, and with it to megabytes. The
 collector comes by when there are many objects, however large, and of a server that is quiet never;
 so what is young is collected before, on the loop's thread, as that may run what is left of calls.
+All is, with what Python keeps for the next tuples and lists, where there is little: it stops the
+loop for a third of a microsecond an object, and keys are objects.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Final
 
+from etcdpy.clock import stopwatch
 from etcdpy.memory import Budget
 
-__all__ = ["LEAST", "QUIET_LOOKS", "Trimmer", "give_back", "private_bytes"]
+__all__ = ["LEAST", "MOST_REST", "QUIET_LOOKS", "Trimmer", "give_back", "private_bytes"]
 
-LEAST: Final = 16 << 20
+LEAST: Final = 4 << 20
 """Bytes by which the process has to have grown, or an eighth if that is more."""
 
 QUIET_LOOKS: Final = 3
 """Looks, a second apart, in which it has to have grown no more."""
 
+MOST_REST: Final = 64
+"""
+Looks between two times at most, if it has grown again soon after each of those before.
+
+What comes and goes with the load would else be given back and taken again, all the time.
+"""
+
+HELD_LOOKS: Final = 4
+"""Quiet looks after which it is counted again how much is held."""
+
+FEW_OBJECTS: Final = 40_000
+"""Objects since the start of which a collection of all takes ten milliseconds or so."""
+
 _GROWTH: Final = 1 << 20
 """Bytes between two looks that are no growth."""
+
+_SHARE: Final = 64
+"""How much longer than it took nothing more is given back."""
+
+_OBJECT: Final = 64
+"""Bytes of a small object."""
 
 #: malloc_trim(3): bytes to keep at the top.
 _KEPT: Final = 0
 
 #: The generations that are collected. The oldest has all that lives as long as the server.
 _YOUNG: Final = 1
+_ALL: Final = 2
 
 
 class Trimmer:
@@ -47,38 +75,94 @@ class Trimmer:
     Gives memory back each time when the process has grown and then grows no more.
 
     Args:
-        memory: Is looked at about once a second, and so is this.
+        memory: Is looked at about once a second, and so is this. It is told a look before.
         size: Returns the bytes that the process has for itself; 0 if that cannot be told.
         trim: Gives back what is free, on a thread of its own.
+        objects: Returns how many small objects there are; the fewer the quicker.
 
     """
 
-    __slots__ = ("_before", "_last", "_quiet", "_size", "_trim")
+    __slots__ = (
+        "_before",
+        "_first",
+        "_held",
+        "_is_told",
+        "_last",
+        "_memory",
+        "_objects",
+        "_quiet",
+        "_rest",
+        "_since",
+        "_size",
+        "_slow",
+        "_trim",
+    )
 
     def __init__(
         self,
         memory: Budget,
         size: Callable[[], int] | None = None,
         trim: Callable[[], object] | None = None,
+        objects: Callable[[], int] | None = None,
     ) -> None:
+        self._memory = memory
         self._size = size or private_bytes
         self._trim = trim or give_back
+        self._objects = objects or sys.getallocatedblocks
+        self._first = self._objects()
         # What it had when nothing was left to give back, if it is known; and at the last look.
         self._before = 0
         self._last = 0
         self._quiet = 0
+        self._is_told = False
+        # Roughly what was held when that was counted, at most since it was given back.
+        self._held = 0
+        # Looks since then, and how many there have to be; the same for how long it took.
+        self._since = 2 * MOST_REST
+        self._rest = 0
+        self._slow = 0
         memory.on_look = self._look
 
     def _look(self) -> None:
         size, last = self._size(), self._last
         self._last = size
+        self._since += 1
         self._quiet = self._quiet + 1 if size <= last + _GROWTH else 0
         before = self._before = min(self._before or size, size)
-        if self._quiet >= QUIET_LOOKS and size - before >= max(LEAST, before // 8):
-            # What it has at the next look is what is in use.
-            self._before = self._quiet = 0
-            gc.collect(_YOUNG)
-            threading.Thread(target=self._trim, name="trim", daemon=True).start()
+        if self._is_told:
+            if self._quiet:
+                self._is_told = False
+                self._begin()
+        elif (
+            self._quiet >= QUIET_LOOKS - 1
+            and self._since >= max(self._rest, self._slow)
+            and (size - before >= max(LEAST, before // 8) or self._holds_less())
+        ):
+            self._is_told = True
+            if self._memory.on_quiet is not None:
+                self._memory.on_quiet()
+
+    def _holds_less(self) -> bool:
+        """Tell now and then whether much less is held than there was."""
+        if self._quiet % HELD_LOOKS:
+            return False
+        held = self._objects() * _OBJECT + self._memory.used
+        most = self._held = max(self._held, held)
+        return most - held >= max(LEAST, most // 8)
+
+    def _begin(self) -> None:
+        is_soon = self._since < 2 * MOST_REST
+        self._rest = min(max(2 * self._rest, QUIET_LOOKS), MOST_REST) if is_soon else 0
+        # What it has at the next look is what is in use.
+        self._before = self._quiet = self._since = 0
+        gc.collect(_ALL if self._objects() - self._first < FEW_OBJECTS else _YOUNG)
+        self._held = self._objects() * _OBJECT + self._memory.used
+        threading.Thread(target=self._give_back, name="trim", daemon=True).start()
+
+    def _give_back(self) -> None:
+        began = stopwatch()
+        self._trim()
+        self._slow = int((stopwatch() - began) * _SHARE)
 
 
 def private_bytes() -> int:

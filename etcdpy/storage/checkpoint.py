@@ -100,7 +100,7 @@ class Checkpointer:
             self._start()
 
     def hurry(self) -> None:
-        """Checkpoint all that waits now: the journal runs out of space."""
+        """Checkpoint all that waits now: the journal runs out of space, or memory is wanted."""
         self._wanted = True
         self._start()
 

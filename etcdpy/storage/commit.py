@@ -258,6 +258,10 @@ class GroupCommit(NewestView):
             raise self.failed
         await self._checkpointer.catch_up()
 
+    def checkpoint_soon(self) -> None:
+        """Have what is durable moved into LMDB, so that it is in memory no longer."""
+        self._checkpointer.hurry()
+
     def checkpoints_held(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Keep what is in LMDB as it is inside the block: see ``Checkpointer.held``."""
         return self._checkpointer.held()

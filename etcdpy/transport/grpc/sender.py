@@ -560,6 +560,7 @@ class Sender:
         """Hold nothing any more: all calls have ended, and nothing is sent."""
         self._short.clear()
         self._long.clear()
+        self._stalls = Stalls()
         self._on_room = None
         self.account.close()
 

@@ -13,11 +13,13 @@ import pytest
 from etcdpy import errors
 from etcdpy.config import Config, InvalidConfigError
 from etcdpy.cooperative import outcome
+from etcdpy.memory import Budget
 from etcdpy.node.node import Node, log_opened
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.storage import DataDirLocked, StorageError
 from etcdpy.testing.clock import MovableClock
 from tests.unit.node.nodes import ANYBODY
+from tests.unit.storage.material import until
 
 
 def config(path: Path, **settings: object) -> Config:
@@ -89,6 +91,20 @@ async def test_a_learner_is_there_when_it_is_opened_again_where_there_may_be_one
     async with Node.open(config(tmp_path / "d"), MovableClock()) as node:
         listed = await node.member_list(pb.MemberListRequest(), ANYBODY)
         assert listed.members == added.members
+
+
+async def test_what_waits_for_a_checkpoint_gets_one_when_memory_is_given_back(
+    tmp_path: Path,
+) -> None:
+    memory = Budget()
+    async with Node.open(config(tmp_path / "d"), MovableClock(), memory=memory) as node:
+        await put(node, b"a")
+        writes = node.parts.database.writes
+        assert writes is not None
+        before = writes.checkpoints.count
+        assert memory.on_quiet is not None
+        memory.on_quiet()
+        await until(lambda: writes.checkpoints.count > before)
 
 
 async def test_lease_ends_by_the_nodes_clock(tmp_path: Path) -> None:

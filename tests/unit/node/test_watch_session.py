@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -133,3 +135,21 @@ async def test_closed_session_feeds_nobody_and_asks_for_no_time(watching: Watchi
     await watching.timed.clock.advance(10 * INTERVAL)
     assert watching.take() == []
     assert watching.timed.hub.is_unwatched
+
+
+async def test_session_that_ends_before_it_has_begun_to_write_goes_without_the_collector(
+    watching: Watching,
+) -> None:
+    gc.disable()
+    try:
+        client = FakeWriter()
+        client.reads.clear()
+        session = watching.timed.node.watch(client, ANYBODY)
+        session.create(pb.WatchCreateRequest(key=b"a"))
+        session.close()
+        await turns(5)
+        left = weakref.ref(client)
+        del client, session
+        assert left() is None
+    finally:
+        gc.enable()

@@ -11,8 +11,17 @@ import weakref
 
 import pytest
 
-from etcdpy.memory import Budget
-from etcdpy.server.trimming import LEAST, QUIET_LOOKS, Trimmer, give_back, private_bytes
+from etcdpy.memory import Account, Budget
+from etcdpy.server.trimming import (
+    FEW_OBJECTS,
+    HELD_LOOKS,
+    LEAST,
+    MOST_REST,
+    QUIET_LOOKS,
+    Trimmer,
+    give_back,
+    private_bytes,
+)
 
 MIB = 1 << 20
 
@@ -22,18 +31,19 @@ class World:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.objects = 1_000_000
         self.trimmed: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
         self._others = set(threading.enumerate())
-        self._budget = Budget()
-        Trimmer(self._budget, lambda: self.size, self._trim)
-        self._budget.look()
+        self.budget = Budget()
+        Trimmer(self.budget, lambda: self.size, self._trim, lambda: self.objects)
+        self.budget.look()
 
     def _trim(self) -> None:
         self.trimmed.put(threading.current_thread())
 
     def look(self, number: int) -> None:
         for _ in range(number):
-            self._budget.look()
+            self.budget.look()
 
     def is_trimmed(self) -> bool:
         """Wait until memory was given back, on a thread for that alone."""
@@ -67,13 +77,13 @@ def test_what_is_in_use_nevertheless_is_not_given_back_again() -> None:
     world.look(5 * QUIET_LOOKS)
     assert world.is_left_alone
     # But what comes on top is.
-    world.size += LEAST + LEAST // 2
+    world.size += world.size // 8
     world.look(QUIET_LOOKS + 1)
     assert world.is_trimmed()
 
 
 def test_little_is_not_worth_it_nor_is_an_eighth_of_much() -> None:
-    for size, growth in ((50 * MIB, LEAST - 1), (800 * MIB, 99 * MIB)):
+    for size, growth in ((20 * MIB, LEAST - 1), (800 * MIB, 99 * MIB)):
         world = World(size)
         world.size += growth
         world.look(3 * QUIET_LOOKS)
@@ -93,6 +103,89 @@ def test_process_of_which_nothing_is_known_is_left_alone() -> None:
     world = World(0)
     world.look(3 * QUIET_LOOKS)
     assert world.is_left_alone
+
+
+def grow(world: World) -> None:
+    """Let it grow by half, and grow no more."""
+    world.size += world.size // 2
+    world.look(QUIET_LOOKS + 1)
+
+
+def test_it_is_said_a_look_before() -> None:
+    world = World(50 * MIB)
+    told: list[bool] = []
+    world.budget.on_quiet = lambda: told.append(world.is_left_alone)
+    world.size = 100 * MIB
+    world.look(QUIET_LOOKS)
+    assert told == [True]
+    assert world.is_left_alone
+    # What is put away meanwhile may take some memory itself.
+    world.size += 2 * MIB
+    world.look(1)
+    assert world.is_left_alone
+    world.look(1)
+    assert world.is_trimmed()
+    assert told == [True]
+
+
+@pytest.mark.parametrize("is_counted", [False, True])
+def test_what_was_in_use_for_long_is_given_back_when_it_is_not_any_more(is_counted: bool) -> None:
+    world = World(50 * MIB)
+    account = Account(world.budget)
+    if is_counted:
+        account.add(100 * MIB)
+    else:
+        world.objects += 2_000_000
+    grow(world)
+    assert world.is_trimmed()
+    world.look(10 * HELD_LOOKS)
+    assert world.is_left_alone
+    # The process is as large as before: what was freed is among what is in use.
+    account.close()
+    world.objects = 1_000_000
+    world.look(HELD_LOOKS + 1)
+    assert world.is_trimmed()
+    world.look(10 * HELD_LOOKS)
+    assert world.is_left_alone
+
+
+def test_what_comes_and_goes_all_the_time_is_given_back_seldom() -> None:
+    world = World(40 * MIB)
+    times = 0
+    for _ in range(400):
+        grow(world)
+        if not world.is_left_alone:
+            assert world.is_trimmed()
+            times += 1
+            world.size = 40 * MIB
+            world.look(1)
+    assert 10 < times < 40
+    # And at once again after it was quiet for a while.
+    world.size = 40 * MIB
+    world.look(2 * MOST_REST)
+    for _ in range(2):
+        grow(world)
+        assert world.is_trimmed()
+        world.look(1)
+
+
+@pytest.mark.parametrize("more", [0, FEW_OBJECTS])
+def test_all_garbage_is_collected_where_there_is_little_to_look_at(more: int) -> None:
+    world = World(MIB)
+    world.objects += more
+    gc.disable()
+    try:
+        old = Garbage()
+        gc.collect(0)
+        gc.collect(1)
+        left = weakref.ref(old)
+        del old
+        world.size += LEAST
+        world.look(QUIET_LOOKS + 1)
+        assert (left() is None) == (not more)
+    finally:
+        gc.enable()
+    assert world.is_trimmed()
 
 
 class Garbage:

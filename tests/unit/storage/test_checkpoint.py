@@ -190,6 +190,15 @@ async def test_a_checkpoint_can_be_asked_for(backend: Backend) -> None:
     await soon(log.close())
 
 
+async def test_a_checkpoint_nobody_waits_for_is_made_soon(backend: Backend) -> None:
+    log = await opened(backend)
+    await soon(put(log, 2))
+    log.checkpoint_soon()
+    await until(lambda: backend.row(row_key(2)) is not None)
+    log.checkpoint_soon()  # nothing to do
+    await soon(log.close())
+
+
 async def test_a_checkpoint_that_is_asked_for_waits_for_the_one_under_way(
     backend: Backend,
 ) -> None:

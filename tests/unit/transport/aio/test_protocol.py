@@ -503,6 +503,16 @@ async def test_nothing_of_a_connection_that_is_lost_waits_for_the_collector(
     Service().register(server)
     protocol, pipe = greeted(server)
     await opened(protocol, 3)
+    # And one whose answer nobody takes.
+    protocol.data_received(frames.settings([(frames.INITIAL_WINDOW_SIZE, 0)]))
+    block = hpack.Encoder().encode(request_fields("/test.Service/Inline"))
+    protocol.data_received(
+        frames.frame(frames.HEADERS, frames.END_HEADERS, 7, block)
+        + frames.frame(frames.DATA, frames.END_STREAM, 7, message(b"x"))
+    )
+    await turns()
+    protocol.tick(0.0)
+    stalled = protocol._connection.streams[7]
     protocol.pause_writing()
     if is_closed_by_us:
         protocol.stop()
@@ -512,3 +522,4 @@ async def test_nothing_of_a_connection_that_is_lost_waits_for_the_collector(
     del protocol
     # The clock has the pipe a little longer, where we have closed.
     assert not [one for one in gc.get_referrers(pipe) if isinstance(one, Http2Protocol)]
+    assert not [one for one in gc.get_referrers(stalled) if isinstance(one, dict)]
