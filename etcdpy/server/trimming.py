@@ -78,7 +78,8 @@ class Trimmer:
         memory: Is looked at about once a second, and so is this. It is told a look before.
         size: Returns the bytes that the process has for itself; 0 if that cannot be told.
         trim: Gives back what is free, on a thread of its own.
-        objects: Returns how many small objects there are; the fewer the quicker.
+        objects: Returns how many small objects there are.
+        watch: Measures in seconds how long it takes to give back.
 
     """
 
@@ -96,6 +97,7 @@ class Trimmer:
         "_size",
         "_slow",
         "_trim",
+        "_watch",
     )
 
     def __init__(
@@ -104,11 +106,13 @@ class Trimmer:
         size: Callable[[], int] | None = None,
         trim: Callable[[], object] | None = None,
         objects: Callable[[], int] | None = None,
+        watch: Callable[[], float] = stopwatch,
     ) -> None:
         self._memory = memory
         self._size = size or private_bytes
         self._trim = trim or give_back
         self._objects = objects or sys.getallocatedblocks
+        self._watch = watch
         self._first = self._objects()
         # What it had when nothing was left to give back, if it is known; and at the last look.
         self._before = 0
@@ -160,9 +164,9 @@ class Trimmer:
         threading.Thread(target=self._give_back, name="trim", daemon=True).start()
 
     def _give_back(self) -> None:
-        began = stopwatch()
+        began = self._watch()
         self._trim()
-        self._slow = int((stopwatch() - began) * _SHARE)
+        self._slow = int((self._watch() - began) * _SHARE)
 
 
 def private_bytes() -> int:

@@ -32,13 +32,17 @@ class World:
     def __init__(self, size: int) -> None:
         self.size = size
         self.objects = 1_000_000
+        self.seconds = self.takes = 0.0
         self.trimmed: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
         self._others = set(threading.enumerate())
         self.budget = Budget()
-        Trimmer(self.budget, lambda: self.size, self._trim, lambda: self.objects)
+        Trimmer(
+            self.budget, lambda: self.size, self._trim, lambda: self.objects, lambda: self.seconds
+        )
         self.budget.look()
 
     def _trim(self) -> None:
+        self.seconds += self.takes
         self.trimmed.put(threading.current_thread())
 
     def look(self, number: int) -> None:
@@ -167,6 +171,20 @@ def test_what_comes_and_goes_all_the_time_is_given_back_seldom() -> None:
         grow(world)
         assert world.is_trimmed()
         world.look(1)
+
+
+def test_what_takes_long_is_not_done_again_soon() -> None:
+    world = World(40 * MIB)
+    world.takes = 0.5
+    grow(world)
+    assert world.is_trimmed()
+    world.size = 40 * MIB
+    world.look(1)
+    grow(world)
+    world.look(20)
+    assert world.is_left_alone
+    world.look(20)
+    assert world.is_trimmed()
 
 
 @pytest.mark.parametrize("more", [0, FEW_OBJECTS])
