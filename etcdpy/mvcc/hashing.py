@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
 
 from google_crc32c import extend
@@ -27,12 +27,13 @@ from google_crc32c import extend
 from etcdpy.cooperative import Steps
 from etcdpy.errors import CompactedError, FutureRevisionError
 from etcdpy.mvcc.revision import MAX_REVISION, ROW_KEY_LENGTH, row_key
+from etcdpy.mvcc.slices import SLICE_BYTES
 from etcdpy.mvcc.store import CONSISTENT_INDEX, Store
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.commit_log import RowSource
 
-#: Rows hashed in a slice: less than a millisecond.
+#: Rows hashed in a slice, if they are small: less than a millisecond.
 ROWS_PER_SLICE = 512
 #: Compactions remembered (etcd: hash.go, hashStorageMaxSize).
 MOST_REMEMBERED = 10
@@ -164,12 +165,18 @@ class Hasher:
 
 def _extended(crc: int, rows: Iterator[Row], counts: Callable[[Row], bool] | None) -> Steps[int]:
     """Return ``crc`` extended by the rows that count, all of them if None says which."""
-    while part := list(islice(rows, ROWS_PER_SLICE)):
-        if counts is not None:
-            part = list(filter(counts, part))
-        crc = extend(crc, b"".join(chain.from_iterable(part)))
-        yield
-    return crc
+    part: list[bytes] = []
+    each, work = SLICE_BYTES // ROWS_PER_SLICE, 0
+    for row in rows:
+        if counts is None or counts(row):
+            part += row
+        work += each + len(row[1])
+        if work >= SLICE_BYTES:
+            crc = extend(crc, b"".join(part))
+            part.clear()
+            work = 0
+            yield
+    return extend(crc, b"".join(part))  # type: ignore[no-any-return]  # it has no types
 
 
 def _is_shared(row: Row) -> bool:

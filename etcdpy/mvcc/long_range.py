@@ -19,7 +19,7 @@ from etcdpy.cooperative import Pieces, Steps
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.ranges import Chosen, is_of_index
 from etcdpy.mvcc.replies import KVS, PIECE_BYTES, range_end
-from etcdpy.mvcc.slices import ROW_BYTES, SLICE, SLICE_BYTES
+from etcdpy.mvcc.slices import ROW_BYTES, SLICE, SLICE_BYTES, by_size
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.walks import (
     FIRST_READ,
@@ -125,8 +125,12 @@ class Reading:
             spent += self._cost
             names: list[bytes] = []
             if self._is_of_index:
-                rows += rows_without_values(self._store, keys, revision)
-                spent += len(keys) * (SLICE_BYTES // SLICE)
+                for number, some in enumerate(by_size(keys)):
+                    if number:
+                        yield rows
+                        rows, spent = [], 0
+                    rows += rows_without_values(self._store, some, revision)
+                    spent += len(some) * (SLICE_BYTES // SLICE)
             else:
                 names = index.row_keys_at(keys, revision)
             at, number = 0, len(names)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from etcdpy.cooperative import Steps
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.order import CREATE, MOD, VERSION, by_number, by_value
-from etcdpy.mvcc.slices import SLICE, chunks
+from etcdpy.mvcc.slices import SLICE, by_size, chunks
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.walks import (
     Hold,
@@ -149,11 +149,13 @@ def read_chosen(
     for number, chunk in enumerate(chunks(keys)):
         if number:
             yield
-        made += (
-            rows_without_values(store, chunk, revision)
-            if is_of_index(request)
-            else map(without_value, chunk)
-        )
+        if not is_of_index(request):
+            made += map(without_value, chunk)
+            continue
+        for part, some in enumerate(by_size(chunk)):
+            if part:
+                yield
+            made += rows_without_values(store, some, revision)
     return made
 
 

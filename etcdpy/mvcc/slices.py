@@ -68,6 +68,21 @@ def chunks(items: list[T], size: int | None = None) -> Iterator[list[T]]:
         yield chunk
 
 
+def by_size(keys: list[bytes]) -> list[list[bytes]]:
+    """Cut a list where its keys would be more than ``SLICE_BYTES`` together; mostly nowhere."""
+    if sum(map(len, keys)) <= SLICE_BYTES:
+        return [keys]
+    parts: list[list[bytes]] = []
+    size = SLICE_BYTES
+    for key in keys:
+        if size >= SLICE_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(key)
+        size += len(key)
+    return parts
+
+
 def in_order(keys: list[bytes]) -> Steps[list[bytes]]:
     """
     Return keys, no two of which are the same, in ascending order; the list is emptied.

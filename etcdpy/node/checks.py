@@ -40,6 +40,9 @@ from etcdpy.pb.rpc_pb2 import (
     RangeRequest,
 )
 
+#: What parsing a URL takes, in units of which a slice has 512.
+_URL_WORK = 16
+
 _SORT_ORDERS = frozenset(RangeRequest.SortOrder.values())
 _SORT_TARGETS = frozenset(RangeRequest.SortTarget.values())
 _ALARM_ACTIONS = frozenset(AlarmRequest.AlarmAction.values())
@@ -142,18 +145,7 @@ def check_downgrade(request: DowngradeRequest) -> None:
         raise UnknownMethodError
 
 
-def check_member_add(request: MemberAddRequest) -> None:
-    """
-    Check a MemberAdd.
-
-    Raises:
-        BadMemberUrlsError: As in ``peer_urls``.
-
-    """
-    peer_urls(request)
-
-
-def peer_urls(request: MemberAddRequest) -> set[str]:
+def peer_urls(request: MemberAddRequest) -> Steps[set[str]]:
     """
     Return the peer URLs of a new member, as they would be stored. (etcd: types.NewURLs)
 
@@ -161,8 +153,12 @@ def peer_urls(request: MemberAddRequest) -> set[str]:
         BadMemberUrlsError: If there are none, or one of them is none.
 
     """
+    urls: set[str] = set()
+    work = Work()
     try:
-        urls = {str(url) for text in request.peerURLs for url in parse_urls(text)}
+        for text in request.peerURLs:
+            urls.update(map(str, parse_urls(text)))
+            yield from work.add(_URL_WORK)
     except UrlError:
         raise BadMemberUrlsError from None
     if not urls:

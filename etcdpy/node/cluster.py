@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from etcdpy.errors import (
+    EtcdError,
     LearnerNotReadyError,
     MemberExistsError,
     MemberNotFoundError,
@@ -56,8 +57,13 @@ class Cluster(Part):
             TooFewStartedMembersError: If it is none.
 
         """
+        try:
+            # In slices, as there may be very many; before it is asked who that is, as in etcd.
+            wanted = await self._parts.baton.run(peer_urls(request))
+        except EtcdError as error:
+            self._admission.refused(error, "member_add", request, caller)
+            raise
         with self._changing("member_add", request, caller) as change:
-            wanted = peer_urls(request)
             members = self._parts.membership
             learner = members.new_learner(wanted, self._parts.clock.wall())
             # The order is that of membership/cluster.go, ValidateConfigurationChange.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator
 
-from etcdpy.cooperative import run
+from etcdpy.cooperative import Baton
 from etcdpy.errors import BadLeaderTransfereeError, TooManySnapshotsError
 from etcdpy.gostd.durations import go_duration
 from etcdpy.gostd.sizes import human_size
 from etcdpy.node import checks
 from etcdpy.node.caller import Caller
-from etcdpy.node.parts import Part
+from etcdpy.node.parts import Part, Parts
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.storage.errors import TooManyPinsError
 from etcdpy.version import ETCD_VERSION
@@ -23,6 +23,11 @@ logger = logging.getLogger(__name__)
 
 class Maintenance(Part):
     """The methods of a node that are about itself."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        # A hash goes over everything, and dozens may be asked for: not for reads to wait behind.
+        self._hashing = Baton()
 
     async def status(self, request: pb.StatusRequest, caller: Caller) -> pb.StatusResponse:
         """Tell how the server is; sizes are in bytes."""
@@ -82,7 +87,7 @@ class Maintenance(Part):
         self._admit("hash_kv", request, caller)
         parts = self._parts
         with parts.measures.timed(parts.measures.hash_keys, parts.clock):
-            found = await run(parts.hasher.hash_keys(request.revision))
+            found = await self._hashing.run(parts.hasher.hash_keys(request.revision))
         return pb.HashKVResponse(
             header=self.header(self._store.durable_revision),
             hash=found.hash,
@@ -95,7 +100,7 @@ class Maintenance(Part):
         self._admit("hash", request, caller)
         parts = self._parts
         with parts.measures.timed(parts.measures.hash_all, parts.clock):
-            found = await run(parts.hasher.hash_all())
+            found = await self._hashing.run(parts.hasher.hash_all())
         return pb.HashResponse(header=self.header(self._store.durable_revision), hash=found)
 
     async def defragment(

@@ -14,6 +14,7 @@ from etcdpy.errors import (
     EtcdError,
     WatchRefusedError,
 )
+from etcdpy.memory import Loan
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.node.admission import Gate
 from etcdpy.node.caller import Caller
@@ -24,6 +25,9 @@ from etcdpy.watch import Hub, ResponseWriter, Watcher, WatchStream
 #: How much longer than the interval a stream's progress ticks may be apart, as a share of it:
 #: drawn once for each stream, so that not all of them tick together.
 PROGRESS_JITTER = 0.1
+
+#: Bytes of the keys of a watch from which on they are counted, for as long as it is there.
+LONG_KEYS = 1024
 
 
 class WatchSession:
@@ -45,6 +49,7 @@ class WatchSession:
         "_hub",
         "_interval",
         "_is_open",
+        "_keys",
         "_opened",
         "_ticking",
         "_writing",
@@ -67,6 +72,8 @@ class WatchSession:
         self._hub = hub
         self.stream = WatchStream(hub, settings.max_message_bytes, writer, self._start_writing)
         self.output = self.stream.output
+        # Those whose keys are long, by their ids.
+        self._keys: dict[int, Loan] = {}
         self._writing: asyncio.Task[None] | None = None
         self._ticking: Timer | None = None
         self._opened = clock.monotonic()
@@ -85,6 +92,7 @@ class WatchSession:
             WatchRefusedError: If its keys are not the caller's to read.
             EmptyWatchRangeError: If its keys end before they start.
             DuplicateWatchIdError: If the stream has one of that id.
+            MemoryBudgetError: If its keys are long, and those of all watches are too much.
 
         """
         # The order of the checks is etcd's. (etcd: v3rpc/watch.go, recvLoop)
@@ -104,6 +112,8 @@ class WatchSession:
             watch_id = stream.free_id()
         elif watch_id in stream.watchers:
             raise DuplicateWatchIdError
+        if len(start) + len(stop or b"") >= LONG_KEYS:
+            self._keep(watch_id, len(start) + len(stop or b""))
         watcher = Watcher(stream, watch_id, start, stop, since)
         if filters := request.filters:
             watcher.wants_puts = WatchCreateRequest.NOPUT not in filters
@@ -119,6 +129,21 @@ class WatchSession:
     def cancel(self, watch_id: int) -> None:
         """End a watcher, and confirm it; etcd meets an unknown one with silence."""
         self.stream.cancel(watch_id)
+        if self._keys:
+            self._let_go(watch_id)
+
+    def _keep(self, watch_id: int, size: int) -> None:
+        account = self._hub.keys
+        if account.is_over_without(-size):
+            raise account.budget.refusal()
+        # What the stream has ended by itself may have had the same id.
+        self._let_go(watch_id)
+        loan = self._keys[watch_id] = Loan(account)
+        loan.keep(size)
+
+    def _let_go(self, watch_id: int) -> None:
+        if loan := self._keys.pop(watch_id, None):
+            loan.close()
 
     @property
     def is_open(self) -> bool:
@@ -136,6 +161,9 @@ class WatchSession:
         self._hub.streams -= self._is_open
         self._is_open = False
         self.stream.close()
+        for loan in self._keys.values():
+            loan.close()
+        self._keys.clear()
         if self._writing is not None:
             self._writing.cancel()
             # One that has not begun yet never comes to say so, and refers to this.

@@ -27,10 +27,12 @@ class MaintenanceService:
         """List alarms, or switch one on or off; the reply waits for the disk."""
         return self._node.alarm(request, context)
 
+    @inline
     def HashKV(self, request: pb.HashKVRequest, context: Any) -> Awaitable[pb.HashKVResponse]:
         """Hash the keys at a revision; others are served meanwhile."""
         return self._node.hash_kv(request, context)
 
+    @inline
     def Hash(self, request: pb.HashRequest, context: Any) -> Awaitable[pb.HashResponse]:
         """Hash all that is stored; others are served meanwhile."""
         return self._node.hash(request, context)

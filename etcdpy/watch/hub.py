@@ -45,6 +45,7 @@ class Hub:
         account: What waits to be sent is put to it.
 
     Attributes:
+        keys: What long keys of watches are put to.
         streams: Watches' streams that are open.
         wakings: Wakes those who need more than a call to be sent something.
 
@@ -61,6 +62,7 @@ class Hub:
         self.store = store
         self.headers = headers
         self.backlog = Backlog(account)
+        self.keys = Account(None if account is None else account.budget)
         self._loop = loop
         self.streams = 0
         self.wakings = Trickle(WOKEN_PER_TURN)

@@ -39,4 +39,5 @@ from tests.fairness.attacks import (  # noqa: E402, I001 (in the order in which 
     crowded_streams as _crowded_streams,  # noqa: F401
     compressed as _compressed,  # noqa: F401
     permissions as _permissions,  # noqa: F401
+    histories as _histories,  # noqa: F401
 )

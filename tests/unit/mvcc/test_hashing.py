@@ -14,6 +14,7 @@ from etcdpy.errors import CompactedError, FutureRevisionError
 from etcdpy.mvcc.hashing import MOST_REMEMBERED, Hasher
 from etcdpy.mvcc.restore import restore
 from etcdpy.mvcc.revision import row_key, tombstone_key
+from etcdpy.mvcc.slices import SLICE_BYTES
 from etcdpy.mvcc.store import CONSISTENT_INDEX, Store
 from etcdpy.node.compactor import Compactor
 from etcdpy.pb.kv_pb2 import KeyValue
@@ -157,6 +158,14 @@ async def test_a_compaction_waits_for_a_hash_that_has_begun(
     await hashed.compact(7)
     assert hashing.done()
     assert hashing.result() == expected
+
+
+async def test_large_rows_are_hashed_some_at_a_time() -> None:
+    changes: list[list[Put | Delete]] = [
+        [Put(b"k%d" % i, bytes(SLICE_BYTES // 3))] for i in range(9)
+    ]
+    steps = HashedStore(disk_of(changes)).hasher.hash_keys(0)
+    assert sum(1 for _ in steps) >= 3
 
 
 async def test_a_long_key_is_found_like_a_short_one() -> None:

@@ -10,8 +10,9 @@ import pytest
 from etcdpy.cooperative import Pieces, finish
 from etcdpy.mvcc import long_range
 from etcdpy.mvcc.long_range import Measured, Reading, encode
-from etcdpy.mvcc.ranges import choose, has_many, is_in_key_order, select
+from etcdpy.mvcc.ranges import choose, has_many, is_in_key_order, read_chosen, select
 from etcdpy.mvcc.replies import range_reply
+from etcdpy.mvcc.slices import SLICE_BYTES
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.rpc_pb2 import RangeRequest
 from tests.unit.mvcc.stores import delete, new_store, put, settle
@@ -136,3 +137,18 @@ async def test_rows_are_not_held_when_they_are_encoded() -> None:
         assert reading.yielded == [[]]
         next(encode(reading, HEADER))
         assert reading.yielded == [[]]
+
+
+async def test_long_keys_without_values_are_read_some_at_a_time() -> None:
+    async with new_store() as (store, log):
+        long = [b"long%02d" % number + bytes(SLICE_BYTES // 3) for number in range(7)]
+        put(store, *[(key, b"") for key in long])
+        await settle(log)
+        request = RangeRequest(key=b"l", range_end=b"m", keys_only=True)
+        chosen = finish(choose(store, request, store.revision))
+        reading = Reading(store, request, store.revision, chosen)
+        slices = [len(rows) for rows in reading.slices()]
+        assert sum(slices) == 7
+        assert max(slices) <= 3
+        steps = read_chosen(store, request, chosen.keys, store.revision)
+        assert sum(1 for _ in steps) >= 2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from etcdpy.cooperative import Steps, finish
 from etcdpy.mvcc import slices
-from etcdpy.mvcc.slices import chunks, in_order, sort
+from etcdpy.mvcc.slices import SLICE_BYTES, by_size, chunks, in_order, sort
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,15 @@ def test_many_keys_are_put_in_order_in_turns() -> None:
     for _ in steps:
         turns += 1
     assert turns > 100 / 4 / 4
+
+
+def test_keys_are_cut_where_they_would_be_too_much_together() -> None:
+    few = [b"k" * 10] * 100
+    assert by_size(few) == [few]
+    long = [bytes([n]) * (SLICE_BYTES // 3 + 1) for n in range(10)]
+    parts = by_size([*few, *long])
+    assert [key for part in parts for key in part] == [*few, *long]
+    assert max(len(part) for part in parts[1:]) == 3
 
 
 def test_long_list_is_emptied_on_the_way() -> None:

@@ -88,10 +88,7 @@ REQUESTS: dict[str, tuple[Any, Any, Any]] = {
     "compact": (pb.CompactionRequest(),) * 3,
     "lease_grant": (pb.LeaseGrantRequest(),) * 3,
     "lease_revoke": (pb.LeaseRevokeRequest(ID=LEASE),) * 3,
-    "member_add": (
-        pb.MemberAddRequest(),
-        *(pb.MemberAddRequest(peerURLs=["http://a:1"]),) * 2,
-    ),
+    "member_add": (pb.MemberAddRequest(peerURLs=["http://a:1"]),) * 3,
     "alarm": (
         pb.AlarmRequest(action=NOT_THERE),
         *(pb.AlarmRequest(action=pb.AlarmRequest.ACTIVATE),) * 2,
@@ -154,7 +151,6 @@ ORDER: dict[str, list[tuple[str, type[Exception]]]] = {
         ("permission", PERMISSION),
     ],
     "member_add": [
-        ("form", errors.BadMemberUrlsError),
         ("identity", IDENTITY),
         ("permission", PERMISSION),
     ],

@@ -15,6 +15,7 @@ from etcdpy.node.node import Node
 from etcdpy.pb import rpc_pb2 as pb
 from tests.unit.mvcc.fake_log import FakeLog, turns
 from tests.unit.mvcc.stores import new_store, worked_example
+from tests.unit.node.askers import Asker
 from tests.unit.node.nodes import ANYBODY, IDENTITY, make_node
 
 T = TypeVar("T")
@@ -54,6 +55,33 @@ async def test_nobody_joins(urls: list[str], error: type[Exception]) -> None:
     async with serving() as (service, _):
         with pytest.raises(error):
             await service.member_add(pb.MemberAddRequest(peerURLs=urls), ANYBODY)
+
+
+class Nobody:
+    """A guard that lets nobody in."""
+
+    def identify(self, _: object) -> None:
+        raise errors.InvalidAuthTokenError
+
+
+async def test_addresses_are_looked_at_before_it_is_asked_who_that_is() -> None:
+    async with serving() as (service, _):
+        service.parts.admission.guard = Nobody()  # type: ignore[assignment]
+        with pytest.raises(errors.BadMemberUrlsError):
+            await service.member_add(pb.MemberAddRequest(peerURLs=["bad url"]), Asker())
+        with pytest.raises(errors.InvalidAuthTokenError):
+            await service.member_add(pb.MemberAddRequest(peerURLs=["http://a:1"]), Asker())
+
+
+async def test_very_many_addresses_are_looked_at_in_turns() -> None:
+    async with serving() as (service, _):
+        request = pb.MemberAddRequest(peerURLs=[f"http://a:{port}" for port in range(1, 500)])
+        adding = asyncio.ensure_future(service.member_add(request, ANYBODY))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not adding.done()
+        with pytest.raises(errors.TooFewStartedMembersError):
+            await adding
 
 
 LEARNER = pb.MemberAddRequest(peerURLs=["http://127.0.0.1:2", "http://127.0.0.1:1"], isLearner=True)

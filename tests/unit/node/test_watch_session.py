@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from etcdpy import errors
-from etcdpy.node.watch_session import PROGRESS_JITTER, WatchSession
+from etcdpy.memory import LITTLE, Budget
+from etcdpy.node.watch_session import LONG_KEYS, PROGRESS_JITTER, WatchSession
 from etcdpy.pb import rpc_pb2 as pb
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.node.nodes import ANYBODY
@@ -60,6 +61,40 @@ async def test_watch_is_refused_for_the_reason_that_etcd_finds_first(
     with pytest.raises(error):
         watching.create(**fields)
     assert list(watching.session.stream.watchers) == [7]
+
+
+class TestLongKeys:
+    async def test_are_counted_for_as_long_as_the_watch_is_there(self, watching: Watching) -> None:
+        account = watching.timed.node.parts.hub.keys
+        watching.create(b"k" * (LONG_KEYS - 2), range_end=b"l", watch_id=1)
+        assert account.held == 0
+        watching.create(b"k" * (LONG_KEYS - 1), range_end=b"l", watch_id=2)
+        watching.create(b"k" * LONG_KEYS, watch_id=3)
+        # Where the keys end is one more.
+        assert account.held == LONG_KEYS + (2 * LONG_KEYS + 1)
+        watching.session.cancel(1)
+        watching.session.cancel(2)
+        assert account.held == 2 * LONG_KEYS + 1
+        watching.session.close()
+        assert account.held == 0
+
+    async def test_of_a_watch_that_was_withdrawn_give_way_to_its_successor(
+        self, watching: Watching
+    ) -> None:
+        watching.create(b"k" * LONG_KEYS, watch_id=3)
+        watching.session.stream.withdraw(3)
+        watching.create(b"k" * LONG_KEYS, watch_id=3)
+        assert watching.timed.node.parts.hub.keys.held == 2 * LONG_KEYS + 1
+
+    async def test_are_refused_when_those_of_all_are_too_much(self, watching: Watching) -> None:
+        account = watching.timed.node.parts.hub.keys
+        account.budget = Budget(LITTLE)
+        for watch_id in range(1, 5):
+            watching.create(b"k" * (LITTLE // 10), watch_id=watch_id)
+        with pytest.raises(errors.MemoryBudgetError):
+            watching.create(b"k" * LITTLE, watch_id=5)
+        watching.create(b"k", watch_id=5)
+        assert list(watching.session.stream.watchers) == [1, 2, 3, 4, 5]
 
 
 async def test_filters_keep_events_away(watching: Watching) -> None:
