@@ -85,6 +85,7 @@ GROUPS = {
         "transport/grpc/metadata",
         "transport/grpc/open_streams",
         "transport/grpc/outgoing",
+        "transport/grpc/request_blocks",
         "transport/grpc/request_head",
         "transport/grpc/request_head_cache",
         "transport/grpc/response_head",

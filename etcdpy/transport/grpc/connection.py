@@ -22,13 +22,9 @@ from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.control import READERS, Control
 from etcdpy.transport.grpc.messages import PREFIX_SIZE, is_one_message
 from etcdpy.transport.grpc.open_streams import OpenStreams
-from etcdpy.transport.grpc.request_head import (
-    METADATA,
-    MalformedRequest,
-    RequestHead,
-    check_trailers,
-)
-from etcdpy.transport.grpc.request_head_cache import RequestHeadCache, RequestHeadReader, Timed
+from etcdpy.transport.grpc.request_blocks import RequestBlocks
+from etcdpy.transport.grpc.request_head import METADATA, RequestHead
+from etcdpy.transport.grpc.request_head_cache import RequestHeadCache, RequestHeadReader
 from etcdpy.transport.grpc.sender import Sender
 from etcdpy.transport.grpc.states import HandlerState, StreamState
 from etcdpy.transport.grpc.status import ProtocolStatus
@@ -37,7 +33,6 @@ from etcdpy.transport.http2.blocks import Block, BlockReader
 from etcdpy.transport.http2.faults import (
     ConnectionFault,
     StreamFault,
-    compression_fault,
     illegal_stream,
     strip_padding,
 )
@@ -54,8 +49,6 @@ from etcdpy.transport.http2.frames import (
     PADDED,
 )
 from etcdpy.transport.http2.goaway import GracefulShutdown, Stage
-from etcdpy.transport.http2.hpack import HeaderListTooLarge, HpackError
-from etcdpy.transport.http2.hpack_pieces import PiecewiseDecoder
 from etcdpy.transport.http2.keepalive import Keepalive, PingPolicy
 from etcdpy.transport.http2.settings import first_frames
 from etcdpy.transport.limits import (
@@ -65,7 +58,6 @@ from etcdpy.transport.limits import (
     INITIAL_STREAM_WINDOW,
     LARGE_REQUEST,
     MAX_BUFFERED,
-    MAX_HELD_HEADERS,
     STARTING_SECONDS,
     ServerOptions,
 )
@@ -142,6 +134,7 @@ class Connection:
         "_keepalive",
         "_needs_preface",
         "_new_call",
+        "_requests",
         "_uncredited",
         "_waits_since",
         "awaiting_next",
@@ -191,6 +184,7 @@ class Connection:
         self._head_reader = RequestHeadReader(head_cache)
         self._graceful = GracefulShutdown()
         self.table = OpenStreams(self.streams, self.sender, call_handler, options)
+        self._requests = RequestBlocks(self._head_reader, self.table, self.streams)
         self._control = Control(self.table, self.sender, policy, self._graceful)
         self.now = now
         self._buffer = b""
@@ -505,7 +499,7 @@ class Connection:
                 table.begun += 1
                 block = data[start:pos]
                 # RFC 9113 4.3: each is decoded, unless it is known to leave the table as it is.
-                timed = known.get(block) or self._read_request(stream_id, block)
+                timed = known.get(block) or self._requests.read(stream_id, block)
                 if timed is None:
                     continue
                 head, timeout = timed
@@ -617,33 +611,6 @@ class Connection:
 
     # Requests.
 
-    def _read_request(
-        self, stream_id: int, block: bytes, pieces: PiecewiseDecoder | None = None
-    ) -> Timed | None:
-        """Return what a block asks for; None if that was refused with a RST_STREAM."""
-        try:
-            if pieces is None:
-                return self._head_reader.read(block)
-            timed = self._head_reader.read_large(pieces)
-            if not self._holds_too_much(timed[0]):
-                return timed
-            self.table.refuse(stream_id, frames.ENHANCE_YOUR_CALM)
-        except HpackError as error:
-            raise compression_fault(error) from None
-        except HeaderListTooLarge:
-            self.table.refuse(stream_id, frames.FRAME_SIZE_ERROR)
-        except MalformedRequest:
-            self.table.refuse(stream_id, frames.PROTOCOL_ERROR)
-        return None
-
-    def _holds_too_much(self, head: RequestHead) -> bool:
-        """Return whether the headers of one more request are too much, and it is a large one."""
-        if head.reservation is None:
-            return False
-        held = (call.head.reservation for call in self.streams.values())
-        total = head.reservation.size + sum(one.size for one in held if one is not None)
-        return total > MAX_HELD_HEADERS
-
     def _begin(
         self, stream_id: int, head: RequestHead, timeout: float | None, *, is_ended: bool
     ) -> None:
@@ -736,7 +703,7 @@ class Connection:
         self.table.last_id = stream_id
         self.table.begun += 1
         known = self._head_reader.known.get(block.data) if block.pieces is None else None
-        timed = known or self._read_request(stream_id, block.data, block.pieces)
+        timed = known or self._requests.read(stream_id, block.data, block.pieces)
         if timed is None:
             return
         if block.is_own_parent:
@@ -749,18 +716,7 @@ class Connection:
         call = self.streams.get(block.stream_id)
         if call is None and block.stream_id not in self.sender.ended_by_us:
             raise illegal_stream(block.stream_id)  # RFC 9113 5.1.1
-        # RFC 9113 8.1: a block after the first one holds trailers, which end the stream.
-        is_good = block.is_ended
-        try:
-            # RFC 9113 4.3: decoded whatever becomes of it, or the tables would part.
-            if block.pieces is None:
-                check_trailers(self._head_reader.fields(block.data))
-            else:
-                check_trailers(self._head_reader.large_fields(block.pieces)[0])
-        except HpackError as error:
-            raise compression_fault(error) from None
-        except (HeaderListTooLarge, MalformedRequest):
-            is_good = False
+        is_good = self._requests.are_trailers(block)
         if call is None:
             # RFC 9113 5.1: we have ended the stream, and the client may not know it yet.
             self.table.count_useless(self.now)
