@@ -49,6 +49,7 @@ GROUPS = {
     ),
     "etcdpy_store": (
         "mvcc/attachments",
+        "mvcc/columns",
         "mvcc/compare",
         "mvcc/history",
         "mvcc/index",

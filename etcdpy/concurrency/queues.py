@@ -19,8 +19,8 @@ from etcdpy.concurrency.turns import wait_for_turn
 from etcdpy.cooperative import DeferredReply, outcome
 from etcdpy.errors import EtcdError
 from etcdpy.mvcc.ranges import RangeResult
-from etcdpy.mvcc.txn import TxnResult
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, Op, Txn
+from etcdpy.mvcc.within import TxnResult
 from etcdpy.node.api import LocalApi
 from etcdpy.node.caller import Caller
 from etcdpy.node.internal import Head, oldest

@@ -18,7 +18,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from heapq import merge
-from itertools import islice
+from itertools import islice, repeat
 
 from sortedcontainers import SortedList
 
@@ -42,12 +42,15 @@ from etcdpy.mvcc.history import (
 )
 from etcdpy.mvcc.liveness import LivenessLog
 from etcdpy.mvcc.revision import RowKey, row_key, tombstone_key
+from etcdpy.mvcc.rows import BORN, DELETED
 from etcdpy.mvcc.sorted_keys import add_all, remove_all
 
 #: Keys looked at in one scan, dead or alive, where there is no quicker way.
 MOST_LOOKED_AT = 1024
 #: Keys that came or went that are looked at for the smallest page.
 FEW = 64
+
+_ARRAYS = {array}
 
 
 #: A key and its version: key, main, sub, create revision, version number.
@@ -376,6 +379,79 @@ class Index:
             self._died.append(key)
             found.append(None)
         return found
+
+    def last_numbers(self, keys: Iterable[bytes]) -> list[tuple[int, int]]:
+        """Return the create revisions and numbers of the newest versions; 0, 0 of who is not."""
+        found: list[tuple[int, int]] = []
+        for history in map(self._histories.get, keys):
+            if history is None:
+                found.append((0, 0))
+            elif isinstance(history, array):
+                found.append((history[-2], history[-1]))
+            else:
+                found.append((history >> SUB_BITS, 1))
+        return found
+
+    def change_made(
+        self,
+        keys: list[bytes],
+        kinds: bytes,
+        creates: list[int],
+        versions: list[int],
+        main: int,
+        sub: int,
+    ) -> None:
+        """
+        Do as ``change_all`` does where it is known what becomes of each key.
+
+        Args:
+            keys: Which, no two of them the same.
+            kinds: ``rows.DELETED``, ``CHANGED`` or ``BORN``.
+            creates: What the new versions have for it; of no account for a key that is born.
+            versions: The same.
+            main: The revision.
+            sub: Of the first.
+
+        """
+        histories, number = self._histories, len(keys)
+        known = [*map(histories.get, keys)]
+        born_here = kinds.count(BORN)
+        if born_here == number and not any(known) and sub + number <= SUB_MASK:
+            start = main << SUB_BITS | sub
+            histories.update(zip(keys, range(start, start + number), strict=True))
+            self._born += keys
+            return
+        places = range(sub, sub + number)
+        if not born_here and set(map(type, known)) == _ARRAYS:
+            entries = map(pack_version, repeat(main), places, creates, versions)
+            for history, entry in zip(known, entries, strict=True):
+                history.frombytes(entry)  # type: ignore[union-attr]
+        else:
+            self._change_each(keys, known, kinds, creates, versions, main, sub)
+        if DELETED in kinds:
+            self._died += [key for key, kind in zip(keys, kinds, strict=True) if kind == DELETED]
+
+    def _change_each(
+        self,
+        keys: list[bytes],
+        known: list[int | array[int] | None],
+        kinds: bytes,
+        creates: list[int],
+        versions: list[int],
+        main: int,
+        sub: int,
+    ) -> None:
+        changes = zip(keys, known, kinds, creates, versions, strict=True)
+        for place, (key, history, kind, create, version) in enumerate(changes, sub):
+            if kind == BORN:
+                self._put(key, history, main, place)
+                continue
+            # A compaction may have made it shorter since it was looked at.
+            assert history is not None, "only what is alive is changed"
+            entries = expanded(history)
+            if entries is not history:
+                self._histories[key] = entries
+            entries.frombytes(pack_version(main, place, create, version))
 
     @property
     def unsettled(self) -> int:

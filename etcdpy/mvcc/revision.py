@@ -26,6 +26,8 @@ _pack_tombstone = Struct(">9sQc").pack
 
 TOMBSTONE_MARK = b"t"
 ROW_KEY_LENGTH = 17
+#: Bytes of a row key that are those of its main revision.
+ROW_KEY_START = 9
 
 #: Largest revision a client can name (an int64 on the wire).
 MAX_REVISION = (1 << 63) - 1

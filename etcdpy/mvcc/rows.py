@@ -10,11 +10,19 @@ key and the value; of its six fields it has two that are the same throughout a t
 
 from __future__ import annotations
 
+from typing import Final
+
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.wire import Prefixes, varint
 
+#: What becomes of a key: it is deleted, it is put again, or it is put and was not there.
+DELETED: Final = 0
+CHANGED: Final = 1
+BORN: Final = 2
+
 _KEY = Prefixes(1)
 _VALUE = Prefixes(5)
+_U64 = (1 << 64) - 1
 # An empty one is left out.
 _VALUE[0] = b""
 
@@ -118,3 +126,31 @@ def tombstones(keys: list[bytes]) -> list[bytes]:
     """Return the rows of the deletions of many keys."""
     prefixes = _KEY
     return [prefixes[len(key)] + key for key in keys]
+
+
+def row_start(kind: int, key: bytes, create: int) -> bytes:
+    """
+    Return what a row begins with, up to what depends on the revision.
+
+    Args:
+        kind: ``DELETED``, ``CHANGED`` or ``BORN``.
+        key: Which.
+        create: Its create revision, if it was there.
+
+    """
+    start = _KEY[len(key)] + key
+    return b"%b\x10%b\x18" % (start, varint(create)) if kind == CHANGED else start
+
+
+def row_middles(main: int) -> tuple[bytes, bytes, bytes]:
+    """Return what of a row depends on the revision, by the kind of change."""
+    return b"", varint(main), born_at(main)
+
+
+def row_end(kind: int, version: int, value: bytes, lease: int) -> bytes:
+    """Return what a row of a put ends with, behind what depends on the revision."""
+    end = _VALUE[len(value)] + value
+    if kind == CHANGED:
+        end = b"\x20%b%b" % (varint(version), end)
+    # protobuf: a negative number is one of 64 bits.
+    return b"%b\x30%b" % (end, varint(lease & _U64)) if lease else end

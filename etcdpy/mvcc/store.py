@@ -17,14 +17,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from struct import Struct
+from typing import NamedTuple
 
 from etcdpy.cooperative import Steps
 from etcdpy.errors import CompactedError, FutureRevisionError
 from etcdpy.mvcc import invariants
 from etcdpy.mvcc.attachments import Attachments
 from etcdpy.mvcc.index import Index
-from etcdpy.mvcc.revision import row_key, row_keys, tombstone_key, tombstone_keys
-from etcdpy.mvcc.rows import born_at, new_row, row, rows_of, tombstone, tombstones
+from etcdpy.mvcc.revision import (
+    ROW_KEY_START,
+    row_key,
+    row_keys,
+    tombstone_key,
+    tombstone_keys,
+)
+from etcdpy.mvcc.rows import born_at, new_row, row, row_middles, rows_of, tombstone, tombstones
 from etcdpy.mvcc.slices import FOUND_SLICE, SLICE, chunks, in_order
 from etcdpy.storage.batch import Batch
 from etcdpy.storage.buckets import Bucket
@@ -175,6 +182,36 @@ class Store:
         self.index.made_durable(batch.revision)
 
 
+class Made(NamedTuple):
+    """
+    A slice of changes, no two of them of one key, that are made but for their revision.
+
+    Attributes:
+        keys: Which.
+        kinds: What becomes of each: ``rows.DELETED``, ``CHANGED`` or ``BORN``.
+        creates: The create revisions, where they are known.
+        versions: The numbers of the versions, 0 for a deletion.
+        starts: What the rows begin with.
+        ends: What they end with.
+        suffixes: What their keys end with.
+        leases: On which they hang, 0 for none; None if none does on any.
+        puts: How many are put.
+        put_bytes: Bytes of the keys and values of those.
+
+    """
+
+    keys: list[bytes]
+    kinds: bytes
+    creates: list[int]
+    versions: list[int]
+    starts: list[bytes]
+    ends: list[bytes]
+    suffixes: list[bytes]
+    leases: list[int] | None
+    puts: int
+    put_bytes: int
+
+
 class WriteTxn:
     """
     One write transaction: every change in it shares one main revision (etcd: storeTxnWrite).
@@ -282,6 +319,30 @@ class WriteTxn:
                 attachments.attach(key, lease)
             sub += 1
         self.sub += number
+
+    def change_made(self, made: Made) -> None:
+        """Do as ``change_all`` does with changes that are made."""
+        main, number, batch = self.revision, len(made.keys), self._batch
+        self._index.change_made(made.keys, made.kinds, made.creates, made.versions, main, self.sub)
+        middles, start = row_middles(main), row_key(main, 0)[:ROW_KEY_START]
+        parts = zip(made.starts, made.kinds, made.ends, strict=True)
+        rows = [first + middles[kind] + last for first, kind, last in parts]
+        names = [start + suffix for suffix in made.suffixes]
+        batch.rows.update(zip(names, rows, strict=True))
+        size = sum(map(len, rows))
+        if made.puts < number:
+            size -= sum([len(row) for row, kind in zip(rows, made.kinds, strict=True) if not kind])
+        batch.put_bytes += size
+        self.sub += number
+        operations = self._store.operations
+        operations.puts += made.puts
+        operations.put_bytes += made.put_bytes
+        attachments = self._store.attachments
+        if made.leases is not None:
+            for key, lease in zip(made.keys, made.leases, strict=True):
+                attachments.attach(key, lease)
+        elif attachments.leases:
+            attachments.detach_all(made.keys)
 
     def settle(self) -> None:
         """Have what ``put_all`` and ``change_all`` have written found."""

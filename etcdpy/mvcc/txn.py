@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from etcdpy.cooperative import Pieces, Steps
 from etcdpy.errors import (
@@ -20,6 +20,7 @@ from etcdpy.errors import (
     LeaseNotFoundError,
 )
 from etcdpy.mvcc import replies
+from etcdpy.mvcc.columns import Columns
 from etcdpy.mvcc.gathered import Gathered
 from etcdpy.mvcc.keyrange import Covered, bounds
 from etcdpy.mvcc.plain_txn import PlainTxn
@@ -30,7 +31,7 @@ from etcdpy.mvcc.store import Store, WriteTxn
 from etcdpy.mvcc.txn_plan import Path, Plan, decide, flattened, reads
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Op, Txn
 from etcdpy.mvcc.walks import Hold, keys_at, rows_at
-from etcdpy.mvcc.within import Later
+from etcdpy.mvcc.within import Deleted, Later, OpResult, TxnResult, Unread
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
 from etcdpy.pb.wire import delimited
@@ -42,58 +43,6 @@ READ_UNWEIGHED = 16 << 20
 
 #: The header of a nested transaction's reply is there, and empty.
 _EMPTY_HEADER = b"\x0a\x00"
-
-
-class Unread(NamedTuple):
-    """
-    Rows that a deletion removed, which are still to be read.
-
-    Attributes:
-        keys: Theirs.
-        changes: How many changes the transaction had made before.
-
-    """
-
-    keys: list[bytes]
-    changes: int
-
-
-class Deleted(NamedTuple):
-    """
-    What a deletion removed.
-
-    Attributes:
-        number: How many keys.
-        rows: Theirs, if they were asked for.
-        unread: Whose rows those are, if they are read later.
-
-    """
-
-    number: int
-    rows: list[bytes]
-    unread: Unread | None = None
-
-
-#: What an operation came to: its kind, the revision that was shown then, and for RANGE a
-#: ``RangeResult``, or the request and how many changes it sees if that is read later; for PUT the
-#: previous row if it was asked for, for DELETE a ``Deleted``, for TXN a ``TxnResult``.
-OpResult = tuple[str | None, int, Any]
-
-
-class TxnResult(NamedTuple):
-    """
-    What a transaction came to.
-
-    Attributes:
-        revision: The one that its reply names.
-        succeeded: Whether its compares held.
-        results: Of the operations of the branch it took.
-
-    """
-
-    revision: int
-    succeeded: bool
-    results: list[OpResult]
 
 
 def check_put(store: Store, request: PutRequest, lease_exists: LeaseExists) -> None:
@@ -282,9 +231,14 @@ def apply_txn(
         else:
             yield from weigh(store, weighed, found, hold)
     operations.txns += is_many(path)
-    gathered = Gathered(store, write, later)
-    results = yield from _run(store, write, path, gathered)
-    yield from gathered.settle()
+    columns: Columns | None = None if known is None else known.columns
+    if columns is not None and later is not None and columns.still_hold(store):
+        yield from columns.write(store, write, later)
+        results = columns.results
+    else:
+        gathered = Gathered(store, write, later)
+        results = yield from _run(store, write, path, gathered)
+        yield from gathered.settle()
     if later is not None:
         later.done(write.sub)
     return TxnResult(write.shown, path.succeeded, results)
@@ -321,9 +275,13 @@ def _encode(
             if kind != PUT:
                 responses.append((yield from _encode_op(kind, shown, found, work, later)))
             elif found is None:
-                plain = plain or replies.plain_put_response(shown)
+                plain = plain or replies.plain_put_response(_shown(shown, later))
                 responses.append(plain)
             else:
+                if isinstance(found, Unread):
+                    assert later is not None, "what it was told of"
+                    (found,) = yield from later.rows(*found)
+                shown = _shown(shown, later)
                 put_reply = replies.put_reply(replies.revision_only(shown), found)
                 responses.append(delimited(2, put_reply))
         yield from work.add(len(some))
@@ -333,6 +291,7 @@ def _encode(
 def _encode_op(
     kind: str | None, shown: int, found: Any, work: Work, later: Later | None
 ) -> Steps[bytes | Pieces]:
+    shown = _shown(shown, later)
     if kind == RANGE:
         if type(found) is not RangeResult:
             assert later is not None, "what it was told of"
@@ -348,6 +307,10 @@ def _encode_op(
         reply = yield from replies.delete_reply(start, rows)
         return replies.field(3, reply)
     return replies.field(4, (yield from _encode(_EMPTY_HEADER, found, work, later)))
+
+
+def _shown(shown: int, later: Later | None) -> int:
+    return shown if later is None else later.shown(shown)
 
 
 def no_leases(_: int) -> bool:

@@ -138,6 +138,7 @@ class Plan(NamedTuple):
         revision: As of which its compares were looked at.
         compared: The keys that they name; if one has changed since, the path may be another.
         weight: The bytes of the rows that it is answered with, about; None if nobody knows.
+        columns: Its changes, if they were made (``columns.Columns``).
 
     """
 
@@ -147,6 +148,7 @@ class Plan(NamedTuple):
     revision: int = 0
     compared: _Compared | None = None
     weight: int | None = None
+    columns: Any = None
 
 
 class _Compared:
@@ -246,12 +248,13 @@ def _planned(store: Store, path: Path) -> Steps[Plan]:
 class _Planning:
     """Looks for what is to be known of the operations of a path."""
 
-    __slots__ = ("_asked", "_asks_what_is_there", "_weighed", "_work", "keys")
+    __slots__ = ("_asked", "_asks_what_is_there", "_leases", "_weighed", "_work", "keys")
 
     def __init__(self) -> None:
         self._work = Work()
         self._asked: list[Op] = []
         self._asks_what_is_there = False
+        self._leases: set[int] = set()
         self._weighed: list[Op] = []
         #: Those that are put, or deleted one by one.
         self.keys: list[bytes] = []
@@ -272,10 +275,14 @@ class _Planning:
         kind, request = op
         if kind == PUT:
             self.keys.append(request.key)
-            if request.lease or reads(request):
+            if reads(request):
                 self._asked.append(op)
                 if request.ignore_value or request.ignore_lease:
                     self._asks_what_is_there = True
+            elif request.lease and request.lease not in self._leases:
+                # Of all that only hang on it the first says whether it is there.
+                self._leases.add(request.lease)
+                self._asked.append(op)
         elif kind == DELETE:
             self._asked.append(op)
             if not request.range_end:

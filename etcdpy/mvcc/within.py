@@ -17,6 +17,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from itertools import islice
+from typing import Any, NamedTuple
 
 from sortedcontainers import SortedList
 
@@ -31,7 +32,59 @@ from etcdpy.mvcc.walks import rows_at
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import RangeRequest
 
-__all__ = ["IndexWithin", "Later", "StoreWithin"]
+__all__ = ["Deleted", "IndexWithin", "Later", "OpResult", "StoreWithin", "TxnResult", "Unread"]
+
+
+class Unread(NamedTuple):
+    """
+    Rows that a deletion removed, which are still to be read.
+
+    Attributes:
+        keys: Theirs.
+        changes: How many changes the transaction had made before.
+
+    """
+
+    keys: list[bytes]
+    changes: int
+
+
+class Deleted(NamedTuple):
+    """
+    What a deletion removed.
+
+    Attributes:
+        number: How many keys.
+        rows: Theirs, if they were asked for.
+        unread: Whose rows those are, if they are read later.
+
+    """
+
+    number: int
+    rows: list[bytes]
+    unread: Unread | None = None
+
+
+#: What an operation came to: its kind, the revision that was shown then, and for RANGE a
+#: ``RangeResult``, or the request and how many changes it sees if that is read later; for PUT the
+#: previous row if it was asked for, for DELETE a ``Deleted``, for TXN a ``TxnResult``.
+OpResult = tuple[str | None, int, Any]
+
+
+class TxnResult(NamedTuple):
+    """
+    What a transaction came to.
+
+    Attributes:
+        revision: The one that its reply names.
+        succeeded: Whether its compares held.
+        results: Of the operations of the branch it took.
+
+    """
+
+    revision: int
+    succeeded: bool
+    results: list[OpResult]
 
 
 class Later:
@@ -47,13 +100,14 @@ class Later:
 
     """
 
-    __slots__ = ("_changes", "_revision", "_store", "_within", "oldest")
+    __slots__ = ("_base", "_changes", "_revision", "_store", "_within", "oldest")
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._revision = 0
         self._changes = 0
         self._within: StoreWithin | None = None
+        self._base = -1
         self.oldest = 0
 
     def note(self, revision: int, asked: int = 0) -> None:
@@ -70,6 +124,14 @@ class Later:
         seen = asked if 0 < asked < revision else revision - 1
         if not self.oldest or seen < self.oldest:
             self.oldest = seen
+
+    def count_from(self, revision: int) -> None:
+        """Note that results have numbers of changes for what is shown after ``revision``."""
+        self._base = revision
+
+    def shown(self, number: int) -> int:
+        """Return the revision that is shown where a result has a number for it."""
+        return number if self._base < 0 else self._base + (number > 0)
 
     def done(self, changes: int) -> None:
         """Note that the transaction is done, with so many changes."""

@@ -22,8 +22,8 @@ from typing import Any, Final, Protocol
 
 from etcdpy.auth.identity import Identity
 from etcdpy.errors import EtcdError
-from etcdpy.mvcc.txn import TxnResult
 from etcdpy.mvcc.txn_request import Txn
+from etcdpy.mvcc.within import TxnResult
 from etcdpy.node.audit_lines import (
     Ops,
     describe,

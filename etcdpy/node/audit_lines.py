@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Mapping
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-from etcdpy.mvcc.txn import OpResult, TxnResult
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op, Txn
+from etcdpy.mvcc.within import OpResult, TxnResult
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb.auth_pb2 import Permission
 

@@ -14,8 +14,8 @@ from etcdpy.mvcc import txn
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.ranges import select
 from etcdpy.mvcc.slices import SLICE
-from etcdpy.mvcc.txn import TxnResult
 from etcdpy.mvcc.txn_request import Txn
+from etcdpy.mvcc.within import TxnResult
 from etcdpy.node.caller import Caller
 from etcdpy.node.guard import Who
 from etcdpy.node.parts import Part, Parts

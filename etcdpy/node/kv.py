@@ -20,12 +20,13 @@ from etcdpy.cooperative import DeferredReply, LongReply, Started, Steps, T, star
 from etcdpy.errors import EtcdError, MemoryBudgetError, UnreadableRequestError
 from etcdpy.memory import Account, Loan, NoRoomYetError
 from etcdpy.mvcc import prepared, replies, txn, txn_plan
+from etcdpy.mvcc.columns import columns_of
 from etcdpy.mvcc.ranges import has_many, select
 from etcdpy.mvcc.reply_size import weigh
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.mvcc.walks import rows_at
-from etcdpy.mvcc.within import Later
+from etcdpy.mvcc.within import Later, TxnResult
 from etcdpy.node.at_once import Answer, AtOnce, Late, Longer, Reply
 from etcdpy.node.caller import Caller
 from etcdpy.node.checks import check_long_txn
@@ -296,10 +297,12 @@ class KeyValues(Part):
 
     def _decided(self, request: Txn, revision: int, caller: Caller) -> Steps[txn_plan.Plan]:
         plan = yield from txn_plan.decided(self._store, request, revision)
-        return (yield from self._weighed(plan, revision, caller))
+        return (yield from self._completed(plan, revision, caller))
 
-    def _weighed(self, plan: txn_plan.Plan, revision: int, caller: Caller) -> Steps[txn_plan.Plan]:
-        """Find out how large the reply to a transaction will be, which has to be pinned."""
+    def _completed(
+        self, plan: txn_plan.Plan, revision: int, caller: Caller
+    ) -> Steps[txn_plan.Plan]:
+        """Make what can be made of a transaction, and find out how large the reply will be."""
         budget, weight = self._loan(caller).account.budget, 0
         room = budget.limit - budget.used
 
@@ -314,7 +317,8 @@ class KeyValues(Part):
         except MemoryBudgetError:
             # However much it is: it will be refused when it has its turn.
             weight = budget.limit + 1
-        return plan._replace(weight=weight)
+        made = yield from columns_of(self._store, plan.path)
+        return plan._replace(weight=weight, columns=made)
 
     def _write_decided(
         self, plan: txn_plan.Plan, request: Txn, caller: Caller, *, is_last: bool
@@ -413,7 +417,7 @@ class KeyValues(Part):
             yield from txn_plan.plan(self._store, request)
         if request.plan is not None:
             revision = self._store.revision
-            request.plan = yield from self._weighed(request.plan, revision, caller)
+            request.plan = yield from self._completed(request.plan, revision, caller)
 
     def _txn(
         self,
@@ -438,10 +442,10 @@ class KeyValues(Part):
         reply = self._txn_reply(result, later)
         return started(self._behind(write.commit(), reply, loan))
 
-    def _txn_reply(self, result: txn.TxnResult, later: Later | None) -> Steps[Reply]:
+    def _txn_reply(self, result: TxnResult, later: Later | None) -> Steps[Reply]:
         header = self._headers.at(result.revision)
         if later is None or not later.oldest:
-            return (yield from txn.encode_result(header, result))
+            return (yield from txn.encode_result(header, result, later))
         # Kept from being compacted until then.
         with self._store.pinned(later.oldest):
             return (yield from txn.encode_result(header, result, later))

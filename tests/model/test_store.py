@@ -13,6 +13,7 @@ from random import Random
 import pytest
 
 from etcdpy.mvcc import (
+    columns,
     compaction,
     compare,
     gathered,
@@ -55,7 +56,7 @@ def _limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     size = {"large": None, "small": 5, "smallest": 1}[request.param]
     if size is None:
         return
-    for module in (slices, replies, ranges, store, compare, txn, prepared, gathered):
+    for module in (slices, replies, ranges, store, compare, txn, prepared, gathered, columns):
         monkeypatch.setattr(module, "SLICE", size)
         monkeypatch.setattr(module, "SLICE_BYTES", 100 * size, raising=False)
     monkeypatch.setattr(txn_plan, "MOST_LOOKED_AT", size)

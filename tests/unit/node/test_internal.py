@@ -9,8 +9,8 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.cooperative import outcome
-from etcdpy.mvcc.txn import TxnResult
 from etcdpy.mvcc.txn_request import PUT, RANGE, Op, Txn
+from etcdpy.mvcc.within import TxnResult
 from etcdpy.pb import rpc_pb2 as pb
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.node.nodes import ANYBODY

@@ -190,3 +190,21 @@ async def test_a_reply_that_there_is_no_room_for_is_refused_before_anything_is_w
         await large.ended(task)
     assert large.store.revision == 2
     assert budget.used == 0
+
+
+async def test_changes_that_were_made_before_show_the_revision_of_their_turn(large: Large) -> None:
+    compare = Compare(
+        key=b"k", range_end=b"l", target=Compare.VALUE, result=Compare.EQUAL, value=b"old"
+    )
+    request = TxnRequest(
+        compare=[compare],
+        success=[
+            RequestOp(request_delete_range=DeleteRangeRequest(key=key)) for key in (b"x", b"k01")
+        ],
+    )
+    task = asyncio.ensure_future(outcome(large.node.txn(Txn.of(request), ANYBODY)))
+    await turns(2)
+    large.put(b"other")
+    reply = TxnResponse.FromString(await large.ended(task))
+    deleted = [response.response_delete_range for response in reply.responses]
+    assert [(r.header.revision, r.deleted) for r in deleted] == [(3, 0), (4, 1)]
