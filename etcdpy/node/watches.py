@@ -20,5 +20,4 @@ class Watches(Part):
 
         """
         parts = self._parts
-        admit = parts.admission.gate("watch")
-        return WatchSession(parts.hub, parts.settings, parts.clock, writer, admit, caller)
+        return WatchSession(parts.hub, parts.settings, parts.clock, writer, parts.admission, caller)

@@ -38,10 +38,11 @@ class WatchService:
         # Others may stand between the two, and want to see each request.
         is_direct = isinstance(requests, RequestIterator)
         session = self._node.watch(writer, context)
-        take = partial(_take, session)
+        take, take_encoded = partial(_take, session), session.create_encoded
         handled = 0
         try:
-            async for request in _passed_on(context, take) if is_direct else requests:
+            passed_on = _passed_on(context, take, take_encoded) if is_direct else requests
+            async for request in passed_on:
                 # A client that does not read is not listened to either (D5).
                 if session.output.is_full:
                     await session.output.room()
@@ -59,10 +60,10 @@ class WatchService:
 
 
 async def _passed_on(
-    context: Any, take: Callable[[pb.WatchRequest], bool]
+    context: Any, take: Callable[[pb.WatchRequest], bool], take_encoded: Callable[[bytes], bool]
 ) -> AsyncIterator[pb.WatchRequest]:
     """Yield the requests that have to wait for something; the others are taken as they come."""
-    while (request := await context.pass_on(take)) is not EOF:
+    while (request := await context.pass_on(take, take_encoded)) is not EOF:
         yield request
 
 

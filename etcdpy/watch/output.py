@@ -122,9 +122,12 @@ class Output:
 
     def push(self, start: bytes, body: bytes = b"") -> None:
         """Send a response, or queue it."""
-        if self.try_write(start, body) or self._is_closed:
-            return
         queue = self._queue
+        # Fast path (bench: watch-crowd/100000): try_write() is spelled out.
+        if queue is None and len(body) < LARGE and self._try_write(start, body):
+            return
+        if self._is_closed:
+            return
         if queue is None:
             queue = self._queue = deque()
             self._wake()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from etcdpy.pb.wire import number
 from etcdpy.watch.body import Body
@@ -43,6 +43,23 @@ class Stream(Protocol):
 
     def note_unsynced(self, watcher: Watcher) -> None:
         """Note a watcher to hand to ``Hub.resume`` once there is room, which there is not."""
+
+
+#: Ids whose fields are remembered: all of most streams.
+_REMEMBERED: Final = 1 << 14
+
+
+class _IdFields(dict[int, bytes]):
+    """The fields of watch ids, of which every stream has the same ones: those of most."""
+
+    def __missing__(self, watch_id: int) -> bytes:
+        field = number(2, watch_id)
+        if 0 <= watch_id < _REMEMBERED:
+            self[watch_id] = field
+        return field
+
+
+_ID_FIELDS = _IdFields()
 
 
 class Watcher:
@@ -96,7 +113,7 @@ class Watcher:
     ) -> None:
         self.stream = stream
         self.watch_id = watch_id
-        self.id_field = number(2, watch_id)
+        self.id_field = _ID_FIELDS[watch_id]
         self.start = start
         self.stop = stop
         self.start_revision = start_revision

@@ -33,6 +33,12 @@ _CLOSED: Final = StreamState.CLOSED
 _RECV_END: Final = StreamInput.RECV_END
 
 
+#: What does what a request asks: of one that is decoded, and of one as it came.
+Takers = tuple[Callable[[Any], bool], Callable[[bytes], bool] | None]
+#: The same, and what resolves when that has refused one.
+Passing = tuple[Callable[[Any], bool], Callable[[bytes], bool] | None, Future[Any]]
+
+
 class Arrived(Enum):
     """What to do about what has arrived on a stream."""
 
@@ -187,8 +193,8 @@ class Call:
         waiting: The future that the handler, or the held response, waits for.
         task: The task that runs the handler, if it has one.
         response_options: What the handler set besides its answer.
-        passing: What is given the requests of a stream as they come, and what resolves when it has
-            refused one; None while the handler reads them.
+        passing: What is given the requests of a stream as they come, decoded and before that, and
+            what resolves when it has refused one; None while the handler reads them.
         request: What its handler was given, of those that wait without a task.
         started: When the request had arrived, in monotonic seconds.
         arrived: The same of a call with streams, and of one with a task.
@@ -242,7 +248,7 @@ class Call:
         self.waiting: Future[Any] | None = None
         self.task: Task[None] | None = None
         self.response_options: ResponseOptions | None = None
-        self.passing: tuple[Callable[[Any], bool], Future[Any]] | None = None
+        self.passing: Passing | None = None
 
     # What has arrived.
 

@@ -6,7 +6,7 @@ from asyncio import get_running_loop
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from etcdpy.transport.grpc.call import Call, Incoming
+from etcdpy.transport.grpc.call import Call, Incoming, Takers
 from etcdpy.transport.grpc.channel import Channel
 from etcdpy.transport.grpc.deflating import deflated
 from etcdpy.transport.grpc.messages import JoinedMessages, is_long
@@ -129,7 +129,9 @@ class Context(Call):
         self.channel.touch()
         return self.deserialize_next(message)
 
-    async def pass_on(self, take: Callable[[Any], bool]) -> Any:
+    async def pass_on(
+        self, take: Callable[[Any], bool], take_encoded: Callable[[bytes], bool] | None = None
+    ) -> Any:
         """
         Give the requests of a stream to a function, each as it comes, until that refuses one.
 
@@ -139,6 +141,8 @@ class Context(Call):
         Args:
             take: Does what a request asks at once, and returns whether it has. What it raises is
                 raised here.
+            take_encoded: The same of a request as it came, asked first: most requests of a kind may
+                be told, and done, without decoding them. It raises nothing.
 
         Returns:
             The request that it has refused, or ``EOF`` after the last.
@@ -155,25 +159,29 @@ class Context(Call):
             while not incoming.reader.buffered or (message := self.take_message()) is None:
                 if self.stream_state & 1:  # ended by the client
                     return EOF
-                request = await self._wait_passing(incoming, take)
+                request = await self._wait_passing(incoming, (take, take_encoded))
                 if request is not None:
                     return request
             self.channel.touch()
             taken += 1
             size += len(message)
-            request = self.deserialize_next(message)
-            is_taken = take(request)
+            if take_encoded is not None and take_encoded(message):
+                self._count_read(len(message))
+                is_taken = True
+            else:
+                request = self.deserialize_next(message)
+                is_taken = take(request)
             if taken >= PASSED_PER_TURN or size >= PASSED_BYTES_PER_TURN:
                 await self.channel.turnstile.turn()
                 taken = size = 0
             if not is_taken:
                 return request
 
-    async def _wait_passing(self, incoming: Incoming, take: Callable[[Any], bool]) -> Any:
+    async def _wait_passing(self, incoming: Incoming, takers: Takers) -> Any:
         """Wait for a request that has to be read, and return None, or one that was refused."""
         waiter = get_running_loop().create_future()
         incoming.waiters.append(waiter)
-        self.passing = take, waiter
+        self.passing = takers[0], takers[1], waiter
         self.channel.expect(self)
         self.channel.touch()
         try:
@@ -213,10 +221,13 @@ class Context(Call):
 
     def deserialize_next(self, message: bytes) -> Any:
         """Return the next request of a stream, as ``deserialize`` does, and count it."""
+        self._count_read(len(message))
+        return self.deserialize(message)
+
+    def _count_read(self, size: int) -> None:
         tally = self.head.tally
         tally.read += 1
-        tally.received += len(message)
-        return self.deserialize(message)
+        tally.received += size
 
     # About the response.
 

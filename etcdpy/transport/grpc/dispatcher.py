@@ -244,7 +244,12 @@ class Dispatcher:
         self._step(call, self._answer_late(call, response))
 
     def _pass_on(
-        self, call: Context, message: bytes, take: Callable[[Any], bool], refused: Future[Any]
+        self,
+        call: Context,
+        message: bytes,
+        take: Callable[[Any], bool],
+        take_encoded: Callable[[bytes], bool] | None,
+        refused: Future[Any],
     ) -> None:
         """Give the next request of a stream to what takes them, or wake its handler with it."""
         # Fast path (bench: watch-crowd/100000): half the cost of waking a handler that reads.
@@ -254,6 +259,8 @@ class Dispatcher:
         tally = call.head.tally
         tally.read += 1
         tally.received += len(message)
+        if take_encoded is not None and take_encoded(message):
+            return
         try:
             request = route.deserialize(message)
         except Exception:  # noqa: BLE001 (whatever a deserializer raises)

@@ -11,8 +11,11 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.memory import LITTLE, Budget
+from etcdpy.mvcc.keyrange import bounds
 from etcdpy.node.watch_session import LONG_KEYS, PROGRESS_JITTER, WatchSession
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.watch.output import QUEUE_BYTES
+from etcdpy.watch.watcher import Watcher
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.node.nodes import ANYBODY
 from tests.unit.node.timed_node import TimedNode, opened
@@ -95,6 +98,92 @@ class TestLongKeys:
             watching.create(b"k" * LITTLE, watch_id=5)
         watching.create(b"k", watch_id=5)
         assert list(watching.session.stream.watchers) == [1, 2, 3, 4, 5]
+
+
+def created(**fields: Any) -> bytes:
+    request = pb.WatchRequest(create_request=pb.WatchCreateRequest(**fields))
+    return request.SerializeToString()
+
+
+LONG_KEY = b"k" * 123
+
+#: Requests that need not be decoded.
+PLAIN = [
+    {"key": b"a"},
+    {"key": LONG_KEY},
+    {"key": b"a", "range_end": b"b"},
+    {"key": b"a" * 60, "range_end": b"b" * 61},
+]
+
+#: Those that are, or are not to create a watch.
+OTHERS = [
+    created(),
+    created(key=LONG_KEY + b"k" * 4),
+    created(range_end=b"b"),
+    created(key=b"a", range_end=b"\0"),
+    created(key=b"b", range_end=b"a"),
+    created(key=b"a", start_revision=1),
+    created(key=b"a", progress_notify=True),
+    created(key=b"a", filters=[pb.WatchCreateRequest.NOPUT]),
+    created(key=b"a", prev_kv=True),
+    created(key=b"a", watch_id=3),
+    created(key=b"a", range_end=b"b", fragment=True),
+    pb.WatchRequest(cancel_request=pb.WatchCancelRequest(watch_id=10)).SerializeToString(),
+    pb.WatchRequest(progress_request=pb.WatchProgressRequest()).SerializeToString(),
+    b"",
+]
+
+
+@pytest.mark.parametrize("fields", PLAIN)
+async def test_watch_of_keys_alone_is_created_without_a_message(
+    watching: Watching, fields: dict[str, Any]
+) -> None:
+    assert watching.session.create_encoded(created(**fields))
+    watching.create(**fields)
+    one, other = watching.session.stream.watchers.values()
+    for name in set(Watcher.__slots__) - {"__weakref__", "watch_id", "id_field"}:
+        assert getattr(one, name) == getattr(other, name)
+    assert [(it.created, it.watch_id) for it in watching.take()] == [(True, 0), (True, 1)]
+
+
+@pytest.mark.parametrize("message", OTHERS)
+async def test_other_requests_are_to_be_decoded(watching: Watching, message: bytes) -> None:
+    assert not watching.session.create_encoded(message)
+    assert not watching.session.stream.watchers
+
+
+@pytest.mark.parametrize("fields", PLAIN)
+async def test_request_with_any_damage_is_taken_for_what_it_is(
+    watching: Watching, fields: dict[str, Any]
+) -> None:
+    data = created(**fields)
+    damaged = [data[:end] for end in range(len(data))]
+    damaged += [
+        data[:place] + bytes([byte]) + data[place + 1 :]
+        for place in range(len(data))
+        for byte in (0x00, 0x01, 0x0A, 0x12, 0x18, 0x7F, 0x80, 0xFF)
+    ]
+    watchers = watching.session.stream.watchers
+    for message in damaged:
+        watchers.clear()
+        if watching.session.create_encoded(message):
+            [watcher] = watchers.values()
+            request = pb.WatchRequest.FromString(message).create_request
+            start, stop = bounds(request.key, request.range_end)
+            assert (watcher.start, watcher.stop) == (start, stop)
+            assert request == pb.WatchCreateRequest(key=start, range_end=request.range_end)
+
+
+async def test_guard_is_asked_for_each_watch(watching: Watching) -> None:
+    guard: Any = object()
+    watching.session._admission.guard = guard
+    assert not watching.session.create_encoded(created(key=b"a"))
+
+
+async def test_full_stream_takes_no_encoded_request(watching: Watching) -> None:
+    watching.session.output.size = QUEUE_BYTES
+    assert not watching.session.create_encoded(created(key=b"a"))
+    watching.session.output.size = 0
 
 
 async def test_filters_keep_events_away(watching: Watching) -> None:

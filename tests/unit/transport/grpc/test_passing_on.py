@@ -26,9 +26,16 @@ from .test_one_reply_per_request import python_calls
 
 
 class Taker:
-    """A handler that takes requests as they come, but reads those that begin with ``wait``."""
+    """
+    A handler that takes requests as they come, but reads those that begin with ``wait``.
 
-    def __init__(self) -> None:
+    Args:
+        takes_encoded: Whether it takes those that begin with ``plain`` without decoding them.
+
+    """
+
+    def __init__(self, *, takes_encoded: bool = False) -> None:
+        self.takes_encoded = self.take_encoded if takes_encoded else None
         self.seen: list[bytes] = []
         self.refused: list[bytes] = []
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -42,11 +49,17 @@ class Taker:
         self.seen.append(request)
         return True
 
+    def take_encoded(self, request: bytes) -> bool:
+        if request.startswith(b"plain"):
+            self.seen.append(request)
+            return True
+        return False
+
     async def __call__(
         self, requests: AsyncIterator[bytes], context: Context
     ) -> AsyncIterator[bytes]:
         try:
-            while (request := await context.pass_on(self.take)) is not EOF:
+            while (request := await context.pass_on(self.take, self.takes_encoded)) is not EOF:
                 self.refused.append(request)
                 await self.opened
                 self.seen.append(request)
@@ -100,6 +113,25 @@ class TestRequests:
         await turns(20)
         assert taker.seen == requests
         assert taker.refused == [b"wait", b"wait more"]
+
+    @pytest.mark.parametrize("size", [1, 7, 5000])
+    async def test_may_be_taken_without_decoding_them(self, size: int) -> None:
+        taker = Taker(takes_encoded=True)
+        taker.opened.set_result(None)
+        peer = serving(taker, deserializer=bytes.upper)
+        stream = await opened(peer)
+        requests = [b"plain", b"a", b"plain b", b"c", b"plain d", b"plain e", b"f"]
+        together = b"".join(frame(frames.DATA, 0, stream, message(it)) for it in requests)
+        for start in range(0, len(together), size):
+            peer.send(together[start : start + size])
+        together = b"".join(map(message, requests))
+        peer.data(stream, together)
+        await turns(20)
+        once = [b"plain", b"A", b"plain b", b"C", b"plain d", b"plain e", b"F"]
+        assert taker.seen == once * 2
+        tally = peer.connection.streams[stream].head.tally
+        assert tally.read == len(requests) * 2
+        assert tally.received == sum(map(len, requests)) * 2
 
     async def test_that_come_in_one_frame_are_taken_in_order_with_those_that_follow(self) -> None:
         taker = Taker()
