@@ -438,13 +438,21 @@ class _Call:
         return self._written(self._handler.stream_stream, self._requests())
 
     async def _written(self, behavior: Any, asked: Any) -> AsyncGenerator[Message, None]:
-        sink: asyncio.Queue[Any] = asyncio.Queue()
+        # Of one reply at a time. Nothing here is a task of its own, or a future without need: one
+        # event may be for thousands of streams.
+        sink: list[Any] = []
         wanted = asyncio.Semaphore(0)
+        arrived: asyncio.Future[None] | None = None
+
+        def wake(_: object = None) -> None:
+            if arrived is not None and not arrived.done():
+                arrived.set_result(None)
 
         async def write(reply: Any) -> None:
             # Whoever writes goes on when it is taken: until then it is held where it is counted.
             await wanted.acquire()
-            sink.put_nowait(reply)
+            sink.append(reply)
+            wake()
             del reply
             # There is no other before this one has gone.
             await wanted.acquire()
@@ -456,29 +464,28 @@ class _Call:
                 await self._slices.making.acquire()
                 self._is_making = True
             # Not before, as there may be thousands who wait with the same body.
-            sink.put_nowait(start + body)
+            sink.append(start + body)
+            wake()
 
         self._caller.write, self._caller.write_parts = write, write_parts
         handling = asyncio.ensure_future(behavior(asked, self._caller))
+        handling.add_done_callback(wake)
         try:
             while True:
                 wanted.release()
-                taking = asyncio.ensure_future(sink.get())
-                try:
+                while not sink:
+                    if handling.done():
+                        handling.result()
+                        return
+                    arrived = asyncio.get_running_loop().create_future()
                     with self._caller.limited():
-                        await asyncio.wait([taking, handling], return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    is_taken = not taking.cancel()
-                if not is_taken:
-                    handling.result()
-                    return
-                taken = [taking.result()]
-                del taking
-                yield self._reply(taken.pop())
+                        await arrived
+                yield self._reply(sink.pop())
         finally:
             self._has_made()
             handling.cancel()
-            with suppress(asyncio.CancelledError):
+            # What it fails with by now, as its client has left, is not what has ended this.
+            with suppress(asyncio.CancelledError, Exception):
                 await handling
 
     def _has_made(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from asyncio import CancelledError, Task
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Final, Protocol, cast
 
 from etcdpy.clock import Clock, Timer, stopwatch
@@ -204,7 +205,7 @@ class Http1Protocol(asyncio.Protocol):
         self._host.forget_http1(self)
         self._account.close()
         if self._successor is not None:
-            self._successor.connection_lost(exc)
+            self._turns.endings.call(partial(self._successor.connection_lost, exc))
         self._arrived = b""
         if self._body is not None:
             self._body.fail(BodyBrokenError("the client has left"))

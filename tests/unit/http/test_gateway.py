@@ -18,7 +18,13 @@ from etcdpy.memory import Account
 from etcdpy.pb import kv_pb2
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.registration import register_all
-from etcdpy.transport.http import ArrivingBody, Body, HttpRequest, HttpResponse
+from etcdpy.transport.http import (
+    ArrivingBody,
+    Body,
+    BodyBrokenError,
+    HttpRequest,
+    HttpResponse,
+)
 from tests.unit.node.nodes import ANYBODY
 from tests.unit.node.timed_node import TimedNode, opened
 
@@ -441,6 +447,23 @@ async def test_client_that_leaves_ends_its_watch(door: Door) -> None:
     await door.timed.settle()
     status, _ = await door.ask("/v3/kv/put", {"key": A})
     assert status == 200
+
+
+async def test_client_that_leaves_while_its_body_goes_on_is_no_fault(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = arriving()
+    body.feed(json.dumps({"create_request": {"key": A}}).encode())
+    response = await door.send("/v3/watch", body)
+    await lines(response, 1, door)
+    assert not isinstance(response.body, bytes)
+    taking = asyncio.ensure_future(anext(response.body))
+    await door.timed.settle()
+    body.fail(BodyBrokenError("the client has left"))
+    taking.cancel()
+    await asyncio.wait([taking])
+    assert taking.cancelled()
+    assert caplog.records == []
 
 
 # --------------------------------------------------------------------------- text

@@ -721,8 +721,22 @@ class TestUpgrade:
         client.protocol.shut_down()
         assert not client.protocol.eof_received()
         client.protocol.connection_lost(None)
-        assert successor.log == ["pause", "resume", "stop", "eof", "lost"]
         assert not client.host.http1_connections
+        await turns()
+        assert successor.log == ["pause", "resume", "stop", "eof", "lost"]
+
+    async def test_those_who_leave_together_are_let_go_of_some_at_a_time(self) -> None:
+        host = Host()
+        successors = [Upper() for _ in range(ENDED + 2)]
+        clients = [Client(upgrading(successor), host) for successor in successors]
+        for client in clients:
+            await client.send(UPGRADE)
+        for client in clients:
+            client.protocol.connection_lost(None)
+        await asyncio.sleep(0)
+        assert sum(successor.log == ["lost"] for successor in successors) == ENDED
+        await turns()
+        assert all(successor.log == ["lost"] for successor in successors)
 
     async def test_one_that_nobody_takes_is_answered_as_usual(self) -> None:
         client = Client(nothing)
