@@ -21,6 +21,7 @@ from etcdpy.node.caller import Caller
 from etcdpy.node.parts import Settings
 from etcdpy.pb.rpc_pb2 import WatchCreateRequest
 from etcdpy.watch import Hub, ResponseWriter, Watcher, WatchStream
+from etcdpy.watch.watcher import FRAGMENTS, NO_DELETES, NO_PUTS, PREVIOUS, PROGRESS
 
 #: How much longer than the interval a stream's progress ticks may be apart, as a share of it:
 #: drawn once for each stream, so that not all of them tick together.
@@ -94,7 +95,8 @@ class WatchSession:
             WatchRefusedError: If its keys are not the caller's to read.
             EmptyWatchRangeError: If its keys end before they start.
             DuplicateWatchIdError: If the stream has one of that id.
-            MemoryBudgetError: If its keys are long, and those of all watches are too much.
+            MemoryBudgetError: If all clients have too many, or its keys are long, and those of all
+                watches are too much.
 
         """
         # The order of the checks is etcd's. (etcd: v3rpc/watch.go, recvLoop)
@@ -109,6 +111,7 @@ class WatchSession:
         start, stop = bounds(request.key or b"\0", request.range_end)
         if stop is not None and stop <= start:
             raise EmptyWatchRangeError
+        self._hub.check_room()
         watch_id = request.watch_id
         if not watch_id:
             watch_id = stream.free_id()
@@ -116,16 +119,10 @@ class WatchSession:
             raise DuplicateWatchIdError
         if len(start) + len(stop or b"") >= LONG_KEYS:
             self._keep(watch_id, len(start) + len(stop or b""))
-        watcher = Watcher(stream, watch_id, start, stop, since)
-        if filters := request.filters:
-            watcher.wants_puts = WatchCreateRequest.NOPUT not in filters
-            watcher.wants_deletes = WatchCreateRequest.NODELETE not in filters
-        watcher.wants_previous = request.prev_kv
-        watcher.wants_progress = wants_progress = request.progress_notify
-        watcher.fragments = request.fragment
-        stream.create(watcher)
+        wishes = _wishes(request)
+        stream.create(Watcher(stream, watch_id, start, stop, since, wishes))
         # Most streams never want to be told, and cost no timer.
-        if wants_progress and self._ticking is None:
+        if wishes & PROGRESS and self._ticking is None:
             self._start_ticking()
 
     def create_encoded(self, message: bytes) -> bool:
@@ -143,6 +140,8 @@ class WatchSession:
         if keys is None or self._admission.guard is not None or self.output.is_full:
             return False
         stream = self.stream
+        if not self._hub.has_room:
+            return False
         start, stop = keys
         stream.create(Watcher(stream, stream.free_id(), start, stop))
         return True
@@ -242,3 +241,17 @@ def _plain_keys(message: bytes) -> tuple[bytes, bytes | None] | None:
         return None
     range_end = message[end + 2 :]
     return (key, range_end) if range_end > key else None
+
+
+def _wishes(request: WatchCreateRequest) -> int:
+    wishes = 0
+    if filters := request.filters:
+        wishes = NO_PUTS if WatchCreateRequest.NOPUT in filters else 0
+        wishes |= NO_DELETES if WatchCreateRequest.NODELETE in filters else 0
+    if request.prev_kv:
+        wishes |= PREVIOUS
+    if request.progress_notify:
+        wishes |= PROGRESS
+    if request.fragment:
+        wishes |= FRAGMENTS
+    return wishes

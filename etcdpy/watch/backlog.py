@@ -35,16 +35,18 @@ class Backlog:
         account: What that is put to, that of all watches.
 
     Attributes:
+        budget: Of all accounts.
         size: In bytes, each response with something for keeping it.
         responses: How many there are.
 
     """
 
-    __slots__ = ("_account", "_waiting", "responses", "size")
+    __slots__ = ("_account", "_waiting", "budget", "responses", "size")
 
     def __init__(self, account: Account | None = None) -> None:
         self.size = self.responses = 0
         self._account = account or Account()
+        self.budget = self._account.budget
         # Called in order as there is room.
         self._waiting: dict[Callable[[], None], None] = {}
 
@@ -65,8 +67,7 @@ class Backlog:
     @property
     def is_exhausted(self) -> bool:
         """Whether streams that have nothing queued take nothing either."""
-        budget = self._account.budget
-        return budget.used > budget.brim
+        return self.budget.used > self.budget.brim
 
     @property
     def is_over(self) -> bool:
@@ -76,7 +77,7 @@ class Backlog:
     def wait(self, then: Callable[[], None]) -> None:
         """Call ``then`` once it is not exhausted, behind all who wait already; once, not twice."""
         if not self._waiting:
-            self._account.budget.wait(self, self._go_on)
+            self.budget.wait(self, self._go_on)
         self._waiting[then] = None
 
     def forget(self, then: Callable[[], None]) -> None:
@@ -84,7 +85,7 @@ class Backlog:
         self._waiting.pop(then, None)
 
     def _go_on(self) -> None:
-        waiting, budget = self._waiting, self._account.budget
+        waiting, budget = self._waiting, self.budget
         # What they are sent is read later: all at once would find no room.
         number = max(1, (budget.brim - budget.used) // STRAINED_RESPONSE_BYTES)
         for then in list(islice(waiting, number)):

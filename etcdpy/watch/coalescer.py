@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from etcdpy.watch.body import Body
 from etcdpy.watch.output import Joined
-from etcdpy.watch.watcher import Stream, Watcher
+from etcdpy.watch.watcher import PREVIOUS, Stream, Watcher
 
 #: Below so many watchers nothing is gained.
 FEWEST = 8
@@ -50,7 +50,7 @@ class Coalescer:
 
     def add(self, watcher: Watcher) -> bool:
         """Gather a watcher; return False if it has to be notified by itself."""
-        if self._most < 2 or watcher.wants_previous:
+        if self._most < 2 or watcher.wishes & PREVIOUS:
             return False
         watchers = self._by_stream.get(watcher.stream)
         if watchers is None:
@@ -71,7 +71,7 @@ class Coalescer:
         return left
 
     def _send(self, stream: Stream, watchers: list[Watcher]) -> bool:
-        ids = tuple([watcher.id_field for watcher in watchers])
+        ids = tuple([it.id_field or it.make_id_field() for it in watchers])
         joined = self._known.get(ids)
         if joined is None:
             responses = [(self._start + id_field, self._field) for id_field in ids]

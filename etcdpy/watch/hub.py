@@ -29,6 +29,15 @@ from etcdpy.watch.watcher import Watcher
 #: to a tenth of a millisecond, and one event is for thousands of them.
 WOKEN_PER_TURN = 32
 
+#: What a watcher of a key is reckoned at, besides the key: about half of what it takes, so that a
+#: million find room in the budget that there is by default.
+WATCHER_BYTES = 112
+#: The same of one that watches a range: its range is filed, and found among others.
+RANGE_WATCHER_BYTES = 400
+
+#: Ids that all streams share, as each has the same.
+SHARED_IDS = 1 << 17
+
 #: Watchers of streams that have ended, removed in one turn of the loop: about a millisecond.
 REMOVED_PER_TURN = 1024
 
@@ -67,6 +76,11 @@ class Hub:
         self.streams = 0
         self.wakings = Trickle(WOKEN_PER_TURN)
         self._added = 0
+        self._following = 0
+        self._numbers: list[int] = []
+        #: What watchers are reckoned at; see ``check_room``.
+        self.reckoned = 0
+        self._budget = self.backlog.budget
         self._leaving: list[Watcher] = []
         self._synced: Matcher[Watcher] = Matcher()
         self._notifier = Notifier(
@@ -120,25 +134,58 @@ class Hub:
 
     # ---------------------------------------------------------------- watchers
 
+    def number(self, watch_id: int) -> int:
+        """Return an id of a stream, as the one object that there is for it if it is small."""
+        numbers = self._numbers
+        if watch_id >= SHARED_IDS:
+            return watch_id
+        while len(numbers) <= watch_id:
+            numbers.append(len(numbers))
+        return numbers[watch_id]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a client may have one more watcher."""
+        return self.reckoned < self._budget.limit
+
+    def check_room(self) -> None:
+        """
+        Check that a client may have one more watcher.
+
+        They are no part of the memory budget, as they stay: most clients would be over their
+        shares all the time. But all together take no more than there is of it.
+
+        Raises:
+            MemoryBudgetError: There are too many.
+
+        """
+        if not self.has_room:
+            raise self._budget.refusal()
+
     def add(self, watcher: Watcher) -> None:
         """Begin to feed a new watcher."""
         self._added += 1
+        self.reckoned += _reckoned(watcher)
         current = self.store.durable_revision
         # (etcd: watchable_store.go, watch)
         if watcher.start_revision == 0:
-            watcher.next_revision = current + 1
+            # One object for all who come meanwhile.
+            if self._following != current + 1:
+                self._following = current + 1
+            watcher.next_revision = self._following
         if watcher.next_revision > current:
             # Fast path (bench: watch-crowd/100000): UNSYNCED, as it is new, and SYNC.
             watcher.state = WatcherState.SYNCED
-            self._synced.add(watcher.start, watcher.stop, watcher)
+            self._synced.add(watcher.start, watcher.until, watcher)
         else:
             self._syncer.add((watcher,))
 
     def remove(self, watcher: Watcher) -> None:
         """Feed a watcher no more."""
         self._added -= 1
+        self.reckoned -= _reckoned(watcher)
         if watcher.state is WatcherState.SYNCED:
-            self._synced.remove(watcher.start, watcher.stop, watcher)
+            self._synced.remove(watcher.start, watcher.until, watcher)
             # Fast path (bench: watch-crowd/100000): SYNCED and CANCEL.
             watcher.state = WatcherState.CANCELED
             return
@@ -173,7 +220,7 @@ class Hub:
 
     def _sync(self, watcher: Watcher) -> None:
         watcher.move(WatcherInput.SYNC)
-        self._synced.add(watcher.start, watcher.stop, watcher)
+        self._synced.add(watcher.start, watcher.until, watcher)
 
     def _unsync(self, watcher: Watcher, revision: int) -> None:
         self._leave_synced(watcher, revision)
@@ -185,6 +232,13 @@ class Hub:
         self._syncer.add((watcher,))
 
     def _leave_synced(self, watcher: Watcher, revision: int) -> None:
-        self._synced.remove(watcher.start, watcher.stop, watcher)
+        self._synced.remove(watcher.start, watcher.until, watcher)
         watcher.move(WatcherInput.REFUSE)
         watcher.next_revision = revision
+
+
+def _reckoned(watcher: Watcher) -> int:
+    until = watcher.until
+    if until == b"":
+        return WATCHER_BYTES + len(watcher.start)
+    return RANGE_WATCHER_BYTES + len(watcher.start) + len(until or b"")

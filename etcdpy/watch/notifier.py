@@ -33,7 +33,7 @@ from etcdpy.watch.coalescer import Coalescer
 from etcdpy.watch.events import Event, key_of, revision_of
 from etcdpy.watch.matcher import Group, Matcher
 from etcdpy.watch.states import WatcherState
-from etcdpy.watch.watcher import Watcher
+from etcdpy.watch.watcher import FILTERS, PREVIOUS, Watcher
 
 #: What is done in one turn of the loop: rows looked at, events encoded, responses sent. About
 #: a millisecond.
@@ -199,7 +199,7 @@ class Notifier:
             self._jobs.append(_Job(self._unsync(behind), 0, batch.revision))
         for event, groups in changes:
             for group in groups:
-                behind.setdefault(id(group), (group, event.main))
+                behind.setdefault(_number(group), (group, event.main))
 
     def _unsync(self, behind: dict[int, tuple[Group[Watcher], int]]) -> _Work:
         if self._behind is behind:
@@ -266,9 +266,10 @@ class Notifier:
                     yield from self._notify_of(revision, wanted)
                     revision, wanted = event.main, {}
                 for group in groups:
-                    known = wanted.get(id(group))
+                    number = _number(group)
+                    known = wanted.get(number)
                     if known is None:
-                        wanted[id(group)] = (group, [event])
+                        wanted[number] = (group, [event])
                     else:
                         known[1].append(event)
             yield WORK_PER_STEP
@@ -280,19 +281,19 @@ class Notifier:
         header, synced = self._headers.at(revision), WatcherState.SYNCED
         for group, events in wanted.values():
             everything = Body(events, self._store)
-            filtered: dict[tuple[bool, bool], Body | None] = {}
+            filtered: dict[int, Body | None] = {}
             # A watcher that joins the group from now on has no need of these.
             members = list(group)
             coalescer = Coalescer(header, everything, len(members))
             sent, number = 0, len(events)
             for watcher in members:
                 body: Body | None = everything
-                if not (watcher.wants_puts and watcher.wants_deletes):
+                if watcher.wishes & FILTERS:
                     body = yield from self._filtered(everything, watcher, filtered)
                 if body is None:
                     continue
                 if body.is_long:
-                    yield from body.prepare(watcher.wants_previous)
+                    yield from body.prepare(bool(watcher.wishes & PREVIOUS))
                 # In the turns since then it may have gone, fallen behind, or been sent this
                 # already.
                 if watcher.state is not synced or watcher.next_revision > revision:
@@ -324,10 +325,10 @@ class Notifier:
         self,
         everything: Body,
         watcher: Watcher,
-        known: dict[tuple[bool, bool], Body | None],
+        known: dict[int, Body | None],
     ) -> Generator[float, None, Body | None]:
         """Return what passes a watcher's filters, if anything does."""
-        kind = watcher.wants_puts, watcher.wants_deletes
+        kind = watcher.wishes & FILTERS
         if kind not in known:
             passed: list[Event] = []
             events = everything.events
@@ -338,6 +339,11 @@ class Notifier:
                     yield WORK_PER_STEP * COST_OF_LOOKING
             known[kind] = Body(passed, self._store) if passed else None
         return known[kind]
+
+
+def _number(group: Group[Watcher]) -> int:
+    """Return what a group that is kept has as long as it is the same."""
+    return id(group[0] if isinstance(group, tuple) else group)
 
 
 def _resolve(future: Future[None]) -> _Work:

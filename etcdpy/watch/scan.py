@@ -11,7 +11,7 @@ from etcdpy.storage.commit_log import RowSource
 from etcdpy.watch.events import Event
 from etcdpy.watch.matcher import Matcher
 from etcdpy.watch.reading import Reading
-from etcdpy.watch.watcher import Watcher
+from etcdpy.watch.watcher import FILTERS, Watcher
 
 #: Rows read, and events collected, between two turns of the loop: about half a millisecond.
 WORK_PER_SLICE = 256
@@ -34,7 +34,7 @@ class Readers:
 
     def __init__(self, first: Watcher) -> None:
         self.watchers = [first]
-        self.range = first.start, first.stop
+        self.range = first.start, first.until
         self.reading = Reading()
         self.wants = first.wants
 
@@ -62,10 +62,9 @@ class Scan:
         for watcher in watchers:
             kind = (
                 watcher.start,
-                watcher.stop,
+                watcher.until,
                 watcher.next_revision,
-                watcher.wants_puts,
-                watcher.wants_deletes,
+                watcher.wishes & FILTERS,
             )
             if kind in together:
                 together[kind].watchers.append(watcher)

@@ -10,7 +10,7 @@ from etcdpy.watch.body import Body
 from etcdpy.watch.hub import Hub
 from etcdpy.watch.output import Joined, Output, ResponseWriter
 from etcdpy.watch.states import WatcherState
-from etcdpy.watch.watcher import Watcher
+from etcdpy.watch.watcher import FRAGMENTS, ID_FIELDS, PREVIOUS, PROGRESS, Watcher
 
 #: The watch id of a response that is about no watcher, or about all of them.
 NO_WATCHER = -1
@@ -56,14 +56,15 @@ class WatchStream:
         # (etcd: mvcc/watcher.go, Watch)
         while self._next_id in self.watchers:
             self._next_id += 1
-        self._next_id += 1
-        return self._next_id - 1
+        watch_id = self._next_id
+        self._next_id = watch_id + 1
+        return self._hub.number(watch_id)
 
     def create(self, watcher: Watcher) -> None:
         """Confirm a watcher, then begin to feed it."""
         self.watchers[watcher.watch_id] = watcher
         # First, as the confirmation comes before any event. (etcd: v3rpc/watch.go)
-        self.output.push(self._now() + watcher.id_field + _CREATED)
+        self.output.push(self._now() + ID_FIELDS[watcher.watch_id] + _CREATED)
         self._hub.add(watcher)
 
     def reject(self, reason: str) -> None:
@@ -78,7 +79,7 @@ class WatchStream:
         if watcher is None:
             return
         self._forget(watcher)
-        self.output.push(self._now() + watcher.id_field + _CANCELED)
+        self.output.push(self._now() + number(2, watcher.watch_id) + _CANCELED)
 
     def withdraw(self, watch_id: int, compact_revision: int = 0) -> None:
         """
@@ -94,7 +95,7 @@ class WatchStream:
         if compact_revision:
             self.send_compacted(watcher, compact_revision)
         else:
-            self.output.push(self._now() + watcher.id_field + _CANCELED)
+            self.output.push(self._now() + number(2, watcher.watch_id) + _CANCELED)
 
     def close(self) -> None:
         """End all watchers; nothing more is sent."""
@@ -126,9 +127,9 @@ class WatchStream:
 
     def try_send(self, watcher: Watcher, header: bytes, body: Body) -> bool:
         """Send events that belong together to a watcher, unless the stream is full."""
-        start = header + watcher.id_field
+        start = header + (watcher.id_field or watcher.make_id_field())
         output = self.output
-        previous = watcher.wants_previous
+        previous = bool(watcher.wishes & PREVIOUS)
         # Fast path (bench: watch/1000): what nearly every response is.
         if (
             not previous
@@ -140,7 +141,7 @@ class WatchStream:
         if not output.takes_events:
             return False
         watcher.was_notified = True
-        if watcher.fragments and len(body.events) > 1:
+        if watcher.wishes & FRAGMENTS and len(body.events) > 1:
             self._send_fragments(start, body, previous)
         else:
             output.push(start, body.whole(previous))
@@ -173,7 +174,7 @@ class WatchStream:
         """Send that a watcher's history was compacted away; its id stays taken."""
         # etcd leaves the revision out of this header. (watcher_group.go, chooseAll)
         header = self._hub.headers.at(0)
-        self.output.push(header + watcher.id_field + _CANCELED + number(5, revision))
+        self.output.push(header + number(2, watcher.watch_id) + _CANCELED + number(5, revision))
 
     # ---------------------------------------------------------------- progress
 
@@ -200,10 +201,10 @@ class WatchStream:
         notified = self._hub.notified_revision
         header = self._hub.headers.at(notified)
         for watcher in self.watchers.values():
-            if watcher.wants_progress:
+            if watcher.wishes & PROGRESS:
                 # A client that does not read gets none (etcd: a full queue drops it, too).
                 if not (watcher.was_notified or self.is_full) and _has_come(watcher, notified):
-                    self.output.push(header + watcher.id_field)
+                    self.output.push(header + number(2, watcher.watch_id))
                 # So events put it off by one tick, and no more. (etcd: v3rpc/watch.go, sendLoop)
                 watcher.was_notified = False
 

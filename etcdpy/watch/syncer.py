@@ -28,7 +28,7 @@ from etcdpy.watch.events import Event
 from etcdpy.watch.reading import REVISIONS_PER_RESPONSE, Reading
 from etcdpy.watch.scan import WORK_PER_SLICE, Scan
 from etcdpy.watch.states import WatcherInput, WatcherState
-from etcdpy.watch.watcher import Watcher
+from etcdpy.watch.watcher import PREVIOUS, Watcher
 
 #: Watchers that one pass serves (etcd: maxWatchersPerSync).
 WATCHERS_PER_PASS = 512
@@ -227,7 +227,7 @@ class _Pass:
         body = Body(reading.events, self._store)
         for watcher in watchers:
             if body.is_long:
-                for work in body.prepare(watcher.wants_previous):
+                for work in body.prepare(bool(watcher.wishes & PREVIOUS)):
                     self._pace.work += work
                     await self._pace.give_way()
             if watcher.state is WatcherState.UNSYNCED:

@@ -10,6 +10,19 @@ from etcdpy.watch.events import Event
 from etcdpy.watch.output import Joined
 from etcdpy.watch.states import WATCHER_MOVES, IllegalMoveError, WatcherInput, WatcherState
 
+#: No put events go to it,
+NO_PUTS: Final = 1
+#: or no delete events;
+NO_DELETES: Final = 2
+#: what passes both is everything.
+FILTERS: Final = NO_PUTS | NO_DELETES
+#: Events carry what the key held before.
+PREVIOUS: Final = 4
+#: It is notified now and then that nothing happened.
+PROGRESS: Final = 8
+#: A large response may be split.
+FRAGMENTS: Final = 16
+
 
 class Stream(Protocol):
     """Where the events of a watcher go."""
@@ -59,48 +72,41 @@ class _IdFields(dict[int, bytes]):
         return field
 
 
-_ID_FIELDS = _IdFields()
+#: By ids.
+ID_FIELDS: Final = _IdFields()
 
 
 class Watcher:
     """
-    One watch of one stream.
+    One watch of one stream. There may be a million: what most do not need is not kept.
 
     Attributes:
         stream: Where its events go.
         watch_id: Its number within the stream.
-        id_field: That number, encoded as the field of every response to it.
+        id_field: That number, encoded as the field of every response to it; ``b""`` until it is
+            needed, see ``make_id_field``.
         start: The first key watched.
-        stop: Where the keys watched end, None if they do not.
+        until: Where the keys watched end, None if they do not, ``b""`` if it is one key.
         start_revision: The revision the client asked to start at, 0 for "now".
         next_revision: The first revision it has not read, while it is unsynced; of all before
             that it has been notified.
-        wants_puts: Whether put events go to it.
-        wants_deletes: Whether delete events go to it.
-        wants_previous: Whether events carry what the key held before.
-        wants_progress: Whether it is notified now and then that nothing happened.
-        fragments: Whether a large response may be split.
+        wishes: What is out of the ordinary, as bits: ``NO_PUTS`` and so on.
         was_notified: Whether it was sent events since its stream's last progress tick.
         state: Where it gets its events from.
 
     """
 
     __slots__ = (
-        "__weakref__",
-        "fragments",
         "id_field",
         "next_revision",
         "start",
         "start_revision",
         "state",
-        "stop",
         "stream",
-        "wants_deletes",
-        "wants_previous",
-        "wants_progress",
-        "wants_puts",
+        "until",
         "was_notified",
         "watch_id",
+        "wishes",
     )
 
     def __init__(
@@ -110,18 +116,28 @@ class Watcher:
         start: bytes,
         stop: bytes | None,
         start_revision: int = 0,
+        wishes: int = 0,
     ) -> None:
         self.stream = stream
         self.watch_id = watch_id
-        self.id_field = _ID_FIELDS[watch_id]
+        self.id_field = b""
         self.start = start
-        self.stop = stop
+        self.until = b"" if stop == start + b"\0" else stop
         self.start_revision = start_revision
         self.next_revision = start_revision
         self.state = WatcherState.UNSYNCED
-        self.wants_puts = self.wants_deletes = True
-        self.wants_previous = self.wants_progress = self.fragments = False
+        self.wishes = wishes
         self.was_notified = False
+
+    @property
+    def stop(self) -> bytes | None:
+        """Where the keys watched end, None if they do not."""
+        return self.start + b"\0" if self.until == b"" else self.until
+
+    def make_id_field(self) -> bytes:
+        """Return ``id_field``, which is there from now on."""
+        self.id_field = field = ID_FIELDS[self.watch_id]
+        return field
 
     def move(self, given: WatcherInput) -> None:
         """
@@ -142,4 +158,4 @@ class Watcher:
 
     def passes(self, event: Event) -> bool:
         """Tell whether an event passes the watcher's filters."""
-        return self.wants_deletes if event.is_delete else self.wants_puts
+        return not self.wishes & (NO_DELETES if event.is_delete else NO_PUTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.fairness import wire as w
@@ -65,6 +65,39 @@ def watches_without_end(crowd: Crowd) -> None:
         while len(wire.out) < 1 << 18 and wire.stream(stream, create(1000, made)):
             made += 1000
         crowd.pump()
+
+
+@attack()
+def watches_by_the_million(crowd: Crowd) -> None:
+    """Create 1,000,000 watches of as many keys on ten connections, however long that takes."""
+    # By the thousand; the windows of the streams hold back what comes too fast.
+    left = {wire: iter(range(i, 1000, 10)) for i, wire in enumerate(_streams(crowd))}
+    crowd.wait(lambda: _go_on(left), 300.0)
+    # Each is confirmed by some thirty bytes, or refused by more.
+    crowd.wait(lambda: sum(wire.received for wire in crowd.wires) >= 30_000_000, 300.0)
+    crowd.wait(lambda: all(_is_quiet(crowd, wire) for wire in crowd.wires), 300.0)
+
+
+def _streams(crowd: Crowd) -> list[Wire]:
+    wires = crowd.connect(10)
+    for wire in wires:
+        wire.begin(w.WATCH)
+    return wires
+
+
+def _go_on(left: dict[Wire, Iterator[int]]) -> bool:
+    """Create some more on each connection; return whether that was all."""
+    for wire, firsts in list(left.items()):
+        if len(wire.out) >= 1 << 18:
+            continue
+        if wire.granted - wire.sent < 1 << 17:
+            continue
+        first = next(firsts, None)
+        if first is None or not wire.is_open:
+            del left[wire]
+        else:
+            wire.stream(1, create(1000, first * 1000))
+    return not left
 
 
 @attack()

@@ -277,3 +277,17 @@ async def test_session_that_ends_before_it_has_begun_to_write_goes_without_the_c
         assert left() is None
     finally:
         gc.enable()
+
+
+async def test_one_watch_too_many_is_refused_and_takes_no_id(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = watching.session._hub
+    monkeypatch.setattr(hub.backlog.budget, "limit", 200)
+    watching.create()
+    watching.create()
+    with pytest.raises(errors.MemoryBudgetError):
+        watching.create()
+    watching.session.cancel(0)
+    watching.create()
+    assert list(watching.session.stream.watchers) == [1, 2]

@@ -6,6 +6,7 @@ import pytest
 
 from etcdpy.watch import notifier
 from etcdpy.watch.coalescer import LARGEST_WRITE
+from etcdpy.watch.watcher import NO_PUTS, PREVIOUS
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import StreamClient, WatchedStore
 
@@ -58,8 +59,8 @@ async def test_steps_do_not_matter(watched: WatchedStore, monkeypatch: pytest.Mo
 
 async def test_those_with_wishes_are_notified_by_themselves(watched: WatchedStore) -> None:
     clients = opened(watched)
-    previous = clients[0].watch(b"a", wants_previous=True)
-    deletes = clients[1].watch(b"a", wants_puts=False)
+    previous = clients[0].watch(b"a", wishes=PREVIOUS)
+    deletes = clients[1].watch(b"a", wishes=NO_PUTS)
     for client in clients:
         client.take()
     watched.put(b"a")

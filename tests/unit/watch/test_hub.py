@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from etcdpy.errors import MemoryBudgetError
 from etcdpy.memory import Account, Budget
 from etcdpy.watch import scan
+from etcdpy.watch.hub import RANGE_WATCHER_BYTES, WATCHER_BYTES
 from etcdpy.watch.output import QUEUE_BYTES
 from etcdpy.watch.states import WatcherState
+from etcdpy.watch.watcher import NO_PUTS, PREVIOUS
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import WatchedStore, quiet
 
@@ -102,7 +105,7 @@ async def test_a_client_that_does_not_read_becomes_unsynced_and_then_gets_all(
 ) -> None:
     slow, fast = watched.open(), watched.open()
     for client in (slow, fast):
-        client.watch(b"a", b"c", wants_previous=True)
+        client.watch(b"a", b"c", wishes=PREVIOUS)
         client.take()
     slow.reads.clear()
     value = bytes(10_000)
@@ -190,7 +193,7 @@ async def test_a_long_history_of_one_key_comes_in_parts(watched: WatchedStore) -
     revisions = [watched.put(b"a") for _ in range(2500)]
     client = watched.open()
     client.watch(b"a", since=1)
-    client.watch(b"a", since=1, wants_puts=False)
+    client.watch(b"a", since=1, wishes=NO_PUTS)
     client.watch(b"a", None, since=1)
     await quiet(watched)
     sent = [response for response in client.take() if response.events]
@@ -250,3 +253,30 @@ async def test_while_the_budget_is_used_up_watchers_hold_nothing_and_miss_nothin
     ]
     watched.put(b"a")
     assert all(len(client.events()) == 1 for client in late), "they are synced again"
+
+
+async def test_watchers_are_reckoned_as_long_as_they_are_there() -> None:
+    account = Account(Budget(1000))
+    watched = WatchedStore(account)
+    hub = watched.hub
+    client = watched.open()
+    client.watch(b"a")
+    client.watch(b"a", b"b")
+    assert hub.reckoned == WATCHER_BYTES + 1 + RANGE_WATCHER_BYTES + 2
+    hub.check_room()
+    for _ in range(4):
+        client.watch(b"k" * 10)
+    with pytest.raises(MemoryBudgetError):
+        hub.check_room()
+    assert account.budget.refusals == 1
+    for watch_id in range(6):
+        client.stream.cancel(watch_id)
+    assert hub.reckoned == 0
+    hub.check_room()
+
+
+async def test_streams_have_the_same_ids(watched: WatchedStore) -> None:
+    ids = [[watched.open().stream.free_id() for _ in range(3)] for _ in range(2)]
+    assert ids == [[0, 0, 0]] * 2
+    assert [watched.hub.number(number) for number in (0, 2, 1, 1 << 40)] == [0, 2, 1, 1 << 40]
+    assert watched.hub.number(300) is watched.hub.number(300)

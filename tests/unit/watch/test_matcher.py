@@ -52,11 +52,26 @@ def test_random_ranges_are_found_by_exactly_the_keys_they_hold() -> None:
 def test_a_group_is_all_that_is_filed_under_one_range(stop: bytes | None) -> None:
     matcher: Matcher[str] = Matcher()
     matcher.add(b"a", stop, "first")
-    (group,) = matcher.groups(b"a")
+    (alone,) = matcher.groups(b"a")
+    assert list(alone) == ["first"]
     matcher.add(b"a", stop, "second")
+    (group,) = matcher.groups(b"a")
     assert list(group) == ["first", "second"]
     matcher.remove(b"a", stop, "first")
     assert list(group) == ["second"]
     matcher.remove(b"a", stop, "second")
     assert not group
     assert matcher.groups(b"a") == []
+
+
+def test_a_stop_of_nothing_stands_for_one_key() -> None:
+    matcher: Matcher[str] = Matcher()
+    matcher.add(b"a", b"", "short")
+    matcher.add(b"a", b"a\0", "written out")
+    (group,) = matcher.groups(b"a")
+    assert list(group) == ["short", "written out"]
+    assert matcher.groups(b"a\0") == []
+    matcher.remove(b"a", b"a\0", "short")
+    matcher.remove(b"a", b"", "written out")
+    assert matcher.groups(b"a") == []
+    assert len(matcher) == 0

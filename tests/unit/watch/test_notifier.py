@@ -10,7 +10,7 @@ from etcdpy.cooperative import finish
 from etcdpy.watch import notifier
 from etcdpy.watch.matcher import Matcher
 from etcdpy.watch.states import WatcherState
-from etcdpy.watch.watcher import Watcher
+from etcdpy.watch.watcher import FILTERS, NO_DELETES, NO_PUTS, PREVIOUS, PROGRESS, Watcher
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import StreamClient, WatchedStore, quiet
 
@@ -109,7 +109,7 @@ async def test_nothing_is_looked_at_once_nobody_watches(
 async def test_progress_does_not_overtake_what_is_being_sent(watched: WatchedStore) -> None:
     client = watched.open()
     client.watch(b"k", b"l")
-    quiet_one = client.watch(b"x", wants_progress=True)
+    quiet_one = client.watch(b"x", wishes=PROGRESS)
     watched.put(*KEYS)
     client.take()
     finish(client.stream.send_progress())
@@ -132,7 +132,7 @@ async def test_a_compaction_meanwhile_takes_nothing_but_the_past_of_keys(
 ) -> None:
     watched.put(*KEYS)
     client = watched.open()
-    client.watch(b"k", b"l", wants_previous=True)
+    client.watch(b"k", b"l", wishes=PREVIOUS)
     client.take()
     watched.delete(*KEYS)
     watched.put(b"x")
@@ -164,7 +164,7 @@ async def test_what_all_are_sent_is_kept_once(watched: WatchedStore) -> None:
     for client in clients:
         client.reads.clear()
         client.watch(b"k", b"l")
-        client.watch(b"k", b"l", wants_previous=True)
+        client.watch(b"k", b"l", wishes=PREVIOUS)
     watched.put(*KEYS, value=bytes(1000))
     await _notified(watched)
     queues = [client.stream.output._queue for client in clients]
@@ -175,9 +175,9 @@ async def test_what_all_are_sent_is_kept_once(watched: WatchedStore) -> None:
 async def test_filters_hold_for_a_large_revision(watched: WatchedStore) -> None:
     watched.put(*KEYS)
     client = watched.open()
-    puts = client.watch(b"k", b"l", wants_deletes=False)
-    deletes = client.watch(b"k", b"l", wants_puts=False)
-    client.watch(b"k", b"l", wants_puts=False, wants_deletes=False)
+    puts = client.watch(b"k", b"l", wishes=NO_DELETES)
+    deletes = client.watch(b"k", b"l", wishes=NO_PUTS)
+    client.watch(b"k", b"l", wishes=FILTERS)
     client.take()
     watched.write(*(b"n%d" % number for number in range(20)), b"k99", deletes=KEYS)
     watched.settle()
@@ -195,9 +195,9 @@ async def test_a_filter_is_not_mixed_up_with_where_a_watcher_starts(
     watched.put(b"k1", b"k2")
     client = watched.open()
     # They watch the same with the same filter, and the first is not to be sent it yet.
-    client.watch(b"k", b"l", since=4, wants_puts=False)
-    client.watch(b"k", b"l", wants_puts=False)
-    client.watch(b"x", wants_puts=False)
+    client.watch(b"k", b"l", since=4, wishes=NO_PUTS)
+    client.watch(b"k", b"l", wishes=NO_PUTS)
+    client.watch(b"x", wishes=NO_PUTS)
     client.take()
     watched.write(*others, deletes=(b"k1", b"k2"))
     watched.settle()

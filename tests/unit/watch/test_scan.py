@@ -7,7 +7,7 @@ import pytest
 from etcdpy.cooperative import finish
 from etcdpy.watch import reading, scan
 from etcdpy.watch.scan import Scan
-from etcdpy.watch.watcher import Watcher
+from etcdpy.watch.watcher import NO_DELETES, NO_PUTS, Watcher
 from tests.unit.watch.watched_store import WatchedStore
 
 
@@ -17,7 +17,7 @@ async def watched() -> WatchedStore:
 
 
 def watcher(
-    watched: WatchedStore, start: bytes, stop: bytes | None, since: int, **options: bool
+    watched: WatchedStore, start: bytes, stop: bytes | None, since: int, **options: int
 ) -> Watcher:
     """Return a watcher that no hub knows of."""
     made = Watcher(watched.open().stream, 0, start, stop, since)
@@ -53,7 +53,7 @@ async def test_those_that_want_the_same_read_together(watched: WatchedStore) -> 
     same = [watcher(watched, b"a", b"b", 2) for _ in range(3)]
     others = [
         watcher(watched, b"a", b"b", 3),
-        watcher(watched, b"a", b"b", 2, wants_puts=False),
+        watcher(watched, b"a", b"b", 2, wishes=NO_PUTS),
         watcher(watched, b"a", b"c", 2),
     ]
     way = Scan(watched.store, watched.log, [*same, *others])
@@ -66,8 +66,8 @@ async def test_filters_hold(watched: WatchedStore) -> None:
     watched.delete(b"a")
     collected, _ = scanned(
         watched,
-        watcher(watched, b"a", b"b", 2, wants_puts=False),
-        watcher(watched, b"a", b"b", 2, wants_deletes=False),
+        watcher(watched, b"a", b"b", 2, wishes=NO_PUTS),
+        watcher(watched, b"a", b"b", 2, wishes=NO_DELETES),
     )
     assert collected == [[3], [2]]
 

@@ -24,6 +24,7 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.storage import Batch
 from etcdpy.watch import Hub, Watcher, WatchStream
 from etcdpy.watch.states import WatcherState
+from etcdpy.watch.watcher import FRAGMENTS, NO_PUTS, PREVIOUS
 from tests.unit.mvcc.real_log import fill, opened_store
 from tests.unit.mvcc.stalls import TRIES, probed
 
@@ -139,9 +140,9 @@ async def deleted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lar
 
 WATCHES: dict[str, Callable[[Sink], Watcher]] = {
     "a prefix": lambda sink: sink.watch(b"k", b"l"),
-    "with what was before": lambda sink: sink.watch(b"k", b"l", wants_previous=True),
-    "in fragments": lambda sink: sink.watch(b"k", b"l", fragments=True),
-    "deletes only": lambda sink: sink.watch(b"k", b"l", wants_puts=False),
+    "with what was before": lambda sink: sink.watch(b"k", b"l", wishes=PREVIOUS),
+    "in fragments": lambda sink: sink.watch(b"k", b"l", wishes=FRAGMENTS),
+    "deletes only": lambda sink: sink.watch(b"k", b"l", wishes=NO_PUTS),
     "a range": lambda sink: sink.watch(b"k0", b"k00030000"),
     "some other key": lambda sink: sink.watch(b"other", b"other\0"),
 }

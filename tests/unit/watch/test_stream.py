@@ -9,6 +9,7 @@ import pytest
 from etcdpy.cooperative import finish
 from etcdpy.watch import stream as stream_module
 from etcdpy.watch.output import QUEUE_BYTES
+from etcdpy.watch.watcher import FRAGMENTS, PROGRESS
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import FRAGMENT_BYTES, StreamClient, WatchedStore, quiet
 
@@ -77,7 +78,7 @@ async def test_progress_ticks_stop_while_the_client_does_not_read(
     watched: WatchedStore, client: StreamClient
 ) -> None:
     for _ in range(100):
-        client.watch(b"a", wants_progress=True)
+        client.watch(b"a", wishes=PROGRESS)
     client.reads.clear()
     before = None
     for _ in range(2000):
@@ -94,8 +95,8 @@ async def test_progress_ticks_stop_while_the_client_does_not_read(
 async def test_a_tick_passes_over_watchers_that_were_sent_events(
     watched: WatchedStore, client: StreamClient
 ) -> None:
-    client.watch(b"a", wants_progress=True)
-    client.watch(b"b", wants_progress=True)
+    client.watch(b"a", wishes=PROGRESS)
+    client.watch(b"b", wishes=PROGRESS)
     client.watch(b"b")
     client.take()
     watched.put(b"a")
@@ -131,7 +132,7 @@ async def test_progress_is_sent_when_all_are_there(
 
 
 async def test_fragments(watched: WatchedStore, client: StreamClient) -> None:
-    client.watch(b"f", b"g", fragments=True)
+    client.watch(b"f", b"g", wishes=FRAGMENTS)
     client.watch(b"f", b"g")
     client.take()
     watched.put(b"f1", b"f2", b"f3", b"f4", b"f5", value=bytes(FRAGMENT_BYTES * 2 // 5))
@@ -145,7 +146,7 @@ async def test_fragments(watched: WatchedStore, client: StreamClient) -> None:
 
 
 async def test_an_event_is_never_split(watched: WatchedStore, client: StreamClient) -> None:
-    client.watch(b"f", b"g", fragments=True)
+    client.watch(b"f", b"g", wishes=FRAGMENTS)
     client.take()
     watched.put(b"f1", b"f2", value=bytes(2 * FRAGMENT_BYTES))
     assert [(len(it.events), it.fragment) for it in client.take()] == [(1, True), (1, False)]

@@ -9,7 +9,7 @@ import pytest
 from etcdpy.mvcc.revision import row_key, tombstone_key
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.watch.events import Event
-from etcdpy.watch.watcher import Watcher
+from etcdpy.watch.watcher import NO_DELETES, NO_PUTS, Watcher
 from tests.unit.watch.watched_store import WatchedStore
 
 
@@ -33,6 +33,6 @@ async def test_a_watcher_wants_events_from_its_revision_on() -> None:
 @pytest.mark.parametrize(("wants_puts", "wants_deletes"), list(product((False, True), repeat=2)))
 async def test_events_pass_the_filters(wants_puts: bool, wants_deletes: bool) -> None:
     watcher = await make_watcher()
-    watcher.wants_puts, watcher.wants_deletes = wants_puts, wants_deletes
+    watcher.wishes = (0 if wants_puts else NO_PUTS) | (0 if wants_deletes else NO_DELETES)
     assert watcher.passes(put(2)) == watcher.wants(put(2)) == wants_puts
     assert watcher.passes(delete(2)) == watcher.wants(delete(2)) == wants_deletes
