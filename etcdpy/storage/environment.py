@@ -30,6 +30,10 @@ LARGEST_MAP = 1 << 40
 #: Below this an environment is of no use; give up and say so.
 SMALLEST_MAP = 1 << 24
 
+#: Transactions that read at a time, of all processes: the loop's, those of a dozen snapshots, that
+#: of a process that copies, and those of offline tools.
+MOST_READERS = 16
+
 #: What of a file without a name is freed at once, and the seconds to the next piece: freeing a
 #: gigabyte in one piece holds up those who write to the same disk (measured: for 40 ms).
 FREED_AT_ONCE = 32 << 20
@@ -241,8 +245,7 @@ def open_lmdb(directory: Path, map_size: int = LARGEST_MAP, **options: bool) -> 
                 map_size=map_size,
                 mode=PRIVATE_FILE,
                 max_dbs=len(Bucket),
-                # The loop's reader, a snapshot or two, and offline tools.
-                max_readers=16,
+                max_readers=MOST_READERS,
                 # One handle is kept so that refresh() renews instead of allocating.
                 max_spare_txns=1,
                 # Unused parts of pages keep what was in memory; the file is private, and zeroing

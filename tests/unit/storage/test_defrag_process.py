@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etcdpy.storage import Backend, Bucket, StorageError, defrag_copy
+from etcdpy.storage import Backend, Bucket, StorageError, defrag_copy, environment
 from etcdpy.storage.defrag_process import CopyProcess
 from etcdpy.storage.environment import Environment
 from tests.unit.storage.material import batch_of, revisions_in, row_key
@@ -79,13 +79,19 @@ def test_a_process_that_was_killed_says_nothing_more(backend: Backend, place: Pa
     process.kill()
 
 
-def test_what_a_killed_process_was_reading_is_let_go(backend: Backend, place: Path) -> None:
-    for _ in range(17):  # more than the database has readers
+def test_what_a_killed_process_was_reading_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "MOST_READERS", 3)
+    backend = Backend.open(tmp_path)
+    place = backend.directory.place_for_copy()
+    for _ in range(4):
         process = CopyProcess(backend.directory.lmdb, place)
         process.catch_up()
         process.kill()
         process.close()
         backend.forget_dead_readers()
+    backend.close()
 
 
 def test_it_works_whatever_directory_and_path_the_server_has(
