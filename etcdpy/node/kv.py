@@ -196,7 +196,6 @@ class KeyValues(Part):
             made = None
             if self._has_room_for_all(self._loan(caller)):
                 made = await self._baton.run(prepared.prepare_deletion(self._store, request))
-
             await self._writer.idle(who)
             answer = self._writer.in_turn(lambda: self._delete_prepared(made, request, caller))
         return await answer if isinstance(answer, Coroutine) else answer

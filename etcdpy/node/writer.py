@@ -66,8 +66,8 @@ class Writer:
     Runs the writes of a store, one at a time.
 
     Attributes:
-        busy: While a large write goes on in slices, the disk has much to write, or some wait, a
-            future of no use to others; None otherwise.
+        busy: None if a write may begin at once. Otherwise a large write goes on in slices, the disk
+            has much to write, or others wait; what the future is resolved for is the writer's own.
 
     """
 

@@ -38,26 +38,26 @@ LEAST: Final = 4 << 20
 """Bytes by which the process has to have grown, or an eighth if that is more."""
 
 QUIET_LOOKS: Final = 3
-"""Looks, a second apart, in which it has to have grown no more."""
+"""Looks, a second apart, since which the process has not grown any more."""
 
 MOST_REST: Final = 64
 """
-Looks between two times at most, if it has grown again soon after each of those before.
+The most looks between giving back twice: so many there are if the process grows again each time.
 
-What comes and goes with the load would else be given back and taken again, all the time.
+Otherwise what comes and goes with the load would be given back and taken again all the time.
 """
 
 HELD_LOOKS: Final = 4
-"""Quiet looks after which it is counted again how much is held."""
+"""In every so many quiet looks it is counted how much is held."""
 
 FEW_OBJECTS: Final = 40_000
-"""Objects since the start of which a collection of all takes ten milliseconds or so."""
+"""So many objects more than at the start are collected in ten milliseconds or so."""
 
 _GROWTH: Final = 1 << 20
 """Bytes between two looks that are no growth."""
 
 _SHARE: Final = 64
-"""How much longer than it took nothing more is given back."""
+"""Giving back takes a part of the time, one of so many, at most; it is not done again before."""
 
 _OBJECT: Final = 64
 """Bytes of a small object."""
@@ -119,9 +119,10 @@ class Trimmer:
         self._last = 0
         self._quiet = 0
         self._is_told = False
-        # Roughly what was held when that was counted, at most since it was given back.
+        # The most that was held, roughly, whenever that was counted since memory was given back.
         self._held = 0
-        # Looks since then, and how many there have to be; the same for how long it took.
+        # Looks since then, and before the next time: so that it is not done too often, and because
+        # it took so long.
         self._since = 2 * MOST_REST
         self._rest = 0
         self._slow = 0
