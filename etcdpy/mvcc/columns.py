@@ -4,8 +4,8 @@ The changes of a long transaction, made before others have to wait for it.
 A transaction of a megabyte puts, or deletes one by one, eighty thousand keys. All about them that
 does not depend on its revision is found out before its turn, as is what its operations will come
 to: the rows but for a few bytes, the versions, the order of changes. That holds unless somebody
-else has changed one of its keys by then, which is looked at; and it is only for what is nothing but
-puts and deletions of single keys, none of them named twice, and ranges, which are read later.
+else has changed one of its keys by then, which is looked at; and it is only for what puts no key
+that it names once more. Ranges are read later.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Final
 
 from etcdpy.cooperative import Steps
 from etcdpy.mvcc.index import Index
+from etcdpy.mvcc.keyrange import Covered, bounds
 from etcdpy.mvcc.revision import TOMBSTONE_MARK, row_key
 from etcdpy.mvcc.rows import BORN, CHANGED, DELETED, row_end, row_start
 from etcdpy.mvcc.slices import SLICE, Work
 from etcdpy.mvcc.store import Made, Store, WriteTxn
-from etcdpy.mvcc.txn_plan import Path
-from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN
+from etcdpy.mvcc.txn_plan import Path, reads
+from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, Op
 from etcdpy.mvcc.within import Deleted, Later, OpResult, TxnResult, Unread
 from etcdpy.pb.kv_pb2 import KeyValue
 from etcdpy.pb.rpc_pb2 import DeleteRangeRequest, PutRequest
@@ -32,6 +33,12 @@ MOST_CHANGES: Final = 8192
 Changes of others that are looked at to find out whether columns still hold. A large row counts for
 several.
 """
+
+MOST_KEYS: Final = 1 << 18
+"""Changes of one transaction that are made before: they take some hundred bytes each."""
+
+MOST_VALUE_BYTES: Final = 8 << 20
+"""Bytes of values that its puts keep."""
 
 _BYTES_OF_A_CHANGE: Final = 4096
 
@@ -48,10 +55,11 @@ class Columns:
     Attributes:
         results: What its operations come to, with the number of changes in the place of the
             revision that is shown.
+        checked: Those of its operations that still have to be checked.
 
     """
 
-    __slots__ = ("_builder", "_revision", "_slices", "results")
+    __slots__ = ("_builder", "_revision", "_slices", "checked", "results")
 
     def __init__(
         self, revision: int, builder: _Builder, results: list[OpResult], slices: list[Made]
@@ -60,6 +68,7 @@ class Columns:
         self._builder = builder
         self._slices = slices
         self.results = results
+        self.checked = builder.checked
 
     def still_hold(self, store: Store) -> bool:
         """Tell whether surely nobody has changed one of the keys since."""
@@ -68,12 +77,19 @@ class Columns:
             return True
         if store.compact_revision > revision:
             return False  # there may have been changes of which no row is left
-        named, work = self._builder.named, 0
+        named, ranges, work = self._builder.named, self._builder.deleted, 0
         for _, row in store.log.scan_rows(row_key(revision + 1, 0)):
             work += 1 + len(row) // _BYTES_OF_A_CHANGE
-            if work > MOST_CHANGES or KeyValue.FromString(row).key in named:
+            if work > MOST_CHANGES:
+                return False
+            key = KeyValue.FromString(row).key
+            if key in named or key in ranges:
                 return False
         return True
+
+    def count_checks(self, store: Store) -> None:
+        """Count what was looked up to check it."""
+        store.operations.ranges += self._builder.kept
 
     def write(self, store: Store, write: WriteTxn, later: Later) -> Steps[None]:
         """Write them, and have them found."""
@@ -92,9 +108,10 @@ class Columns:
 def columns_of(store: Store, path: Path) -> Steps[Columns | None]:
     """Make the changes of a path, as it would be applied now; None if it is not of that kind."""
     revision = store.revision
-    builder = _Builder(store.index)
+    builder = _Builder(store)
     try:
         results = yield from builder.look_through(path)
+        yield from builder.finish()
     except _UnfitError:
         return None
     slices: list[Made] = []
@@ -119,16 +136,29 @@ class _Builder:
         named: All that are put or to be deleted, those that are not there included.
         deletes: How many deletions there are.
         ranges: How many reads there are, of what was there before included.
+        kept: How many puts keep what is there.
+        deleted: The ranges that are deleted.
+        has_ranges: Whether there are any.
+        checked: The operations that may be refused though no key has changed.
         is_read_later: Whether there are any.
         oldest: The oldest revision that a range asks for, 0 for none.
 
     """
 
     __slots__ = (
+        "_gone",
         "_index",
+        "_leases",
+        "_put_keys",
+        "_store",
+        "_value_bytes",
         "_work",
+        "checked",
+        "deleted",
         "deletes",
+        "has_ranges",
         "is_read_later",
+        "kept",
         "keys",
         "leases",
         "named",
@@ -137,13 +167,24 @@ class _Builder:
         "values",
     )
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._index: Index = store.index
         self._work = Work()
+        # Those that are put, and those that are deleted, or were not there to be.
+        self._put_keys: set[bytes] = set()
+        self._gone: set[bytes] = set()
+        # Leases that are checked, and bytes of values that are kept.
+        self._leases: set[int] = set()
+        self._value_bytes = 0
+        self.kept = 0
+        self.deleted = Covered()
+        self.checked: list[Op] = []
         self.keys: list[bytes] = []
         self.values: list[bytes | None] = []
         self.leases: list[int] = []
         self.named: set[bytes] = set()
+        self.has_ranges = False
         self.deletes = 0
         self.ranges = 0
         self.is_read_later = False
@@ -162,10 +203,14 @@ class _Builder:
         results: list[OpResult] = []
         for i, (kind, op) in enumerate(path.ops):
             if kind == PUT:
-                results.append(self._put(op))
+                results.append(self._put((kind, op)))
             elif kind == DELETE and not op.range_end:
                 results.append(self._delete(op))
+            elif kind == DELETE:
+                results.append((yield from self._delete_range(op)))
             elif kind == RANGE:
+                if op.revision:
+                    self.checked.append((kind, op))
                 self.ranges += 1
                 self.is_read_later = True
                 if op.revision > 0 and (not self.oldest or op.revision < self.oldest):
@@ -181,39 +226,92 @@ class _Builder:
             yield from self._work.add(1)
         return results
 
+    def finish(self) -> Steps[None]:
+        """Make sure that no key is put that is in a range which is deleted."""
+        self.named = self._put_keys | self._gone
+        if self.has_ranges:
+            for key in self._put_keys:
+                if key in self.deleted:
+                    raise _UnfitError
+                yield from self._work.add(1)
+
     def _name(self, keys: list[bytes]) -> None:
-        number = len(self.named) + len(keys)
-        self.named.update(keys)
-        if len(self.named) < number:
+        put = self._put_keys
+        number = len(put) + len(keys)
+        put.update(keys)
+        if len(put) < number or not self._gone.isdisjoint(keys):
             raise _UnfitError
 
-    def _put(self, request: PutRequest) -> OpResult:
-        if request.ignore_value or request.ignore_lease:
-            raise _UnfitError
-        key = request.key
+    def _put(self, op: Op) -> OpResult:
+        request: PutRequest = op[1]
+        key, value, lease = request.key, request.value, request.lease
         self._name([key])
         previous: Unread | None = None
-        if request.prev_kv:
+        if reads(request):
             self.ranges += 1
-            if self._index.is_alive(key):
+            if request.prev_kv and self._index.is_alive(key):
                 previous = self._unread(key)
+        if lease and lease not in self._leases:
+            # Of all that hang on it the first says whether it is there.
+            self._leases.add(lease)
+            self.checked.append(op)
+        if request.ignore_value or request.ignore_lease:
+            self.kept += 1
+            row = self._store.get(key, self._store.revision)
+            if row is None:
+                raise _UnfitError
+            if request.ignore_value:
+                value = KeyValue.FromString(row).value
+                self._value_bytes += len(value)
+                if self._value_bytes > MOST_VALUE_BYTES:
+                    raise _UnfitError
+            if request.ignore_lease:
+                lease = self._store.attachments.lease_of(key)
         self.keys.append(key)
-        self.values.append(request.value)
-        self.leases.append(request.lease)
+        self.values.append(value)
+        self.leases.append(lease)
         return _PUT_DONE if previous is None else (PUT, 1, previous)
 
     def _delete(self, request: DeleteRangeRequest) -> OpResult:
         key = request.key
-        self._name([key])
         self.deletes += 1
         self.ranges += request.prev_kv
-        if not self._index.is_alive(key):
+        if key in self._put_keys:
+            raise _UnfitError
+        if key in self._gone or not self._index.is_alive(key):
+            self._gone.add(key)
             return DELETE, len(self.keys), Deleted(0, [])
         unread = self._unread(key) if request.prev_kv else None
-        self.keys.append(key)
-        self.values.append(None)
-        self.leases.append(0)
+        self._remove([key])
         return DELETE, len(self.keys), Deleted(1, [], unread)
+
+    def _delete_range(self, request: DeleteRangeRequest) -> Steps[OpResult]:
+        self.deletes += 1
+        self.ranges += request.prev_kv
+        self.has_ranges = True
+        self.deleted.add(request.key, request.range_end)
+        store, gone = self._store, self._gone
+        start, stop = bounds(request.key, request.range_end)
+        keys: list[bytes] = []
+        cursor: bytes | None = start
+        while cursor is not None:
+            found, cursor = store.index.scan(cursor, stop, store.revision, SLICE)
+            keys += [key for key in found if key not in gone]
+            yield from self._work.add(1 + len(found))
+        if len(self.keys) + len(keys) > MOST_KEYS:
+            raise _UnfitError
+        unread: Unread | None = None
+        if request.prev_kv:
+            self.is_read_later = True
+            unread = Unread(keys.copy(), len(self.keys))
+        self._remove(keys)
+        return DELETE, len(self.keys), Deleted(len(keys), [], unread)
+
+    def _remove(self, keys: list[bytes]) -> None:
+        self._gone.update(keys)
+        self.keys += keys
+        self.values += [None] * len(keys)
+        self.leases += [0] * len(keys)
 
     def _unread(self, key: bytes) -> Unread:
         self.is_read_later = True
@@ -230,6 +328,7 @@ class _Builder:
         ends: list[bytes] = []
         suffixes: list[bytes] = []
         put_bytes = 0
+        self._index.expand(keys)
         known = self._index.last_numbers(keys)
         for sub, (key, value, lease) in enumerate(zip(keys, values, leases, strict=True), first):
             create, version = known[sub - first]

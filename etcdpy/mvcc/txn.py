@@ -218,8 +218,14 @@ def apply_txn(
         checked, weighed = flattened(path), flattened(path)
     else:
         path, checked, weighed = known.path, iter(known.checked), iter(known.weighed)
+    columns: Columns | None = None if known is None or later is None else known.columns
+    if columns is not None and not columns.still_hold(store):
+        columns = None
     before = operations.ranges
     operations.ranges += path.compared
+    if columns is not None:
+        columns.count_checks(store)
+        checked = iter(columns.checked)
     try:
         yield from _check_all(store, checked, found, store.compact_revision, lease_exists)
     finally:
@@ -231,8 +237,7 @@ def apply_txn(
         else:
             yield from weigh(store, weighed, found, hold)
     operations.txns += is_many(path)
-    columns: Columns | None = None if known is None else known.columns
-    if columns is not None and later is not None and columns.still_hold(store):
+    if columns is not None and later is not None:
         yield from columns.write(store, write, later)
         results = columns.results
     else:

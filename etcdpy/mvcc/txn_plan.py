@@ -192,7 +192,7 @@ def _looked_at(store: Store, request: Txn, number: int) -> int:
         elif kind == RANGE:
             keys = 1 if op.count_only else _keys_of(store, op)
             number += min(keys, op.limit) if op.limit and is_in_key_order(op) else keys
-        elif kind == DELETE and op.prev_kv:
+        elif kind == DELETE:
             number += _keys_of(store, op)
     return number
 

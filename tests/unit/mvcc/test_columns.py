@@ -76,7 +76,10 @@ def random_ops(random: Random) -> list[RequestOp]:
                     set_(key, random.choice((b"", b"x", b"y" * 200)), prev_kv=asks),
                     set_(key, lease=random.choice((0, 7)), prev_kv=asks),
                     set_(key),
+                    set_(key, b"", ignore_value=True, prev_kv=asks),
+                    set_(key, b"z", ignore_lease=True),
                     remove(key, prev_kv=asks),
+                    remove(key, range_end=bytes([key[0] + random.randrange(4)]), prev_kv=asks),
                     get(key),
                     get(b"a", range_end=random.choice(KEYS)),
                     get(b"a", range_end=b"z", revision=random.choice((0, 1, 2)), limit=2),
@@ -141,25 +144,55 @@ def _names_a_key_twice_in_a_list(request: TxnRequest) -> bool:
 @pytest.mark.parametrize(
     "op",
     [
+        set_(b"missing", b"", ignore_value=True),
+        set_(b"missing", ignore_lease=True),
         set_(b"a", b"", ignore_value=True),
-        set_(b"a", ignore_lease=True),
-        remove(b"a", range_end=b"c"),
         set_(b"x"),
         remove(b"x"),
+        remove(b"w", range_end=b"y"),
+        remove(b"a", range_end=b"d"),
     ],
 )
-async def test_what_may_depend_on_each_other_is_not_made_before(op: RequestOp) -> None:
+async def test_what_may_depend_on_each_other_is_not_made_before(
+    op: RequestOp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "MOST_VALUE_BYTES", 100)
+    monkeypatch.setattr(columns, "MOST_KEYS", 3)
     async with new_store() as (store, _):
-        put(store, (b"a", b"1"))
+        put(store, (b"a", bytes(101)), (b"b", b""), (b"c", b""))
         assert made_of(store, set_(b"x")) is not None
         assert made_of(store, set_(b"x"), inner(op)) is None
+
+
+async def test_what_is_deleted_may_be_deleted_once_more() -> None:
+    async with new_store() as (one, _), new_store() as (other, _):
+        for store in (one, other):
+            put(store, (b"a", b"1"), (b"b", b"2"), (b"c", b"3"))
+        again = [remove(b"a"), remove(b"a", range_end=b"c", prev_kv=True), remove(b"b")]
+        request = TxnRequest(success=[*again, *again, set_(b"c")])
+        waiting = Made(other, Txn.of(request))
+        assert waiting.is_made
+        assert waiting.reply() == reply_at_once(one, Txn.of(request))
 
 
 async def test_columns_hold_until_one_of_their_keys_changes() -> None:
     async with new_store() as (store, _):
         put(store, (b"a", b"1"), (b"b", b"2"))
-        ops = [set_(b"a"), remove(b"b"), remove(b"missing"), get(b"c")]
-        for key, holds in (b"c", True), (b"a", False), (b"b", False), (b"missing", False):
+        ops = [
+            set_(b"a"),
+            remove(b"b"),
+            remove(b"missing"),
+            get(b"c"),
+            remove(b"d", range_end=b"f"),
+        ]
+        for key, holds in (
+            (b"c", True),
+            (b"a", False),
+            (b"b", False),
+            (b"missing", False),
+            (b"e", False),
+            (b"f", True),
+        ):
             made = made_of(store, *ops)
             assert made is not None
             assert made.still_hold(store)
