@@ -432,8 +432,9 @@ class Connection:
     def _read_expected(self, data: bytes, pos: int) -> int:
         """Have requests answered by handlers that wait for them; return where other bytes begin."""
         unpack, awaiting = _DATA_AND_PREFIX.unpack_from, self.awaiting_next
-        limit = self._direct_limit
-        while len(data) - pos >= _DATA_AND_PREFIX_SIZE:
+        limit, total = self._direct_limit, len(data)
+        last = total - _DATA_AND_PREFIX_SIZE
+        while pos <= last:
             word, flags, stream_id, is_compressed, length = unpack(data, pos)
             call = awaiting.get(stream_id)
             size = length + PREFIX_SIZE
@@ -444,7 +445,7 @@ class Connection:
                 or flags > END_STREAM  # padded
                 or is_compressed
                 or length > limit
-                or end > len(data)
+                or end > total
             ):
                 break
             self._uncredited += size

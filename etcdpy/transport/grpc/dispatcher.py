@@ -234,7 +234,7 @@ class Dispatcher:
             response = route.behavior(request, call)
             if type(response) is not CoroutineType:
                 body = route.serialize(response)
-                if isinstance(body, bytes) and call.channel.sender.try_message(call, b"", body):
+                if type(body) is bytes and call.channel.sender.try_message(call, b"", body):
                     return
         except (Exception, CancelledError) as error:  # noqa: BLE001
             self._break(call, error)
