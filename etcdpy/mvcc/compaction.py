@@ -80,6 +80,8 @@ def drop_rows(
             yield batch.sequence
         else:
             yield None
+    while store.index.compacted(revision):
+        yield None
     # As in etcd, the last rows go together with the mark (kvstore_compaction.go,
     # scheduleCompaction).
     batch = store.log.batch

@@ -19,6 +19,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import islice, repeat
+from sys import getsizeof
 
 from sortedcontainers import SortedList
 
@@ -49,6 +50,10 @@ from etcdpy.mvcc.sorted_keys import add_all, remove_all
 MOST_LOOKED_AT = 1024
 #: Keys that came or went that are looked at for the smallest page.
 FEW = 64
+#: The bytes of a dict that has had more than 10,000 keys; and how many of those that are left are
+#: put into a table of their size, which takes a tenth of a millisecond.
+HOLLOW = 500_000
+FEW_LEFT = 1000
 
 _ARRAYS = {array}
 
@@ -563,6 +568,24 @@ class Index:
         else:
             self._histories[key] = shrunk(history[kept_from:])
         return dropped
+
+    def compacted(self, revision: int) -> bool:
+        """
+        Note that all keys were compacted at ``revision``, below which nobody reads any more.
+
+        Returns:
+            Whether it is to be called again: this takes a little time.
+
+        """
+        if self._liveness.compact(revision):
+            return True
+        histories = self._histories
+        if len(histories) <= FEW_LEFT and getsizeof(histories) > HOLLOW:
+            # A dict never gives its table back, and walks go on with this one.
+            left = list(histories.items())
+            histories.clear()
+            histories.update(left)
+        return False
 
     # ------------------------------------------------------------------ restart
 

@@ -164,6 +164,27 @@ class LivenessLog:
             self._length -= len(oldest)
             self.floor = oldest.last
 
+    def compact(self, revision: int) -> bool:
+        """
+        Forget what was up to ``revision``, below which nobody reads any more.
+
+        A single trace of what once was many keeps memory from being given back.
+
+        Returns:
+            Whether there is more of it, to be forgotten a little later.
+
+        """
+        blocks = self._blocks
+        for _ in range(BLOCKS_FORGOTTEN):
+            if not blocks or blocks[0].last > revision:
+                self._tail = [entry for entry in self._tail if entry[0] > revision]
+                self.floor = max(self.floor, revision)
+                return False
+            oldest = blocks.popleft()
+            self._length -= len(oldest)
+            self.floor = max(self.floor, oldest.last)
+        return True
+
     def _blocks_after(self, revision: int) -> list[_Block]:
         """Return the blocks that are after ``revision`` as a whole."""
         found: list[_Block] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from etcdpy.mvcc import index as index_module
@@ -130,6 +132,25 @@ def test_tombstone_outlives_a_compaction_at_its_own_revision() -> None:
     assert list(index.every_key()) == [b"a", b"b", b"c"]
     assert index.compact(b"b", 7, 10) == [tombstone_key(6, 0)]
     assert list(index.every_key()) == [b"a", b"c"]
+
+
+def test_what_is_left_of_many_keys_is_found_where_it_was() -> None:
+    index = Index()
+    names = [b"%05d" % number for number in range(11_000)]
+    index.put_all(names, 2, 0)
+    index.settle(2)
+    index.delete_all(names[5:], 3, 0)
+    before = sys.getsizeof(index._histories)
+    for name in names:
+        index.compact(name, 4, 10)
+    while index.compacted(4):
+        pass
+    assert sys.getsizeof(index._histories) < before // 100
+    assert list(index.every_key()) == names[:5]
+    assert [index.newest(name) for name in names[:6]] == [
+        *(Version(2, number, 2, 1) for number in range(5)),
+        None,
+    ]
 
 
 def test_many_versions_go_in_parts_oldest_first() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +59,37 @@ def test_what_is_forgotten_is_durable_and_below_the_floor(
     for revision in range(log.floor, 70):
         after = [change for main, _, change in plain if main > revision]
         assert log.net(b"", None, revision) == sum(after)
+
+
+@given(ENTRIES, st.integers(0, 60))
+def test_what_is_compacted_is_forgotten_and_nothing_above_it(
+    steps: list[tuple[int, bytes, int]], compacted: int
+) -> None:
+    log, plain = logged(steps)
+    while log.compact(compacted):
+        pass
+    assert log.floor == compacted
+    for revision in range(compacted, 70):
+        after = [(key, change) for main, key, change in plain if main > revision]
+        assert log.net(b"", None, revision) == sum(change for _, change in after)
+        assert log.keys(b"", None, revision, 99) == sorted({key for key, _ in after})
+
+
+def test_no_trace_is_left_of_what_was_compacted() -> None:
+    log = LivenessLog()
+    gone = [bytes(100 + number) for number in range(10)]
+    for main, key in enumerate(gone):
+        log.add(main, key, 1)
+    del key
+    while log.compact(9):
+        pass
+    # One is the list's, and one is for the time of the call.
+    assert [sys.getrefcount(gone[at]) for at in range(10)] == [2] * 10
+
+
+def test_much_is_forgotten_in_parts() -> None:
+    log, _ = logged([(1, b"a", 1)] * (2 * liveness.BLOCK * liveness.BLOCKS_FORGOTTEN + 1))
+    assert [log.compact(1000) for _ in range(3)] == [True, True, False]
 
 
 def test_log_stays_short_once_all_is_durable() -> None:
