@@ -92,11 +92,11 @@ class LongReplies:
             return made
         if made.size > LONGEST:
             raise loan.account.budget.refusal()
-        pieces = self._pieces(reading, header, made.end, Loan(loan.account))
+        pieces = self._pieces(reading, header, made, Loan(loan.account))
         return LongReply(made.size, header + made.end, pieces)
 
     async def _pieces(
-        self, reading: Reading, header: bytes, end: bytes, loan: Loan
+        self, reading: Reading, header: bytes, measured: Measured, loan: Loan
     ) -> AsyncGenerator[bytes, None]:
         _check(self._store, reading)
         with closing(loan), ExitStack() as pin:
@@ -106,8 +106,16 @@ class LongReplies:
             pin.callback(timer.cancel)
             fields = reading.pieces()
             start = header
+            # A piece is as long as the value in it; whoever takes it counts it from then on.
+            reserved = min(measured.size, SMALL)
+            made: list[bytes] = []
             while start or not reading.is_over:
-                yield await self._baton.rest(self._next(reading, fields, start, end))
+                await loan.room()
+                loan.keep(reserved)
+                steps = self._next(reading, fields, start, measured.end)
+                made.append(await self._baton.rest(steps))
+                loan.keep(-reserved)
+                yield made.pop()
                 start = b""
 
     def _next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from etcdpy.node import long_replies
 from etcdpy.node.long_replies import PINNED_SECONDS, LongReplies
 from etcdpy.pb.rpc_pb2 import RangeRequest
 from etcdpy.testing.clock import MovableClock
+from tests.unit.mvcc.fake_log import turns
 from tests.unit.mvcc.stores import new_store, put, settle
 
 HEADER = b"\x0a\x02\x18\x07"
@@ -173,3 +175,50 @@ async def test_reply_that_begins_too_late_does_not_begin(world: World) -> None:
     with pytest.raises(CompactedError):
         await anext(reply.pieces)
     assert not world.store.is_pinned_at(world.revision)
+
+
+async def test_no_piece_is_made_while_there_is_no_room_for_it(world: World) -> None:
+    reply = world.long()
+    other = Loan(Account(world.budget))
+    made = []
+
+    async def take() -> None:
+        async for piece in reply.pieces:
+            made.append(piece)
+            if len(made) == 2:
+                other.keep(world.budget.brim + 1)
+
+    other.keep(world.budget.brim + 1)
+    taking = asyncio.ensure_future(take())
+    await turns()
+    assert not made
+    other.close()
+    while len(made) < 2:
+        await turns()
+    await turns(20)
+    assert len(made) == 2
+    other.close()
+    await taking
+    assert b"".join(made) == world.expected
+    assert world.budget.used == 0
+
+
+async def test_of_hundreds_only_so_many_make_a_piece_at_once_as_there_is_room_for(
+    world: World,
+) -> None:
+    replies = [world.long() for _ in range(200)]
+    most = 0
+
+    async def take(reply: LongReply) -> None:
+        nonlocal most
+        # It lets others go on before it takes the first.
+        piece = asyncio.ensure_future(anext(reply.pieces))
+        while not piece.done():
+            most = max(most, world.budget.used)
+            await asyncio.sleep(0)
+        await reply.pieces.aclose()
+
+    await asyncio.gather(*(take(reply) for reply in replies))
+    one = len(world.expected)
+    assert 20 * one < most <= world.budget.brim + one < 200 * one
+    assert world.budget.used == 0
