@@ -10,11 +10,12 @@ and is obeyed from then on; whoever answers waits until the batch is durable.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from etcdpy.auth.permissions import ROOT, Rights, is_valid, rights_of
+from etcdpy.cooperative import Steps
 from etcdpy.errors import (
     EmptyRoleError,
     EmptyUserError,
@@ -29,6 +30,7 @@ from etcdpy.errors import (
     UserExistsError,
     UserNotFoundError,
 )
+from etcdpy.mvcc.slices import Work
 from etcdpy.pb.auth_pb2 import Permission, Role, User
 from etcdpy.storage.buckets import Bucket
 from etcdpy.storage.commit_log import CommitLog
@@ -41,6 +43,27 @@ _U64: Final = Struct(">Q")
 
 #: Of a name, in bytes: LMDB has no longer keys. bbolt's may have 32 KiB.
 _MAX_NAME: Final = 511
+
+#: What changing a user takes, in units of which a slice has 512.
+_USER_WORK: Final = 16
+
+
+class Changed(NamedTuple):
+    """
+    What becomes of a user.
+
+    Attributes:
+        name: Its name.
+        before: What it was.
+        after: What it is then.
+        row: The same, encoded.
+
+    """
+
+    name: str
+    before: User
+    after: User
+    row: bytes
 
 
 class AuthStore:
@@ -274,9 +297,26 @@ class AuthStore:
         self._put_role(Role(name=_raw(name)))
         self._changed()
 
-    def delete_role(self, name: str) -> None:
+    def without_role(self, name: str) -> Steps[list[Changed]]:
+        """Return what users would be without a role, in slices: very many may have it."""
+        changed: list[Changed] = []
+        work = Work()
+        for user in list(self._users_with(name)):
+            before = self._users.get(user)
+            if before is not None and name in before.roles:
+                after = _copy(before)
+                after.roles.remove(name)
+                changed.append(Changed(user, before, after, after.SerializeToString()))
+            yield from work.add(_USER_WORK)
+        return changed
+
+    def delete_role(self, name: str, changed: Iterable[Changed] = ()) -> None:
         """
         Delete a role, and take it from all who have it.
+
+        Args:
+            name: Of the role.
+            changed: What ``without_role`` has returned; users may have changed since.
 
         Raises:
             InvalidAuthManagementError: If it is ``root``, and authentication is on.
@@ -287,7 +327,12 @@ class AuthStore:
             raise InvalidAuthManagementError
         self.role(name)
         del self._roles[name]
-        self._log.batch.puts[Bucket.AUTH_ROLES, _raw(name)] = None
+        users, puts = self._users, self._log.batch.puts
+        puts[Bucket.AUTH_ROLES, _raw(name)] = None
+        for user, before, after, row in changed:
+            if users.get(user) is before:
+                users[user] = after
+                puts[Bucket.AUTH_USERS, after.name] = row
         for user in self._users_with(name):
             self._take_role(user, name)
         self._changed()

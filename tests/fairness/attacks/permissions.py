@@ -104,13 +104,6 @@ def keys_of_a_full_lease(crowd: Crowd) -> None:
     crowd.drive(lambda wire: wire.call(w.LEASE + "LeaseTimeToLive", request, token), 4, 10)
 
 
-@attack(_somebody(100_000), QUICK, user=ROOT)
-def revocations_of_a_foreign_lease(crowd: Crowd) -> None:
-    """Revoke a lease with 100,000 keys, without a name."""
-    request = pb.LeaseRevokeRequest(ID=77)
-    crowd.drive(lambda wire: wire.call(w.LEASE + "LeaseRevoke", request), 100, 10)
-
-
 @attack(_somebody(0, 5_000), QUICK, user=ROOT)
 def rights_of_many_ranges(crowd: Crowd) -> None:
     """Grant one more range of 5,000 by root, and read a key by who has them, over and over."""

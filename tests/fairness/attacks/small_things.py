@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import cast
 
 from etcdpy.pb import health_pb2
 from etcdpy.pb import rpc_pb2 as pb
@@ -79,3 +80,28 @@ def health_checks(crowd: Crowd) -> None:
     """Ask whether the server is well as fast as can be, on 40 connections."""
     request = health_pb2.HealthCheckRequest()
     crowd.drive(lambda wire: wire.call(_HEALTH + "Check", request), 1000, 40)
+
+
+@attack()
+def alarms_of_many_members(crowd: Crowd) -> None:
+    """Raise an alarm of one member after the other that there is not, and list them."""
+    numbers = itertools.count(1)
+
+    def more(wire: Wire) -> None:
+        number = next(numbers)
+        if number % 100:
+            action, kind = pb.AlarmRequest.ACTIVATE, cast("pb.AlarmType.ValueType", 7)
+        else:
+            action, kind = pb.AlarmRequest.GET, pb.NONE
+        request = pb.AlarmRequest(action=action, memberID=number, alarm=kind)
+        wire.call(w.MAINTENANCE + "Alarm", request)
+
+    crowd.drive(more, 500, 4)
+
+
+@attack()
+def members_added_of_many_addresses(crowd: Crowd) -> None:
+    """Add a member of 20,000 addresses."""
+    urls = [f"http://10.0.{i // 250}.{i % 250}:{i}" for i in range(1, 20_000)]
+    request = pb.MemberAddRequest(isLearner=True, peerURLs=urls)
+    crowd.drive(lambda wire: wire.call("/etcdserverpb.Cluster/MemberAdd", request), 4, 4)

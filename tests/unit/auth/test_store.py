@@ -9,6 +9,7 @@ import pytest
 
 from etcdpy import errors
 from etcdpy.auth.store import AuthStore
+from etcdpy.cooperative import finish
 from etcdpy.pb.auth_pb2 import Permission, Role, User, UserAddOptions
 from etcdpy.storage import Bucket
 from tests.unit.mvcc.fake_log import FakeLog
@@ -301,3 +302,50 @@ async def test_foreign_store_with_odd_rows_is_read(log: FakeLog) -> None:
     assert rights is not None
     assert b"b" not in rights.reads
     assert store.user(name).name == b"\xff"
+
+
+USERS = [f"user{number:03}" for number in range(100)]
+
+
+class TestRoleOfMany:
+    def prepared(self, store: AuthStore) -> None:
+        store.add_role("all")
+        store.add_role("other")
+        add(store, *USERS, "nobody")
+        for name in USERS:
+            store.grant_role(name, "all")
+
+    async def test_is_taken_from_all_in_turns_and_deleted_in_one(
+        self, store: AuthStore, log: FakeLog
+    ) -> None:
+        self.prepared(store)
+        steps = store.without_role("all")
+        next(steps)
+        assert list(store.user(USERS[0]).roles) == ["all"]
+        changed = finish(steps)
+        assert [one.name for one in changed] == USERS
+        before = store.revision
+        store.delete_role("all", changed)
+        assert store.revision == before + 1
+        for now in (store, reopened(log)):
+            assert not any(now.user(name).roles for name in USERS)
+
+    def test_is_taken_from_those_who_have_changed_meanwhile(self, store: AuthStore) -> None:
+        self.prepared(store)
+        changed = finish(store.without_role("all"))
+        store.grant_role(USERS[0], "other")
+        store.grant_role("nobody", "all")
+        store.delete_user(USERS[1])
+        store.delete_role("all", changed)
+        assert list(store.user(USERS[0]).roles) == ["other"]
+        assert not store.user("nobody").roles
+        with pytest.raises(errors.UserNotFoundError):
+            store.user(USERS[1])
+
+    def test_may_go_from_a_user_while_it_is_looked_at(self, store: AuthStore) -> None:
+        self.prepared(store)
+        steps = store.without_role("all")
+        next(steps)
+        store.delete_user(USERS[-1])
+        store.revoke_role(USERS[-2], "all")
+        assert [one.name for one in finish(steps)] == USERS[:-2]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from etcdpy.cooperative import finish
 from etcdpy.mvcc import walks
+from etcdpy.mvcc.long_range import Reading
+from etcdpy.mvcc.slices import MOST_READ
 from etcdpy.mvcc.walks import (
     KEY_BYTES,
     count_at,
@@ -15,6 +19,7 @@ from etcdpy.mvcc.walks import (
     without_value,
 )
 from etcdpy.pb.kv_pb2 import KeyValue
+from etcdpy.pb.rpc_pb2 import RangeRequest
 from tests.unit.mvcc.stores import delete, new_store, put, settle
 
 KEYS = [b"k%02d" % number for number in range(20)]
@@ -69,3 +74,29 @@ async def test_rows_without_values_have_all_else_or_what_the_index_has() -> None
         assert rows_without_values(store, [b"k"], 2) == [bare.SerializeToString()]
         bare.lease = 7
         assert KeyValue.FromString(without_value(row)) == bare
+
+
+@pytest.mark.parametrize("is_encoded", [False, True])
+async def test_rows_are_read_few_at_a_time_however_small_they_are(
+    monkeypatch: pytest.MonkeyPatch, is_encoded: bool
+) -> None:
+    monkeypatch.setattr(walks, "SLICE_BYTES", 1 << 18)
+    async with new_store() as (store, log):
+        keys = [b"k%03d" % number for number in range(5 * MOST_READ)]
+        put(store, *[(key, b"") for key in keys])
+        await settle(log)
+        read: list[int] = []
+        rows = log.rows
+
+        def counted(names: Sequence[bytes]) -> list[bytes]:
+            read.append(len(names))
+            return rows(names)
+
+        monkeypatch.setattr(log, "rows", counted)
+        if is_encoded:
+            reading = Reading(store, RangeRequest(key=b"k", range_end=b"l"), store.revision)
+            number = sum(len(some) for some in reading.slices())
+        else:
+            number = len(finish(rows_at(store, keys.copy(), store.revision)))
+        assert number == sum(read) == len(keys)
+        assert max(read) == MOST_READ

@@ -27,6 +27,17 @@ def test_the_environment_has_etcds_buckets(backend: Backend) -> None:
     assert [list(backend.items(bucket)) for bucket in Bucket] == [[]] * len(Bucket)
 
 
+def test_rows_of_all_sizes_are_scanned_in_order(backend: Backend) -> None:
+    sizes = [1] * 600 + [100_000] * 40 + [1] * 50
+    batch = batch_of()
+    for revision, size in enumerate(sizes, 2):
+        batch.rows[row_key(revision)] = bytes(size)
+    backend.write([batch], 1)
+    assert [(key, len(row)) for key, row in backend.scan_rows(b"")] == [
+        (row_key(revision), size) for revision, size in enumerate(sizes, 2)
+    ]
+
+
 def test_files_are_private(backend: Backend, tmp_path: Path) -> None:
     for name in ("data.mdb", "lock.mdb"):
         assert (tmp_path / "member" / "lmdb" / name).stat().st_mode & 0o777 == 0o600
