@@ -157,3 +157,19 @@ def far_behind_watchers(crowd: Crowd) -> None:
         revision += 20
         for _ in range(20):
             crowd.pump(0.02)
+
+
+@attack(keys(5_000, 600))
+def watches_unread(crowd: Crowd) -> None:
+    """Watch another range from the beginning on each of 6,000 streams, and read nothing."""
+    number = 0
+    for wire in crowd.connect(60, window=65535, stream_window=0):
+        wire.reads = False
+        for _ in range(100):
+            number += 1
+            request = pb.WatchCreateRequest(
+                key=b"/k", range_end=b"/l%d" % number, start_revision=2, prev_kv=number % 2 == 0
+            )
+            body = w.message(pb.WatchRequest(create_request=request))
+            wire.out += w.data(wire.begin(w.WATCH), body, end=False)
+    crowd.wait(lambda: crowd.is_over)
