@@ -50,6 +50,10 @@ from etcdpy.transport.limits import (
 
 _logger: Final = logging.getLogger(__name__)
 
+_WRITE_BUFFER: Final = 16 << 10
+"""Bytes that TCP may leave untaken before an answer is written no further: there may be thousands of
+streams that nobody reads."""
+
 _WITHOUT_CONTENT: Final = frozenset((101, 204, 304))
 
 
@@ -146,6 +150,7 @@ class Http1Protocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_BUFFER)
         self._peer = peer_name(transport)
         self._is_secure = transport.get_extra_info("ssl_object") is not None
         self._certificate_name = transport.get_extra_info("certificate_name")

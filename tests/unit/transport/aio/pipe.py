@@ -13,6 +13,7 @@ class Pipe(asyncio.Transport):
     Attributes:
         written: What was written, one item a call.
         waiting: The bytes TCP has not taken.
+        high: How many of them stop the writing, None for as many as asyncio likes.
         log: What else was asked of it.
         protocol: Who was given it last.
 
@@ -22,6 +23,7 @@ class Pipe(asyncio.Transport):
         super().__init__(info)
         self.written: list[bytes] = []
         self.waiting = 0
+        self.high: int | None = None
         self.log: list[str] = []
         self.protocol: asyncio.BaseProtocol | None = None
 
@@ -32,7 +34,7 @@ class Pipe(asyncio.Transport):
         self.protocol = protocol
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
+        self.high = high
 
     def get_write_buffer_size(self) -> int:
         return self.waiting

@@ -225,6 +225,10 @@ class TestAnswers:
         assert client.statuses == [200, 200]
         assert client.received.endswith(b"\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
 
+    async def test_little_may_wait_to_be_taken(self) -> None:
+        client = Client(nothing)
+        assert client.pipe.high == 16 << 10
+
     async def test_piece_that_was_sent_is_held_no_more(self) -> None:
         made = [b"a" * 10]
 
