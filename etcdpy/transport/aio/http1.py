@@ -51,8 +51,8 @@ from etcdpy.transport.limits import (
 _logger: Final = logging.getLogger(__name__)
 
 _WRITE_BUFFER: Final = 16 << 10
-"""Bytes that TCP may leave untaken before an answer is written no further: there may be thousands of
-streams that nobody reads."""
+"""Bytes that TCP may leave untaken before an answer is written no further: there may be thousands
+of streams that nobody reads."""
 
 _WITHOUT_CONTENT: Final = frozenset((101, 204, 304))
 
