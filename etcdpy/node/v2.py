@@ -17,6 +17,7 @@ import logging
 from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -54,6 +55,10 @@ MOST_PATH: Final = 8192
 #: Watchers that are woken in one turn of the loop: each has an answer to be written, which takes a
 #: twentieth of a millisecond, and thousands may wait for the same key.
 WOKEN: Final = 32
+
+#: A write of so many bytes waits until the one before it is on the disk: everybody waits for the
+#: batch that his own write is in, and with 20 of a megabyte that took half a second.
+LARGE_WRITE: Final = 128 * 1024
 
 #: What a write costs beside its texts, in bytes: the rows' fixed parts.
 _OVERHEAD: Final = 512
@@ -137,6 +142,8 @@ class V2Store:
         # Written, and not known to be on the disk.
         self._pending: deque[tuple[int, Event]] = deque()
         self._last_sequence = 0
+        # Of the last large write: resolved when it is on the disk.
+        self._large: Future[None] | None = None
         # Set while a long listing is read in slices: nothing may be written meanwhile.
         self._reading: Future[None] | None = None
         # How many writes wait for that; they come before those who wait to read.
@@ -414,6 +421,8 @@ class V2Store:
 
     async def _write(self, path: str, size: int, by: Asker, change: Callable[[], Event]) -> Event:
         """Admit a write of so many bytes, apply it, and wait until it is durable."""
+        if size >= LARGE_WRITE:
+            await self._large_written()
         if self._reading is not None:
             await self._idle_for_write()
         self._admit(path, size)
@@ -422,8 +431,20 @@ class V2Store:
         except V2Error as error:
             raise await self._refused(error) from None
         if (ready := self._record(event, by)) is not None:
+            if size >= LARGE_WRITE:
+                self._large = ready
             await ready
         return event
+
+    async def _large_written(self) -> None:
+        """Wait until no large write is on its way to the disk."""
+        while self._large is not None:
+            if self._large.done():
+                self._large = None
+            else:
+                # If it cannot be written, neither can what comes next, which says so itself.
+                with suppress(StorageError):
+                    await self._large
 
     def _admit(self, path: str, size: int) -> None:
         """Raise what keeps a write out."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from etcdpy.cooperative import Baton
 from etcdpy.errors import V2Error
 from etcdpy.http.v2.answers import allow
 from etcdpy.http.v2.authentication import credentials
@@ -48,6 +49,8 @@ class Keys:
     def __init__(self, node: Node, v2: V2Store) -> None:
         identity = node.identity
         self._v2 = v2
+        # Of those with long forms one goes on in each turn, up to where its write is made.
+        self._forms = Baton()
         self._store = node.parts.store
         self._users = node.parts.users
         self._audit = node.parts.audit
@@ -71,7 +74,7 @@ class Keys:
                 # Most reads ask for nothing more than the key.
                 reading = await self._v2.read(key, account=request.account)
                 return HttpResponse(200, self._headers(reading.at), reading.body)
-            asked = parameters_of(await form_of(request, query), request.method)
+            asked = parameters_of(await form_of(request, query, self._forms), request.method)
             return await self._answer(request, key, asked)
         except V2Error as error:
             return error_response(error, self._cluster)

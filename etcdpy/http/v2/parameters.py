@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from etcdpy.cooperative import Baton, Steps, finish, run
 from etcdpy.errors import V2Error
 from etcdpy.gostd.quoting import go_quote
 from etcdpy.transport import BodyTooLargeError, HttpRequest
@@ -30,15 +31,48 @@ _TRUE: Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE: Final = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _MOST: Final = 2**64
 
+#: What any of the modules of v2 asks for. A form may have a million other names.
+_NAMES: Final = frozenset(
+    (
+        "dir",
+        "field",
+        "index",
+        "name",
+        "noValueOnSuccess",
+        "prevExist",
+        "prevIndex",
+        "prevValue",
+        "quorum",
+        "recursive",
+        "refresh",
+        "sorted",
+        "stream",
+        "timeout",
+        "ttl",
+        "value",
+        "wait",
+        "waitIndex",
+    )
+)
+
+#: Characters that are read in one slice, which takes up to a millisecond,
+_SLICE: Final = 32 * 1024
+#: and as how many a pair counts besides its own.
+_PAIR_COST: Final = 40
+_PAIR: Final = re.compile("[^&]+").finditer
+
 #: More seconds than that are for ever: some 100 years.
 _FOR_EVER: Final = 100 * 365 * 24 * 3600
 
 _BAD_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2}).{0,2}", re.DOTALL)
 
 _WORD: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+#: Characters of the longest type that is looked at beyond its name.
+_LONGEST_TYPE: Final = 4096
 #: (RFC 2045 5.1; Go: ``mime.ParseMediaType``)
 _MEDIA_TYPE: Final = re.compile(
-    rf'\s*({_WORD}(?:/{_WORD})?)\s*(?:;\s*{_WORD}\s*=\s*(?:{_WORD}|"(?:[^"\\]|\\.)*")\s*)*;?\s*'
+    # No two spaces that may be none stand beside each other: a megabyte of them would take hours.
+    rf'\s*({_WORD}(?:/{_WORD})?)\s*(?:;\s*{_WORD}\s*=\s*(?:{_WORD}|"(?:[^"\\]|\\.)*")\s*)*(?:;\s*)?'
 )
 
 
@@ -158,13 +192,18 @@ def _flag(form: Mapping[str, str], name: str, shown: str = "") -> bool:
     raise V2Error(codes.INVALID_FIELD, f"invalid value for {shown}")
 
 
-async def form_of(request: HttpRequest, query: str) -> Mapping[str, str]:
+async def form_of(
+    request: HttpRequest, query: str, baton: Baton | None = None
+) -> Mapping[str, str]:
     """
     Return the parameters of a request: the first value of each, those of the body first.
+
+    Names that nobody asks for are left out.
 
     Args:
         request: Whose body is read, if it is a form and the method has one.
         query: What is behind the question mark of its path.
+        baton: Who has it reads a long form, and goes on with it.
 
     Raises:
         V2Error: 210 if it cannot be read.
@@ -184,12 +223,12 @@ async def form_of(request: HttpRequest, query: str) -> Mapping[str, str]:
             except BodyTooLargeError:
                 raise V2Error(codes.INVALID_FORM, "http: POST too large") from None
             if body:
-                wrong = _parse(body.decode("utf-8", "surrogateescape"), form)
+                wrong = await _parse(body.decode("utf-8", "surrogateescape"), form, baton)
                 error = error or wrong
     if query:
         if not query.isascii():
             query = query.encode("latin-1").decode("utf-8", "surrogateescape")
-        wrong = _parse(query, form)
+        wrong = await _parse(query, form, baton)
         error = error or wrong
     if error:
         raise V2Error(codes.INVALID_FORM, error)
@@ -198,7 +237,7 @@ async def form_of(request: HttpRequest, query: str) -> Mapping[str, str]:
 
 def _media_type(text: str) -> tuple[str, str]:
     """Return a type without its parameters, and what is wrong. (Go: ``mime.ParseMediaType``)"""
-    found = _MEDIA_TYPE.fullmatch(text)
+    found = _MEDIA_TYPE.fullmatch(text) if len(text) <= _LONGEST_TYPE else None
     if found is not None:
         return found[1].lower(), ""
     kind = text.partition(";")[0].strip().lower()
@@ -214,29 +253,41 @@ def _media_type(text: str) -> tuple[str, str]:
     return "", f"mime: {problem}"
 
 
-def _parse(text: str, form: dict[str, str]) -> str:
+async def _parse(text: str, form: dict[str, str], baton: Baton | None) -> str:
+    steps = _parsed(text, form)
+    if len(text) <= _SLICE:
+        return finish(steps)
+    return await (run(steps) if baton is None else baton.run(steps))
+
+
+def _parsed(text: str, form: dict[str, str]) -> Steps[str]:
     """
     Add what a query has to a form, and return what is wrong with it. (Go: ``url.parseQuery``)
 
     As of Go 1.17 a semicolon parts nothing.
     """
     error = ""
-    has_semicolon = ";" in text
     is_plain = "%" not in text and "+" not in text
-    for pair in text.split("&"):
-        if has_semicolon and ";" in pair:
+    looked = 0
+    for found in _PAIR(text):
+        pair = found[0]
+        looked += len(pair) + _PAIR_COST
+        if looked > _SLICE:
+            yield
+            looked = 0
+        if ";" in pair:
             error = "invalid semicolon separator in query"
-            continue
-        if not pair:
             continue
         name, _, value = pair.partition("=")
         if not is_plain:
-            bad = _BAD_ESCAPE.search(name) or _BAD_ESCAPE.search(value)
-            if bad is not None:
-                error = error or f"invalid URL escape {go_quote(_three_bytes(bad[0]))}"
+            name, bad = yield from _unescaped(name)
+            if not bad:
+                value, bad = yield from _unescaped(value)
+            if bad:
+                error = error or f"invalid URL escape {go_quote(_three_bytes(bad))}"
                 continue
-            name, value = _unescaped(name), _unescaped(value)
-        form.setdefault(name, value)
+        if name in _NAMES:
+            form.setdefault(name, value)
     return error
 
 
@@ -244,11 +295,25 @@ def _three_bytes(text: str) -> str:
     return text.encode("utf-8", "surrogateescape")[:3].decode("utf-8", "surrogateescape")
 
 
-def _unescaped(text: str) -> str:
+def _unescaped(text: str) -> Steps[tuple[str, str]]:
+    """Return a text without its escapes, or else the first that is none."""
     text = text.replace("+", " ")
     if "%" not in text:
-        return text
-    raw = text.encode("utf-8", "surrogateescape")
-    # Quoted-printable has another sign for the same, and is read in C: in 5 ms where a megabyte of
-    # escapes takes ``urllib`` 140. What was no escape has been refused.
-    return a2b_qp(raw.replace(b"=", b"=3D").replace(b"%", b"=")).decode("utf-8", "surrogateescape")
+        return text, ""
+    parts: list[bytes] = []
+    start, size = 0, len(text)
+    while start < size:
+        end = start + _SLICE
+        if end < size and (escape := text.rfind("%", end - 2, end)) >= 0:
+            end = escape
+        piece = text[start:end]
+        if (bad := _BAD_ESCAPE.search(piece)) is not None:
+            return "", bad[0]
+        raw = piece.encode("utf-8", "surrogateescape")
+        # Quoted-printable has another sign for the same, and is read in C: in 5 ms where a megabyte
+        # of escapes takes ``urllib`` 140.
+        parts.append(a2b_qp(raw.replace(b"=", b"=3D").replace(b"%", b"=")))
+        start = end
+        if start < size:
+            yield
+    return b"".join(parts).decode("utf-8", "surrogateescape"), ""

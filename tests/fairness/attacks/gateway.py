@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from tests.fairness.attacks.http1 import ALL_KEYS, RANGE
 from tests.fairness.attacks.table import attack, keys
+from tests.fairness.pipe import Talk
 from tests.fairness.wire import Crowd
 
 PUT, WATCH, LOCK = "/v3/kv/put", "/v3/watch", "/v3/lock/lock"
@@ -146,3 +147,17 @@ def json_waiters_leave_at_once(crowd: Crowd) -> None:
             crowd.pump(0.5)
             for talk in crowd.talks:
                 crowd.leave(talk)
+
+
+@attack()
+def json_long_queries(crowd: Crowd) -> None:
+    """Ask for a key with a query of 60,000 parameters, on 20 connections."""
+    path = f"{RANGE}?utf8=true&{'a=b&' * 60_000}"
+
+    def more(talk: Talk) -> None:
+        # The first request of a connection may have no long line, as behind etcd's door.
+        if not talk.asked:
+            talk.ask("GET", "/version")
+        talk.ask("POST", path, b'{"key":"a"}')
+
+    crowd.drive_talks(more, 2, 20)

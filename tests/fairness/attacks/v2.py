@@ -171,3 +171,17 @@ def v2_locks(crowd: Crowd) -> None:
             crowd.pump(1.0)
             for talk in crowd.talks:
                 crowd.leave(talk)
+
+
+@attack(**_V2)  # type: ignore[arg-type]
+def v2_forms_of_many_names(crowd: Crowd) -> None:
+    """Send forms of 50,000 names that nobody asks for, on 20 connections."""
+    form = "&".join(f"n{number}={number}" for number in range(50_000))
+    crowd.drive_talks(lambda talk: _put(talk, "/many", form), 2, 20)
+
+
+@attack(**_V2)  # type: ignore[arg-type]
+def v2_spaces_in_types(crowd: Crowd) -> None:
+    """Send types of forms that are half a megabyte of spaces, on 10 connections."""
+    kind = f"Content-Type: a/b{' ' * 500_000}x"
+    crowd.drive_talks(lambda talk: talk.ask("PUT", f"{KEYS}/a", b"value=x", kind), 2, 10)

@@ -12,7 +12,7 @@ import pytest
 from etcdpy.errors import V2Error
 from etcdpy.memory import Account, Budget
 from etcdpy.node.node import Node
-from etcdpy.node.v2 import MOST_PATH, SWEPT_AT_ONCE
+from etcdpy.node.v2 import LARGE_WRITE, MOST_PATH, SWEPT_AT_ONCE
 from etcdpy.pb.rpc_pb2 import CORRUPT, NOSPACE
 from etcdpy.storage import StorageError
 from etcdpy.testing.clock import MovableClock
@@ -53,6 +53,35 @@ async def test_write_of_a_disk_that_failed_fails(world: V2World) -> None:
     world.log.lose()
     with pytest.raises(StorageError):
         await writing
+
+
+async def test_of_large_writes_one_at_a_time_is_on_its_way_and_small_ones_wait_for_no_other(
+    world: V2World,
+) -> None:
+    large = [
+        asyncio.ensure_future(world.v2.set(f"/{number}", "x" * LARGE_WRITE)) for number in range(3)
+    ]
+    small = asyncio.ensure_future(world.v2.set("/small", "x"))
+    ended = []
+    for _ in range(3):
+        await turns(3)
+        world.settle()
+        await turns(1)
+        ended.append(sum(write.done() for write in large))
+        assert small.done()
+    assert ended == [1, 2, 3]
+
+
+async def test_large_writes_that_wait_fail_with_the_disk(world: V2World) -> None:
+    large = [
+        asyncio.ensure_future(world.v2.set(f"/{number}", "x" * LARGE_WRITE)) for number in range(2)
+    ]
+    for _ in range(2):
+        await turns(3)
+        world.log.lose()
+    for write in large:
+        with pytest.raises(StorageError):
+            await write
 
 
 async def test_read_shows_nothing_that_is_not_durable(world: V2World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etcdpy.cooperative import Baton
 from etcdpy.errors import V2Error
 from etcdpy.http.v2.parameters import MOST_BODY_BYTES, Parameters, form_of, parameters_of
 from tests.unit.http.v2.asking import request
@@ -231,3 +233,41 @@ async def test_escapes_are_read_as_everybody_reads_them(parts: list[str]) -> Non
     text = "".join(parts)
     form = await form_of(request("/", "PUT", b"value=" + text.encode(), content_type=FORM), "")
     assert form["value"].encode("utf-8", "surrogateescape") == unquote_to_bytes(text)
+
+
+@pytest.mark.parametrize("before", range(32 * 1024 - 8, 32 * 1024 + 3))
+async def test_escapes_of_a_long_form_are_read_wherever_it_is_cut(before: int) -> None:
+    text = "x" * before + "%c3%a9+%2B%25" * 20_000
+    form = await form_of(request("/", "PUT", b"value=" + text.encode(), content_type=FORM), "")
+    assert form == {"value": "x" * before + "é +%" * 20_000}
+
+
+async def test_wrong_escape_far_inside_a_long_form_is_told() -> None:
+    body = b"value=" + b"%41" * 100_000 + b"%4x&dir=true"
+    assert await refusal("", "PUT", body) == (210, 'invalid URL escape "%4x"')
+
+
+async def test_long_form_is_read_in_turns_and_names_that_nobody_asks_for_are_left_out() -> None:
+    body = b"&".join(b"n%d=%d" % (number, number) for number in range(5_000)) + b"&value=x"
+    baton = Baton()
+    asking = [
+        asyncio.ensure_future(form_of(request("/", "PUT", body, content_type=FORM), "", baton))
+        for _ in range(3)
+    ]
+    ended = []
+    while not all(task.done() for task in asking):
+        await asyncio.sleep(0)
+        ended.append(sum(task.done() for task in asking))
+    # They go on one after the other.
+    assert len(ended) > 20
+    assert set(ended) == {0, 1, 2, 3}
+    assert [task.result() for task in asking] == [{"value": "x"}] * 3
+
+
+async def test_spaces_in_a_type_take_no_time() -> None:
+    # A hundred thousand took minutes.
+    kind = "a/b" + " " * 500_000 + "x"
+    cause = "mime: unexpected content after media subtype"
+    assert await refusal("", "PUT", b"value=x", kind) == (210, cause)
+    short = "a/b" + " " * 4_000 + "x"
+    assert await refusal("", "PUT", b"value=x", short) == (210, cause)
