@@ -157,6 +157,7 @@ class Lessor:
         lease.move(LeaseInput.REVOKE)
         self.revoked += 1
         del self._leases[lease.lease_id]
+        self._shorten()
 
     def next_due(self) -> float | None:
         """
@@ -198,8 +199,12 @@ class Lessor:
 
     def _push(self, lease: Lease) -> None:
         heapq.heappush(self._due, (lease.due, lease.lease_id))
+        self._shorten()
+
+    def _shorten(self) -> None:
         # Long leases that were revoked leave theirs; rebuild before they are most of the heap.
-        if len(self._due) > 4 * len(self._leases) + 1024:
+        leases, due = len(self._leases), len(self._due)
+        if due > 4 * leases + 1024 or (due and not leases):
             self._rebuild()
 
     def _rebuild(self) -> None:

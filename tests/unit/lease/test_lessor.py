@@ -122,6 +122,18 @@ def test_id_granted_again_does_not_end_with_the_old_lease() -> None:
     assert ids(lessor.take_expired(55, 10)) == [1]
 
 
+def test_nothing_is_left_of_long_leases_that_were_revoked() -> None:
+    lessor = make_lessor()
+    leases = [lessor.grant(number, 600, now=100) for number in range(1, 6001)]
+    for lease in leases[:5000]:
+        lessor.remove(lease)
+    assert len(lessor._due) < 6000
+    assert lessor.next_due() == 700
+    for lease in leases[5000:]:
+        lessor.remove(lease)
+    assert not lessor._due
+
+
 def test_renewing_for_ever_takes_no_more_memory() -> None:
     lessor = make_lessor()
     lease = lessor.grant(1, 10, now=0)
