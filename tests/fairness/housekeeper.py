@@ -79,8 +79,10 @@ class Housekeeper:
         crowd = Crowd(self._address, 600.0, self._tls)
         if leases:
             crowd.each(_REVOKE, [pb.LeaseRevokeRequest(ID=lease) for lease in sorted(leases)])
-        keys = 0
-        while names := self._new_keys():
+        keys, names = 0, [b""]
+        # Those of users who have to log in are left: they come back as they were.
+        while (found := self._new_keys()) and found != names:
+            names = found
             keys += len(names)
             crowd.each(w.TXN, _deletions(names))
         # Twice is a mistake, and so is none at all.
