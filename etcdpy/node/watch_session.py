@@ -6,7 +6,7 @@ import asyncio
 import random
 
 from etcdpy.clock import Clock, Timer
-from etcdpy.cooperative import run
+from etcdpy.cooperative import Steps, run, started
 from etcdpy.errors import (
     CompactedError,
     DuplicateWatchIdError,
@@ -78,7 +78,8 @@ class WatchSession:
         # Those whose keys are long, by their ids.
         self._keys: dict[int, Loan] = {}
         self._writing: asyncio.Task[None] | None = None
-        self._ticking: Timer | None = None
+        # What leads to the next tick: a timer, or a task while there is one of very many watches.
+        self._ticking: Timer | asyncio.Task[None] | None = None
         self._opened = clock.monotonic()
         # (etcd: v3rpc/watch.go, GetProgressReportInterval)
         hub.streams += 1
@@ -200,8 +201,18 @@ class WatchSession:
         self._ticking = self._clock.wake_at(at, self._tick, at)
 
     def _tick(self, at: float) -> None:
-        self.stream.tick()
-        self._schedule_tick(at + self._interval)
+        rest = started(self.stream.tick())
+        if rest is None:
+            self._schedule_tick(at + self._interval)
+        else:
+            self._ticking = asyncio.get_running_loop().create_task(self._tick_on(rest, at))
+
+    async def _tick_on(self, rest: Steps[None], at: float) -> None:
+        await self._hub.ticks.rest(rest)
+        if self._is_open:
+            # What came due meanwhile is left out. (Go: time.Ticker)
+            passed = (self._clock.monotonic() - at) // self._interval
+            self._schedule_tick(at + (passed + 1) * self._interval)
 
     def _start_writing(self) -> None:
         self._hub.wakings.call(self._write_soon)

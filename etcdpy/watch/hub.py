@@ -12,7 +12,7 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Iterable
 
-from etcdpy.cooperative import Trickle
+from etcdpy.cooperative import Baton, Trickle
 from etcdpy.memory import Account
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.store import Store
@@ -56,6 +56,7 @@ class Hub:
     Attributes:
         keys: What long keys of watches are put to.
         streams: Watches' streams that are open.
+        ticks: Taken for telling very many watchers how far they have come.
         wakings: Wakes those who need more than a call to be sent something.
 
     """
@@ -74,6 +75,7 @@ class Hub:
         self.keys = Account(None if account is None else account.budget)
         self._loop = loop
         self.streams = 0
+        self.ticks = Baton()
         self.wakings = Trickle(WOKEN_PER_TURN)
         self._added = 0
         self._following = 0

@@ -18,6 +18,9 @@ NO_WATCHER = -1
 #: Watchers looked at in one slice.
 LOOKED_AT = 4096
 
+#: Watchers told in one slice how far they have come.
+TOLD = 256
+
 _CREATED = b"\x18\x01"
 _CANCELED = b"\x20\x01"
 _FRAGMENT = b"\x38\x01"
@@ -196,17 +199,28 @@ class WatchStream:
         if watchers:
             self.output.push(self._hub.headers.at(notified) + number(2, NO_WATCHER))
 
-    def tick(self) -> None:
-        """Send each quiet watcher that wants to know how far it has come."""
-        notified = self._hub.notified_revision
-        header = self._hub.headers.at(notified)
-        for watcher in self.watchers.values():
-            if watcher.wishes & PROGRESS:
-                # A client that does not read gets none (etcd: a full queue drops it, too).
-                if not (watcher.was_notified or self.is_full) and _has_come(watcher, notified):
-                    self.output.push(header + number(2, watcher.watch_id))
-                # So events put it off by one tick, and no more. (etcd: v3rpc/watch.go, sendLoop)
-                watcher.was_notified = False
+    def tick(self) -> Steps[None]:
+        """
+        Send each quiet watcher that wants to know how far it has come.
+
+        In slices, as ``send_progress``: a watcher that goes meanwhile is told nothing more, and of
+        what is created meanwhile nothing is told before the next tick.
+        """
+        watchers = list(self.watchers.values())
+        for first in range(0, len(watchers), TOLD):
+            if first:
+                yield
+            # Each slice tells of now: no watcher hears of a revision before one it has seen.
+            notified = self._hub.notified_revision
+            header = self._hub.headers.at(notified)
+            for watcher in watchers[first : first + TOLD]:
+                if watcher.wishes & PROGRESS:
+                    # A client that does not read gets none (etcd: a full queue drops it, too).
+                    if not (watcher.was_notified or self.is_full) and _has_come(watcher, notified):
+                        self.output.push(header + number(2, watcher.watch_id))
+                    # So events put it off by one tick, and no more. (etcd: v3rpc/watch.go,
+                    # sendLoop)
+                    watcher.was_notified = False
 
     def _now(self) -> bytes:
         return self._hub.headers.at(self._hub.store.durable_revision)

@@ -55,6 +55,18 @@ def progress_requests(crowd: Crowd) -> None:
         crowd.pump(0.01)
 
 
+@attack(flags=("--watch-progress-notify-interval=100ms",))
+def progress_ticks(crowd: Crowd) -> None:
+    """Have 100,000 watches of a stream told ten times a second how far they have come."""
+    (wire,) = crowd.connect()
+    stream = wire.begin(w.WATCH)
+    create = pb.WatchCreateRequest(key=b"/watched", progress_notify=True)
+    part = w.message(pb.WatchRequest(create_request=create)) * 1000
+    for _ in range(100):
+        crowd.wait(lambda: wire.stream(stream, part) or crowd.is_over)
+    crowd.wait(lambda: crowd.is_over)
+
+
 @attack()
 def watches_without_end(crowd: Crowd) -> None:
     """Create as many watches as can be, on one stream after the other."""

@@ -14,6 +14,7 @@ from etcdpy.memory import LITTLE, Budget
 from etcdpy.mvcc.keyrange import bounds
 from etcdpy.node.watch_session import LONG_KEYS, PROGRESS_JITTER, WatchSession
 from etcdpy.pb import rpc_pb2 as pb
+from etcdpy.watch import stream as stream_module
 from etcdpy.watch.output import QUEUE_BYTES
 from etcdpy.watch.watcher import Watcher
 from tests.unit.mvcc.fake_log import turns
@@ -214,6 +215,27 @@ async def test_progress_is_told_by_the_clock_to_who_wants_it(watching: Watching)
     assert (progress.watch_id, progress.header.revision, len(progress.events)) == (1, 1, 0)
     await watching.timed.clock.advance(INTERVAL * (1 + PROGRESS_JITTER))
     assert len(watching.take()) == 1
+
+
+async def test_progress_of_very_many_is_told_in_turns_until_the_client_goes(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "TOLD", 1)
+    for _ in range(300):
+        watching.create(progress_notify=True)
+    watching.take()
+    clock, interval = watching.timed.clock, INTERVAL * (1 + PROGRESS_JITTER)
+    # The next comes at its time again.
+    for _ in range(2):
+        await clock.advance(interval)
+        await turns(300)
+        assert [response.watch_id for response in watching.take()] == list(range(300))
+    await clock.advance(interval)
+    assert 0 < len(watching.take()) < 300
+    watching.session.close()
+    await turns(300)
+    await clock.advance(3 * interval)
+    assert watching.take() == []
 
 
 async def test_progress_asked_for_is_of_all_watches(watching: Watching) -> None:

@@ -113,7 +113,7 @@ async def test_progress_does_not_overtake_what_is_being_sent(watched: WatchedSto
     watched.put(*KEYS)
     client.take()
     finish(client.stream.send_progress())
-    client.stream.tick()
+    finish(client.stream.tick())
     assert [(it.watch_id, it.header.revision) for it in client.take()] == [
         (-1, 1),
         (quiet_one.watch_id, 1),

@@ -82,13 +82,13 @@ async def test_progress_ticks_stop_while_the_client_does_not_read(
     client.reads.clear()
     before = None
     for _ in range(2000):
-        client.stream.tick()
+        finish(client.stream.tick())
         if client.stream.is_full:
             before = client.stream.output.size
             break
     assert before is not None
     for _ in range(10):
-        client.stream.tick()
+        finish(client.stream.tick())
     assert client.stream.output.size == before < QUEUE_BYTES + 1000
 
 
@@ -102,7 +102,7 @@ async def test_a_tick_passes_over_watchers_that_were_sent_events(
     watched.put(b"a")
     client.take()
     for expected in ([1], [0, 1]):
-        client.stream.tick()
+        finish(client.stream.tick())
         assert [response.watch_id for response in client.take()] == expected
 
 
@@ -184,3 +184,27 @@ async def test_progress_of_very_many_watchers_is_found_out_in_slices(
     finish(steps)
     (sent,) = client.take()
     assert sent.watch_id == -1
+
+
+async def test_very_many_watchers_are_told_their_progress_in_slices(
+    watched: WatchedStore, client: StreamClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "TOLD", 10)
+    watchers = [client.watch(b"%d" % number, wishes=PROGRESS) for number in range(30)]
+    client.take()
+    steps = client.stream.tick()
+    next(steps)
+    assert [response.watch_id for response in client.take()] == list(range(10))
+    # What happens meanwhile counts: one has gone, one is sent an event, and one is new.
+    client.stream.cancel(watchers[12].watch_id)
+    watched.put(b"25")
+    client.watch(b"30", wishes=PROGRESS)
+    client.take()
+    finish(steps)
+    told = client.take()
+    assert [response.watch_id for response in told] == [
+        *range(10, 12),
+        *range(13, 25),
+        *range(26, 30),
+    ]
+    assert {response.header.revision for response in told} == {2}
