@@ -31,7 +31,7 @@ from etcdpy.node.alarms import Alarms
 from etcdpy.node.audit import Auditor
 from etcdpy.node.caller import Caller
 from etcdpy.node.guard import Guard, Who
-from etcdpy.node.quota import Quota, RequestLimit, lease_cost, put_cost, txn_cost
+from etcdpy.node.quota import PUT_OVERHEAD, Quota, RequestLimit, lease_cost, put_cost, txn_cost
 from etcdpy.pb import rpc_pb2 as pb
 
 __all__ = ["RULES", "Admission", "Gate", "Rule"]
@@ -179,6 +179,23 @@ class Admission:
     def gate(self, method: str) -> Gate:
         """Return what lets a method's requests in, or raises what is wrong first."""
         return self._gates[method]
+
+    def plain_put_gate(self) -> Callable[[pb.PutRequest, int], None]:
+        """
+        Return the gate of well formed Puts that nobody has to be known for, and no audit log told.
+
+        It is given the request, and the bytes of key and value; it asks what is left of that line
+        of the table, in its order.
+        """
+        check_quota, check_size = self._quota.check, self._request_limit.check
+        check_alarms, size_of = self._alarms.check_write, pb.PutRequest.ByteSize
+
+        def admit(request: pb.PutRequest, size: int) -> None:
+            check_quota(PUT_OVERHEAD + size)
+            check_size(size_of(request))
+            check_alarms(True)
+
+        return admit
 
     @property
     def auth_revision(self) -> int | None:

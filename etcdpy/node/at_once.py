@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from etcdpy.clock import stopwatch
 from etcdpy.cooperative import DeferredReply, LongReply, Pieces
-from etcdpy.errors import EtcdError
+from etcdpy.errors import EtcdError, LeaseNotFoundError
 from etcdpy.mvcc import replies, txn
 from etcdpy.mvcc.ranges import names_newest_of_one
 from etcdpy.mvcc.short_txn import apply_short, is_short, read_short
@@ -89,6 +89,7 @@ class AtOnce:
         self._operations = parts.store.operations
         self._lease_exists = parts.leases.lessor.__contains__
         self._admission = parts.admission
+        self._admit_plain_put = parts.admission.plain_put_gate()
         self._admit_put = parts.admission.gate("put")
         self._admit_txn = parts.admission.gate("txn")
         self._admit_read_txn = parts.admission.gate("read_txn")
@@ -129,6 +130,14 @@ class AtOnce:
         """
         if self._writer.busy is not None:
             return self._longer.in_turn(self.put, request, caller)
+        # Fast path (bench: put/100x1): what most are, in nine tenths of the time.
+        if (
+            self._audit is None
+            and self._admission.guard is None
+            and (key := request.key)
+            and not (request.prev_kv or request.ignore_value or request.ignore_lease)
+        ):
+            return self._plain_put(request, key)
         who = self._admit_put(request, caller)
         store, operations = self._store, self._operations
         ranges = operations.ranges
@@ -156,6 +165,21 @@ class AtOnce:
         if previous is not None and len(previous) >= LARGE:
             self._longer.keep(len(previous), ready, caller)
         return DeferredReply(reply, ready)
+
+    def _plain_put(self, request: pb.PutRequest, key: bytes) -> Answer:
+        """Write a key of which nothing else is asked, for somebody who need not be known."""
+        value, lease = request.value, request.lease
+        self._admit_plain_put(request, len(key) + len(value))
+        if lease and not self._lease_exists(lease):
+            return self._longer.refuse(LeaseNotFoundError())
+        began = stopwatch() if self._times_all else 0.0
+        write = self._store.begin()
+        write.put(key, value, lease)
+        sequence = write.commit()
+        reply = replies.put_reply(self._headers.at(write.revision), None)
+        if began:
+            self._slow.applied(request, reply, stopwatch() - began)
+        return DeferredReply(reply, self._log.until(sequence))
 
     def txn(self, request: Txn, caller: Caller) -> Answer:
         """

@@ -183,6 +183,23 @@ async def test_of_many_reasons_the_one_that_etcd_finds_first_is_given(method: st
     admit(request, trouble.asker)
 
 
+async def test_well_formed_put_of_anybody_is_kept_out_as_any_other_is() -> None:
+    trouble = Trouble()
+    trouble.admission.guard = None
+    admit, admit_plain = trouble.admission.gate("put"), trouble.admission.plain_put_gate()
+    _, request, good = REQUESTS["put"]
+    for reason in ("quota", "size", "corrupt", "no space"):
+        with pytest.raises(errors.EtcdError) as known:
+            admit(request, trouble.asker)
+        with pytest.raises(known.type):
+            admit_plain(request, len(request.key) + len(request.value))
+        if reason == "size":
+            request = good
+        else:
+            trouble.end(reason)
+    admit_plain(request, len(request.key) + len(request.value))
+
+
 @pytest.mark.parametrize("method", [name for name, rule in RULES.items() if rule.needs_name])
 async def test_where_somebody_known_has_to_ask_nobody_else_is_asked_anything_else(
     method: str,

@@ -244,9 +244,12 @@ async def test_negative_quota_is_none() -> None:
         await service.put(b"x")
 
 
-async def test_put_is_checked_as_a_request_then_by_alarms_then_by_the_store() -> None:
+@pytest.mark.parametrize("options", [{}, {"prev_kv": True}, {"ignore_value": True}])
+async def test_put_is_checked_as_a_request_then_by_alarms_then_by_the_store(
+    options: dict[str, bool],
+) -> None:
     async with serving() as service:
-        unknown_lease = {"lease": 99, "ignore_value": True}
+        unknown_lease = {"lease": 99, **options}
         with pytest.raises(errors.LeaseNotFoundError):
             await service.put(b"x", **unknown_lease)
         with pytest.raises(errors.KeyNotFoundError):
