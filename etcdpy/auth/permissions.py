@@ -7,24 +7,31 @@ are merged, so that a range may be covered by several of them::
     READ [a, c)  READ [c, e)  WRITE x        reads   [a, e)
                                              writes  [x, x\\0)
 
+What each role permits is kept, as a change is of one of them, and most users have one.
+
 (etcd: ``server/auth/range_perm_cache.go``, which has an interval tree for each user)
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain, compress, repeat, zip_longest
+from operator import and_, itemgetter, not_
 from typing import Final
 
-from etcdpy.pb.auth_pb2 import Permission, Role
+from etcdpy.pb.auth_pb2 import Permission
 
-__all__ = ["ROOT", "KeySet", "Rights", "is_valid", "rights_of"]
+__all__ = ["ROOT", "KeySet", "Rights", "RoleKeys", "is_valid", "rights_of"]
 
 #: The role whose users may do everything, and the user that has to have it.
 ROOT: Final = "root"
 
 #: As the end of a range: there is none. (etcd: ``isOpenEnded``)
 _OPEN: Final = b"\0"
+
+_READING: Final = (Permission.READ, Permission.READWRITE)
+_WRITING: Final = (Permission.WRITE, Permission.READWRITE)
 
 
 class KeySet:
@@ -37,27 +44,29 @@ class KeySet:
 
     """
 
-    __slots__ = ("_begins", "_ends")
+    __slots__ = ("_bounds",)
 
     def __init__(self, ranges: Iterable[tuple[bytes, bytes | None]]) -> None:
-        self._begins: list[bytes] = []
-        self._ends: list[bytes | None] = []
-        for begin, end in sorted(ranges, key=lambda keys: keys[0]):
+        # Where each range begins and where it ends, in turns; an open end is not there.
+        self._bounds: list[bytes] = []
+        bounds = self._bounds
+        for begin, end in sorted(ranges, key=itemgetter(0)):
             if end is not None and end <= begin:
                 continue
-            if not self._ends or not _reaches(self._ends[-1], begin):
-                self._begins.append(begin)
-                self._ends.append(end)
-            elif not _reaches(self._ends[-1], end):
-                self._ends[-1] = end
+            if len(bounds) % 2:  # it is open
+                break
+            if not bounds or bounds[-1] < begin:
+                bounds.append(begin)
+                if end is not None:
+                    bounds.append(end)
+            elif end is None:
+                bounds.pop()
+            elif bounds[-1] < end:
+                bounds[-1] = end
 
     def __contains__(self, key: bytes) -> bool:
         # Fast path (bench: range/100x1, put/100x1): asked for each key, with authentication on.
-        place = bisect_right(self._begins, key)
-        if not place:
-            return False
-        end = self._ends[place - 1]
-        return end is None or key < end
+        return bisect_right(self._bounds, key) % 2 == 1
 
     def covers(self, key: bytes, range_end: bytes) -> bool:
         """
@@ -69,20 +78,44 @@ class KeySet:
                 on. Of a range that is empty the first key has to be in the set.
 
         """
-        place = bisect_right(self._begins, key)
-        if not place:
+        bounds = self._bounds
+        place = bisect_right(bounds, key)
+        if not place % 2:
             return False
-        end = self._ends[place - 1]
-        if end is None:
-            return True
-        if range_end == _OPEN:
-            return False
-        return key < end and range_end <= end
+        return place == len(bounds) or (range_end != _OPEN and range_end <= bounds[place])
 
+    def lacking(self, keys: Collection[bytes]) -> Iterator[bytes]:
+        """Return those of some keys that are not in the set; all in C, as there may be many."""
+        places = map(bisect_right, repeat(self._bounds), keys)
+        return compress(keys, map(not_, map(and_, places, repeat(1))))
 
-def _reaches(end: bytes | None, key: bytes | None) -> bool:
-    """Return whether a range with this end goes up to ``key``, or touches what begins there."""
-    return end is None or (key is not None and end >= key)
+    def with_range(self, begin: bytes, end: bytes | None) -> KeySet:
+        """Return the set with one range more; itself if it has all of that already."""
+        if end is not None and end <= begin:
+            return self
+        bounds = self._bounds
+        first = bisect_left(bounds, begin)
+        last = len(bounds) if end is None else bisect_right(bounds, end)
+        # Ranges that it touches become one with it.
+        between: list[bytes] = []
+        if not first % 2:
+            between.append(begin)
+        if end is not None and not last % 2:
+            between.append(end)
+        if bounds[first:last] == between:
+            return self
+        larger = KeySet(())
+        larger._bounds = [*bounds[:first], *between, *bounds[last:]]
+        return larger
+
+    def joined(self, others: Iterable[KeySet]) -> KeySet:
+        """Return the set with the keys of others; itself if they have none."""
+        ranges = [keys.ranges() for keys in others if keys._bounds]
+        return KeySet(chain(self.ranges(), *ranges)) if ranges else self
+
+    def ranges(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Return the ranges, in order."""
+        return zip_longest(self._bounds[::2], self._bounds[1::2])
 
 
 class Rights:
@@ -104,26 +137,59 @@ class Rights:
         self.writes = writes
 
 
-def rights_of(role_names: Iterable[str], roles: Iterable[Role]) -> Rights:
+class RoleKeys:
+    """
+    What one role permits.
+
+    Args:
+        permissions: All that it was granted.
+
+    Attributes:
+        reads: The keys that may be read.
+        writes: The keys that may be written.
+
+    """
+
+    __slots__ = ("reads", "writes")
+
+    def __init__(self, permissions: Iterable[Permission] = ()) -> None:
+        reads: list[tuple[bytes, bytes | None]] = []
+        writes: list[tuple[bytes, bytes | None]] = []
+        for permission in permissions:
+            kind, keys = permission.permType, _bounds(permission)
+            if kind in _READING:
+                reads.append(keys)
+            if kind in _WRITING:
+                writes.append(keys)
+        self.reads = KeySet(reads)
+        self.writes = KeySet(writes)
+
+    def grant(self, permission: Permission) -> bool:
+        """Permit one thing more; return whether any of that was not permitted already."""
+        reads, writes, (begin, end) = self.reads, self.writes, _bounds(permission)
+        if permission.permType in _READING:
+            self.reads = reads.with_range(begin, end)
+        if permission.permType in _WRITING:
+            self.writes = writes.with_range(begin, end)
+        return self.reads is not reads or self.writes is not writes
+
+
+def rights_of(role_names: Iterable[str], roles: Sequence[RoleKeys]) -> Rights:
     """
     Put together what a user may do.
 
     Args:
         role_names: The roles that it was granted; that there is no role ``root`` takes nothing
             from who was granted it.
-        roles: Those of them that there are.
+        roles: What those of them permit that there are.
 
     """
-    permissions = [permission for role in roles for permission in role.keyPermission]
+    first, others = (roles[0], roles[1:]) if roles else (RoleKeys(), ())
     return Rights(
         ROOT in role_names,
-        _key_set(permissions, (Permission.READ, Permission.READWRITE)),
-        _key_set(permissions, (Permission.WRITE, Permission.READWRITE)),
+        first.reads.joined(role.reads for role in others),
+        first.writes.joined(role.writes for role in others),
     )
-
-
-def _key_set(permissions: list[Permission], kinds: tuple[int, ...]) -> KeySet:
-    return KeySet(_bounds(permission) for permission in permissions if permission.permType in kinds)
 
 
 def _bounds(permission: Permission) -> tuple[bytes, bytes | None]:

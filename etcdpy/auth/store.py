@@ -9,12 +9,12 @@ and is obeyed from then on; whoever answers waits until the batch is durable.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import Final, NamedTuple
 
-from etcdpy.auth.permissions import ROOT, Rights, is_valid, rights_of
+from etcdpy.auth.permissions import ROOT, Rights, RoleKeys, is_valid, rights_of
 from etcdpy.cooperative import Steps
 from etcdpy.errors import (
     EmptyRoleError,
@@ -87,6 +87,8 @@ class AuthStore:
         self._roles = {
             _text(key): Role.FromString(row) for key, row in log.items(Bucket.AUTH_ROLES)
         }
+        # What follows from these, made when it is asked for.
+        self._keys: dict[str, RoleKeys] = {}
         self._rights: dict[str, Rights] = {}
         self.is_enabled = log.get(Bucket.AUTH, _ENABLED) == b"\1"
         stored = log.get(Bucket.AUTH, _REVISION)
@@ -130,8 +132,14 @@ class AuthStore:
         found = self._rights.get(user)
         if found is None and user in self._users:
             names = self._users[user].roles
-            roles = [self._roles[name] for name in names if name in self._roles]
+            roles = [self._keys_of(name) for name in names if name in self._roles]
             found = self._rights[user] = rights_of(names, roles)
+        return found
+
+    def _keys_of(self, role: str) -> RoleKeys:
+        found = self._keys.get(role)
+        if found is None:
+            found = self._keys[role] = RoleKeys(self._roles[role].keyPermission)
         return found
 
     # --------------------------------------------------------------------- users
@@ -197,6 +205,7 @@ class AuthStore:
             raise InvalidAuthManagementError
         self.user(name)
         del self._users[name]
+        self._rights.pop(name, None)
         self._log.batch.puts[Bucket.AUTH_USERS, _raw(name)] = None
         self._changed()
 
@@ -257,7 +266,9 @@ class AuthStore:
         self._put_user(user)
 
     def _put_user(self, user: User) -> None:
-        self._users[_text(user.name)] = user
+        name = _text(user.name)
+        self._users[name] = user
+        self._rights.pop(name, None)
         self._log.batch.puts[Bucket.AUTH_USERS, user.name] = user.SerializeToString()
 
     # --------------------------------------------------------------------- roles
@@ -294,7 +305,8 @@ class AuthStore:
         if name in self._roles:
             raise RoleExistsError
         _check_length(name)
-        self._put_role(Role(name=_raw(name)))
+        self._roles[name] = role = Role(name=_raw(name))
+        self._put_role(role)
         self._changed()
 
     def without_role(self, name: str) -> Steps[list[Changed]]:
@@ -327,6 +339,7 @@ class AuthStore:
             raise InvalidAuthManagementError
         self.role(name)
         del self._roles[name]
+        self._forget_keys(name)
         users, puts = self._users, self._log.batch.puts
         puts[Bucket.AUTH_ROLES, _raw(name)] = None
         for user, before, after, row in changed:
@@ -351,16 +364,20 @@ class AuthStore:
         """
         if not is_valid(permission):
             raise InvalidAuthManagementError
-        changed = _copy_role(self.role(role))
-        granted = changed.keyPermission
-        place = bisect_left([one.key for one in granted], permission.key)
+        changed = self.role(role)
+        granted, key = changed.keyPermission, permission.key
+        place = bisect_left(granted, key, key=_key_of)
         # Only the first of those for one key is looked at, so what is granted again can be there
         # twice. (etcd: RoleGrantPermission)
         if place < len(granted) and _are_of_same_keys(granted[place], permission):
-            granted[place].permType = permission.permType
+            if granted[place].permType != permission.permType:
+                granted[place].permType = permission.permType
+                self._forget_keys(role)
         else:
-            granted.append(permission)
-            granted.sort(key=lambda one: one.key)
+            granted.insert(bisect_right(granted, key, key=_key_of), permission)
+            # There may be thousands: what they permit is not found out again for one more.
+            if role not in self._keys or self._keys[role].grant(permission):
+                self._rights.clear()
         self._put_role(changed)
         self._changed()
 
@@ -373,23 +390,30 @@ class AuthStore:
             PermissionNotGrantedError: If it may do nothing with them.
 
         """
-        changed = _copy_role(self.role(role))
-        wanted = Permission(key=key, range_end=range_end)
-        kept = [one for one in changed.keyPermission if not _are_of_same_keys(one, wanted)]
-        if len(kept) == len(changed.keyPermission):
+        changed = self.role(role)
+        granted = changed.keyPermission
+        found = [
+            place
+            for place, one in enumerate(granted)
+            if one.key == key and one.range_end == range_end
+        ]
+        if not found:
             raise PermissionNotGrantedError
-        del changed.keyPermission[:]
-        changed.keyPermission.extend(kept)
+        for place in reversed(found):
+            del granted[place]
+        self._forget_keys(role)
         self._put_role(changed)
         self._changed()
 
+    def _forget_keys(self, role: str) -> None:
+        self._keys.pop(role, None)
+        self._rights.clear()
+
     def _put_role(self, role: Role) -> None:
-        self._roles[_text(role.name)] = role
         self._log.batch.puts[Bucket.AUTH_ROLES, role.name] = role.SerializeToString()
 
     def _changed(self) -> None:
-        """Count a change, and forget what followed from what was before it."""
-        self._rights.clear()
+        """Count a change."""
         self.revision += 1
         self._log.batch.puts[Bucket.AUTH, _REVISION] = _U64.pack(self.revision)
         self._log.flush_soon()
@@ -413,13 +437,11 @@ def _are_of_same_keys(one: Permission, other: Permission) -> bool:
     return one.key == other.key and one.range_end == other.range_end
 
 
+def _key_of(permission: Permission) -> bytes:
+    return permission.key
+
+
 def _copy(user: User) -> User:
     copy = User()
     copy.CopyFrom(user)
-    return copy
-
-
-def _copy_role(role: Role) -> Role:
-    copy = Role()
-    copy.CopyFrom(role)
     return copy

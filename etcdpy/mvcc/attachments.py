@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from itertools import repeat
+from collections.abc import Collection, Iterator
+from itertools import islice, repeat
 from typing import Final, Protocol
 
 ANY: Final = 0
@@ -25,8 +25,8 @@ class KeySet(Protocol):
     def __contains__(self, key: bytes) -> bool:
         """Tell whether one is in it."""
 
-    def covers(self, key: bytes, range_end: bytes) -> bool:
-        """Tell whether all are from one on and up to another."""
+    def lacking(self, keys: Collection[bytes]) -> Iterator[bytes]:
+        """Return those of many that are not in it, without a look-up in Python for each."""
 
 
 class _Inside:
@@ -49,16 +49,9 @@ class _Inside:
         self._look(keys)
 
     def _look(self, keys: Collection[bytes]) -> None:
-        self._outside.clear()
-        self._has_more = False
-        # Those of one lease are mostly of one prefix: two passes in C, where each look-up is
-        # Python's.
-        if self._allowed.covers(min(keys), max(keys) + b"\0"):
-            return
-        for key in keys:
-            self.note(key)
-            if self._has_more:
-                return
+        outside = list(islice(self._allowed.lacking(keys), MOST_OUTSIDE + 1))
+        self._outside = set(outside[:MOST_OUTSIDE])
+        self._has_more = len(outside) > MOST_OUTSIDE
 
     def note(self, key: bytes) -> None:
         """Note that a key has come."""

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from etcdpy.auth.permissions import KeySet, is_valid, rights_of
-from etcdpy.pb.auth_pb2 import Permission, Role
+from etcdpy.auth.permissions import KeySet, RoleKeys, is_valid, rights_of
+from etcdpy.pb.auth_pb2 import Permission
 
 READ, WRITE, READWRITE = Permission.READ, Permission.WRITE, Permission.READWRITE
 
@@ -85,13 +85,46 @@ def test_random_ranges_are_covered_as_their_keys_are() -> None:
                     assert allowed.covers(low, high) is (wanted <= members), (seed, low, high)
 
 
+def test_random_ranges_are_added_as_if_they_had_been_there() -> None:
+    universe = [bytes([letter]) for letter in b"abcdefghij"]
+    for seed in range(300):
+        random = Random(seed)
+        ranges: list[tuple[bytes, bytes | None]] = []
+        grown, parts = KeySet(()), [KeySet(()), KeySet(())]
+        for number in range(random.randrange(6)):
+            low, high = random.sample(universe, 2)
+            ranges.append((low, None if high == b"j" else high))
+            before, has_it = list(grown.ranges()), grown.with_range(*ranges[-1]) is grown
+            grown = grown.with_range(*ranges[-1])
+            # One that is there already makes no other set of it.
+            assert has_it == (list(grown.ranges()) == before), seed
+            parts[number % 2] = parts[number % 2].with_range(*ranges[-1])
+        wanted = list(KeySet(ranges).ranges())
+        assert list(grown.ranges()) == wanted, seed
+        assert list(parts[0].joined([parts[1]]).ranges()) == wanted, seed
+        members = set(universe) - set(grown.lacking(universe))
+        assert members == {key for key in universe if key in grown}, seed
+
+
+def test_role_tells_whether_it_permits_more_than_before() -> None:
+    role = RoleKeys([Permission(permType=READ, key=b"a", range_end=b"c")])
+    reads = role.reads
+    assert not role.grant(Permission(permType=READ, key=b"b"))
+    assert role.reads is reads
+    assert role.grant(Permission(permType=READWRITE, key=b"b"))
+    assert role.reads is reads
+    assert b"b" in role.writes
+    assert role.grant(Permission(permType=READ, key=b"c"))
+    assert role.reads.covers(b"a", b"c\0")
+
+
 def test_rights_of_all_roles_are_put_together() -> None:
     rights = rights_of(
         ["one", "two", "three"],
         [
-            Role(keyPermission=[Permission(permType=READ, key=b"a", range_end=b"c")]),
-            Role(
-                keyPermission=[
+            RoleKeys([Permission(permType=READ, key=b"a", range_end=b"c")]),
+            RoleKeys(
+                [
                     Permission(permType=READWRITE, key=b"c", range_end=b"e"),
                     Permission(permType=WRITE, key=b"x"),
                 ]
@@ -111,7 +144,7 @@ def test_who_was_granted_root_may_do_everything_whether_there_is_such_a_role_or_
 
 
 def test_permission_of_a_kind_that_there_is_not_permits_nothing() -> None:
-    rights = rights_of(["one"], [Role(keyPermission=[Permission(permType=7, key=b"a")])])  # type: ignore[arg-type]
+    rights = rights_of(["one"], [RoleKeys([Permission(permType=7, key=b"a")])])  # type: ignore[arg-type]
     assert b"a" not in rights.reads
     assert b"a" not in rights.writes
 

@@ -288,6 +288,43 @@ async def test_rights_follow_each_change(store: AuthStore) -> None:
     assert store.rights("alice") is None
 
 
+async def test_rights_are_as_they_were_if_what_is_changed_is_none_of_theirs(
+    store: AuthStore,
+) -> None:
+    add(store, "alice")
+    store.add_role("r")
+    store.grant_permission("r", permission(b"a", b"c"))
+    store.grant_role("alice", "r")
+    rights = store.rights("alice")
+    store.grant_permission("r", permission(b"b"))
+    store.grant_permission("r", permission(b"a", b"c"))
+    add(store, "bob")
+    store.add_role("s")
+    assert store.rights("alice") is rights
+    store.grant_permission("r", permission(b"a", b"c", WRITE))
+    changed = store.rights("alice")
+    assert changed is not None
+    assert b"a" not in changed.reads
+    assert b"a" in changed.writes
+    assert b"b" in changed.reads
+
+
+async def test_rights_are_the_same_after_a_start(log: FakeLog, store: AuthStore) -> None:
+    add(store, "alice")
+    store.add_role("r")
+    store.grant_role("alice", "r")
+    for range_end in (b"c", b"\0", b""):
+        assert store.rights("alice") is not None
+        store.grant_permission("r", permission(b"b", range_end))
+    store.revoke_permission("r", b"b", b"\0")
+    store.grant_permission("r", permission(b"c", b"e", READWRITE))
+    for users in (store, reopened(log)):
+        rights = users.rights("alice")
+        assert rights is not None
+        assert list(rights.reads.ranges()) == [(b"b", b"e")]
+        assert list(rights.writes.ranges()) == [(b"c", b"e")]
+
+
 async def test_foreign_store_with_odd_rows_is_read(log: FakeLog) -> None:
     log.disk.values[Bucket.AUTH_USERS, b"\xff"] = User(
         name=b"\xff", roles=["gone"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 import pytest
 
 from etcdpy.auth.permissions import KeySet
@@ -54,6 +56,10 @@ class Counted(KeySet):
     def __contains__(self, key: bytes) -> bool:
         self.asked += 1
         return super().__contains__(key)
+
+    def lacking(self, keys: Collection[bytes]) -> Iterator[bytes]:
+        self.asked += len(keys)
+        return super().lacking(keys)
 
 
 #: More than are looked at each time, half of them of each prefix.

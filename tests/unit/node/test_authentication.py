@@ -211,6 +211,36 @@ async def test_user_that_changes_while_it_logs_in_is_looked_at_again(site: Site)
         await logging_in
 
 
+async def test_password_is_hashed_once_whatever_others_change_meanwhile(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.add("alice", "a")
+    await site.enable()
+    users, check = site.node.parts.users, site.node.parts.passwords.check
+    asked: list[str] = []
+
+    async def checked(password: str, *others: Any) -> bool:
+        asked.append(password)
+        users.add_role(f"r{len(asked)}")
+        return await check(password, *others)
+
+    monkeypatch.setattr(site.node.parts.passwords, "check", checked)
+    alice = await site.log_in("alice", "a")
+    assert asked == ["a"]
+    # The token is of the revision as of now, and so is good.
+    await site.ask(site.node.user_get(pb.AuthUserGetRequest(name="alice"), alice))
+
+
+async def test_new_password_is_asked_for_if_it_changes_meanwhile(site: Site) -> None:
+    await site.add("alice", "a")
+    await site.enable()
+    logging_in = asyncio.ensure_future(site.log_in("alice", "a"))
+    await asyncio.sleep(0)
+    site.node.parts.users.change_password("alice", b"")
+    with pytest.raises(errors.AuthFailedError):
+        await logging_in
+
+
 async def test_login_is_refused_if_it_is_switched_off_meanwhile(site: Site) -> None:
     await site.enable()
     logging_in = asyncio.ensure_future(site.log_in("root", "r"))
