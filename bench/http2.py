@@ -80,6 +80,10 @@ class Method(NamedTuple):
     def first_request(self, message: bytes) -> Request:
         return _request(self.first, message)
 
+    def first_open_request(self, message: bytes) -> Request:
+        """Encode the first request, whose stream stays open for more."""
+        return _request(self.first, message, 0)
+
     def open_request(self, message: bytes) -> Request:
         """Encode a request whose stream stays open for more."""
         return _request(self.repeat, message, 0)

@@ -53,6 +53,7 @@ class Line(NamedTuple):
         name: Its name.
         put: The bystander's Puts.
         range: Its Ranges.
+        watch: From its Puts to their events.
         login: Its logins, where it has to.
         before: Megabytes of the server before, at its worst, and later.
         worst: See above.
@@ -66,6 +67,7 @@ class Line(NamedTuple):
     name: str
     put: Waits
     range: Waits
+    watch: Waits
     login: Waits | None
     before: float
     worst: float
@@ -94,7 +96,7 @@ class Line(NamedTuple):
     @property
     def wait(self) -> float:
         """The bystander's worst wait, in milliseconds."""
-        return max(self.put.worst, self.range.worst)
+        return max(self.put.worst, self.range.worst, self.watch.worst)
 
     @property
     def growth(self) -> float:
@@ -108,10 +110,11 @@ class Line(NamedTuple):
         return f"login {self.login.p50:6.1f} {self.login.worst:8.1f} ms  "
 
     def __str__(self) -> str:
-        put, read = self.put, self.range
+        put, read, watch = self.put, self.range, self.watch
         return (
             f"{self.name:28} Put {put.p50:6.1f} {put.p99:7.1f} {put.worst:8.1f}  "
-            f"Range {read.p50:6.1f} {read.p99:7.1f} {read.worst:8.1f} ms  "
+            f"Range {read.p50:6.1f} {read.p99:7.1f} {read.worst:8.1f}  "
+            f"Watch {watch.p50:6.1f} {watch.p99:7.1f} {watch.worst:8.1f} ms  "
             f"{self._shown_login}memory {self.before:6.0f} {self.worst:6.0f} {self.later:6.0f} MB "
             f"{'NOT back, ' if self.is_back is False else ''}"
             f"{'ok' if self.is_good else 'NOT ok'} {self.said} {self.failed}"
@@ -138,7 +141,6 @@ def contest(
         _process("attacker", name, running.address, str(seconds)) as attacker,
         _process("housekeeper", name, running.address) if settling else nullcontext() as keeper,
     ):
-        running.is_checked = False
         time.sleep(settling / 2)
         with _process("bystander", name, running.address) as bystander:
             before = worst = memory(running.pid)
@@ -158,9 +160,12 @@ def contest(
             said = f"{said}, {keeper.communicate()[0].strip()}"
         time.sleep(settling)
         later = memory(running.pid)
-    put, read = Waits(*seen["put"]), Waits(*seen["range"])
+        if running.complaints:
+            seen["failed"] += f" the server complained: {running.complaints[0]}"
+    put, read, watch = (Waits(*seen[kind]) for kind in ("put", "range", "watch"))
     login = Waits(*seen["login"]) if "login" in seen else None
-    return Line(name, put, read, login, before, worst, later, seen["failed"], said, settling)
+    failed = seen["failed"]
+    return Line(name, put, read, watch, login, before, worst, later, failed, said, settling)
 
 
 def _tell(process: subprocess.Popen[str]) -> None:

@@ -37,6 +37,10 @@ REFERENCE_VARIABLE = "ETCDPY_REFERENCE_ETCD"
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 60.0
 
+#: What a log says of its lines that tell of an error, and how many of them are kept.
+ERRORS = ("error", "dpanic", "panic", "fatal")
+MOST_COMPLAINTS = 20
+
 # Nothing listens on or connects to the advertised addresses; they only make both servers'
 # member lists and IDs alike.
 IDENTITY = (
@@ -80,6 +84,11 @@ class Server:
     def log(self) -> list[str]:
         """The last lines the current process has written to stderr."""
         return self._log.tail()
+
+    @property
+    def complaints(self) -> list[str]:
+        """The first lines of the current process that tell of an error, or are not of its log."""
+        return self._log.complaints()
 
     def start(self) -> None:
         """Start the process and return once it serves clients.
@@ -147,6 +156,7 @@ class _Log:
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=200)
+        self._complaints: list[str] = []
         self._changed = threading.Condition()
         self._address = ""
         self._ready = False
@@ -160,6 +170,10 @@ class _Log:
     def tail(self) -> list[str]:
         with self._changed:
             return list(self._lines)
+
+    def complaints(self) -> list[str]:
+        with self._changed:
+            return list(self._complaints)
 
     def wait_until_ready(self, timeout: float) -> str:
         with self._changed:
@@ -190,12 +204,21 @@ class _Log:
         try:
             entry = json.loads(line)
         except ValueError:
-            return  # not everything a server prints is its log
-        message = entry.get("msg", "") if isinstance(entry, dict) else ""
+            entry = None  # not everything a server prints is its log
+        if not isinstance(entry, dict):
+            self._complain(line)
+            return
+        if entry.get("level") in ERRORS:
+            self._complain(line)
+        message = entry.get("msg", "")
         if message == "ready to serve client requests":
             self._ready = True
         elif message.startswith("serving client traffic"):
             self._address = entry["address"]
+
+    def _complain(self, line: str) -> None:
+        if len(self._complaints) < MOST_COMPLAINTS:
+            self._complaints.append(line)
 
 
 @contextmanager
