@@ -445,7 +445,7 @@ class Http1Protocol(asyncio.Protocol):
         self._body = self._response = None
 
     async def _send(self, response: HttpResponse, head: Head) -> None:
-        if self._is_closing:
+        if self._is_closing or self._transport.is_closing():
             return
         if response.upgrade is not None:
             self._upgrade(response, response.upgrade(), head)
@@ -474,6 +474,9 @@ class Http1Protocol(asyncio.Protocol):
     async def _stream(self, pieces: AsyncIterator[bytes], head: Head) -> None:
         ends = pieces.is_at_end if isinstance(pieces, Foreseeing) else None
         async for piece in pieces:
+            if self._transport.is_closing():
+                # Of many who leave together not all have been let go of yet.
+                return
             if piece:
                 data = chunk(piece) if head.minor else piece
                 if ends is not None and head.minor and ends():
@@ -487,7 +490,7 @@ class Http1Protocol(asyncio.Protocol):
                 del piece, data
                 if self._is_paused:
                     await self._room_to_write()
-        if head.minor:
+        if head.minor and not self._transport.is_closing():
             self._transport.write(END_OF_CHUNKS)
 
     def _leaves_too_much(self, head: Head) -> bool:

@@ -493,6 +493,29 @@ class TestLeaving:
         assert client.received == b""
         assert client.is_closed
 
+    @pytest.mark.parametrize("is_more", [True, False])
+    async def test_stream_that_goes_on_before_it_is_cancelled_is_not_written(
+        self, is_more: bool
+    ) -> None:
+        go = asyncio.Event()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"a"
+            await go.wait()
+            if is_more:
+                yield b"b"
+
+        async def handler(request: HttpRequest) -> HttpResponse:
+            return HttpResponse(200, (), pieces())
+
+        client = Client(handler)
+        await client.send(GET)
+        written = client.received
+        go.set()
+        client.pipe.abort()
+        await turns()
+        assert client.received == written
+
     async def test_client_between_requests_is_simply_closed(self) -> None:
         client = Client(nothing)
         await client.send(GET)
