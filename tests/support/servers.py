@@ -37,8 +37,10 @@ REFERENCE_VARIABLE = "ETCDPY_REFERENCE_ETCD"
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 60.0
 
-#: What a log says of its lines that tell of an error, and how many of them are kept.
+#: The levels of a log's lines that tell of an error, how what is not logged begins that does,
+#: and how many of them are kept.
 ERRORS = ("error", "dpanic", "panic", "fatal")
+CRASHES = ("Traceback", "Exception ignored", "Fatal Python error", "panic:", "fatal error:")
 MOST_COMPLAINTS = 20
 
 # Nothing listens on or connects to the advertised addresses; they only make both servers'
@@ -63,14 +65,11 @@ class Server:
     Attributes:
         data_dir: Outlives restarts; removed by whoever made it.
         address: ``host:port`` of the client listener, valid while the process runs.
-        is_checked: Whether what ``etcdpy_server`` leaves behind has to be consistent, as it has
-            to be unless a test damages it.
     """
 
     def __init__(self, command: Sequence[str], data_dir: Path) -> None:
         self.data_dir = data_dir
         self.address = ""
-        self.is_checked = True
         self._command = [*command, f"--data-dir={data_dir}"]
         self._process: subprocess.Popen[str] | None = None
         self._log = _Log()
@@ -87,7 +86,7 @@ class Server:
 
     @property
     def complaints(self) -> list[str]:
-        """The first lines of the current process that tell of an error, or are not of its log."""
+        """The first lines of the current process's stderr that tell of an error."""
         return self._log.complaints()
 
     def start(self) -> None:
@@ -206,7 +205,8 @@ class _Log:
         except ValueError:
             entry = None  # not everything a server prints is its log
         if not isinstance(entry, dict):
-            self._complain(line)
+            if line.startswith(CRASHES):
+                self._complain(line)
             return
         if entry.get("level") in ERRORS:
             self._complain(line)
@@ -230,7 +230,7 @@ def _running(command: Sequence[str], *, is_ours: bool = False) -> Iterator[Serve
             yield server
         finally:
             server.close()
-        if is_ours and server.is_checked:
+        if is_ours:
             check_data_dir(server.data_dir)
 
 
