@@ -34,6 +34,7 @@ from etcdpy.storage.durable import Durable
 from etcdpy.storage.errors import DiskFullError, StorageError
 from etcdpy.storage.journal import Journal, Payload
 from etcdpy.storage.record import RowColumns, encode
+from etcdpy.storage.starvation import Starvation
 from etcdpy.storage.transaction import LARGEST_KEY
 from etcdpy.storage.view import NewestView
 
@@ -98,7 +99,7 @@ class GroupCommit(NewestView):
     Args:
         backend: Where batches go. Its ``close`` stays with the caller.
         loop: The loop whose thread calls everything here.
-        clock: Says when a full disk is looked at again.
+        clock: Says when a full disk is looked at again, and whether the committer is kept waiting.
 
     Attributes:
         on_durable: Called on the loop for each batch on disk, in order, before its future is
@@ -153,6 +154,7 @@ class GroupCommit(NewestView):
         self.writes = DiskWrites(
             self._journal, self._checkpointer.checkpoints, self._checkpointer.commits
         )
+        self._starvation = Starvation(clock, self._oldest)
         self._queue: SimpleQueue[Payload | None] = SimpleQueue()
         self._ended: asyncio.Future[None] = loop.create_future()
         # Whoever has it may write to the journal.
@@ -287,6 +289,7 @@ class GroupCommit(NewestView):
         # Shielded: who is cancelled here must not cancel it for the committer.
         await asyncio.shield(self._ended)
         self._committer.join()
+        self._starvation.close()
         await self._checkpointer.close()
         # After a failure the journal is the only one to know what was acknowledged.
         if self.failed is None:
@@ -322,6 +325,8 @@ class GroupCommit(NewestView):
         self._behind += size
         if not self._write_at_once(payload):
             self._queue.put(payload)
+            if not self._starvation.is_watching:
+                self._starvation.watch()
             if self._behind > BEHIND_BYTES and not self._is_behind and not self._is_full:
                 self._is_behind = True
                 self.on_behind()
@@ -372,6 +377,8 @@ class GroupCommit(NewestView):
         # A group may have been under way when ``_fail`` took all that waited.
         if self.failed is not None:
             return
+        if self._starvation.is_found:
+            self._starvation.relieve()
         done = [self._waiting.popleft() for _ in range(count)]
         self._durable = done[-1].batch.sequence
         written = sum([size for _, size in done])
@@ -386,6 +393,10 @@ class GroupCommit(NewestView):
                 batch.durable.set_result(None)
         batches = [batch for batch, _ in done]
         self._checkpointer.add(Group(sequence, batches, written))
+
+    def _oldest(self) -> int:
+        """Return the sequence of the oldest batch that is not written, 0 if all are."""
+        return self._waiting[0].batch.sequence if self._waiting else 0
 
     def _note_applied(self, batches: list[Batch]) -> Steps[None]:
         yield from self._forget(batches)
@@ -410,6 +421,7 @@ class GroupCommit(NewestView):
         self.failed = error
         # The committer may be waiting for a segment that is never released.
         self._journal.give_up()
+        self._starvation.relieve()
         while self._waiting:
             _fail(self._waiting.popleft().batch, error)
         self._catch_up()
