@@ -11,7 +11,7 @@ import logging
 from typing import Final
 
 from etcdpy.services.codes import status_of
-from etcdpy.transport import StatusCode, StatusError
+from etcdpy.transport import BodyBrokenError, StatusCode, StatusError
 from etcdpy.transport.http import HttpResponse
 
 __all__ = ["METHOD_NOT_ALLOWED", "NOT_FOUND", "error_line", "error_response", "status_for"]
@@ -50,6 +50,9 @@ def status_for(error: BaseException) -> StatusError:
         return error
     status = status_of(error)
     if status is None:
+        if isinstance(error, BodyBrokenError):
+            # No fault of ours: the client has left, or is too slow.
+            return StatusError(StatusCode.UNKNOWN, str(error))
         logger.error("a request failed", exc_info=error)
         return StatusError(StatusCode.UNKNOWN, str(error))
     return status

@@ -176,6 +176,9 @@ class _Conversation(Successor):
 
     def _send(self) -> None:
         for data in self._frames.data_to_send():
+            if self._transport.is_closing():
+                # Of many who leave together not all have been let go of yet.
+                continue
             if data:
                 self._transport.write(data)
             else:

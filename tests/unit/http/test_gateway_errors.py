@@ -15,7 +15,7 @@ from etcdpy.http.gateway_errors import (
     error_response,
     status_for,
 )
-from etcdpy.transport import StatusCode, StatusError
+from etcdpy.transport import BodyBrokenError, StatusCode, StatusError
 
 
 def test_every_code_has_a_status() -> None:
@@ -48,6 +48,14 @@ def test_who_is_not_known_is_asked_to_say_who_he_is() -> None:
     response = error_response(status_for(errors.InvalidAuthTokenError()))
     assert response.status == 401
     assert dict(response.headers)[b"www-authenticate"] == b"etcdserver: invalid auth token"
+
+
+def test_request_that_is_cut_short_is_no_fault_of_the_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    status = status_for(BodyBrokenError("unexpected EOF"))
+    assert (status.code, status.details) == (StatusCode.UNKNOWN, "unexpected EOF")
+    assert not caplog.records
 
 
 def test_error_in_a_stream_is_a_line_of_its_own() -> None:

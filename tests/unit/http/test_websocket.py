@@ -36,6 +36,9 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         self.is_closed = True
 
+    def is_closing(self) -> bool:
+        return self.is_closed
+
     def pause_reading(self) -> None:
         self.reads = False
 
@@ -210,6 +213,15 @@ async def test_who_does_not_read_is_not_written_to() -> None:
     browser.server.resume_writing()
     await turns()
     assert browser.received() == [(Opcode.TEXT, b'{"result":{}}')]
+    browser.server.connection_lost(None)
+
+
+async def test_who_has_gone_is_not_written_to() -> None:
+    browser = Browser(accept(upgrade(), echo))
+    browser.send("{}")
+    browser.wire.close()
+    await turns()
+    assert browser.received() == []
     browser.server.connection_lost(None)
 
 
