@@ -113,7 +113,7 @@ class PlainTxn(Txn):
         return self._messages().failure
 
     def _messages(self) -> Txn:
-        # Hardly ever asked for: by the guard, the audit log, and whoever tells of a slow request.
+        # Hardly ever asked for: by the audit log, and whoever tells of a slow request.
         whole = self._whole
         if whole is None:
             whole = self._whole = Txn.of(TxnRequest.FromString(self._data), self.size)

@@ -27,6 +27,7 @@ from etcdpy.errors import (
     UserNotFoundError,
 )
 from etcdpy.mvcc.attachments import ANY, Attachments
+from etcdpy.mvcc.plain_txn import RANGE_STEP, PlainTxn
 from etcdpy.mvcc.slices import Work
 from etcdpy.mvcc.txn_request import DELETE, PUT, RANGE, TXN, LongTxn, Txn
 from etcdpy.node.caller import Caller
@@ -193,6 +194,9 @@ class Guard:
         A transaction with neither, nor any in those inside of it, is anybody's.
         """
         # (etcd: txn.go, checkTxnPermission)
+        if type(request) is PlainTxn:
+            self._plain_txn(request, who)
+            return
         looked = request.looked_through if type(request) is LongTxn else None
         if not (_asks_for_keys(request) if looked is None else looked.asks_for_keys):
             return
@@ -205,6 +209,22 @@ class Guard:
             looking = _Looking(rights)
             finish(looking.through(request))
             looking.found.check(self._attachments)
+
+    def _plain_txn(self, request: PlainTxn, who: Who) -> None:
+        # Fast path (bench: txn/100x1): a message of each part costs as much as all the rest.
+        tests, steps, others = request.tests, request.steps, request.other_steps
+        if not (tests or steps or others):
+            return
+        rights = self._rights_of(who)
+        if rights.is_root:
+            return
+        reads, writes = rights.reads, rights.writes
+        for test in tests:
+            if test[0] not in reads:
+                raise PermissionDeniedError
+        for kind, key, _ in (*steps, *others) if others else steps:
+            if key not in (reads if kind == RANGE_STEP else writes):
+                raise PermissionDeniedError
 
     def look_through(self, request: LongTxn, caller: Caller) -> Steps[None]:
         """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from etcdpy.transport.grpc.call import Call, Incoming, Takers
 from etcdpy.transport.grpc.channel import Channel
-from etcdpy.transport.grpc.deflating import deflated
+from etcdpy.transport.grpc.deflating import deflated, deflated_for_all
 from etcdpy.transport.grpc.messages import JoinedMessages, is_long
 from etcdpy.transport.grpc.metadata import Metadatum
 from etcdpy.transport.grpc.states import HandlerState, StreamState
@@ -264,19 +264,22 @@ class Context(Call):
             raise RuntimeError("the call has ended")
         body = self.head.route.serialize(message)
         if self.head.is_gzip and is_long(body) and self.compresses:
-            prefix, compressed = await deflated(body)
-            if self.stream_state >= _ENDING:
-                raise RuntimeError("the call has ended")
-            self.channel.sender.message(self, prefix, compressed)
+            self._send_deflated(*await deflated(body))
         else:
             self.channel.sender.message(self, *self.encode(body))
+            self.channel.touch()
+
+    def _send_deflated(self, prefix: bytes, body: bytes) -> None:
+        if self.stream_state >= _ENDING:
+            raise RuntimeError("the call has ended")
+        self.channel.sender.message(self, prefix, body)
         self.channel.touch()
 
     async def write_parts(self, start: bytes, body: bytes) -> None:
         """Do what ``write`` does with a response in two parts that is encoded already."""
         await self.room()
-        if self.head.is_gzip and is_long(body):
-            await self.write(start + body)
+        if self.head.is_gzip and is_long(body) and self.compresses:
+            self._send_deflated(*await deflated_for_all(start, body))
         elif not self.try_write(start, body):
             raise RuntimeError("the call has ended")
 

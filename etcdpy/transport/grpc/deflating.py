@@ -46,6 +46,56 @@ async def deflated(message: bytes | Pieces) -> tuple[bytes, bytes]:
     return done
 
 
+async def deflated_for_all(start: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """
+    Do the same with a message in two parts, once for all who send the same ones at a time.
+
+    Hundreds of streams may be sent one event: none has a copy of it, and it is compressed once.
+
+    Args:
+        start: How it begins.
+        body: The rest, the same object wherever it is the same.
+
+    """
+    loop = asyncio.get_running_loop()
+    key = loop, id(body), start
+    work = _under_way.get(key)
+    if work is None:
+        # The task has the body, so no other has its id meanwhile.
+        task = loop.create_task(deflated(Pieces([start, body])))
+        work = _under_way[key] = _Work(task)
+        task.add_done_callback(lambda _: _under_way.pop(key, None))
+    work.wanted += 1
+    try:
+        return await asyncio.shield(work.task)
+    except asyncio.CancelledError:
+        work.wanted -= 1
+        if not work.wanted:
+            _under_way.pop(key, None)
+            work.task.cancel()
+        raise
+
+
+class _Work:
+    """
+    A message that is being compressed.
+
+    Attributes:
+        task: Does it.
+        wanted: How many wait for it.
+
+    """
+
+    __slots__ = ("task", "wanted")
+
+    def __init__(self, task: asyncio.Task[tuple[bytes, bytes]]) -> None:
+        self.task = task
+        self.wanted = 0
+
+
+_under_way: dict[tuple[asyncio.AbstractEventLoop, int, bytes], _Work] = {}
+
+
 async def deflated_pieces(
     pieces: AsyncIterator[bytes], hold: Callable[[int], None]
 ) -> tuple[bytes, bytes | Pieces]:

@@ -15,6 +15,7 @@ from etcdpy.auth.store import AuthStore
 from etcdpy.cooperative import finish
 from etcdpy.mvcc import slices
 from etcdpy.mvcc.attachments import Attachments
+from etcdpy.mvcc.plain_txn import PlainTxn, decode_txn
 from etcdpy.mvcc.txn_request import LongTxn, Txn
 from etcdpy.node.caller import Caller
 from etcdpy.node.guard import Guard, Who
@@ -264,6 +265,22 @@ async def test_keys_are_read_and_written_by_those_who_may(
             looked = looked_through(house, request_, name)
             assert looked.looked_through.asks_for_keys is not anybodys
             assert outcome(guard.txn, looked, who) == outcome(check, request_, who)
+
+
+@pytest.mark.parametrize("name", ["nobody", "nothing", "reader", "writer", "both", "root", "gone"])
+async def test_plain_transaction_is_asked_what_any_other_is(house: House, name: str) -> None:
+    keys = (b"a", b"x")
+    requests = [txn(), *(txn(compare=[(key, b"")]) for key in keys)]
+    for kind in (get, put, delete):
+        requests += [txn(kind(key)) for key in keys]
+        requests += [txn(failure=[kind(key)]) for key in keys]
+        requests += [txn(put(b"b"), kind(key), compare=[(b"a", b"")]) for key in keys]
+    requests += [txn(put(b"a"), put(b"b")), txn(put(b"a"), put(b"x"))]
+    for request in requests:
+        plain, who = decode_txn(request.SerializeToString()), house.who(name)
+        assert isinstance(plain, PlainTxn)
+        wanted = outcome(house.guard.txn, Txn.of(request), who)
+        assert outcome(house.guard.txn, plain, who) == wanted, request
 
 
 def looked_through(house: House, request: pb.TxnRequest, name: str | None) -> LongTxn:

@@ -11,7 +11,12 @@ import pytest
 
 from etcdpy.cooperative import Pieces
 from etcdpy.transport.grpc import deflating
-from etcdpy.transport.grpc.deflating import STEPS_TOGETHER, deflated, deflated_pieces
+from etcdpy.transport.grpc.deflating import (
+    STEPS_TOGETHER,
+    deflated,
+    deflated_for_all,
+    deflated_pieces,
+)
 from etcdpy.transport.grpc.messages import DEFLATED_PER_STEP, PREFIX
 
 LONG = random.Random(1).randbytes(3 * STEPS_TOGETHER * DEFLATED_PER_STEP)
@@ -70,3 +75,33 @@ async def test_what_is_cancelled_is_compressed_no_further(monkeypatch: pytest.Mo
     for _ in range(3):
         await asyncio.get_running_loop().run_in_executor(deflating._thread(), int)
     assert len(taken) <= STEPS_TOGETHER
+
+
+async def test_what_many_send_at_a_time_is_compressed_once() -> None:
+    sent = await asyncio.gather(
+        *[deflated_for_all(b"start", LONG) for _ in range(10)], deflated_for_all(b"other", LONG)
+    )
+    assert len({id(body) for _, body in sent}) == 2
+    for (prefix, body), start in zip(sent, [b"start"] * 10 + [b"other"], strict=True):
+        assert PREFIX.unpack(prefix) == (1, len(body))
+        assert gzip.decompress(body) == start + LONG
+    await asyncio.sleep(0)
+    assert not deflating._under_way
+
+
+async def test_who_gives_up_takes_it_from_nobody_and_the_last_ends_it() -> None:
+    first, second = (asyncio.ensure_future(deflated_for_all(b"", LONG)) for _ in range(2))
+    await asyncio.sleep(0)
+    (work,) = deflating._under_way.values()
+    first.cancel()
+    _, body = await second
+    assert gzip.decompress(body) == LONG
+    last = asyncio.ensure_future(deflated_for_all(b"x", LONG))
+    await asyncio.sleep(0)
+    (work,) = (one for one in deflating._under_way.values() if not one.task.done())
+    last.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await last
+    with pytest.raises(asyncio.CancelledError):
+        await work.task
+    assert not deflating._under_way
