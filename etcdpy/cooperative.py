@@ -12,6 +12,7 @@ import asyncio
 from asyncio import Future, Task
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable
+from functools import partial
 from inspect import iscoroutine
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
@@ -255,6 +256,14 @@ class Trickle:
         self._is_scheduled = False
         self._waiting: deque[Callable[[], object]] = deque()
 
+    def turn(self) -> Future[None] | None:
+        """Return what resolves behind all who wait for their turn, None if nobody does."""
+        if not self._waiting:
+            return None
+        called: Future[None] = asyncio.get_running_loop().create_future()
+        self.call(partial(_resolve, called))
+        return called
+
     def call(self, callback: Callable[[], object]) -> None:
         """Have something called when it is its turn, in a later turn of the loop."""
         self._waiting.append(callback)
@@ -275,6 +284,11 @@ class Trickle:
             # Also when one has raised: it is not for the others to wait for ever.
             if waiting:
                 self._schedule()
+
+
+def _resolve(called: Future[None]) -> None:
+    if not called.done():  # cancelled
+        called.set_result(None)
 
 
 class Baton:

@@ -224,7 +224,7 @@ class WatchSession:
 
     async def _write(self) -> None:
         try:
-            await self.output.drain()
+            await self.output.drain(self._hub.wakings.turn)
         except Exception:  # noqa: BLE001 - each wire has its own for a call that has ended
             self.stream.close()
         finally:

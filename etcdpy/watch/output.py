@@ -134,8 +134,15 @@ class Output:
         queue.append((start, body))
         self._count(len(start) + len(body) + RESPONSE_OVERHEAD, 1)
 
-    async def drain(self) -> None:
-        """Write what waits, until nothing does. One at a time."""
+    async def drain(self, turn: Callable[[], Future[None] | None]) -> None:
+        """
+        Write what waits, until nothing does. One at a time.
+
+        Args:
+            turn: Returns what is to be waited for between two responses, None for nothing: one
+                event may be for thousands of streams, on each of which more waits already.
+
+        """
         writer = self._writer
         while self._queue:
             start, body = self._queue[0]
@@ -149,6 +156,8 @@ class Output:
             # Not at the first byte: each time it is full its watchers have to read history.
             if self.size < QUEUE_BYTES // 2:
                 self._has_room()
+            if self._queue and (called := turn()):
+                await called
         self._queue = None
 
     async def room(self) -> None:

@@ -517,6 +517,20 @@ async def test_so_many_and_no_more_are_called_back_in_a_turn() -> None:
     assert called == [0, 1, 2, 3, 4]
 
 
+async def test_a_turn_comes_behind_all_who_wait_for_theirs() -> None:
+    trickle, called = Trickle(1), list[int]()
+    assert trickle.turn() is None
+    for number in range(3):
+        trickle.call(partial(called.append, number))
+    given_up, awaited = trickle.turn(), trickle.turn()
+    assert given_up is not None
+    assert awaited is not None
+    given_up.cancel()
+    await asyncio.wait_for(awaited, 60)
+    assert called == [0, 1, 2]
+    assert trickle.turn() is None
+
+
 async def test_one_that_raises_keeps_nobody_waiting_who_is_called_back_later() -> None:
     errors: list[object] = []
     loop = asyncio.get_running_loop()

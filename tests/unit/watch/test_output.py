@@ -7,6 +7,7 @@ from weakref import ref
 
 import pytest
 
+from etcdpy.cooperative import Trickle
 from etcdpy.memory import Account, Budget
 from etcdpy.watch.backlog import BACKLOG_BYTES, Backlog
 from etcdpy.watch.output import LARGE, QUEUE_BYTES, RESPONSE_OVERHEAD, Output
@@ -50,6 +51,7 @@ class Sender:
 
     def __init__(self) -> None:
         self.wire = Wire()
+        self.wakings = Trickle(1)
         self.backlog = Backlog()
         self.output = Output(self.wire, self.backlog, self._wake, self._note_room)
         self.draining: asyncio.Task[None] | None = None
@@ -59,7 +61,7 @@ class Sender:
 
     def _wake(self) -> None:
         self.woken += 1
-        self.draining = asyncio.get_running_loop().create_task(self.output.drain())
+        self.draining = asyncio.get_running_loop().create_task(self.output.drain(self.wakings.turn))
 
     def _note_room(self) -> None:
         self.resumed += 1
@@ -233,3 +235,18 @@ async def test_closed_output_waits_for_no_room(sender: Sender, exhausted: Accoun
     sender.output.await_room()
     exhausted.give(1 << 19)
     assert sender.resumed == 0
+
+
+async def test_between_two_responses_others_who_wait_have_their_turn(sender: Sender) -> None:
+    sender.wire.has_room.clear()
+    for number in range(3):
+        sender.output.push(b"%d" % number)
+    sent = sender.wire.sent
+    seen: list[list[bytes]] = []
+    # Each is called in a turn of its own, and what comes back stands behind all of them.
+    for _ in range(5):
+        sender.wakings.call(lambda: seen.append(sent.copy()))
+    sender.wire.has_room.set()
+    await turns(20)
+    assert seen[-1] == [b"0"]
+    assert sent == [b"0", b"1", b"2"]

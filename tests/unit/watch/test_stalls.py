@@ -61,7 +61,9 @@ class Sink:
         return
 
     def _wake(self) -> None:
-        self._draining = asyncio.get_running_loop().create_task(self.stream.output.drain())
+        self._draining = asyncio.get_running_loop().create_task(
+            self.stream.output.drain(lambda: None)
+        )
 
     def watch(self, start: bytes, stop: bytes | None, since: int = 0, **options: Any) -> Watcher:
         watcher = Watcher(self.stream, self.stream.free_id(), start, stop, since)

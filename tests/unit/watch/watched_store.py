@@ -118,7 +118,9 @@ class StreamClient(FakeWriter):
         return True
 
     def _wake(self) -> None:
-        self._draining = asyncio.get_running_loop().create_task(self.stream.output.drain())
+        self._draining = asyncio.get_running_loop().create_task(
+            self.stream.output.drain(lambda: None)
+        )
 
     # What tests do.
 
