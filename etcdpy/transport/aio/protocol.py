@@ -12,7 +12,7 @@ from typing import Final, Protocol, cast
 from etcdpy.clock import Clock, stopwatch
 from etcdpy.memory import Account, Budget
 from etcdpy.transport.aio.patience import Patience
-from etcdpy.transport.aio.turns import PIECE, SMALLEST_PIECE, Turns, is_brief
+from etcdpy.transport.aio.turns import FIRST_PIECE, PIECE, SMALLEST_PIECE, Turns, is_brief
 from etcdpy.transport.grpc.connection import Connection
 from etcdpy.transport.grpc.dispatcher import Dispatcher
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
@@ -81,7 +81,7 @@ class Http2Protocol:
         # read at once, and whether for that reason nothing more is taken from the system.
         self._pending: deque[bytes] = deque()
         self._position = 0
-        self._piece = PIECE
+        self._piece = FIRST_PIECE
         self._patience = Patience(host.clock, self.go_on)
         self._is_held = False
 
@@ -148,11 +148,12 @@ class Http2Protocol:
 
     def take_turn(self) -> bool:
         """Work through what has arrived for a while, and tell whether something is left."""
-        now, each = stopwatch(), self._turns.each
+        turns = self._turns
+        now, each = stopwatch() + turns.charged, turns.each
         until = now + each
         connection = self._connection
         if self._is_closing:
-            return self._lose_some(until)
+            return self._lose_some(stopwatch() + each)
         # What is not written yet means that its client does not read: so is nothing of it read.
         while not (self._is_closing or self._is_paused):
             if connection.is_behind:
@@ -168,7 +169,7 @@ class Http2Protocol:
             # Fast path (bench: range/1000x1): what had come was one piece, and has been read.
             if not (self._pending or self._is_held or self._is_closing or connection.complete):
                 return False
-            began, now = now, stopwatch()
+            began, now = now, stopwatch() + turns.charged
             if now >= until:
                 if now - began > each:
                     self._piece = max(self._piece // 2, SMALLEST_PIECE)

@@ -315,6 +315,7 @@ class Server:
                 observer=self.observer,
                 translate=self._translate,
                 call_type=self._call_type,
+                on_task=self.turns.charge,
             )
             self._ticker = self.clock.wake_after(_TICK_SECONDS, self._tick)
 

@@ -13,6 +13,9 @@ have in a turn; then it stands behind them until each has had one. That is defic
 a queue for those who are new in it (RFC 8290 4.2), but that what is left of a turn is kept. A
 thousand who each send a byte at a time are all new, so those who wait have half of the time.
 
+Handlers that have tasks are begun as their requests are read, and take their first steps later in
+the turn of the loop, which are most of their cost: they count as if they were taken at once.
+
 Output that is more than can be written at once is written in turns, too, after the input. And so
 is that of thousands of connections that have a little each, as one event is for all of them.
 """
@@ -49,6 +52,9 @@ AHEAD: Final = 0.002
 PIECE: Final = 4096
 """Bytes after which it is looked how long a turn has been: some forty requests, or one frame."""
 
+FIRST_PIECE: Final = 1024
+"""The same of a connection of which it is not known how long its requests take."""
+
 FEW_FRAMES: Final = 4
 """So many frames are read at once all the same: about one request, which is all work or none."""
 
@@ -61,6 +67,8 @@ WRITING: Final = 0.002
 FLUSHING: Final = 0.004
 """The same of what is written at once: some hundred connections, each with a system call."""
 
+HANDLER: Final = 40e-6
+"""Seconds that the first step of a handler with a task takes, in a later turn of the loop."""
 
 ENDED: Final = 32
 """Tasks of clients who have left that are ended in one turn of the loop: thousands leave together,
@@ -99,6 +107,7 @@ class Turns:
     Gives those who have more to do than others can wait for their turns.
 
     Attributes:
+        charged: Seconds of this turn of the loop that are yet to come, of what it has begun.
         each: Seconds for which one connection has its turn, now.
         endings: Ends what clients had begun who have left.
         open_until: What arrives before that may be worked through at once, if it is little, and
@@ -117,6 +126,7 @@ class Turns:
         "_resting",
         "_waiting",
         "_writing",
+        "charged",
         "each",
         "endings",
         "open_until",
@@ -139,6 +149,7 @@ class Turns:
         self._is_scheduled = False
         # Whether the loop has come to another turn since it was opened.
         self._has_turned = True
+        self.charged = 0.0
         self.each = EACH
         self.open_until = -1.0
         self.endings = Trickle(ENDED)
@@ -157,6 +168,10 @@ class Turns:
         self.open_until = now + TOGETHER
         asyncio.get_running_loop().call_soon(self._turned)
         return True
+
+    def charge(self) -> None:
+        """Count the first step of a handler to the turn in which it was begun."""
+        self.charged += HANDLER
 
     def _turned(self) -> None:
         self._has_turned = True
@@ -221,6 +236,7 @@ class Turns:
     def _work(self) -> None:
         fresh, waiting = self._fresh, self._waiting
         self.each = max(EACH * MANY / max(MANY, len(self._members)), SHORTEST)
+        self.charged = 0.0
         now = stopwatch()
         until = now + TOGETHER
         while fresh or waiting:
@@ -229,7 +245,7 @@ class Turns:
                 self._ahead.discard(connection)
                 taken = self._members[connection]
                 has_more = _has_more(connection)
-                began, now = now, stopwatch()
+                began, now = now, stopwatch() + self.charged
                 if has_more or taken or waiting:
                     self._note(connection, taken, now - began, has_more)
                 else:
@@ -242,7 +258,7 @@ class Turns:
                 if self._has_moved(connection):
                     continue
                 has_more = _has_more(connection)
-                began, now = now, stopwatch()
+                began, now = now, stopwatch() + self.charged
                 if has_more:
                     self._note(connection, 0.0, now - began, has_more)
                 else:

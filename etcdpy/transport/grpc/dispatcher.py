@@ -70,6 +70,7 @@ class Dispatcher:
         observer: Gets unary calls that have ended.
         translate: Says which status an exception of a handler stands for.
         call_type: What calls are made of.
+        on_task: Called for each handler that begins in a task.
 
     """
 
@@ -82,6 +83,7 @@ class Dispatcher:
         observer: Observer | None = None,
         translate: Translate = untranslated,
         call_type: type[Context] = Context,
+        on_task: Callable[[], None] = lambda: None,
     ) -> None:
         self.call_type = call_type
         self.clock = clock
@@ -91,7 +93,7 @@ class Dispatcher:
         self._deadlines = DeadlineTimer(clock, self._expired)
         observer = observer or Observer()
         self._endings = Endings(loop, self._deadlines, clock, observer, translate)
-        self._tasks = TaskHandlers(loop, self._endings, self._deadlines, clock, http)
+        self._tasks = TaskHandlers(loop, self._endings, self._deadlines, clock, http, on_task)
         self._limit = self._endings.limit
         # Calls that had arrived before this are reported when they end.
         self._reported_before = math.inf if self._limit == -math.inf else -math.inf

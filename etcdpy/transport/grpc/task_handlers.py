@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ class TaskHandlers:
         deadlines: Watches those while they run.
         clock: Bounds how long closing takes.
         http: Answers requests that are not gRPC.
+        on_task: Called for each that has begun, and takes its first step in a later turn.
 
     """
 
@@ -49,12 +50,14 @@ class TaskHandlers:
         deadlines: DeadlineTimer,
         clock: Clock,
         http: HttpHandler,
+        on_task: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._endings = endings
         self._deadlines = deadlines
         self._clock = clock
         self._http = http
+        self._on_task = on_task
         # The loop itself only keeps weak references to tasks.
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -89,6 +92,7 @@ class TaskHandlers:
         call.task = task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(partial(self._task_ended, call))
+        self._on_task()
 
     def _task_ended(self, call: Context, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -19,7 +19,7 @@ from etcdpy.transport.aio import protocol as protocol_module
 from etcdpy.transport.aio import turns as turns_module
 from etcdpy.transport.aio.patience import PATIENCE_SECONDS
 from etcdpy.transport.aio.protocol import Http2Protocol, peer_name
-from etcdpy.transport.aio.turns import FEW_FRAMES, PIECE, SMALLEST_PIECE
+from etcdpy.transport.aio.turns import FEW_FRAMES, FIRST_PIECE, PIECE, SMALLEST_PIECE
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.http2 import frames
 from etcdpy.transport.limits import STALLED_WRITE_SECONDS, UNHURRIED_SECONDS, UNWRITTEN
@@ -376,7 +376,7 @@ async def test_less_is_read_at_once_of_what_takes_long(
         seen.append(settings_answered(pipe))
     at_once = [after - before for before, after in pairwise(seen) if after > before]
     assert sum(at_once) == number
-    assert at_once[0] == PIECE // size
+    assert at_once[0] == FIRST_PIECE // size
     assert at_once[-2] <= SMALLEST_PIECE // size + 1
 
 

@@ -88,6 +88,26 @@ async def test_the_loop_does_something_else_when_they_have_taken_their_time(
     assert seen == [3, 6, 7]
 
 
+async def test_handlers_that_are_begun_count_as_if_they_had_taken_their_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Beginning(Busy):
+        def take_turn(self) -> bool:
+            turns.charge()
+            return super().take_turn()
+
+    monkeypatch.setattr(turns_module, "stopwatch", Watch())
+    monkeypatch.setattr(turns_module, "TOGETHER", 4.0)
+    monkeypatch.setattr(turns_module, "HANDLER", 1.0)
+    turns, done = Turns(), list[str]()
+    turns.wait(Beginning("busy", 5, done))
+    seen = []
+    for _ in range(3):
+        await asyncio.sleep(0)
+        seen.append(len(done))
+    assert seen == [2, 4, 5]
+
+
 async def test_what_arrives_while_others_wait_is_not_worked_through_at_once() -> None:
     turns = Turns()
     assert turns.reopen(10.0)
