@@ -95,8 +95,13 @@ class Line(NamedTuple):
 
     @property
     def wait(self) -> float:
-        """The bystander's worst wait, in milliseconds."""
-        return max(self.put.worst, self.range.worst, self.watch.worst)
+        """The bystander's worst wait for an answer, in milliseconds."""
+        return max(self.put.worst, self.range.worst)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether an event has come late: all are told of one revision before of the next."""
+        return self.watch.worst > WORST_MS
 
     @property
     def growth(self) -> float:
@@ -116,6 +121,7 @@ class Line(NamedTuple):
             f"Range {read.p50:6.1f} {read.p99:7.1f} {read.worst:8.1f}  "
             f"Watch {watch.p50:6.1f} {watch.p99:7.1f} {watch.worst:8.1f} ms  "
             f"{self._shown_login}memory {self.before:6.0f} {self.worst:6.0f} {self.later:6.0f} MB "
+            f"{'late events, ' if self.is_late else ''}"
             f"{'NOT back, ' if self.is_back is False else ''}"
             f"{'ok' if self.is_good else 'NOT ok'} {self.said} {self.failed}"
         )

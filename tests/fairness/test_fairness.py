@@ -18,7 +18,18 @@ WORST_MS = 10_000.0
 GROWTH_MB = 256.0
 
 
-@pytest.mark.parametrize("name", ["undecodable_txns", "locks_of_one_name", "one_byte_data"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "undecodable_txns",
+        "locks_of_one_name",
+        "one_byte_data",
+        "gzip_keepalives",
+        "watches_of_nothing_in_the_past",
+        "deep_json",
+        "v2_spaces_in_types",
+    ],
+)
 def test_everybody_else_is_served_beside(name: str) -> None:
     line = contest(name, etcdpy_server(args=flags(name)), 1.0, 0.0, aftermath=0.5)
     assert not line.failed, line
