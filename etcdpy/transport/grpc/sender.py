@@ -664,9 +664,11 @@ class Sender:
             assert outgoing is not None
             outgoing.is_ready = False
             if outgoing.queue:
-                size = self._send_turn(call, outgoing)
+                # A setting may have taken its window away since it was put here.
+                if self.initial_window + call.credit > 0:
+                    size = self._send_turn(call, outgoing)
+                    self._owed = self._owed + size if is_first else max(0, self._owed - size)
                 self._make_ready(call, outgoing)
-                self._owed = self._owed + size if is_first else max(0, self._owed - size)
         if not long:
             self._owed = 0
         self._update_clear()

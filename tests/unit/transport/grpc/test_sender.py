@@ -61,6 +61,17 @@ class TestWindows:
             peer.send(frames.settings([(frames.INITIAL_WINDOW_SIZE, window)]))
             assert len(reply.body) == sent
 
+    def test_window_that_is_taken_away_before_it_was_used_lets_nothing_through(self) -> None:
+        peer = joined(window=0)
+        first, second = streams(peer, 2)
+        for call in (first, second):
+            write(peer, call, bytes(100))
+        wide, none = ([(frames.INITIAL_WINDOW_SIZE, window)] for window in (5, 0))
+        peer.send(frames.settings(wide) + frames.settings(none))
+        assert [peer.reply(call.stream_id).body for call in (first, second)] == [b"", b""]
+        peer.send(frames.settings(wide))
+        assert [len(peer.reply(call.stream_id).body) for call in (first, second)] == [5, 5]
+
     def test_refusal_comes_through_a_window_of_0(self) -> None:
         peer = joined(window=0)
         assert peer.reply(peer.open("/no.Such/Method")).status[0] == 12
