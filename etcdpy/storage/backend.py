@@ -40,11 +40,12 @@ LEAST_ROOM = 1 << 20
 #: each that the next commits need. Its entries are counted one by one, in a millisecond or two.
 SMALL = 256 << 10
 
-#: A scan reads ahead by this much: the first time, at most, and in bytes of values.
+#: A scan reads ahead by this much: the first time, at most, and in bytes of values; and by so many
+#: rows without a look at their size, as each may be a megabyte, and as many scans may go on.
 FIRST_CHUNK = 16
 LARGEST_CHUNK = 512
 CHUNK_BYTES = 256 << 10
-READ_AT_ONCE = 16
+READ_AT_ONCE = 4
 
 _value = operator.itemgetter(1)
 
