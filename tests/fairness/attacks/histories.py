@@ -6,7 +6,7 @@ import itertools
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.fairness import wire as w
-from tests.fairness.attacks.table import Preparation, attack, keys
+from tests.fairness.attacks.table import LARGEST_VALUE, Preparation, attack, keys
 from tests.fairness.wire import Crowd, Wire
 
 
@@ -108,14 +108,7 @@ def deletions_watched_in_fragments(crowd: Crowd) -> None:
 @attack(keys(300, 1_000_000))
 def large_values_by_value(crowd: Crowd) -> None:
     """Have 300 MB sorted by value, for one of them."""
-    request = pb.RangeRequest(
-        key=b"/keys/",
-        range_end=b"/keys0",
-        sort_target=pb.RangeRequest.VALUE,
-        sort_order=pb.RangeRequest.DESCEND,
-        limit=1,
-    )
-    _drive(crowd, request)
+    _drive(crowd, LARGEST_VALUE)
 
 
 def _small_then_large(crowd: Crowd) -> None:

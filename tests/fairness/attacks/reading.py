@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from etcdpy.pb import rpc_pb2 as pb
 from tests.fairness import wire as w
-from tests.fairness.attacks.table import ALL_KEYS, attack, keys
+from tests.fairness.attacks.table import ALL_KEYS, LARGEST_VALUE, attack, keys
 from tests.fairness.wire import GZIP, Crowd
 
 
@@ -60,14 +60,7 @@ def ranges_of_200000(crowd: Crowd) -> None:
 @attack(keys(200_000, 16))
 def sorted_by_value(crowd: Crowd) -> None:
     """Have 200,000 keys sorted by their values, over and over."""
-    request = pb.RangeRequest(
-        key=b"/keys/",
-        range_end=b"/keys0",
-        sort_target=pb.RangeRequest.VALUE,
-        sort_order=pb.RangeRequest.DESCEND,
-        limit=1,
-    )
-    crowd.drive(lambda wire: wire.call(w.RANGE, request), 20, 2)
+    crowd.drive(lambda wire: wire.call(w.RANGE, LARGEST_VALUE), 20, 2)
 
 
 @attack(keys(200_000, 16))

@@ -84,3 +84,11 @@ def keys(number: int, size: int = 16, prefix: bytes = b"/keys/") -> Preparation:
 
 
 ALL_KEYS = pb.RangeRequest(key=b"/keys/", range_end=b"/keys0")
+
+LARGEST_VALUE = pb.RangeRequest(
+    key=b"/keys/",
+    range_end=b"/keys0",
+    sort_target=pb.RangeRequest.VALUE,
+    sort_order=pb.RangeRequest.DESCEND,
+    limit=1,
+)
