@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import heapq
-from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from etcdpy.clock import Clock, Timer
+from etcdpy.cooperative import Trickle
 from etcdpy.transport.grpc.context import Context
 
 ENDED_PER_TURN: Final = 32
@@ -96,10 +96,8 @@ class DeadlineTimer(Deadlines):
         self._expired = expired
         self._timer: Timer | None = None
         self._timer_at = 0.0
-        # Those that are out of time and have not been told. One that is answered until it is its
-        # turn is told nothing: then it has no tick any more.
-        self._due: deque[Context] = deque()
-        self._is_ending = False
+        self._endings = Trickle(ENDED_PER_TURN)
+        self._is_closed = False
 
     def watch(self, call: Context) -> None:
         """Watch a call, if it has a deadline and is not watched yet."""
@@ -114,7 +112,7 @@ class DeadlineTimer(Deadlines):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._due.clear()
+        self._is_closed = True
 
     def _arm(self, at: float) -> None:
         if self._timer is not None:
@@ -124,21 +122,14 @@ class DeadlineTimer(Deadlines):
 
     def _wake(self) -> None:
         self._timer = None
-        self._due.extend(self.expire(self._clock.monotonic()))
+        for call in self.expire(self._clock.monotonic()):
+            self._endings.call(partial(self._end, call))
         earliest = self.next()
         if earliest is not None:
             self._arm(earliest)
-        if not self._is_ending:
-            self._end_some()
 
-    def _end_some(self) -> None:
-        """End some of those that are out of time, and the others in later turns of the loop."""
-        due = self._due
-        for _ in range(min(ENDED_PER_TURN, len(due))):
-            call = due.popleft()
-            if call.tick:
-                self.discard(call)
-                self._expired(call)
-        self._is_ending = bool(due)
-        if due:
-            asyncio.get_running_loop().call_soon(self._end_some)
+    def _end(self, call: Context) -> None:
+        # One that was answered until it is its turn has no tick any more.
+        if call.tick and not self._is_closed:
+            self.discard(call)
+            self._expired(call)
