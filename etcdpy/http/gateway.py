@@ -18,7 +18,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
-from etcdpy.clock import Clock
+from etcdpy.clock import Clock, stopwatch
 from etcdpy.cooperative import Baton, LongReply, Pieces, Turnstile, outcome, run, turn
 from etcdpy.http.caller import HttpCaller, out_of_time
 from etcdpy.http.counting import CallCount
@@ -77,6 +77,9 @@ _SHORT: Final = 4096
 #: Long lines of streams that are made at the same time, of which thousands may have one.
 MADE_AT_ONCE: Final = 2
 
+#: Seconds for which requests of one stream are read before others have their turn.
+ASKING: Final = 0.0005
+
 
 class _Slices:
     """
@@ -84,6 +87,7 @@ class _Slices:
 
     Attributes:
         reading: Who reads a long request.
+        asking: Who reads one more of many requests.
         writing: Who writes one more piece of a long reply.
         making: Of whose long replies lines are being made, each of which is there four times
             meanwhile. Only of those that a handler writes, which holds, and counts, the others.
@@ -92,6 +96,7 @@ class _Slices:
 
     def __init__(self) -> None:
         self.reading = Baton()
+        self.asking = Turnstile()
         self.writing = Turnstile()
         self.making = asyncio.Semaphore(MADE_AT_ONCE)
 
@@ -373,11 +378,16 @@ class _Call:
     async def _requests(self) -> AsyncIterator[Any]:
         """Yield requests as they come; what cannot be read is the end of them."""
         values = Values()
+        until = stopwatch() + ASKING
         with suppress(StatusError):
             while piece := await self._body.next_piece():
                 values.feed(piece)
                 while (value := values.next()) is not None:
                     yield await self._decoded(value)
+                    # That took what its handler took as well, if nobody was waited for.
+                    if stopwatch() >= until:
+                        await self._slices.asking.turn()
+                        until = stopwatch() + ASKING
                 if values.size > self._most_text:
                     return
 

@@ -22,6 +22,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol as Frames
 from websockets.protocol import Side, State
 
+from etcdpy.clock import stopwatch
+from etcdpy.memory import UNCOUNTED, Loan
 from etcdpy.transport.http import (
     ArrivingBody,
     BodyBrokenError,
@@ -41,8 +43,12 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MAX_MESSAGE: Final = 12 * 1024 * 1024
 #: Bytes of requests that wait to be read; a client that sends more is not read from.
 MOST_WAITING: Final = 64 * 1024
-#: RFC 6455 7.4.1.
-_NORMAL, _GOING_AWAY = 1000, 1001
+#: Bytes after which it is looked how long a turn has been: some thirty frames, and some hundreds
+#: where lately all was a part of one.
+PIECE: Final = 256
+LARGER_PIECE: Final = 2048
+#: RFC 6455 7.4.1, and IANA's registry of codes: "try again later".
+_NORMAL, _GOING_AWAY, _TRY_LATER = 1000, 1001, 1013
 
 Handle = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
@@ -104,6 +110,8 @@ class _Conversation(Successor):
     """
     A connection that speaks WebSocket.
 
+    What arrives is read in turns: a frame has six bytes, and a read of the loop's forty thousand.
+
     Args:
         request: What the client wants to be answered; its body comes in messages.
         handle: Answers it.
@@ -112,13 +120,23 @@ class _Conversation(Successor):
 
     def __init__(self, request: HttpRequest, handle: Handle) -> None:
         self._frames = Frames(Side.SERVER, max_size=MAX_MESSAGE)
-        self._body = ArrivingBody(lambda _: None, self._taken)
+        self._body = ArrivingBody(lambda _: None, self._go_on)
         self._request = replace(request, body=self._body)
         self._handle = handle
-        self._parts: list[bytes] = []
+        # Messages, each of which is a line, so that two values never become one; and how far
+        # into them all is there that belongs to one.
+        self._lines = bytearray()
+        self._whole = 0
+        # What waits for a turn, and how far into it that has come.
+        self._arrived = bytearray()
+        self._at = 0
+        self._piece = PIECE
+        self._held = 0
+        self._loan = Loan(request.account or UNCOUNTED)
         self._task: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._is_reading = True
+        self._is_at_end = False
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -126,20 +144,22 @@ class _Conversation(Successor):
         self._task = asyncio.ensure_future(self._answer())
 
     def data_received(self, data: bytes) -> None:
-        self._frames.receive_data(data)
-        for frame in self._frames.events_received():
-            self._take(frame)
-        self._send()
-        if self._is_reading and self._body.size > MOST_WAITING:
-            self._is_reading = False
-            self._transport.pause_reading()
+        self._arrived += data
+        self._update_reading()
+        if not self._is_full:
+            self.turns.wait(self)
 
     def eof_received(self) -> bool:
-        self._frames.receive_eof()
-        self._send()
+        self._is_at_end = True
+        if self._arrived:
+            # What it has sent before is read first.
+            return True
+        self._end_input()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived.clear()
+        self._loan.close()
         self._body.fail(BodyBrokenError("the client has left"))
         if self._task is not None:
             self._task.cancel()
@@ -151,6 +171,7 @@ class _Conversation(Successor):
         room, self._room = self._room, None
         if room is not None and not room.done():
             room.set_result(None)
+        self._go_on()
 
     def stop(self) -> None:
         """Say goodbye and close, as the server stops."""
@@ -158,31 +179,91 @@ class _Conversation(Successor):
 
     # -------------------------------------------------------------------- frames
 
+    def take_turn(self) -> bool:
+        until = stopwatch() + self.turns.each
+        arrived = self._arrived
+        while self._at < len(arrived) and not self._is_full and not self._transport.is_closing():
+            end = self._at + self._piece
+            self._frames.receive_data(arrived[self._at : end])
+            self._at = end
+            frames = self._frames.events_received()
+            for frame in frames:
+                self._take(frame)
+            self._piece = PIECE if frames else min(2 * self._piece, LARGER_PIECE)
+            self._feed()
+            self._send()
+            if stopwatch() >= until:
+                break
+        return self._has_turned()
+
+    def _has_turned(self) -> bool:
+        """Look at what is left behind a turn, and tell whether to go on in another."""
+        if self._at >= len(self._arrived) or self._transport.is_closing():
+            self._arrived.clear()
+            self._at = 0
+            if self._is_at_end and not self._transport.is_closing():
+                self._end_input()
+        self._count()
+        self._update_reading()
+        return bool(self._arrived) and not self._is_full
+
+    def _end_input(self) -> None:
+        self._frames.receive_eof()
+        self._send()
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether more of what has arrived would be held for a client that does not go on."""
+        return self._room is not None or self._body.size > MOST_WAITING
+
+    def _go_on(self) -> None:
+        """Read on, where it was too much."""
+        if self._arrived and not self._is_full:
+            self.turns.wait(self)
+        self._update_reading()
+
+    def _update_reading(self) -> None:
+        reads = not self._is_full and len(self._arrived) <= MOST_WAITING
+        if reads != self._is_reading and not self._transport.is_closing():
+            self._is_reading = reads
+            if reads:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    def _count(self) -> None:
+        """Count what is there of a message that is not whole; refuse more where that is much."""
+        held = len(self._lines) + len(self._frames.reader.buffer)
+        if held != self._held:
+            self._loan.keep(held - self._held)
+            self._held = held
+            if held > MOST_WAITING and self._loan.is_over:
+                self._close(_TRY_LATER)
+
     def _take(self, frame: object) -> None:
         assert isinstance(frame, Frame)
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            self._parts.append(bytes(frame.data))
+            self._lines += frame.data
             if frame.fin:
-                # As a line, so that two values never become one.
-                self._body.feed(b"".join(self._parts) + b"\n")
-                self._parts.clear()
+                self._lines += b"\n"
+                self._whole = len(self._lines)
         elif frame.opcode is Opcode.CLOSE and self._task is not None:
             self._task.cancel()
 
-    def _taken(self) -> None:
-        if not self._is_reading and self._body.size <= MOST_WAITING:
-            self._is_reading = True
-            self._transport.resume_reading()
+    def _feed(self) -> None:
+        """Let the reader have what is whole; not one by one, as it may be of a byte each."""
+        if self._whole:
+            self._body.feed(bytes(self._lines[: self._whole]))
+            self._lines, self._whole = self._lines[self._whole :], 0
 
     def _send(self) -> None:
-        for data in self._frames.data_to_send():
-            if self._transport.is_closing():
-                # Of many who leave together not all have been let go of yet.
-                continue
-            if data:
-                self._transport.write(data)
-            else:
-                # websockets: the connection is over, and half of it to be closed.
+        data = self._frames.data_to_send()
+        # Of many who leave together not all have been let go of yet.
+        if data and not self._transport.is_closing():
+            # websockets: ``b""`` comes last, and only as the connection is over.
+            if text := b"".join(data):
+                self._transport.write(text)
+            if not data[-1]:
                 self._transport.close()
         if self._frames.close_expected():
             self._transport.close()

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from etcdpy.memory import Account
 from etcdpy.transport.http2.hpack import Field, encode_list, encode_status
@@ -196,8 +196,39 @@ class Foreseeing(AsyncIterator[bytes]):
         raise NotImplementedError
 
 
+class TurnGiver(Protocol):
+    """
+    Whose input is worked through next, of all connections.
+
+    Attributes:
+        each: Seconds for which one works.
+
+    """
+
+    each: float
+
+    def wait(self, connection: Successor, /) -> None:
+        """Have ``take_turn`` called, soon, and again for as long as there is more to do."""
+
+
 class Successor(ABC, asyncio.Protocol):
-    """What a connection goes on with behind an upgrade."""
+    """
+    What a connection goes on with behind an upgrade.
+
+    Attributes:
+        turns: What it waits in with what has arrived, if that can be much; there before
+            ``connection_made``.
+
+    """
+
+    turns: TurnGiver
+
+    def take_turn(self) -> bool:
+        """Go on with what has arrived for a while, and tell whether something is left."""
+        return False
+
+    def write_more(self) -> None:
+        """Do nothing: it writes as fast as is taken what it writes."""
 
     @abstractmethod
     def stop(self) -> None:

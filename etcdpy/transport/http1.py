@@ -38,6 +38,7 @@ __all__ = [
     "Head",
     "Http1Error",
     "Http1Parser",
+    "Pause",
     "Piece",
     "chunk",
     "encode_head",
@@ -123,6 +124,16 @@ class End:
 
 
 _END: Final = End()
+
+
+class Pause:
+    """Nothing yet, though much was read: a good moment to let others go on."""
+
+
+_PAUSE: Final = Pause()
+
+_LINES: Final = 50
+"""Lines of trailers that are read at once, each of which takes some microseconds."""
 
 
 class _State(Enum):
@@ -226,7 +237,7 @@ class Http1Parser:
         self._state = _State.DONE
         return head, data[end:]
 
-    def next_event(self) -> Head | Piece | End | None:
+    def next_event(self) -> Head | Piece | End | Pause | None:
         """
         Return what comes next; None if that takes more bytes, or ``start_next``.
 
@@ -246,8 +257,8 @@ class Http1Parser:
             self._state = _State.FAILED
             raise Http1Error(400) from None
 
-    def _next(self) -> Head | Piece | End | None:
-        while True:
+    def _next(self) -> Head | Piece | End | Pause | None:
+        for _ in range(_LINES):
             state = self._state
             if state is _State.HEAD:
                 return self._head()
@@ -258,6 +269,7 @@ class Http1Parser:
                 return _END
             if state in (_State.DONE, _State.FAILED) or not self._frame():
                 return None
+        return _PAUSE
 
     # -------------------- heads
 

@@ -31,6 +31,7 @@ from etcdpy.transport.http1 import (
     Head,
     Http1Error,
     Http1Parser,
+    Pause,
     Piece,
     chunk,
     encode_head,
@@ -303,7 +304,8 @@ class Http1Protocol(asyncio.Protocol):
                 return
             if event is None:
                 break
-            self._take(event)
+            if not isinstance(event, Pause):
+                self._take(event)
             if stopwatch() >= until:
                 self._go_on_later()
                 break
@@ -526,6 +528,7 @@ class Http1Protocol(asyncio.Protocol):
         if not self._is_reading:
             self._is_reading = True
             self._transport.resume_reading()
+        successor.turns = self._turns
         successor.connection_made(self._transport)
         rest, self._arrived = self._parser.take_rest() + self._arrived, b""
         if rest:

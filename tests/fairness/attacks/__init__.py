@@ -31,6 +31,8 @@ from tests.fairness.attacks import (  # noqa: E402, I001 (in the order in which 
     frames as _frames,  # noqa: F401
     tls as _tls,  # noqa: F401
     http1 as _http1,  # noqa: F401
+    odd_http1 as _odd_http1,  # noqa: F401
+    sockets as _sockets,  # noqa: F401
     gateway as _gateway,  # noqa: F401
     v2 as _v2,  # noqa: F401
     pages as _pages,  # noqa: F401
@@ -40,4 +42,5 @@ from tests.fairness.attacks import (  # noqa: E402, I001 (in the order in which 
     compressed as _compressed,  # noqa: F401
     permissions as _permissions,  # noqa: F401
     histories as _histories,  # noqa: F401
+    storms as _storms,  # noqa: F401
 )

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.pb import v3election_pb2 as election
 from tests.fairness import wire as w
+from tests.fairness.attacks.sockets import open_sockets
 from tests.fairness.attacks.table import attack
-from tests.fairness.pipe import Talk
 from tests.fairness.wire import Crowd
 
 #: What all of them wait for.
@@ -17,12 +17,6 @@ KEY = b"/same"
 OBSERVE = "/v3electionpb.Election/Observe"
 
 _PUT = pb.PutRequest(key=KEY, value=bytes(100))
-_HANDSHAKE = (
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
-)
 
 
 def watching(connections: int, streams: int = 1) -> Callable[[Crowd], None]:
@@ -133,23 +127,10 @@ class _Reader(w.Wire):
             self.payload += payload
 
 
-class _Socket(Talk):
-    """A connection that WebSocket is spoken on."""
-
-    def send(self, text: bytes) -> None:
-        """Send a text of less than 64 KiB, masked with zeros. (RFC 6455 5.2)"""
-        size = len(text)
-        head = b"\x81" + (bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big"))
-        self.out += head + bytes(4) + text
-
-
 def _sockets(crowd: Crowd) -> None:
     body = b'{"create_request":{"key":"%b"}}' % b64encode(KEY)
-    for first in range(0, 5_000, 500):
-        sockets = [crowd.add(_Socket(crowd.address)) for _ in range(500)]
-        for one in sockets:
-            one.ask("GET", "/v3/watch", b"", *_HANDSHAKE)
-        crowd.wait(lambda first=first: crowd.ended >= first + 500)  # type: ignore[misc]
+    for _ in range(0, 5_000, 500):
+        sockets = open_sockets(crowd, 500)
         for one in sockets:
             one.send(body)
         # The head has some 130 bytes, and the confirmation about as many.

@@ -29,7 +29,7 @@ def _ranges(number: int) -> list[auth_pb2.Permission]:
     ]
 
 
-def _somebody(keys: int = 0, ranges: int = 0) -> Preparation:
+def somebody(keys: int = 0, ranges: int = 0) -> Preparation:
     """Return what lets ``eve`` in, with a lease of so many keys, and a role of so many ranges."""
 
     def prepare(crowd: Crowd) -> None:
@@ -58,7 +58,7 @@ def _somebody(keys: int = 0, ranges: int = 0) -> Preparation:
     return prepare
 
 
-def _token(crowd: Crowd, user: str = "eve") -> bytes:
+def token_of(crowd: Crowd, user: str = "eve") -> bytes:
     tokens: list[bytes] = []
 
     class _Login(Wire):
@@ -74,10 +74,10 @@ def _token(crowd: Crowd, user: str = "eve") -> bytes:
     return w.literal(b"authorization", tokens[0])
 
 
-@attack(_somebody(100_000), QUICK, user=ROOT)
+@attack(somebody(100_000), QUICK, user=ROOT)
 def keepalives_of_a_full_lease(crowd: Crowd) -> None:
     """Keep a lease alive with 100,000 keys, of two prefixes, by somebody who may write them."""
-    token = _token(crowd)
+    token = token_of(crowd)
     body = w.message(pb.LeaseKeepAliveRequest(ID=77))
     wires = crowd.connect(10)
     streams = {wire: wire.begin(w.LEASE + "LeaseKeepAlive", token) for wire in wires}
@@ -88,26 +88,26 @@ def keepalives_of_a_full_lease(crowd: Crowd) -> None:
         crowd.pump()
 
 
-@attack(_somebody(100_000), QUICK, user=ROOT)
+@attack(somebody(100_000), QUICK, user=ROOT)
 def puts_on_a_full_lease(crowd: Crowd) -> None:
     """Put a key on a lease with 100,000 keys, of two prefixes, by somebody who may."""
-    token = _token(crowd)
+    token = token_of(crowd)
     request = pb.PutRequest(key=b"/a/1", lease=77)
     crowd.drive(lambda wire: wire.call(w.PUT, request, token), 100, 10)
 
 
-@attack(_somebody(100_000), QUICK, user=ROOT)
+@attack(somebody(100_000), QUICK, user=ROOT)
 def keys_of_a_full_lease(crowd: Crowd) -> None:
     """Have a lease tell its 100,000 keys to somebody who may read them, on 10 connections."""
-    token = _token(crowd)
+    token = token_of(crowd)
     request = pb.LeaseTimeToLiveRequest(ID=77, keys=True)
     crowd.drive(lambda wire: wire.call(w.LEASE + "LeaseTimeToLive", request, token), 4, 10)
 
 
-@attack(_somebody(0, 5_000), QUICK, user=ROOT)
+@attack(somebody(0, 5_000), QUICK, user=ROOT)
 def rights_of_many_ranges(crowd: Crowd) -> None:
     """Grant one more range of 5,000 by root, and read a key by who has them, over and over."""
-    token, root = _token(crowd), _token(crowd, "root")
+    token, root = token_of(crowd), token_of(crowd, "root")
     perm = auth_pb2.Permission(permType=_MOST, key=b"/x")
     grant = pb.AuthRoleGrantPermissionRequest(name="eve", perm=perm)
     numbers = itertools.count()

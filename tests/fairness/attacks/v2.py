@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 from tests.fairness.attacks.table import Preparation, attack
@@ -185,3 +186,34 @@ def v2_spaces_in_types(crowd: Crowd) -> None:
     """Send types of forms that are half a megabyte of spaces, on 10 connections."""
     kind = f"Content-Type: a/b{' ' * 500_000}x"
     crowd.drive_talks(lambda talk: talk.ask("PUT", f"{KEYS}/a", b"value=x", kind), 2, 10)
+
+
+@attack(**_V2)  # type: ignore[arg-type]
+def v2_expiry_of_50000(crowd: Crowd) -> None:
+    """Let 50,000 keys end in the same second, however long it took to set them."""
+    began = time.monotonic()
+    writers = crowd.talk(4)
+    for i in range(50_000):
+        writer = writers[i % 4]
+        _put(writer, f"/dir/{i:06}", f"value=x&ttl={20 - int(time.monotonic() - began)}")
+        if not i % 100:
+            crowd.wait(lambda writer=writer: writer.unanswered < 100)  # type: ignore[misc]
+    crowd.wait(lambda: not any(writer.unanswered for writer in writers))
+    crowd.wait(lambda: time.monotonic() >= began + 22.0, 30.0)
+
+
+@attack(_polling(2_000, "/polled?wait=true"), **_V2)  # type: ignore[arg-type]
+def v2_polls_of_a_history_that_wraps(crowd: Crowd) -> None:
+    """Have 2,000 poll a key from indexes that a history of 1,000 events leaves behind."""
+    writers = crowd.talk(10)
+    numbers = iter(range(1 << 40))
+    while not crowd.is_over:
+        for talk in crowd.talks:
+            if talk in writers:
+                while talk.unanswered < 20:
+                    _put(talk, "/other", "value=x")
+            elif not talk.unanswered:
+                index = 1 + next(numbers) % 3000
+                talk.ask("GET", f"{KEYS}/polled?wait=true&waitIndex={index}")
+        _put(writers[0], "/polled", "value=x")
+        crowd.pump(0.01)

@@ -301,6 +301,14 @@ async def test_observer_is_told_who_leads(door: Door) -> None:
     await response.body.aclose()  # type: ignore[union-attr]
 
 
+async def test_requests_that_come_by_the_thousand_are_answered_in_order(door: Door) -> None:
+    body = b"".join(b'{"ID":"%d"}' % lease for lease in range(1, 1001))
+    response = await door.send("/v3/lease/keepalive", body)
+    assert not isinstance(response.body, bytes)
+    replies = [json.loads(piece) async for piece in response.body]
+    assert [reply["result"]["ID"] for reply in replies] == [str(i) for i in range(1, 1001)]
+
+
 async def test_stream_whose_time_is_up_ends_with_a_line_that_says_so(door: Door) -> None:
     body = Body(json.dumps({"create_request": {"key": A}}).encode())
     response = await door.send("/v3/watch", body, grpc_timeout="5S")

@@ -13,7 +13,9 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol as Frames
 from websockets.protocol import Side
 
-from etcdpy.http.websocket import MOST_WAITING, accept
+from etcdpy.http.websocket import MOST_WAITING, PIECE, accept
+from etcdpy.memory import Account, Budget
+from etcdpy.transport.aio.turns import Turns
 from etcdpy.transport.http import Body, HttpRequest, HttpResponse, Successor
 
 KEY = base64.b64encode(b"0123456789abcdef")
@@ -54,6 +56,7 @@ class Browser:
         self.server: Successor = response.upgrade()
         self.wire = Wire()
         self.frames = Frames(Side.CLIENT)
+        self.server.turns = Turns()
         self.server.connection_made(self.wire)
 
     def send(self, text: str | dict[str, Any]) -> None:
@@ -139,6 +142,7 @@ async def test_ping_is_answered() -> None:
     browser = Browser(accept(upgrade(), echo))
     browser.frames.send_ping(b"x")
     browser.flush()
+    await turns()
     assert browser.received() == [(Opcode.PONG, b"x")]
     browser.server.connection_lost(None)
 
@@ -184,6 +188,7 @@ async def test_server_that_stops_says_that_it_goes_away() -> None:
 async def test_client_that_breaks_the_protocol_is_closed() -> None:
     browser = Browser(accept(upgrade(), echo))
     browser.server.data_received(b"\xff" * 20)
+    await turns()
     assert browser.received()[0][0] is Opcode.CLOSE
     assert browser.wire.is_closed
     browser.server.connection_lost(None)
@@ -197,6 +202,7 @@ async def test_who_sends_faster_than_is_read_is_not_read_from() -> None:
     go_on = asyncio.Event()
     browser = Browser(accept(upgrade(), lazy))
     browser.send("x" * (MOST_WAITING + 1))
+    await turns()
     assert not browser.wire.reads
     go_on.set()
     await turns()
@@ -222,6 +228,95 @@ async def test_who_has_gone_is_not_written_to() -> None:
     browser.wire.close()
     await turns()
     assert browser.received() == []
+    browser.server.connection_lost(None)
+
+
+async def test_frames_that_come_together_are_taken_some_in_each_turn() -> None:
+    browser = Browser(accept(upgrade(), echo))
+    browser.server.turns.each = 0.0
+    one = Frame(Opcode.PING, b"").serialize(mask=True)
+    browser.server.data_received(one * (3 * PIECE))
+    taken = 0
+    for _ in range(2):
+        assert browser.server.take_turn()
+        pongs = browser.received()
+        assert 0 < len(pongs) <= PIECE
+        taken += len(pongs)
+    while browser.server.take_turn():
+        pass
+    assert taken + len(browser.received()) == 3 * PIECE
+    browser.server.connection_lost(None)
+
+
+async def test_message_that_is_large_is_taken_in_larger_pieces() -> None:
+    browser = Browser(accept(upgrade(), echo))
+    browser.server.turns.each = 0.0
+    browser.server.data_received(Frame(Opcode.TEXT, b"1" * 60_000).serialize(mask=True))
+    pieces = 1
+    while browser.server.take_turn():
+        pieces += 1
+    assert pieces < 60_000 / PIECE / 4
+    browser.server.connection_lost(None)
+
+
+async def test_who_does_not_read_is_not_answered_pings() -> None:
+    browser = Browser(accept(upgrade(), echo))
+    browser.server.pause_writing()
+    browser.server.data_received(Frame(Opcode.PING, b"x").serialize(mask=True))
+    await turns()
+    assert browser.received() == []
+    assert not browser.wire.reads
+    browser.server.resume_writing()
+    await turns()
+    assert browser.received() == [(Opcode.PONG, b"x")]
+    assert browser.wire.reads
+    browser.server.connection_lost(None)
+
+
+async def test_what_came_before_the_end_is_answered_before_it_is_closed() -> None:
+    browser = Browser(accept(upgrade(), echo))
+    browser.send("{}")
+    assert browser.server.eof_received()
+    assert not browser.wire.is_closed
+    await turns()
+    assert browser.wire.is_closed
+    browser.server.connection_lost(None)
+
+
+async def test_end_that_comes_alone_closes() -> None:
+    browser = Browser(accept(upgrade(), echo))
+    await turns()
+    assert not browser.server.eof_received()
+    assert browser.wire.is_closed
+    browser.server.connection_lost(None)
+
+
+async def test_messages_that_are_not_whole_are_counted() -> None:
+    account = Account(Budget(1 << 20))
+    request = upgrade()
+    request.account = account
+    browser = Browser(accept(request, echo))
+    part = Frame(Opcode.TEXT, b"x" * 100_000, fin=False).serialize(mask=True)
+    browser.server.data_received(part)
+    await turns()
+    assert 90_000 <= account.held <= 200_000
+    browser.server.connection_lost(None)
+    assert account.held == 0
+
+
+async def test_who_holds_too_much_of_a_message_is_told_to_try_later() -> None:
+    account = Account(Budget(1 << 20))
+    account.budget.used = 1 << 20
+    request = upgrade()
+    request.account = account
+    browser = Browser(accept(request, echo))
+    part = Frame(Opcode.TEXT, b"x" * 100_000, fin=False).serialize(mask=True)
+    browser.server.data_received(part)
+    while browser.server.take_turn():
+        pass
+    ((opcode, data),) = browser.received()
+    assert (opcode, data[:2]) == (Opcode.CLOSE, (1013).to_bytes(2, "big"))
+    assert browser.wire.is_closed
     browser.server.connection_lost(None)
 
 

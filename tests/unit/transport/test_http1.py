@@ -9,7 +9,16 @@ from email.utils import formatdate
 import pytest
 
 from etcdpy.transport.http import HttpResponse
-from etcdpy.transport.http1 import End, Head, Http1Error, Http1Parser, Piece, chunk, encode_head
+from etcdpy.transport.http1 import (
+    End,
+    Head,
+    Http1Error,
+    Http1Parser,
+    Pause,
+    Piece,
+    chunk,
+    encode_head,
+)
 from etcdpy.transport.limits import MAX_CHUNK_LINE, MAX_HTTP1_FIELDS, MAX_HTTP1_HEAD
 
 GET = b"GET /version?a=b HTTP/1.1\r\nHost: x:1\r\n\r\n"
@@ -30,8 +39,7 @@ def read(parser: Http1Parser) -> Iterator[Told]:
             head, body = event, b""
         elif isinstance(event, Piece):
             body += event
-        else:
-            assert isinstance(event, End)
+        elif isinstance(event, End):
             assert head is not None
             yield head, body
             parser.start_next()
@@ -60,7 +68,7 @@ class Collector:
                 self._head, self._body = event, b""
             elif isinstance(event, Piece):
                 self._body += event
-            else:
+            elif isinstance(event, End):
                 assert self._head is not None
                 self.requests.append((self._head, self._body))
                 parser.start_next()
@@ -111,6 +119,16 @@ def test_pieces_are_told_as_they_come() -> None:
     assert not parser.is_between
     parser.start_next()
     assert parser.is_between
+
+
+def test_others_may_go_on_before_all_of_many_trailers_are_read() -> None:
+    parser = Http1Parser()
+    parser.feed(CHUNKED.replace(b"foo: bar\r\n", b"foo: bar\r\n" * 1000))
+    kinds = [type(event) for event in iter(parser.next_event, None)]
+    assert kinds[:3] == [Head, Piece, Piece]
+    assert kinds[3:-1] == [Pause] * (len(kinds) - 4)
+    assert len(kinds) > 10
+    assert kinds[-1] is End
 
 
 @pytest.mark.parametrize(
