@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -16,6 +17,7 @@ from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.auditing import open_audit_log
 from etcdpy.services.registration import Registry, register_all
 from etcdpy.storage import Backend
+from etcdpy.tables import shrink_tables
 
 if TYPE_CHECKING:  # few want it, and it is imported for these
     from etcdpy.concurrency.v2_locks import V2Locks
@@ -83,7 +85,24 @@ async def open_served(
 
             v2_locks = V2Locks(node.parts.v2, clock)
             closing.push_async_callback(v2_locks.close)
-        yield Served(node, queues, v2_locks)
+        served = Served(node, queues, v2_locks)
+        _shrink_when_quiet(server, served)
+        yield served
+
+
+def _shrink_when_quiet(server: Registry, served: Served) -> None:
+    """Have the tables of a server made small whenever memory is about to be given back."""
+    parts = served.node.parts
+    # The fields of the log are the loop's alone, which is not so of what it consists of.
+    roots = asyncio.get_running_loop(), server, served, parts.store.log
+    memory, before = parts.memory, parts.memory.on_quiet
+
+    def shrink() -> None:
+        if before is not None:
+            before()
+        shrink_tables(*roots)
+
+    memory.on_quiet = shrink
 
 
 @contextmanager

@@ -29,14 +29,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("transport.limits",),
     ("logs",),
     ("config",),
-    ("memory",),
+    ("memory", "tables"),
     ("gostd", "pb", "errors", "cooperative", "counters"),
     ("clock",),
     ("version",),
 )
 
 #: What may be at the top of the package besides folders.
-TOP = {"", "__main__", "clock", "cooperative", "counters", "errors", "memory", "version"}
+TOP = {"", "__main__", "clock", "cooperative", "counters", "errors", "memory", "tables", "version"}
 
 #: What is imported only when it is needed, and why; all else stands at the top of its module.
 #: Importing takes a descriptor, so nothing is here that a server can do with none left.

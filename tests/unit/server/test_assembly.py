@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from pathlib import Path
+from sys import getsizeof
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from etcdpy.config import Config
 from etcdpy.node.slow_requests import SlowRequests
 from etcdpy.server.assembly import garbage_left_alone, open_served
 from etcdpy.storage import DataDirError
+from etcdpy.tables import LARGE
 from etcdpy.testing.clock import MovableClock
 
 
@@ -52,6 +54,27 @@ async def test_node_is_served_whole(tmp_path: Path) -> None:
     again = open_served(config(tmp_path / "d"), MovableClock(), Server(), SlowRequests())
     async with again:
         pass
+
+
+async def test_tables_are_made_small_when_memory_is_about_to_be_given_back(tmp_path: Path) -> None:
+    opening = open_served(config(tmp_path / "d"), MovableClock(), Server(), SlowRequests())
+    async with opening as served:
+        parts = served.node.parts
+        lessor, attachments = parts.leases.lessor, parts.store.attachments
+        leases = [lessor.grant(number, 60, 0.0) for number in range(1, 4_000)]
+        keys = [b"%d" % number for number in range(4_000)]
+        for key in keys:
+            attachments.attach(key, 1)
+        tables = lessor._leases, attachments.leases
+        assert min(map(getsizeof, tables)) > LARGE
+        for lease in leases[1:]:
+            lessor.remove(lease)
+        attachments.detach_all(keys[1:])
+        assert parts.memory.on_quiet is not None
+        parts.memory.on_quiet()
+        assert max(map(getsizeof, tables)) < LARGE
+        assert list(lessor) == leases[:1]
+        assert list(attachments.on(1)) == keys[:1]
 
 
 async def test_collector_of_a_process_that_is_not_its_own_is_left_as_it_was(tmp_path: Path) -> None:
