@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -79,6 +80,23 @@ async def test_a_deletion_hides_what_is_on_disk(log: GroupCommit) -> None:
     assert log.get(Bucket.ALARM, b"a") is None
     assert list(log.items(Bucket.ALARM)) == [(b"b", b"")]
     assert list(log.items(Bucket.META)) == []
+
+
+async def test_what_a_burst_needed_is_let_go_behind_it(log: GroupCommit) -> None:
+    def size() -> int:
+        return sum(sys.getsizeof(held) for held in vars(log).values() if type(held) in (dict, set))
+
+    before = size()
+    for number in range(3000):
+        log.batch.puts[Bucket.LEASE, b"%d" % number] = b""
+        log.batch.rows[row_key(2, number)] = b"value"
+        log.batch.drops.append(row_key(1, number))
+    log.flush_soon()
+    await soon(log.batch.durable)
+    assert size() > before + 100_000, "that much is in memory"
+    await soon(log.checkpoint())
+    assert size() < before + 2000
+    assert len(list(log.scan_rows(b""))) == 3000
 
 
 @pytest.mark.parametrize("large", [2, view.LARGE_BATCH])
