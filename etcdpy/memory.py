@@ -72,7 +72,10 @@ class Budget:
         on_reached: Called when somebody has to wait or is refused something, and nobody had to
             since ``on_left``.
         on_left: Called when nobody waits any more, and half of what is ready is free.
-        on_look: Called with each look, about once a second.
+        on_look: Are called with each look, about once a second.
+        on_glance: Called when much has been written since the last look.
+        mark: If more bytes than that are held, ``on_mark`` is called, until the mark is set higher.
+        on_mark: See there. It cannot fail.
         on_quiet: Called when what was freed is about to be given back to the system: whatever is
             kept in memory and need not be is to be put away.
 
@@ -83,8 +86,11 @@ class Budget:
         "_waiting",
         "brim",
         "limit",
+        "mark",
+        "on_glance",
         "on_left",
         "on_look",
+        "on_mark",
         "on_quiet",
         "on_reached",
         "ready",
@@ -102,7 +108,10 @@ class Budget:
         self.refusals = 0
         self.on_reached: Callable[[], None] | None = None
         self.on_left: Callable[[], None] | None = None
-        self.on_look: Callable[[], None] | None = None
+        self.on_look: list[Callable[[], None]] = []
+        self.on_glance: Callable[[], None] = lambda: None
+        self.mark = UNLIMITED
+        self.on_mark: Callable[[], None] = lambda: None
         self.on_quiet: Callable[[], None] | None = None
         self._is_reached = False
         self._waiting: OrderedDict[Waiting, list[Callable[[], None]]] = OrderedDict()
@@ -143,8 +152,12 @@ class Budget:
         """Let all go on who can: about once a second, as ``given`` does not look at all of them."""
         if self._is_reached:
             self._let_go_on(len(self._waiting))
-        if self.on_look is not None:
-            self.on_look()
+        for look in self.on_look:
+            look()
+
+    def glance(self) -> None:
+        """Look whether the process has become larger by what was written, a mebibyte or so."""
+        self.on_glance()
 
     def _let_go_on(self, in_vain: int) -> None:
         waiting = self._waiting
@@ -195,7 +208,10 @@ class Account:
     def add(self, size: int) -> None:
         """Note that so many bytes more are held."""
         self.held += size
-        self.budget.used += size
+        budget = self.budget
+        budget.used += size
+        if budget.used > budget.mark:
+            budget.on_mark()
         if self.on_over is not None and self.is_over:
             self.on_over()
 

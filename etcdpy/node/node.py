@@ -162,7 +162,7 @@ class Node(KeyValues, Leases, Watches, Cluster, Maintenance, Authentication, Int
                 compactor.resume(unfinished)
             headers = Headers(identity.cluster_id, identity.member_id, identity.raft_term)
             memory = memory or Budget(config.memory_limit)
-            memory.on_quiet = log.checkpoint_soon
+            memory.on_quiet, log.on_checkpoint = log.checkpoint_soon, memory.glance
             hub = Hub(store, log, headers, asyncio.get_running_loop(), Account(memory))
             closing.push_async_callback(hub.close)
             # Behind the store, which is the first to know.

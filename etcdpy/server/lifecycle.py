@@ -41,6 +41,7 @@ from etcdpy.server.doors import Door, Use, addresses
 from etcdpy.server.late_http import LateDoors, open_doors
 from etcdpy.server.listeners import ListenError, address_of, bind_all
 from etcdpy.server.memory_log import BudgetLog
+from etcdpy.server.small_objects import Source
 from etcdpy.server.tls_info import SelfSignError, TlsInfo, is_secured
 from etcdpy.server.tls_info import configure as configure_tls
 from etcdpy.server.transports import EXTENSIVE, Transport, accept, http_server, make_transport
@@ -157,6 +158,7 @@ async def _serve_on_listeners(config: Config, initialized: bool, clock: Clock) -
         )
         memory = Budget(config.memory_limit)
         BudgetLog(memory, clock)
+        Source(memory)
         Trimmer(memory)
         transport = make_transport(
             config, clock, slow, connections=connections, identifies=tls.identifies, memory=memory

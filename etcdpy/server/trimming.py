@@ -79,6 +79,7 @@ class Trimmer:
         size: Returns the bytes that the process has for itself; 0 if that cannot be told.
         trim: Gives back what is free, on a thread of its own.
         objects: Returns how many small objects there are.
+        tracked: Returns how many of the oldest the collector knows.
         watch: Measures in seconds how long it takes to give back.
 
     """
@@ -96,6 +97,7 @@ class Trimmer:
         "_since",
         "_size",
         "_slow",
+        "_tracked",
         "_trim",
         "_watch",
     )
@@ -106,12 +108,14 @@ class Trimmer:
         size: Callable[[], int] | None = None,
         trim: Callable[[], object] | None = None,
         objects: Callable[[], int] | None = None,
+        tracked: Callable[[], int] | None = None,
         watch: Callable[[], float] = stopwatch,
     ) -> None:
         self._memory = memory
         self._size = size or private_bytes
         self._trim = trim or give_back
         self._objects = objects or sys.getallocatedblocks
+        self._tracked = tracked or _tracked
         self._watch = watch
         self._first = self._objects()
         # What it had when nothing was left to give back, if it is known; and at the last look.
@@ -126,7 +130,7 @@ class Trimmer:
         self._since = 2 * MOST_REST
         self._rest = 0
         self._slow = 0
-        memory.on_look = self._look
+        memory.on_look.append(self._look)
 
     def _look(self) -> None:
         size, last = self._size(), self._last
@@ -155,12 +159,17 @@ class Trimmer:
         most = self._held = max(self._held, held)
         return most - held >= max(LEAST, most // 8)
 
+    def _has_few_objects(self) -> bool:
+        # Python counts none that came from the C library (``small_objects``), but that they went.
+        # So if there seem to be few, those are counted that the collector would look at.
+        return self._objects() - self._first < FEW_OBJECTS and self._tracked() < FEW_OBJECTS
+
     def _begin(self) -> None:
         is_soon = self._since < 2 * MOST_REST
         self._rest = min(max(2 * self._rest, QUIET_LOOKS), MOST_REST) if is_soon else 0
         # What it has at the next look is what is in use.
         self._before = self._quiet = self._since = 0
-        gc.collect(_ALL if self._objects() - self._first < FEW_OBJECTS else _YOUNG)
+        gc.collect(_ALL if self._has_few_objects() else _YOUNG)
         self._held = self._objects() * _OBJECT + self._memory.used
         threading.Thread(target=self._give_back, name="trim", daemon=True).start()
 
@@ -168,6 +177,10 @@ class Trimmer:
         began = self._watch()
         self._trim()
         self._slow = int((self._watch() - began) * _SHARE)
+
+
+def _tracked() -> int:
+    return len(gc.get_objects(_ALL))
 
 
 def private_bytes() -> int:

@@ -110,6 +110,7 @@ class GroupCommit(NewestView):
             waits for room; set by who can do something about it.
         on_behind: Called on the loop when more than ``BEHIND_BYTES`` have been handed over, and
             the disk is not found full.
+        on_checkpoint: Called on the loop when a checkpoint is made, each mebibyte or so.
         on_caught_up: Called on the loop when half of that is durable, or never will be.
         failed: Why writing stopped, once it did.
         before_write: Called on the committer thread before each group is written, for what has to
@@ -127,6 +128,7 @@ class GroupCommit(NewestView):
         self.on_failure: Callable[[StorageError], None] | None = None
         self.on_full: Callable[[], None] | None = None
         self.on_behind: Callable[[], None] = _do_nothing
+        self.on_checkpoint: Callable[[], None] = _do_nothing
         self.on_caught_up: Callable[[], None] = _do_nothing
         self.before_write: Callable[[], None] | None = None
         self._seal: Callable[[Batch], None] | None = None
@@ -399,6 +401,7 @@ class GroupCommit(NewestView):
         return self._waiting[0].batch.sequence if self._waiting else 0
 
     def _note_applied(self, batches: list[Batch]) -> Steps[None]:
+        self.on_checkpoint()
         yield from self._forget(batches)
         self._pending -= sum(batch.put_bytes for batch in batches)
 

@@ -176,7 +176,7 @@ def test_whoever_wants_to_know_is_told_of_each_look() -> None:
     budget = Budget()
     budget.look()
     looks: list[int] = []
-    budget.on_look = lambda: looks.append(budget.used)
+    budget.on_look.append(lambda: looks.append(budget.used))
     Account(budget).add(3)
     budget.look()
     budget.look()

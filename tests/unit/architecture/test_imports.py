@@ -64,6 +64,7 @@ LAZY: Mapping[tuple[str, str], str] = {
     ): "few want it, and grpcio takes as long to import as all of the transport",
     ("server.transports", "server.grpcio_tls"): "as above",
     ("server.transports", "transport.aio.grpcio"): "as above",
+    ("server.small_objects", "server.allocators"): "few servers come to need ctypes",
     ("server.lifecycle", "server.pem"): "few have TLS, and it takes some milliseconds to import",
     ("server.lifecycle", "server.tls"): "as above",
     ("server.tls_info", "server.auto_tls"): "as above",

@@ -32,12 +32,18 @@ class World:
     def __init__(self, size: int) -> None:
         self.size = size
         self.objects = 1_000_000
+        self.tracked = 0
         self.seconds = self.takes = 0.0
         self.trimmed: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
         self._others = set(threading.enumerate())
         self.budget = Budget()
         Trimmer(
-            self.budget, lambda: self.size, self._trim, lambda: self.objects, lambda: self.seconds
+            self.budget,
+            lambda: self.size,
+            self._trim,
+            lambda: self.objects,
+            lambda: self.tracked,
+            lambda: self.seconds,
         )
         self.budget.look()
 
@@ -187,10 +193,11 @@ def test_what_takes_long_is_not_done_again_soon() -> None:
     assert world.is_trimmed()
 
 
-@pytest.mark.parametrize("more", [0, FEW_OBJECTS])
-def test_all_garbage_is_collected_where_there_is_little_to_look_at(more: int) -> None:
+@pytest.mark.parametrize(("more", "tracked"), [(0, 0), (FEW_OBJECTS, 0), (0, FEW_OBJECTS)])
+def test_all_garbage_is_collected_where_there_is_little_to_look_at(more: int, tracked: int) -> None:
     world = World(MIB)
     world.objects += more
+    world.tracked = tracked
     gc.disable()
     try:
         old = Garbage()
@@ -200,7 +207,7 @@ def test_all_garbage_is_collected_where_there_is_little_to_look_at(more: int) ->
         del old
         world.size += LEAST
         world.look(QUIET_LOOKS + 1)
-        assert (left() is None) == (not more)
+        assert (left() is None) == (not more and not tracked)
     finally:
         gc.enable()
     assert world.is_trimmed()

@@ -107,6 +107,15 @@ async def test_the_owner_hears_of_a_batch_before_who_waits_for_it(backend: Backe
     await log.close()
 
 
+async def test_owner_hears_of_each_checkpoint(log: GroupCommit) -> None:
+    heard: list[int] = []
+    log.on_checkpoint = lambda: heard.append(log.written())
+    await soon(put(log, 2))
+    assert heard == []
+    await soon(log.checkpoint())
+    assert heard == [log.written()]
+
+
 async def test_batches_become_durable_in_order(backend: Backend) -> None:
     revisions: list[int] = []
     log = started(backend, lambda batch: revisions.append(batch.revision))
