@@ -27,6 +27,7 @@ from typing import Final, NamedTuple
 
 import httptools
 
+from etcdpy.cooperative import Steps, finish
 from etcdpy.transport.http import HttpResponse
 from etcdpy.transport.http2.hpack import Field
 from etcdpy.transport.limits import MAX_CHUNK_LINE, MAX_HTTP1_FIELDS, MAX_HTTP1_HEAD
@@ -135,9 +136,13 @@ _PAUSE: Final = Pause()
 _LINES: Final = 50
 """Lines of trailers that are read at once, each of which takes some microseconds."""
 
+_STEP: Final = 4096
+"""Bytes of a head that are read at once: some four hundred fields."""
+
 
 class _State(Enum):
     HEAD = "before or in a head"
+    READING = "behind a long head that is being read"
     LENGTH = "in a body of known length"
     CHUNK_LINE = "before a chunk"
     CHUNK = "in a chunk"
@@ -262,6 +267,8 @@ class Http1Parser:
             state = self._state
             if state is _State.HEAD:
                 return self._head()
+            if state is _State.READING:
+                return self._read_on()
             if state in (_State.LENGTH, _State.CHUNK):
                 return self._piece()
             if state is _State.LAST:
@@ -273,7 +280,7 @@ class Http1Parser:
 
     # -------------------- heads
 
-    def _head(self) -> Head | None:
+    def _head(self) -> Head | Pause | None:
         # Two bytes back, as the end may come in pieces.
         found = _BLANK_LINE.search(self._buffer, max(0, self._searched - 2))
         end = found.end() if found else len(self._buffer)
@@ -283,13 +290,28 @@ class Http1Parser:
         if found is None:
             return None
         self._searched = 0
-        return self._read_head(self._take(end))
-
-    def _read_head(self, raw: bytes) -> Head:
-        read = _remembered_head if len(raw) <= _LONGEST_REMEMBERED else _parsed_head
-        head = read(raw)
+        raw = self._take(end)
+        if end > _LONGEST_REMEMBERED:
+            self._reading = _head_steps(raw)
+            self._state = _State.READING
+            return self._read_on()
+        head = _remembered_head(raw)
         if head.length is None:
-            self._heard, self._llhttp = _hear(raw, head.method.encode("ascii"))
+            self._heard, self._llhttp = finish(_hear(raw, head.method.encode("ascii")))
+        return self._has_head(head)
+
+    def _read_on(self) -> Head | Pause:
+        """Read more of a head that has thousands of fields."""
+        try:
+            next(self._reading)
+        except StopIteration as done:
+            head, self._heard, self._llhttp = done.value
+            del self._reading
+            return self._has_head(head)
+        return _PAUSE
+
+    def _has_head(self, head: Head) -> Head:
+        if head.length is None:
             self._state = _State.CHUNK_LINE
         else:
             self._left = head.length
@@ -352,13 +374,25 @@ def _parsed_head(raw: bytes) -> Head:
         Http1Error: It is none.
 
     """
+    head, _, _ = finish(_head_steps(raw))
+    return head
+
+
+def _head_steps(raw: bytes) -> Steps[tuple[Head, _Heard, httptools.HttpRequestParser]]:
+    """
+    Return what is in a head, and llhttp behind it.
+
+    Raises:
+        Http1Error: It is none.
+
+    """
     line, _, _ = raw.partition(b"\r\n")
     method, *rest = line.split(b" ")
     if len(rest) != 2 or not _IS_TOKEN(method) or not _IS_VERSION(rest[1]):
         raise Http1Error(400)
     if not rest[1].startswith(b"HTTP/1."):
         raise Http1Error(505, ": unsupported protocol version")
-    heard, _ = _hear(raw, method)
+    heard, llhttp = yield from _hear(raw, method)
     if not heard.has_head:
         raise Http1Error(400)
     minor = 0 if rest[1] == b"HTTP/1.0" else 1
@@ -369,7 +403,7 @@ def _parsed_head(raw: bytes) -> Head:
     expected = names.get(b"expect", b"").lower()
     if expected not in (b"", b"100-continue"):
         raise Http1Error(417)
-    return Head(
+    head = Head(
         method.decode("ascii"),
         target,
         minor,
@@ -381,12 +415,13 @@ def _parsed_head(raw: bytes) -> Head:
         bool(expected) and minor > 0 and length != 0,
         _text(names.get(b"upgrade", b"")).lower() if b"upgrade" in options else "",
     )
+    return head, heard, llhttp
 
 
 _remembered_head: Final = lru_cache(maxsize=_REMEMBERED)(_parsed_head)
 
 
-def _hear(raw: bytes, method: bytes) -> tuple[_Heard, httptools.HttpRequestParser]:
+def _hear(raw: bytes, method: bytes) -> Steps[tuple[_Heard, httptools.HttpRequestParser]]:
     """
     Return what llhttp says of a head, and llhttp behind it.
 
@@ -400,10 +435,15 @@ def _hear(raw: bytes, method: bytes) -> tuple[_Heard, httptools.HttpRequestParse
     if not line.isascii():
         # curl sends what it is given; it stands for its escapes (Go: ``url.ParseRequestURI``).
         raw = _NOT_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + end + fields
+    if method not in _KNOWN:
+        raw = b"PUT" + raw[len(method) :]
     try:
         # What it is told of an upgrade, for which nothing of HTTP has to follow, is no news.
         with contextlib.suppress(httptools.HttpParserUpgrade):
-            llhttp.feed_data(raw if method in _KNOWN else b"PUT" + raw[len(method) :])
+            llhttp.feed_data(raw[:_STEP])
+            for start in range(_STEP, len(raw), _STEP):
+                yield
+                llhttp.feed_data(raw[start : start + _STEP])
     except httptools.HttpParserCallbackError:  # the only one that ours raise
         raise Http1Error(431) from None
     except httptools.HttpParserError:

@@ -121,6 +121,32 @@ def test_pieces_are_told_as_they_come() -> None:
     assert parser.is_between
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 2\r\n", "Transfer-Encoding: chunked\r\n"])
+@pytest.mark.parametrize("method", ["POST", "GRUMBLE"])
+def test_others_may_go_on_before_a_long_head_is_read(method: str, framing: str) -> None:
+    fields = "".join(f"x-{number}: y\r\n" for number in range(2000))
+    body = "hi" if "2" in framing else "2\r\nhi\r\n0\r\n\r\n"
+    parser = Http1Parser()
+    parser.feed(f"{method} /a HTTP/1.1\r\nHost: x\r\n{fields}{framing}\r\n{body}".encode())
+    events = iter(parser.next_event, None)
+    pauses = 0
+    while isinstance(event := next(events), Pause):
+        assert not parser.is_between
+        pauses += 1
+    assert pauses > 3
+    assert isinstance(event, Head)
+    assert (event.method, len(event.headers)) == (method, 2002)
+    assert [next(events), type(next(events))] == [b"hi", End]
+
+
+def test_long_head_that_is_broken_at_its_end_is_refused() -> None:
+    fields = "".join(f"x-{number}: y\r\n" for number in range(2000))
+    parser = Http1Parser()
+    parser.feed(f"GET /a HTTP/1.1\r\nHost: x\r\n{fields} : no\r\n\r\n".encode())
+    with pytest.raises(Http1Error, match="400"):
+        list(iter(parser.next_event, None))
+
+
 def test_others_may_go_on_before_all_of_many_trailers_are_read() -> None:
     parser = Http1Parser()
     parser.feed(CHUNKED.replace(b"foo: bar\r\n", b"foo: bar\r\n" * 1000))
