@@ -78,6 +78,7 @@ class Budget:
         on_mark: See there. It cannot fail.
         on_quiet: Called when what was freed is about to be given back to the system: whatever is
             kept in memory and need not be is to be put away.
+        on_trim: Called a look later, right before it is given back.
 
     """
 
@@ -93,6 +94,7 @@ class Budget:
         "on_mark",
         "on_quiet",
         "on_reached",
+        "on_trim",
         "ready",
         "refusals",
         "used",
@@ -113,6 +115,7 @@ class Budget:
         self.mark = UNLIMITED
         self.on_mark: Callable[[], None] = lambda: None
         self.on_quiet: Callable[[], None] | None = None
+        self.on_trim: Callable[[], None] | None = None
         self._is_reached = False
         self._waiting: OrderedDict[Waiting, list[Callable[[], None]]] = OrderedDict()
 

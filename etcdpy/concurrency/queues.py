@@ -155,11 +155,9 @@ class Queues:
             with_head = False
         # In a task and behind shields: it goes on to its end whatever becomes of the caller, who
         # is cancelled at once, so that the next call finds out what is left to undo.
-        head = [(RANGE, oldest(queue.prefix, queue.end))] if with_head else []
-        request = Txn.built(
-            [_created_at(key, 0)], [_put(key, value, lease), *head], [_get(key), *head]
+        taking = asyncio.ensure_future(
+            self._take(queue, key, lease, value, caller, with_head=with_head)
         )
-        taking = asyncio.ensure_future(self._node.transact(request, caller))
         entering[queue.prefix] += 1
         try:
             result, durable = await asyncio.shield(taking)
@@ -176,6 +174,16 @@ class Queues:
             del taking
         return _entry(result)
 
+    async def _take(
+        self, queue: Queue, key: bytes, lease: int, value: bytes, caller: Caller, *, with_head: bool
+    ) -> DeferredReply:
+        # Made here, and gone when it is applied: thousands come at once, and wait for the disk.
+        head = [(RANGE, oldest(queue.prefix, queue.end))] if with_head else []
+        request = Txn.built(
+            [_created_at(key, 0)], [_put(key, value, lease), *head], [_get(key), *head]
+        )
+        return await self._node.transact(request, caller)
+
     def leave(self, key: bytes, created: int, caller: Caller) -> None:
         """
         Take a place away although its caller has gone, if it is still that one.
@@ -188,12 +196,12 @@ class Queues:
 
     async def delete_created(self, key: bytes, created: int, caller: Caller) -> int:
         """Delete a key if it was created at a revision; return the revision of the reply."""
-        request = Txn.built([_created_at(key, created)], [_delete(key)], [])
-        return (await self._transacted(request, caller)).revision
+        result = await self._transacted([_created_at(key, created)], [_delete(key)], caller)
+        return result.revision
 
     async def delete(self, key: bytes, caller: Caller) -> int:
         """Delete a key, whoever made it; return the revision of the reply."""
-        return (await self._transacted(Txn.built([], [_delete(key)], []), caller)).revision
+        return (await self._transacted([], [_delete(key)], caller)).revision
 
     async def change(
         self, key: bytes, created: int, value: bytes, lease: int, caller: Caller
@@ -205,8 +213,9 @@ class Queues:
             The revision of the reply, None if it was not created then.
 
         """
-        request = Txn.built([_created_at(key, created)], [_put(key, value, lease)], [])
-        result = await self._transacted(request, caller)
+        result = await self._transacted(
+            [_created_at(key, created)], [_put(key, value, lease)], caller
+        )
         return result.revision if result.succeeded else None
 
     # ------------------------------------------------------------------ waiting
@@ -286,8 +295,13 @@ class Queues:
             while not (await watch.next()).is_delete:
                 pass
 
-    async def _transacted(self, request: Txn, caller: Caller) -> TxnResult:
-        result: TxnResult = await outcome(self._node.transact(request, caller))
+    async def _transacted(
+        self, compare: list[pb.Compare], success: list[Op], caller: Caller
+    ) -> TxnResult:
+        transacting = self._node.transact(Txn.built(compare, success, []), caller)
+        # As in ``_take``.
+        del compare, success
+        result: TxnResult = await outcome(transacting)
         return result
 
     async def _undo(

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from etcdpy.clock import Clock
@@ -91,18 +92,12 @@ async def open_served(
 
 
 def _shrink_when_quiet(server: Registry, served: Served) -> None:
-    """Have the tables of a server made small whenever memory is about to be given back."""
+    """Have the tables of a server made small whenever memory is given back."""
     parts = served.node.parts
     # The fields of the log are the loop's alone, which is not so of what it consists of.
     roots = asyncio.get_running_loop(), server, served, parts.store.log
-    memory, before = parts.memory, parts.memory.on_quiet
-
-    def shrink() -> None:
-        if before is not None:
-            before()
-        shrink_tables(*roots)
-
-    memory.on_quiet = shrink
+    # What waited for a checkpoint has had it by then, and is in no table any more.
+    parts.memory.on_trim = partial(shrink_tables, *roots)
 
 
 @contextmanager

@@ -170,6 +170,8 @@ class Trimmer:
         # What it has at the next look is what is in use.
         self._before = self._quiet = self._since = 0
         gc.collect(_ALL if self._has_few_objects() else _YOUNG)
+        if self._memory.on_trim is not None:
+            self._memory.on_trim()
         self._held = self._objects() * _OBJECT + self._memory.used
         threading.Thread(target=self._give_back, name="trim", daemon=True).start()
 

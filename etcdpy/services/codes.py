@@ -154,7 +154,10 @@ def embedded(
     @wraps(method)
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return await method(*args, **kwargs)
+            running = method(*args, **kwargs)
+            # A request among them is the method's to let go of.
+            del args, kwargs
+            return await running
         except EtcdError as error:
             raise EmbeddedClientError(error) from None
 

@@ -10,7 +10,7 @@ from etcdpy.concurrency.queues import Queue, Queues
 from etcdpy.errors import EtcdError, LeaderMissingError, NoLeaderError, NotLeaderError
 from etcdpy.pb import v3election_pb2 as pb
 from etcdpy.services.codes import embedded
-from etcdpy.transport import endless, inline
+from etcdpy.transport import endless, inline, patient
 
 
 class ElectionService:
@@ -20,23 +20,27 @@ class ElectionService:
         self._queues = queues
 
     @inline
+    @patient
     @embedded
     async def Campaign(self, request: pb.CampaignRequest, context: Any) -> pb.CampaignResponse:
         """Wait to be the leader; whoever stops waiting leaves nothing in the queue."""
-        queues, queue = self._queues, Queue(request.name)
-        lease = await queues.session(request.lease, context)
+        queues, name, lease, value = self._queues, request.name, request.lease, request.value
+        del request
+        queue = Queue(name)
+        lease = await queues.session(lease, context)
         key = queue.key(lease)
-        entry = await queues.enter(queue, lease, request.value, context)
+        entry = await queues.enter(queue, lease, value, context)
         # Found with another value: it proclaims first. (etcd: client/v3/concurrency/election.go,
         # Campaign)
-        if entry.value is not None and entry.value != request.value:
-            await self._change_value(key, entry.created, request.value, lease, context)
+        if entry.value is not None and entry.value != value:
+            await self._change_value(key, entry.created, value, lease, context)
+        del value
         try:
             await queues.wait_for_turn(queue, entry.created, context, key)
         except asyncio.CancelledError:
             queues.leave(key, entry.created, context)
             raise
-        leader = pb.LeaderKey(name=request.name, key=key, rev=entry.created, lease=lease)
+        leader = pb.LeaderKey(name=name, key=key, rev=entry.created, lease=lease)
         return pb.CampaignResponse(header=queues.header(entry.revision), leader=leader)
 
     async def _change_value(
@@ -67,6 +71,7 @@ class ElectionService:
         return pb.LeaderResponse(header=self._queues.header(head.revision), kv=head.key_value)
 
     @endless
+    @patient
     async def Observe(
         self, request: pb.LeaderRequest, context: Any
     ) -> AsyncIterator[pb.LeaderResponse]:
@@ -76,11 +81,13 @@ class ElectionService:
         As in etcd, a failure to read ends the stream without an error.
         """
         queues, queue = self._queues, Queue(request.name)
+        del request
         try:
             while True:
                 response = await self._next_leader(queue, context)
                 yield response
                 key, revision = response.kv.key, response.header.revision
+                del response
                 with queues.watch(key, b"", revision + 1, context) as watch:
                     while not (event := await watch.next()).is_delete:
                         header = queues.header(event.main)

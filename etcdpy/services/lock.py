@@ -8,7 +8,7 @@ from etcdpy.concurrency.queues import Queue, Queues
 from etcdpy.errors import SessionExpiredError
 from etcdpy.pb import v3lock_pb2
 from etcdpy.services.codes import embedded
-from etcdpy.transport import inline
+from etcdpy.transport import inline, patient
 
 
 class LockService:
@@ -18,11 +18,14 @@ class LockService:
         self._queues = queues
 
     @inline
+    @patient
     @embedded
     async def Lock(self, request: v3lock_pb2.LockRequest, context: Any) -> v3lock_pb2.LockResponse:
         """Wait for the lock; whoever stops waiting leaves nothing in the queue."""
         queues, queue = self._queues, Queue(request.name)
-        lease = await queues.session(request.lease, context)
+        lease = request.lease
+        del request
+        lease = await queues.session(lease, context)
         key = queue.key(lease)
         entry = await queues.enter(queue, lease, b"", context, with_head=True)
         # At the head already: no range, no watch. (etcd: client/v3/concurrency/mutex.go, Lock)

@@ -25,6 +25,7 @@ from etcdpy.transport.grpc.routes import (
     is_inline,
     is_one_reply_per_request,
     one_reply_per_request,
+    patient,
 )
 from etcdpy.transport.grpc.status import Metadata, StatusCode, StatusError
 from etcdpy.transport.grpc.tally import CallCounts, MethodCounts
@@ -75,6 +76,7 @@ __all__ = [
     "is_inline",
     "is_one_reply_per_request",
     "one_reply_per_request",
+    "patient",
     "plain_text",
     "remove_dead_socket",
 ]

@@ -195,7 +195,8 @@ class Call:
         response_options: What the handler set besides its answer.
         passing: What is given the requests of a stream as they come, decoded and before that, and
             what resolves when it has refused one; None while the handler reads them.
-        request: What its handler was given, of those that wait without a task.
+        request: What its handler was given, of those that wait without a task; or, where many wait
+            for long, the message that it was decoded from.
         started: When the request had arrived, in monotonic seconds.
         arrived: The same of a call with streams, and of one with a task.
 

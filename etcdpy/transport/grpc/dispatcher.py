@@ -140,11 +140,12 @@ class Dispatcher:
         if type(response) is DeferredReply:
             response, future = response
             if future is not None:
-                self._waits(call, request)
+                # Of thousands that wait for the disk the messages alone are kept.
+                self._waits(call, message)
                 self._hold(call, response, future)
                 return
         if coroutine is not None:
-            self._waits(call, request)
+            self._waits(call, message if route.patient else request)
             self._park(call, coroutine, waiting)
         elif response is not None and call.response_options is None:
             try:
@@ -330,7 +331,13 @@ class Dispatcher:
     # Handlers without a task.
 
     def _waits(self, call: Context, request: Any) -> None:
-        """Note that a call is not answered in the turn in which it arrived."""
+        """
+        Note that a call is not answered in the turn in which it arrived.
+
+        Args:
+            request: What its handler was given, or the message that it was decoded from.
+
+        """
         # Fast path (bench: put/100x1): IDLE and WAIT, for its handler has just been called.
         call.handler_state = _RUNNING
         call.request = request
@@ -577,7 +584,7 @@ class ObservedDispatcher(Dispatcher):
             self._end_badly(call, error)
             return
         if coroutine is not None:
-            self._waits(call, request)
+            self._waits(call, message if route.patient else request)
             self._park(call, coroutine, waiting)
             return
         if type(response) is DeferredReply:

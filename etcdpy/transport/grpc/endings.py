@@ -180,8 +180,12 @@ class Endings:
         """Hand a unary call that has ended to the observer."""
         seconds = self._monotonic() - call.started
         response = response if code == OK else None
+        request = call.request
+        if type(request) is bytes and call.head.route is not None:
+            # It was kept as it came, see ``Call.request``.
+            request = call.head.route.deserialize(request)
         self._observer.ended(
-            EndedCall(call.head.path, call.channel.peer, call.request, response, seconds, code)
+            EndedCall(call.head.path, call.channel.peer, request, response, seconds, code)
         )
 
     def report_slow(self, call: Context, response: Any, code: int) -> None:

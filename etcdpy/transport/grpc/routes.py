@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # grpcio takes as long to import as all of the transport
 _INLINE = "_transport_inline"
 _ONE_REPLY_PER_REQUEST = "_transport_one_reply_per_request"
 _ENDLESS = "_transport_endless"
+_PATIENT = "_transport_patient"
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -73,6 +74,23 @@ def endless(handler: Handler) -> Handler:
 def is_endless(handler: Callable[..., Any]) -> bool:
     """Tell whether a handler was marked with :func:`endless`."""
     return bool(getattr(handler, _ENDLESS, False))
+
+
+def patient(handler: Handler) -> Handler:
+    """
+    Mark the handler of one request that may wait for very long, as thousands of others do.
+
+    Meanwhile the request is kept encoded, and decoded again if somebody wants to see it: protobuf
+    has a table of all messages that there are, which never becomes smaller. So the handler has to
+    let go of its request as well, before it waits.
+    """
+    setattr(handler, _PATIENT, True)
+    return handler
+
+
+def is_patient(handler: Callable[..., Any]) -> bool:
+    """Tell whether a handler was marked with :func:`patient`."""
+    return bool(getattr(handler, _PATIENT, False))
 
 
 class MethodHandler(NamedTuple):
@@ -139,6 +157,7 @@ class Route:
         inline: Whether ``behavior`` was marked with :func:`inline`.
         one_reply_per_request: Whether it was marked with :func:`one_reply_per_request`.
         endless: Whether it was marked with :func:`endless`.
+        patient: Whether it was marked with :func:`patient`.
         counts: How many calls there were of it.
 
     """
@@ -150,6 +169,7 @@ class Route:
         "endless",
         "inline",
         "one_reply_per_request",
+        "patient",
         "request_streaming",
         "response_streaming",
         "serialize",
@@ -165,6 +185,7 @@ class Route:
         inline: bool,
         one_reply_per_request: bool = False,
         endless: bool = False,
+        patient: bool = False,
         counts: MethodCounts | None = None,
     ) -> None:
         self.behavior = behavior
@@ -175,6 +196,7 @@ class Route:
         self.inline = inline
         self.one_reply_per_request = one_reply_per_request
         self.endless = endless
+        self.patient = patient
         # Those of a method that nobody asks for, by default.
         self.counts = counts or MethodCounts("/none/none")
 
@@ -202,6 +224,7 @@ class Route:
             streaming == (False, False) and is_inline(behavior),
             streaming == (True, True) and is_one_reply_per_request(behavior),
             is_endless(behavior),
+            not streaming[0] and is_patient(behavior),
             counts,
         )
 

@@ -105,8 +105,10 @@ class TaskHandlers:
             endings.report_slow(call, None, endings.lost_code(call))
 
     async def _run_unary(self, call: Context, message: bytes) -> None:
+        route = call.head.route
+        assert route is not None
         try:
-            request = call.request = call.deserialize(message)
+            request = call.deserialize(message)
         except ProtocolStatus as error:
             self._endings.ended(call)
             response, code = None, self._endings.fail(call, error)
@@ -115,7 +117,11 @@ class TaskHandlers:
             tally = call.head.tally
             tally.started += 1
             tally.received += len(message)
-            response, code = await self._run(call, request)
+            call.request = message if route.patient else request
+            running = self._run(call, request)
+            # The handler decides how long it is there.
+            del request
+            response, code = await running
         self._endings.report_slow(call, response, code)
 
     async def _run_stream(self, call: Context, requests: RequestIterator) -> None:
@@ -128,6 +134,7 @@ class TaskHandlers:
         response = None
         try:
             result = route.behavior(request, call)
+            del request
             if not hasattr(result, "__aiter__"):
                 response = await result
             elif route.response_streaming:

@@ -56,7 +56,7 @@ async def test_node_is_served_whole(tmp_path: Path) -> None:
         pass
 
 
-async def test_tables_are_made_small_when_memory_is_about_to_be_given_back(tmp_path: Path) -> None:
+async def test_tables_are_made_small_when_memory_is_given_back(tmp_path: Path) -> None:
     opening = open_served(config(tmp_path / "d"), MovableClock(), Server(), SlowRequests())
     async with opening as served:
         parts = served.node.parts
@@ -70,8 +70,8 @@ async def test_tables_are_made_small_when_memory_is_about_to_be_given_back(tmp_p
         for lease in leases[1:]:
             lessor.remove(lease)
         attachments.detach_all(keys[1:])
-        assert parts.memory.on_quiet is not None
-        parts.memory.on_quiet()
+        assert parts.memory.on_trim is not None
+        parts.memory.on_trim()
         assert max(map(getsizeof, tables)) < LARGE
         assert list(lessor) == leases[:1]
         assert list(attachments.on(1)) == keys[:1]

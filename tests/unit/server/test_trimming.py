@@ -138,6 +138,18 @@ def test_it_is_said_a_look_before() -> None:
     assert told == [True]
 
 
+def test_it_is_said_once_more_right_before() -> None:
+    world = World(50 * MIB)
+    told: list[bool] = []
+    world.budget.on_trim = lambda: told.append(world.is_left_alone)
+    world.size = 100 * MIB
+    world.look(QUIET_LOOKS)
+    assert told == []
+    world.look(1)
+    assert world.is_trimmed()
+    assert told == [True]
+
+
 @pytest.mark.parametrize("is_counted", [False, True])
 def test_what_was_in_use_for_long_is_given_back_when_it_is_not_any_more(is_counted: bool) -> None:
     world = World(50 * MIB)

@@ -14,6 +14,7 @@ from etcdpy.pb import v3election_pb2 as elect
 from etcdpy.services.codes import status_of
 from etcdpy.transport import StatusCode
 from tests.unit.mvcc.fake_log import turns
+from tests.unit.node.asked import Asked
 from tests.unit.node.nodes import ANYBODY
 from tests.unit.node.timed_node import TTL, TimedNode, opened
 
@@ -107,6 +108,21 @@ async def test_campaign_is_answered_with_the_revision_at_which_it_was_entered(
     await node.done(_resign(node, first))
     assert waiting.result().header.revision == 3
     assert node.store.revision == 5
+
+
+async def test_requests_are_let_go_of_while_they_wait(node: TimedNode) -> None:
+    await node.done(node.campaign(1))
+    asked = Asked()
+    request = asked.of(name=b"m", lease=2, value=b"w")
+    waiting = await node.begin(node.elections.Campaign(request, ANYBODY))
+    del request
+    changes: Any = node.elections.Observe(asked.of(name=b"m"), ANYBODY)
+    assert (await anext(changes)).kv.value == b"v"
+    assert asked.are_gone
+    await node.delete(b"m/1")
+    await node.settle()
+    assert (waiting.result().leader.name, waiting.result().leader.lease) == (b"m", 2)
+    await changes.aclose()
 
 
 async def test_waiting_candidate_changes_its_value(node: TimedNode) -> None:

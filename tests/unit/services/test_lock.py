@@ -10,6 +10,7 @@ from etcdpy.errors import EmbeddedClientError
 from etcdpy.pb import v3lock_pb2 as lock
 from etcdpy.services.codes import status_of
 from etcdpy.transport import StatusCode
+from tests.unit.node.asked import Asked
 from tests.unit.node.nodes import ANYBODY
 from tests.unit.node.timed_node import TTL, TimedNode, opened
 
@@ -59,6 +60,16 @@ async def test_waiter_whose_lease_runs_out_learns_it_when_its_turn_comes(node: T
     await node.done(node.unlock(b"m/1"))
     with pytest.raises(EmbeddedClientError, match=SESSION_EXPIRED):
         waiting.result()
+
+
+async def test_request_is_let_go_of_while_its_turn_is_waited_for(node: TimedNode) -> None:
+    await node.done(node.lock(1))
+    asked = Asked()
+    waiting = await node.begin(node.locks.Lock(asked.of(name=b"m", lease=2), ANYBODY))
+    assert asked.are_gone
+    await node.done(node.unlock(b"m/1"))
+    await node.settle()
+    assert waiting.result().key == b"m/2"
 
 
 async def test_locking_does_not_keep_the_lease_alive(node: TimedNode) -> None:

@@ -190,6 +190,27 @@ async def test_listeners_hear_how_long_it_took(error: StatusError | None) -> Non
     assert call.seconds == 1.5
 
 
+async def test_request_is_kept_as_it_came_and_decoded_for_those_who_hear_of_it() -> None:
+    ready = pending()
+    heard = Heard(slower_than=1.0)
+
+    @inline
+    def handler(request: bytes, context: Context) -> DeferredReply:
+        return DeferredReply(bytes(request), ready)
+
+    peer = serving(handler, observer=heard.observer, deserializer=bytearray)
+    peer.call(b"x")
+    peer.now += 1.5
+    [call] = peer.connection.streams.values()
+    assert call.request == b"x"
+    assert type(call.request) is bytes
+    ready.set_result(None)
+    await turns()
+    [ended] = heard.calls
+    assert ended.request == b"x"
+    assert type(ended.request) is bytearray
+
+
 @BOTH
 async def test_callers_in_the_process_wait_for_it_too(kind: Kind) -> None:
     ready = pending()

@@ -6,12 +6,13 @@ import asyncio
 import gc
 import math
 from typing import Any
+from weakref import WeakSet
 
 import grpc
 import pytest
 
 from etcdpy.cooperative import DeferredReply
-from etcdpy.transport import EndedCall, StatusError, inline
+from etcdpy.transport import EndedCall, StatusError, inline, patient
 from etcdpy.transport.grpc import dispatcher as dispatcher_module
 from etcdpy.transport.grpc.context import Context
 from etcdpy.transport.grpc.request_head_cache import RequestHeadCache
@@ -291,6 +292,38 @@ async def test_call_that_waited_longer_than_a_listener_allows_is_heard_of(
     assert peer.reply(stream).body == message(b"x!")
     expected = EndedCall("/test.Echo/Unary", "", b"x", b"x!", 2.0, 0)
     assert heard.calls == [expected] * is_heard
+
+
+@pytest.mark.parametrize("slower_than", [1.0, -math.inf])
+@pytest.mark.parametrize("has_task", [False, True])
+async def test_request_of_a_patient_handler_is_not_kept_but_can_be_told(
+    has_task: bool, slower_than: float
+) -> None:
+    class Asked:
+        def __init__(self, message: bytes) -> None:
+            self.message = message
+            asked.add(self)
+
+    asked: WeakSet[Asked] = WeakSet()
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    @patient
+    async def handler(request: Any, context: Context) -> bytes:
+        text: bytes = request.message
+        del request
+        return text + await future
+
+    heard = Heard(slower_than)
+    marked = handler if has_task else inline(handler)
+    peer = serving(marked, observer=heard.observer, deserializer=Asked)
+    stream = peer.call(b"x")
+    await turns()
+    assert not asked
+    peer.now += 2.0
+    future.set_result(b"!")
+    await turns()
+    assert peer.reply(stream).body == message(b"x!")
+    assert [call.request.message for call in heard.calls] == [b"x"]
 
 
 async def test_call_that_never_waits_is_not_heard_of_by_who_wants_slow_ones() -> None:

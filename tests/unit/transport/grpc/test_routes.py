@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 import pytest
 
-from etcdpy.transport import endless, inline
+from etcdpy.transport import endless, inline, patient
 from etcdpy.transport.grpc.routes import Route, RouteTable
 from etcdpy.transport.grpc.status import ProtocolStatus
 
@@ -17,6 +17,10 @@ class Servicer:
 
     @endless
     async def waits(self, request: bytes, context: Any) -> bytes:
+        return request
+
+    @patient
+    async def patient(self, request: bytes, context: Any) -> bytes:
         return request
 
     async def plain(self, request: bytes, context: Any) -> bytes:
@@ -39,6 +43,15 @@ def test_mark_is_seen_through_a_bound_method() -> None:
 def test_endless_streams_are_told_from_others(make: Any) -> None:
     assert Route.of(make(Servicer().waits)).endless
     assert not Route.of(make(Servicer().plain)).endless
+
+
+@pytest.mark.parametrize(
+    "make", [grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler]
+)
+def test_patient_handlers_of_one_request_are_told_from_others(make: Any) -> None:
+    assert Route.of(make(Servicer().patient)).patient
+    assert not Route.of(make(Servicer().plain)).patient
+    assert not Route.of(grpc.stream_stream_rpc_method_handler(Servicer().patient)).patient
 
 
 def test_streams_are_never_driven_inline() -> None:
