@@ -35,6 +35,7 @@ class LocalWatch:
 
     def __init__(self, hub: Hub, start: bytes, stop: bytes | None, revision: int) -> None:
         self._hub = hub
+        self.owed = self.told = 0
         self._events: deque[Event] = deque()
         self._watcher = Watcher(self, 0, start, stop, revision)
         self._arrived: asyncio.Future[None] | None = None

@@ -39,6 +39,8 @@ class WatchStream:
     Attributes:
         watchers: By their ids; those whose history was compacted away, too.
         output: What waits to be sent.
+        owed: See ``watcher.Stream``.
+        told: See ``watcher.Stream``.
 
     """
 
@@ -49,6 +51,7 @@ class WatchStream:
         self._fragment_bytes = fragment_bytes
         self._unsynced: dict[Watcher, None] = {}
         self._next_id = 0
+        self.owed = self.told = 0
         self.watchers: dict[int, Watcher] = {}
         self.output = Output(writer, hub.backlog, wake, self._resume)
 
@@ -188,7 +191,7 @@ class WatchStream:
         In slices: there may be a million of them. What happens to one in between makes no
         difference, as it has been notified of all up to the revision that is sent.
         """
-        notified = self._hub.notified_revision
+        notified = max(self._hub.notified_revision, self.told)
         watchers = list(self.watchers.values())
         # (etcd: watchable_store.go, progressIfSync)
         for first in range(0, len(watchers), LOOKED_AT):
@@ -211,7 +214,7 @@ class WatchStream:
             if first:
                 yield
             # Each slice tells of now: no watcher hears of a revision before one it has seen.
-            notified = self._hub.notified_revision
+            notified = max(self._hub.notified_revision, self.told)
             header = self._hub.headers.at(notified)
             for watcher in watchers[first : first + TOLD]:
                 if watcher.wishes & PROGRESS:

@@ -25,7 +25,18 @@ FRAGMENTS: Final = 16
 
 
 class Stream(Protocol):
-    """Where the events of a watcher go."""
+    """
+    Where the events of a watcher go.
+
+    Attributes:
+        owed: The number of the last of the notifier's jobs that has something for it: its own note.
+        told: A revision up to which its synced watchers have been notified of everything, whatever
+            others wait for.
+
+    """
+
+    owed: int
+    told: int
 
     @property
     def is_full(self) -> bool:

@@ -23,6 +23,7 @@ class Taker:
 
     def __init__(self) -> None:
         self.is_full = False
+        self.owed = self.told = 0
         #: The watch id and the revisions of each response.
         self.taken: list[tuple[int, list[int]]] = []
         self.noted: list[Watcher] = []
