@@ -38,7 +38,7 @@ from etcdpy.watch.coalescer import Coalescer
 from etcdpy.watch.events import Event, key_of, revision_of
 from etcdpy.watch.matcher import Group, Matcher
 from etcdpy.watch.states import WatcherState
-from etcdpy.watch.watcher import FILTERS, PREVIOUS, Stream, Watcher
+from etcdpy.watch.watcher import FILTERS, PREVIOUS, Watcher
 
 #: What is done in one turn of the loop: rows looked at, events encoded, responses sent. About
 #: a millisecond.
@@ -47,13 +47,13 @@ WORK_PER_TURN = 1024
 #: down those who write.
 TURNS_BEHIND = 8
 #: But not more in one, for which all others wait.
-MOST_PER_TURN = 8 * WORK_PER_TURN
+MOST_PER_TURN = 4 * WORK_PER_TURN
 #: What may wait behind the first job: as much as takes some twenty seconds,
 MOST_WAITING = 16 << 20
 #: and bytes of the rows that it is about.
 MOST_BYTES = 32 << 20
 #: What a job takes besides its rows.
-JOB_BYTES = 1000
+JOB_BYTES = 1500
 #: And an event that was found in a row, before anyone is notified of it.
 EVENT_BYTES = 200
 #: Rows looked at at once; a batch of more is worked through in turns from the beginning.
@@ -64,7 +64,7 @@ FEW = 128
 WORK_PER_STEP = 128
 #: What it costs to notify a watcher by itself, as one that has a stream of its own is, beside one
 #: that is notified with others of its stream.
-COST_OF_ONE = 5
+COST_OF_ONE = 8
 #: What it costs to look at an event, if nothing is done with it.
 COST_OF_LOOKING = 0.1
 #: What it costs to note on the stream of a watcher that it is owed something.
@@ -140,7 +140,7 @@ class _Job:
         self.work: _Work = iter(())
         self.ahead: _Work | None = None
         self.rows: Iterator[tuple[bytes, bytes]] | None = None
-        self.changes: deque[list[_Change]] = deque()
+        self.changes: list[list[_Change]] = []
         self.wanted: dict[int, _Wanted] = {}
         self.behind: _Behind = {}
         self.marked: set[int] = set()
@@ -255,6 +255,9 @@ class Notifier:
         self._last += 1
         job.number = self._last
         job.is_queued = True
+        if self._jobs:
+            self._waiting += job.amount
+            self._held += job.size
         self._jobs.append(job)
         self._unseen.append(job)
 
@@ -268,8 +271,6 @@ class Notifier:
                 self._passing = job.number
             self._run()
             return
-        self._waiting += job.amount
-        self._held += job.size
         if job.has_few or job.rows is not None:
             self._passing = job.number
             self._look_ahead(WORK_PER_TURN)
@@ -301,7 +302,7 @@ class Notifier:
         """Notify watchers of a job's changes, in order, those of one revision together."""
         yield from self._find(job)
         # Some may pass what is of the same batch.
-        if job.ahead is None and job.has_few and job.has_many and job in self._unseen:
+        if job.ahead is None and job.has_few and job.has_many and self._is_next(job):
             job.ahead = self._ahead(job)
         if job.ahead is not None:
             yield from job.ahead
@@ -315,7 +316,7 @@ class Notifier:
             return
         job = self._behind
         if job is None:
-            job = _Job(revision)
+            job = _Job(revision, 0, JOB_BYTES)
             job.work = self._unsync(job)
             self._append(job)
             self._behind = job
@@ -366,8 +367,12 @@ class Notifier:
             self._saw(job)
         return left
 
+    def _is_next(self, job: _Job) -> bool:
+        """Return whether a job is the next to look at."""
+        return bool(self._unseen) and self._unseen[0] is job
+
     def _saw(self, job: _Job) -> None:
-        if self._unseen and self._unseen[0] is job:
+        if self._is_next(job):
             self._unseen.popleft()
 
     def _ahead(self, job: _Job) -> _Work:
@@ -418,7 +423,13 @@ class Notifier:
         _finish(self._ahead(job))
         left: list[_Change] = []
         for event, groups in changes:
-            owed = [group for group in groups if len(group) > FEW or _is_owed(group, event)]
+            owed: list[Group[Watcher]] = []
+            for group in groups:
+                if len(group) > FEW:
+                    owed.append(group)
+                else:
+                    # Not those who have been notified: they would be owed what the others are.
+                    owed += [(it,) for it in group if it.next_revision <= event.main]
             if owed:
                 left.append((event, owed))
         return left
@@ -500,7 +511,7 @@ class Notifier:
                         wanted[number] = (group, [event])
                     else:
                         known[1].append(event)
-            yield WORK_PER_STEP
+            yield len(changes) * COST_OF_LOOKING if ahead else WORK_PER_STEP
         if ahead:
             wanted = yield from self._few(job, wanted)
         yield from self._notify_of(revision, wanted, ahead, job)
@@ -518,7 +529,7 @@ class Notifier:
         return few
 
     def _notify_of(self, revision: int, wanted: dict[int, _Wanted], ahead: int, job: _Job) -> _Work:
-        passed: list[Stream] = []
+        passed: list[Watcher] = []
         # Fast path (bench: watch/1000): each watcher that has no wishes of its own is looked
         # at, gathered and counted, and nothing else.
         header, synced = self._headers.at(revision), WatcherState.SYNCED
@@ -526,7 +537,7 @@ class Notifier:
             everything = Body(events, self._store)
             filtered: dict[int, Body | None] = {}
             # A watcher that joins the group from now on has no need of these.
-            members = list(group)
+            members = self._passers(group, revision, job) if ahead else list(group)
             coalescer = Coalescer(header, everything, len(members))
             sent, number = 0, len(events)
             for watcher in members:
@@ -541,14 +552,6 @@ class Notifier:
                 # already.
                 if watcher.state is not synced or watcher.next_revision > revision:
                     continue
-                if ahead:
-                    stream = watcher.stream
-                    if stream.owed > self._done:
-                        stream.owed = ahead
-                        job.is_owed = True
-                        continue
-                    watcher.next_revision = revision + 1
-                    passed.append(stream)
                 if body is not everything:
                     self.events += len(body.events) - number
                     self._send(watcher, header, body)
@@ -563,14 +566,30 @@ class Notifier:
             for left in coalescer.send():
                 self._send(left, header, everything)
             self.events += sent * number
+            if ahead:
+                passed += members
             for body in (everything, *filtered.values()):
                 if body is not None:
                     yield from body.dissolve()
-        # Not before all watchers of these streams have been; some of whom may have joined one of
-        # the groups that fall behind since these were looked at.
-        if job.is_queued:
-            for stream in passed:
-                stream.told = revision
+        for watcher in passed:
+            if watcher.state is synced:
+                watcher.next_revision = max(watcher.next_revision, revision + 1)
+            # Not before all watchers of these streams have been notified; some of whom may have
+            # joined one of the groups that fall behind since these were looked at.
+            if job.is_queued:
+                watcher.stream.told = revision
+
+    def _passers(self, group: Group[Watcher], revision: int, job: _Job) -> list[Watcher]:
+        """Return those of a group who may pass; the streams of the others are owed a job."""
+        members: list[Watcher] = []
+        for watcher in group:
+            if watcher.state is WatcherState.SYNCED and watcher.next_revision <= revision:
+                if watcher.stream.owed > self._done:
+                    watcher.stream.owed = job.number
+                    job.is_owed = True
+                else:
+                    members.append(watcher)
+        return members
 
     def _send(self, watcher: Watcher, header: bytes, body: Body) -> None:
         if not watcher.stream.try_send(watcher, header, body):
@@ -602,16 +621,11 @@ def _number(group: Group[Watcher]) -> int:
     return id(group[0] if isinstance(group, tuple) else group)
 
 
-def _taken(parts: deque[list[_Change]]) -> Iterator[list[_Change]]:
+def _taken(parts: list[list[_Change]]) -> Iterator[list[_Change]]:
     """Yield what is in a queue, each as long as it is in it."""
     while parts:
         yield parts[0]
-        parts.popleft()
-
-
-def _is_owed(group: Group[Watcher], event: Event) -> bool:
-    """Return whether one of a group has not been notified of an event."""
-    return any(watcher.next_revision <= event.main for watcher in group)
+        parts.pop(0)
 
 
 def _finish(work: _Work) -> None:

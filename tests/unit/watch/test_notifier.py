@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from etcdpy.cooperative import finish
+from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.watch import notifier
 from etcdpy.watch.matcher import Matcher
 from etcdpy.watch.states import WatcherState
@@ -23,6 +24,8 @@ async def watched(monkeypatch: pytest.MonkeyPatch) -> WatchedStore:
     monkeypatch.setattr(notifier, "ROWS_AT_ONCE", 10)
     monkeypatch.setattr(notifier, "WORK_PER_STEP", 5)
     monkeypatch.setattr(notifier, "WORK_PER_TURN", 20)
+    monkeypatch.setattr(notifier, "FEW", 5)
+    monkeypatch.setattr(notifier, "COST_OF_MARKING", 0.001)
     return WatchedStore()
 
 
@@ -32,24 +35,129 @@ async def _notified(watched: WatchedStore) -> None:
     await quiet(watched)
 
 
-async def test_a_large_revision_is_one_response_and_others_wait_behind_it(
+async def test_a_large_revision_is_one_response_and_its_stream_waits_for_it(
     watched: WatchedStore,
 ) -> None:
-    client, other = watched.open(), watched.open()
+    client = watched.open()
     client.watch(b"k", b"l")
-    other.watch(b"x")
-    for one in (client, other):
-        one.take()
+    client.watch(b"x")
+    client.take()
     assert (watched.put(*KEYS), watched.put(b"x"), watched.put(b"k00")) == (2, 3, 4)
     # All three are durable; the first is looked at.
-    assert client.take() == other.take() == []
+    assert client.take() == []
     assert (watched.hub.notified_revision, watched.store.durable_revision) == (1, 4)
     await _notified(watched)
     assert watched.hub.notified_revision == 4
-    first, second = client.take()
+    first, second, third = client.take()
     assert [event.kv.key for event in first.events] == list(KEYS)
-    assert (first.header.revision, second.header.revision) == (2, 4)
-    assert other.changes() == [(b"x", 3)]
+    assert [it.header.revision for it in (first, second, third)] == [2, 3, 4]
+
+
+async def test_what_few_watch_passes_what_a_crowd_waits_for(watched: WatchedStore) -> None:
+    crowd, one, both = _crowd(watched, 100), watched.open(), watched.open()
+    one.watch(b"x")
+    both.watch(b"x")
+    both.watch(b"a")
+    for client in (*crowd, one, both):
+        client.take()
+    for _ in range(4):
+        watched.put(b"a")
+    watched.put(b"x")
+    assert one.changes() == [(b"x", 6)]
+    # A stream that is owed something is sent it first.
+    assert both.take() == []
+    # And so it is if both are of one batch.
+    watched.write(b"a")
+    watched.write(b"x")
+    watched.settle()
+    assert one.changes() == [(b"x", 8)]
+    await _notified(watched)
+    for client in crowd:
+        assert [main for _, main in client.changes()] == [2, 3, 4, 5, 7]
+    assert [main for _, main in both.changes()] == [2, 3, 4, 5, 6, 7, 8]
+    assert one.take() == []
+
+
+async def test_what_few_watch_passes_the_crowd_of_its_own_batch(watched: WatchedStore) -> None:
+    crowd, one = _crowd(watched, 100), watched.open()
+    one.watch(b"x")
+    one.take()
+    for _ in range(3):
+        watched.write(b"a")
+    watched.write(b"x", b"y")
+    watched.settle()
+    assert one.changes() == [(b"x", 5)]
+    # Of a batch so large that it is looked through in turns, too.
+    for _ in range(15):
+        watched.write(b"a")
+    watched.write(b"x")
+    watched.settle()
+    await turns(8)
+    assert one.changes() == [(b"x", 21)]
+    assert watched.hub.notified_revision < 5
+    await _notified(watched)
+    for client in crowd:
+        assert [main for _, main in client.changes()] == [2, 3, 4, *range(6, 21)]
+
+
+async def test_what_few_watch_is_no_more_behind_once_all_passed(watched: WatchedStore) -> None:
+    crowd, one = _crowd(watched, 100), watched.open()
+    one.watch(b"x")
+    watched.put(b"a")
+    jobs = watched.hub._notifier._jobs
+    for _ in range(50):
+        watched.put(b"x")
+        assert len(jobs) == 1
+    assert len(one.changes()) == 50
+    await _notified(watched)
+    assert all(client.changes() == [(b"a", 2)] for client in crowd)
+
+
+async def test_what_few_watch_passes_what_there_is_too_much_of(
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifier, "MOST_BYTES", 5 * notifier.JOB_BYTES)
+    crowd, one, both = _crowd(watched, 100), watched.open(), watched.open()
+    for client in (one, both):
+        client.watch(b"x")
+    both.watch(b"a")
+    for client in (one, both, *crowd):
+        client.take()
+    jobs = watched.hub._notifier._jobs
+    for _ in range(100):
+        watched.put(b"a")
+        revision = watched.put(b"x")
+        assert one.changes() == [(b"x", revision)]
+        assert len(jobs) < 12
+    await _notified(watched)
+    for client in crowd:
+        assert [main for _, main in client.changes()] == [*range(2, 201, 2)]
+    assert sorted(main for _, main in both.changes()) == [*range(2, 202)]
+    assert one.take() == []
+
+
+async def test_progress_is_told_to_those_who_have_passed(watched: WatchedStore) -> None:
+    _crowd(watched, 100)
+    one, both = watched.open(), watched.open()
+    for client in (one, both):
+        client.watch(b"x")
+    both.watch(b"a")
+    for client in (one, both):
+        client.take()
+    watched.put(b"a")
+    watched.put(b"x")
+    for client, expected in ((one, [3, 3]), (both, [1])):
+        finish(client.stream.send_progress())
+        assert [it.header.revision for it in client.take()] == expected
+
+
+def _crowd(watched: WatchedStore, number: int) -> list[StreamClient]:
+    """Have so many watch ``a``, each on a stream of its own."""
+    crowd = [watched.open() for _ in range(number)]
+    for client in crowd:
+        client.watch(b"a")
+        client.take()
+    return crowd
 
 
 async def test_a_watcher_that_comes_meanwhile_gets_what_it_asks_for(watched: WatchedStore) -> None:
@@ -307,12 +415,14 @@ async def test_progress_is_told_behind_what_is_read_in_history(
     assert watched.hub.notified_revision == 12
 
 
+@pytest.mark.parametrize("few", [0, 2])
 @pytest.mark.parametrize("most", [notifier.MOST_WAITING, 10])
 @pytest.mark.parametrize("seed", range(5))
 async def test_whatever_happens_meanwhile_each_gets_what_it_asked_for(
-    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch, seed: int, most: int
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch, seed: int, most: int, few: int
 ) -> None:
     monkeypatch.setattr(notifier, "MOST_WAITING", most)
+    monkeypatch.setattr(notifier, "FEW", few)
     random = Random(seed)
     history: dict[int, tuple[bytes, ...]] = {}
     clients = [watched.open() for _ in range(4)]
@@ -373,3 +483,119 @@ async def test_whatever_happens_meanwhile_each_gets_what_it_asked_for(
         if watcher.state is WatcherState.CANCELED:
             expected = expected[: len(sent[watcher])]
         assert sent[watcher] == expected
+
+
+@pytest.mark.parametrize("few", [1, 3])
+@pytest.mark.parametrize("most", [notifier.MOST_WAITING, 20])
+@pytest.mark.parametrize("seed", range(8))
+async def test_whoever_passes_whom_streams_are_in_order_and_progress_is_true(
+    watched: WatchedStore, monkeypatch: pytest.MonkeyPatch, seed: int, most: int, few: int
+) -> None:
+    monkeypatch.setattr(notifier, "MOST_WAITING", most)
+    monkeypatch.setattr(notifier, "FEW", few)
+    monkeypatch.setattr(notifier, "MARKED_PER_STEP", 3)
+    monkeypatch.setattr(notifier, "COST_OF_MARKING", 1.0)
+    random = Random(seed)
+    model = _Model(watched)
+    for _ in range(120):
+        action = random.random()
+        if action < 0.6:
+            for _ in range(random.choice((1, 1, 1, 3, 14))):
+                model.write(random.sample(KEYS[:8], random.choice((1, 1, 1, 2, 7))))
+            watched.settle()
+        elif action < 0.7:
+            start = random.choice(KEYS[:8])
+            model.watch(random.randrange(6), start, random.choice((b"", b"", b"", b"l")))
+        elif action < 0.75:
+            # Of a crowd, whose changes take turns.
+            for number in range(6):
+                model.watch(number, KEYS[0], b"")
+        elif action < 0.8:
+            model.cancel(random)
+        await turns(random.choice((0, 0, 1, 2)))
+        model.check(is_in_order=most > 20)
+    await _notified(watched)
+    model.check(is_in_order=most > 20)
+    model.check_all()
+
+
+class _Model:
+    """What is written, who watches it from when on, and what each of them was sent."""
+
+    def __init__(self, watched: WatchedStore) -> None:
+        self._watched = watched
+        self._clients = [watched.open() for _ in range(6)]
+        self._newest = dict.fromkeys(self._clients, 0)
+        self._history: dict[int, list[bytes]] = {}
+        # Of each: where it is, the first revision it is to be sent, and the revisions it was sent.
+        self._sent: dict[Watcher, tuple[StreamClient, int, list[int]]] = {}
+
+    def write(self, keys: list[bytes]) -> None:
+        self._history[self._watched.write(*keys)] = keys
+
+    def watch(self, number: int, start: bytes, stop: bytes) -> None:
+        client = self._clients[number]
+        since = self._watched.store.durable_revision + 1
+        self._sent[client.watch(start, stop)] = (client, since, [])
+
+    def cancel(self, random: Random) -> None:
+        present = [it for it in self._sent if it.state is not WatcherState.CANCELED]
+        if present:
+            gone = random.choice(present)
+            self._sent[gone][0].stream.cancel(gone.watch_id)
+
+    def check(self, *, is_in_order: bool) -> None:
+        """
+        Ask each stream for progress, and look at all that came.
+
+        Args:
+            is_in_order: Whether nobody reads history, in which each is at a place of its own.
+
+        """
+        for client in self._clients:
+            finish(client.stream.send_progress())
+            for response in client.take():
+                if response.watch_id < 0:
+                    self._check_progress(client, response.header.revision)
+                elif response.events:
+                    self._note(client, response, is_in_order=is_in_order)
+
+    def _note(self, client: StreamClient, response: pb.WatchResponse, *, is_in_order: bool) -> None:
+        (watcher,) = (
+            it
+            for it, (place, *_) in self._sent.items()
+            if place is client and it.watch_id == response.watch_id
+        )
+        by_revision: dict[int, list[bytes]] = {}
+        for event in response.events:
+            by_revision.setdefault(event.kv.mod_revision, []).append(event.kv.key)
+        for revision, keys in by_revision.items():
+            assert revision >= self._newest[client] or not is_in_order
+            assert keys == [k for k in self._history[revision] if _watches(watcher, k)]
+            self._newest[client] = revision
+        self._sent[watcher][2].extend(by_revision)
+
+    def _check_progress(self, client: StreamClient, revision: int) -> None:
+        for watcher, (place, *_) in self._sent.items():
+            if place is client and watcher.state is not WatcherState.CANCELED:
+                self._check_sent(watcher, revision)
+
+    def check_all(self) -> None:
+        for watcher in self._sent:
+            if watcher.state is not WatcherState.CANCELED:
+                self._check_sent(watcher, self._watched.store.durable_revision)
+        assert sum(len(sent) for _, _, sent in self._sent.values()) > 200
+
+    def _check_sent(self, watcher: Watcher, revision: int) -> None:
+        """Check that a watcher was sent all up to a revision, once and in order."""
+        _, since, sent = self._sent[watcher]
+        assert sent == sorted(set(sent))
+        assert [it for it in sent if it <= revision] == [
+            it
+            for it, keys in self._history.items()
+            if since <= it <= revision and any(_watches(watcher, key) for key in keys)
+        ]
+
+
+def _watches(watcher: Watcher, key: bytes) -> bool:
+    return watcher.start <= key and (watcher.stop is None or key < watcher.stop)
