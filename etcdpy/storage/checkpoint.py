@@ -81,6 +81,9 @@ class Checkpointer:
         # The newest frame of the checkpoint under way, 0 if there is none.
         self._moving = 0
         self._wanted = False
+        # The bytes of the largest since LMDB had little memory, and whether it is to have.
+        self._largest = 0
+        self._is_easing = False
         self._failed: StorageError | None = None
         self._task: asyncio.Task[None] | None = None
         # Who waits for a frame to be in LMDB: all up to it then are.
@@ -103,6 +106,11 @@ class Checkpointer:
         """Checkpoint all that waits now: the journal runs out of space, or memory is wanted."""
         self._wanted = True
         self._start()
+
+    def ease(self) -> None:
+        """Checkpoint all that waits, and have LMDB let go of the memory that it took for more."""
+        self._is_easing = True
+        self.hurry()
 
     def end_waiting(self) -> None:
         """Wait for room on the disk no more: what finds none is left to the journal."""
@@ -159,9 +167,17 @@ class Checkpointer:
 
     async def _run(self) -> None:
         try:
-            while self._waiting and (self._wanted or self._size >= CHECKPOINT_BYTES):
-                async with self._one_at_a_time:
-                    await self._checkpoint(self._take())
+            while True:
+                if self._waiting and (self._wanted or self._size >= CHECKPOINT_BYTES):
+                    async with self._one_at_a_time:
+                        await self._checkpoint(self._take())
+                elif self._is_easing:
+                    # In the loop: more may have come while this waits.
+                    self._is_easing = False
+                    async with self._one_at_a_time:
+                        self._let_go()
+                else:
+                    break
         except StorageError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the disk is behind for good
@@ -178,7 +194,12 @@ class Checkpointer:
             groups.append(self._waiting.popleft())
             size += groups[-1].size
         self._size -= size
+        self._largest = max(self._largest, size)
         return groups
+
+    def _let_go(self) -> None:
+        if self._largest >= CHECKPOINT_BYTES and not self._is_ending and self._backend.renew():
+            self._largest = 0
 
     async def _checkpoint(self, groups: list[Group]) -> None:
         batches = [batch for group in groups for batch in group.batches]

@@ -263,8 +263,8 @@ class GroupCommit(NewestView):
         await self._checkpointer.catch_up()
 
     def checkpoint_soon(self) -> None:
-        """Have what is durable moved into LMDB, so that it is in memory no longer."""
-        self._checkpointer.hurry()
+        """Have what is durable moved into LMDB, so that it is in memory no longer, nor LMDB's."""
+        self._checkpointer.ease()
 
     def checkpoints_held(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Keep what is in LMDB as it is inside the block: see ``Checkpointer.held``."""

@@ -180,6 +180,17 @@ class Environment:
         self._is_retired = True
         self._close_unpinned()
 
+    def is_unshared(self, directory: Path) -> bool:
+        """Tell whether it has no pins, and could be opened as the one in ``directory``."""
+        if self._pins:
+            return False
+        file = directory / DATABASE
+        try:
+            is_there = os.path.samestat(os.stat(file), os.fstat(self._descriptor))
+        except OSError:
+            return False
+        return is_there and all(os.access(path, os.R_OK | os.W_OK) for path in (file, directory))
+
     @property
     def is_closed(self) -> bool:
         """Whether nothing of it is left open."""

@@ -2,13 +2,25 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from etcdpy.storage import Backend, Bucket, DataDirError, DataDirLocked, RowMissingError
+from etcdpy.storage import (
+    Backend,
+    Bucket,
+    DataDirError,
+    DataDirLocked,
+    RowMissingError,
+    StorageError,
+)
+from etcdpy.storage import (
+    backend as module,
+)
 from etcdpy.storage.backend import LARGEST_CHUNK
+from etcdpy.storage.environment import Environment
 from tests.unit.storage.material import batch_of, revisions_in, row_key
 
 
@@ -201,3 +213,89 @@ def test_wiped_database_begins_anew(backend: Backend, tmp_path: Path) -> None:
     assert again.row(row_key(1)) == b"value"
     assert again.row(row_key(2)) is None
     again.close()
+
+
+def test_a_database_that_is_opened_again_goes_on_where_it_was(backend: Backend) -> None:
+    backend.write([batch_of(*range(2, 100))], 1)
+    scan = backend.scan_rows(b"")
+    seen = [next(scan) for _ in range(20)]
+    state = backend.state()
+    assert backend.renew()
+    assert backend.state() == state
+    assert [key for key, _ in (*seen, *scan)] == [row_key(r) for r in range(2, 100)]
+    backend.write([batch_of(100)], 2)
+    assert backend.renew()
+    assert revisions_in(backend) == list(range(2, 101))
+    assert backend.size() > 0
+
+
+def test_a_database_others_look_into_is_not_opened_again(backend: Backend) -> None:
+    backend.write([batch_of(2)], 1)
+    pin = backend.pin()
+    assert not backend.renew()
+    assert [key for key, _ in pin.items(Bucket.KEY)] == [row_key(2)]
+    pin.close()
+    assert backend.renew()
+
+
+def test_a_large_database_is_not_opened_again(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LARGEST_RENEWED", 4096)
+    assert not backend.renew()
+    backend.write([batch_of(2)], 1)
+    assert revisions_in(backend) == [2]
+
+
+def test_a_database_whose_file_is_gone_is_kept_open(backend: Backend) -> None:
+    backend.write([batch_of(2)], 1)
+    (backend.directory.lmdb / "data.mdb").unlink()
+    assert not backend.renew()
+    assert revisions_in(backend) == [2]
+
+
+def test_a_database_that_cannot_be_opened_again_is_an_error_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(24, "too many open files")
+
+    opened = Backend.open(tmp_path)
+    opened.write([batch_of(2, 3)], 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Environment, "open", refuse)
+        with pytest.raises(StorageError, match="too many open files"):
+            opened.renew()
+    opened.close()
+    again = Backend.open(tmp_path)
+    assert revisions_in(again) == [2, 3]
+    again.close()
+
+
+def test_another_database_in_its_place_is_not_taken_for_it(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Environment.open(tmp_path / "other")
+    monkeypatch.setattr(Environment, "open", lambda *_, **__: other)
+    with pytest.raises(StorageError, match="not the same"):
+        backend.renew()
+    assert other.is_closed
+
+
+def test_a_database_that_was_moved_is_opened_again_where_it_is_now(backend: Backend) -> None:
+    backend.write([batch_of(2, 3)], 1)
+    place = backend.directory.place_for_copy()
+    backend.copy(place)
+    copy = backend.open_copy(place)
+    backend.directory.put_in_place(place)
+    pin = backend.pin()
+    backend.replace(copy)
+    assert not backend.renew(), "the one before is still open"
+    pin.close()
+    for thread in threading.enumerate():
+        if thread.name == "unmap":
+            thread.join()
+    assert backend.renew()
+    backend.write([batch_of(4)], 2)
+    assert revisions_in(backend) == [2, 3, 4]

@@ -234,3 +234,69 @@ async def test_who_asks_for_a_checkpoint_that_fails_is_told(
         with pytest.raises(StorageError, match="no"):
             await soon(log.checkpoint())
     await soon(log.close())
+
+
+async def test_lmdb_lets_go_of_what_a_large_checkpoint_took(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed: list[bool] = []
+    renew = backend.renew
+
+    def noted() -> bool:
+        renewed.append(renew())
+        return renewed[-1]
+
+    monkeypatch.setattr(backend, "renew", noted)
+    log = await opened(backend)
+    await soon(put(log, 2))
+    log.checkpoint_soon()
+    await until(lambda: backend.row(row_key(2)) is not None)
+    await soon(put(log, 3, b"x" * 3000))
+    # More comes in the same turn as the wish, and after it.
+    log.checkpoint_soon()
+    written = [put(log, 4)]
+    await until(lambda: bool(renewed))
+    written.append(put(log, 5))
+    await soon(asyncio.gather(*written))
+    await soon(log.checkpoint())
+    log.checkpoint_soon()
+    await soon(log.checkpoint())
+    await soon(log.close())
+    assert renewed == [True], "once, and not for a small one"
+    assert revisions_in(backend) == [2, 3, 4, 5]
+
+
+async def test_lmdb_keeps_what_it_has_while_it_is_held(backend: Backend) -> None:
+    log = await opened(backend)
+    await soon(put(log, 2, b"x" * 3000))
+    await until(lambda: backend.row(row_key(2)) is not None)
+    async with log.checkpoints_held():
+        pin = backend.pin()
+        log.checkpoint_soon()
+        await soon(put(log, 3))
+        assert [key for key, _ in pin.items(Bucket.KEY)] == [row_key(2)]
+        pin.close()
+    await soon(log.checkpoint())
+    assert revisions_in(backend) == [2, 3]
+    await soon(log.close())
+
+
+async def test_who_cannot_open_the_database_again_stops_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> bool:
+        raise StorageError("too many open files")
+
+    backend = Backend.open(tmp_path)
+    monkeypatch.setattr(backend, "renew", refuse)
+    log = open_log(backend)
+    failures: list[StorageError] = []
+    log.on_failure = failures.append
+    await soon(put(log, 2, b"x" * 3000))
+    log.checkpoint_soon()
+    await until(lambda: bool(failures))
+    await soon(log.close())
+    backend.close()
+    again = Backend.open(tmp_path)
+    assert revisions_in(again) == [2]
+    again.close()

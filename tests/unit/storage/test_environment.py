@@ -87,3 +87,16 @@ def test_only_a_file_without_a_name_is_freed(
         watched.seek(0)
         assert len(before) > 2 * 4096
         assert watched.read() == (before if has_name else before[: (len(before) - 1) % 4096 + 1])
+
+
+def test_what_has_a_pin_or_another_place_is_not_to_be_opened_again(tmp_path: Path) -> None:
+    opened = filled(tmp_path)
+    assert opened.is_unshared(tmp_path)
+    pin = opened.pin()
+    assert not opened.is_unshared(tmp_path)
+    pin.close()
+    (tmp_path / "elsewhere").mkdir()
+    assert not opened.is_unshared(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "data.mdb").touch()
+    assert not opened.is_unshared(tmp_path / "elsewhere")
+    opened.close()
