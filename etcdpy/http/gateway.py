@@ -493,9 +493,14 @@ class _Call:
         finally:
             self._has_made()
             handling.cancel()
-            # What it fails with by now, as its client has left, is not what has ended this.
-            with suppress(asyncio.CancelledError, Exception):
-                await handling
+            # What it fails with by now, as its client has left, is not what has ended this; and
+            # raised here it would refer to itself, by way of this frame.
+            await asyncio.wait((handling,))
+            if not handling.cancelled():
+                handling.exception()
+            del handling
+            # These refer to whom they are of.
+            del self._caller.write, self._caller.write_parts
 
     def _has_made(self) -> None:
         """Let somebody else make a line, if it was this one's turn."""

@@ -106,6 +106,14 @@ def _headers(
     return [*kept, (b"authorization", b"Bearer " + token.encode("latin-1", "replace"))]
 
 
+def _ignore(_: bool) -> None:
+    """Do nothing when somebody begins to read."""
+
+
+def _nothing() -> None:
+    """Do nothing when something was taken."""
+
+
 class _Conversation(Successor):
     """
     A connection that speaks WebSocket.
@@ -120,8 +128,8 @@ class _Conversation(Successor):
 
     def __init__(self, request: HttpRequest, handle: Handle) -> None:
         self._frames = Frames(Side.SERVER, max_size=MAX_MESSAGE)
-        self._body = ArrivingBody(lambda _: None, self._go_on)
-        self._request = replace(request, body=self._body)
+        self._body = ArrivingBody(_ignore, self._go_on)
+        self._request: HttpRequest | None = replace(request, body=self._body)
         self._handle = handle
         # Messages, each of which is a line, so that two values never become one; and how far
         # into them all is there that belongs to one.
@@ -141,7 +149,9 @@ class _Conversation(Successor):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._task = asyncio.ensure_future(self._answer())
+        request, self._request = self._request, None
+        assert request is not None
+        self._task = asyncio.ensure_future(self._answer(request))
 
     def data_received(self, data: bytes) -> None:
         self._arrived += data
@@ -163,6 +173,11 @@ class _Conversation(Successor):
         self._body.fail(BodyBrokenError("the client has left"))
         if self._task is not None:
             self._task.cancel()
+        # What refers to itself would stay, with all it holds, for the collector.
+        self._body = ArrivingBody(_ignore, _nothing)
+        self._task = None
+        self._frames.parser.close()
+        self._frames.parser_exc = None
 
     def pause_writing(self) -> None:
         self._room = asyncio.get_running_loop().create_future()
@@ -276,9 +291,9 @@ class _Conversation(Successor):
 
     # ------------------------------------------------------------------- answers
 
-    async def _answer(self) -> None:
+    async def _answer(self, request: HttpRequest) -> None:
         try:
-            response = await self._handle(self._request)
+            response = await self._handle(request)
             if isinstance(response.body, bytes):
                 await self._send_text(response.body)
             else:

@@ -21,6 +21,7 @@ import pytest
 from etcdpy.version import IS_COMPILED
 
 _HOLDS_WEAKLY = "refers weakly to an object of a compiled class"
+_HELD = "refers weakly to what compiled coroutines have held"
 _STANDS_FOR = "has another class stand for a compiled one"
 _INHERITS = "inherits from a compiled class"
 _COUNTS = "counts calls of Python's"
@@ -30,6 +31,7 @@ _REPLACES = "puts a method of its own into an object of a compiled class"
 INTERPRETED_ONLY: dict[str, str] = {
     "tests/lifecycle/test_pprof.py::test_profile_tells": "looks for Python's frames in a profile",
     "tests/package/": "builds and installs what is released, which is not compiled",
+    "tests/unit/http/test_gateway.py::test_nothing_of_a_watch_that_has_ended_waits": _HELD,
     "tests/unit/http/test_metrics.py::test_page_of_a_hundred_thousand_keys": _STANDS_FOR,
     "tests/unit/mvcc/test_stalls.py::test_many_long_reads_at_once_share_each_turn": _REPLACES,
     "tests/unit/transport/grpc/test_one_reply_per_request.py::test_answering_at_once": _COUNTS,

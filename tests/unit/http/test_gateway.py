@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
@@ -499,6 +501,29 @@ async def test_bytes_are_base64_unless_text_is_asked_for(door: Door) -> None:
     for query in ("", "?utf8=false", "?utf8", "?utf8=1", "?other=true"):
         status, _ = await door.ask(f"/v3/kv/range{query}", {"key": "no base64"})
         assert status == 400, query
+
+
+async def test_nothing_of_a_watch_that_has_ended_waits_for_the_collector(door: Door) -> None:
+    class Referable(ArrivingBody):
+        """One that can be referred to weakly."""
+
+    body = Referable(lambda _: None, lambda: None)
+    body.feed(b'{"create_request":{"key":"YQ=="}}')
+    left = weakref.ref(body)
+    response = await door.send("/v3/watch", body)
+    await lines(response, 1, door)
+    gc.disable()
+    try:
+        body.fail(BodyBrokenError("gone"))
+        for _ in range(5):
+            await door.timed.settle()
+        assert isinstance(response.body, AsyncGenerator)
+        await response.body.aclose()
+        await door.timed.settle()
+        del response, body
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 async def test_watch_tells_text(door: Door) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -318,6 +320,22 @@ async def test_who_holds_too_much_of_a_message_is_told_to_try_later() -> None:
     assert (opcode, data[:2]) == (Opcode.CLOSE, (1013).to_bytes(2, "big"))
     assert browser.wire.is_closed
     browser.server.connection_lost(None)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\xff" * 20, b"\x81\x85"])
+async def test_nothing_of_a_client_that_has_left_waits_for_the_collector(sent: bytes) -> None:
+    browser = Browser(accept(upgrade(), echo))
+    left = weakref.ref(browser.server)
+    gc.disable()
+    try:
+        browser.server.data_received(sent)
+        await turns()
+        browser.server.connection_lost(None)
+        await turns()
+        del browser
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
