@@ -15,6 +15,9 @@ server, and these refer to each other by attributes, bound methods and small col
     Server -> connections                                  {...}  of two: gone through as well
            -> Dispatcher -> _parked                        {}     0.3 MB, made small
 
+An object that keeps something else that was for many, such as numbers that all of them share, has a
+method ``shed``, which is called.
+
 A large collection is not gone through, so it costs about a millisecond, whatever there is.
 
 It is done on the loop's thread, between its turns, where none of these is being changed or iterated
@@ -112,6 +115,8 @@ def shrink_tables(*roots: object) -> None:
             if id(held) not in seen and _may_have_tables(held, kind):
                 seen.add(id(held))
                 todo.append(held)
+                if kind.__module__.startswith(_OURS) and hasattr(kind, "shed"):
+                    held.shed()
 
 
 def _may_have_tables(held: Any, kind: type) -> bool:

@@ -23,7 +23,7 @@ from etcdpy.watch.matcher import Matcher
 from etcdpy.watch.notifier import Notifier
 from etcdpy.watch.states import WatcherInput, WatcherState
 from etcdpy.watch.syncer import Syncer
-from etcdpy.watch.watcher import Watcher
+from etcdpy.watch.watcher import ID_FIELDS, Watcher
 
 #: Tasks woken in one turn of the loop, of streams that need one to be sent an event: each takes up
 #: to a tenth of a millisecond, and one event is for thousands of them.
@@ -37,6 +37,9 @@ RANGE_WATCHER_BYTES = 400
 
 #: Ids that all streams share, as each has the same.
 SHARED_IDS = 1 << 17
+
+#: Ids kept for each watcher there is, however many there were: so many streams may have the same.
+MANY_IDS = 64
 
 #: Watchers of streams that have ended, removed in one turn of the loop: about a millisecond.
 REMOVED_PER_TURN = 1024
@@ -144,6 +147,15 @@ class Hub:
         while len(numbers) <= watch_id:
             numbers.append(len(numbers))
         return numbers[watch_id]
+
+    def shed(self) -> None:
+        """Forget the ids that hardly anybody has: there is one object for each."""
+        # They were made among all that has gone since, and keep the memory around them.
+        most = MANY_IDS * (1 + self._added)
+        if len(self._numbers) > most:
+            self._numbers = []
+        if len(ID_FIELDS) > most:
+            ID_FIELDS.clear()
 
     @property
     def has_room(self) -> bool:

@@ -147,6 +147,22 @@ def test_what_is_named_is_gone_through_whatever_it_is() -> None:
     assert owner.is_small
 
 
+def test_what_is_kept_besides_tables_is_shed_by_who_keeps_it() -> None:
+    asked: list[bool] = []
+
+    class Keeping(Compact):
+        __slots__ = ()
+        __module__ = "etcdpy.keeping"
+
+        def shed(self) -> None:
+            """Note that it was asked for."""
+            asked.append(True)
+
+    keeping = Keeping()
+    shrink_tables(Owner([keeping, keeping.shed]))
+    assert asked == [True]
+
+
 def test_weak_set_forgets_those_that_went() -> None:
     class Member:
         """Something that is referred to weakly."""

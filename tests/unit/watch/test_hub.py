@@ -7,10 +7,10 @@ import pytest
 from etcdpy.errors import MemoryBudgetError
 from etcdpy.memory import Account, Budget
 from etcdpy.watch import scan
-from etcdpy.watch.hub import RANGE_WATCHER_BYTES, WATCHER_BYTES
+from etcdpy.watch.hub import MANY_IDS, RANGE_WATCHER_BYTES, WATCHER_BYTES
 from etcdpy.watch.output import QUEUE_BYTES
 from etcdpy.watch.states import WatcherState
-from etcdpy.watch.watcher import NO_PUTS, PREVIOUS
+from etcdpy.watch.watcher import ID_FIELDS, NO_PUTS, PREVIOUS
 from tests.unit.mvcc.fake_log import turns
 from tests.unit.watch.watched_store import WatchedStore, quiet
 
@@ -280,3 +280,25 @@ async def test_streams_have_the_same_ids(watched: WatchedStore) -> None:
     assert ids == [[0, 0, 0]] * 2
     assert [watched.hub.number(number) for number in (0, 2, 1, 1 << 40)] == [0, 2, 1, 1 << 40]
     assert watched.hub.number(300) is watched.hub.number(300)
+
+
+async def test_ids_that_hardly_anybody_has_are_forgotten(watched: WatchedStore) -> None:
+    hub = watched.hub
+    # Python itself has one object for each number below 257.
+    many = 10 * MANY_IDS
+    before = hub.number(many)
+    ID_FIELDS.clear()
+    fields = [ID_FIELDS[watch_id] for watch_id in range(many)]
+    client = watched.open()
+    for _ in range(10):
+        client.watch(b"a")
+    hub.shed()
+    assert hub.number(many) is before
+    assert len(ID_FIELDS) >= many
+    for watch_id in range(10):
+        client.stream.cancel(watch_id)
+    hub.shed()
+    assert hub.number(many) == before
+    assert hub.number(many) is not before
+    assert len(ID_FIELDS) == 0
+    assert [ID_FIELDS[watch_id] for watch_id in range(many)] == fields
