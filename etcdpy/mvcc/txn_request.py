@@ -22,6 +22,7 @@ from google.protobuf.message import DecodeError
 
 from etcdpy.cooperative import Steps, finish
 from etcdpy.errors import EtcdError
+from etcdpy.mvcc.plain_ops import PlainDelete, PlainPut, PlainRange
 from etcdpy.mvcc.slices import Work
 from etcdpy.pb.rpc_pb2 import (
     Compare,
@@ -370,16 +371,20 @@ class _Reader:
             yield from self._work.add(1)
             kind = op.WhichOneof("request")
             if kind == PUT:
-                request = op.request_put
-                found.append((PUT, request))
-                if _is_plain(request):
-                    puts.keys.append(request.key)
-                    puts.values.append(request.value)
+                put = PlainPut(op.request_put)
+                found.append((PUT, put))
+                if not (put.lease or put.prev_kv or put.ignore_value or put.ignore_lease):
+                    puts.keys.append(put.key)
+                    puts.values.append(put.value)
             elif kind == TXN:
                 nested = yield from self._taken_apart(op.request_txn, 0, allowance)
                 found.append((TXN, nested))
+            elif kind == RANGE:
+                found.append((RANGE, PlainRange(op.request_range)))
+            elif kind == DELETE:
+                found.append((DELETE, PlainDelete(op.request_delete_range)))
             else:
-                found.append((kind, None if kind is None else getattr(op, kind)))
+                found.append((None, None))
         return puts if puts.keys and len(puts.keys) == len(found) else None
 
     def read_deep(self, data: bytes, allowance: int) -> Steps[Txn]:

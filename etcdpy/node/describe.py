@@ -24,6 +24,7 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from etcdpy.gostd.quoting import go_quote_hex, go_quote_octal
+from etcdpy.mvcc.plain_ops import PlainOp, PlainPut
 from etcdpy.mvcc.txn_request import PUT, TXN, Op, Txn
 from etcdpy.pb.rpc_pb2 import Compare, PutRequest
 
@@ -59,7 +60,7 @@ def _quoted(value: bytes, quote: Callable[[bytes], str]) -> str:
     return f"{quote(value[:MOST_QUOTED])}... ({len(value)} bytes)"
 
 
-def _put(request: PutRequest) -> str:
+def _put(request: PutRequest | PlainPut) -> str:
     parts = [f"key:{_quoted(request.key, go_quote_octal)}"] if request.key else []
     if request.value:
         parts.append(f"value_size:{len(request.value)}")
@@ -114,7 +115,8 @@ def _op(op: Op, room: _Room) -> str:
         return f"{kind}:<{_put(request)}>"
     if kind == TXN:
         return f"{kind}:<{_txn(request, room)}>"
-    return f"{kind}:{{{_message(request)}}}"
+    message = request.message() if isinstance(request, PlainOp) else request
+    return f"{kind}:{{{_message(message)}}}"
 
 
 def _message(message: Message) -> str:

@@ -7,8 +7,19 @@ from google.protobuf.message import DecodeError
 
 from etcdpy.cooperative import finish
 from etcdpy.errors import EmptyKeyError, TooManyOpsError
+from etcdpy.mvcc.plain_ops import PlainOp
 from etcdpy.mvcc.slices import SLICE
-from etcdpy.mvcc.txn_request import MAX_DEPTH, TXN, LongTxn, Op, Puts, Txn, decode_txn
+from etcdpy.mvcc.txn_request import (
+    DELETE,
+    MAX_DEPTH,
+    RANGE,
+    TXN,
+    LongTxn,
+    Op,
+    Puts,
+    Txn,
+    decode_txn,
+)
 from etcdpy.mvcc.txn_request import PUT as PUT_OP
 from etcdpy.node.checks import check_txn
 from etcdpy.pb.rpc_pb2 import (
@@ -229,7 +240,21 @@ def test_long_transaction_is_what_protobuf_reads() -> None:
     assert txn.size == request.ByteSize()
     assert list(txn.compare) == [compare]
     assert [len(txn.success), len(txn.failure)] == [2, 1]
-    assert txn.failure == [(PUT_OP, op.request_put)]
+    ((kind, put),) = txn.failure
+    assert (kind, put.message()) == (PUT_OP, op.request_put)
+
+
+def test_long_transaction_holds_no_messages() -> None:
+    kinds = {
+        PUT_OP: RequestOp(request_put=PutRequest(key=b"k", value=bytes(9000), lease=3)),
+        RANGE: RequestOp(request_range=RangeRequest(key=b"k", limit=2)),
+        DELETE: RequestOp(request_delete_range=DeleteRangeRequest(key=b"k", prev_kv=True)),
+    }
+    txn = decoded(TxnRequest(success=list(kinds.values())).SerializeToString())
+    assert [kind for kind, _ in txn.success] == list(kinds)
+    for (kind, plain), op in zip(txn.success, kinds.values(), strict=True):
+        assert isinstance(plain, PlainOp)
+        assert plain.message() == getattr(op, kind)
 
 
 def test_empty_key_in_a_deep_operation_is_found() -> None:
