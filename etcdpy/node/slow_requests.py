@@ -25,6 +25,7 @@ from etcdpy.clock import Clock, SystemClock
 from etcdpy.cooperative import LongReply, Pieces
 from etcdpy.gostd.durations import go_duration
 from etcdpy.logs import timestamp
+from etcdpy.mvcc.plain_txn import PlainTxn
 from etcdpy.mvcc.txn import is_read_only
 from etcdpy.mvcc.txn_request import LongTxn, Txn, op_size
 from etcdpy.node.describe import describe
@@ -50,6 +51,7 @@ _APPLIED: dict[type, str] = {
     pb.PutRequest: "Put",
     pb.DeleteRangeRequest: "DeleteRange",
     Txn: "Txn",
+    PlainTxn: "Txn",
     LongTxn: "Txn",
 }
 
@@ -182,6 +184,7 @@ _FORMS = {
     pb.PutRequest: "put:<{}>",
     pb.DeleteRangeRequest: "delete_range:{{{}}}",
     Txn: "txn:<{}>",
+    PlainTxn: "txn:<{}>",
     LongTxn: "txn:<{}>",
 }
 

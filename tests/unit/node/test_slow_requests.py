@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from etcdpy.cooperative import Pieces
+from etcdpy.mvcc.plain_txn import decode_txn
 from etcdpy.mvcc.replies import Headers
 from etcdpy.mvcc.txn_request import Txn
 from etcdpy.node.slow_requests import CLOSE, SlowRequests
@@ -113,6 +114,19 @@ def test_each_kind_of_work_is_told_in_its_own_way(
     SlowRequests(apply_limit=0).applied(request_, reply(message), 1)
     found = fields(caplog)
     assert (found["prefix"], found["request"], found["response"]) == (prefix, text, response)
+
+
+def test_plain_transaction_is_told_of_as_one(caplog: pytest.LogCaptureFixture) -> None:
+    kinds: list[str] = []
+    slow = SlowRequests(apply_limit=0)
+    slow.on_applied = lambda kind, took: kinds.append(kind)
+    request = pb.TxnRequest(success=[pb.RequestOp(request_put=PUT)])
+    for one in (Txn.of(request), decode_txn(request.SerializeToString())):
+        slow.applied(one, reply(pb.TxnResponse(succeeded=True)), 1)
+    lines = [found["request"] for _, _, found in told(caplog)]
+    assert lines[0] == lines[1]
+    assert lines[0].startswith("txn:<")
+    assert kinds == ["Txn", "Txn"]
 
 
 def test_large_reply_is_told_by_its_size_alone(caplog: pytest.LogCaptureFixture) -> None:
