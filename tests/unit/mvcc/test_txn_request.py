@@ -254,7 +254,7 @@ def test_long_transaction_holds_no_messages() -> None:
     assert [kind for kind, _ in txn.success] == list(kinds)
     for (kind, plain), op in zip(txn.success, kinds.values(), strict=True):
         assert isinstance(plain, PlainOp)
-        assert plain.message() == getattr(op, kind)
+        assert plain.message() == getattr(op, str(kind))
 
 
 def test_empty_key_in_a_deep_operation_is_found() -> None:
