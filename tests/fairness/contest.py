@@ -100,7 +100,7 @@ class Line(NamedTuple):
 
     @property
     def is_late(self) -> bool:
-        """Whether an event has come late: all are told of one revision before of the next."""
+        """Whether an event has come late; what few watch does not wait for a crowd."""
         return self.watch.worst > WORST_MS
 
     @property
