@@ -120,7 +120,7 @@ class TaskHandlers:
             call.request = message if route.patient else request
             running = self._run(call, request)
             # The handler decides how long it is there.
-            del request
+            request = None
             response, code = await running
         self._endings.report_slow(call, response, code)
 
@@ -134,7 +134,7 @@ class TaskHandlers:
         response = None
         try:
             result = route.behavior(request, call)
-            del request
+            request = None
             if not hasattr(result, "__aiter__"):
                 response = await result
             elif route.response_streaming:
