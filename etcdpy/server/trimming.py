@@ -32,7 +32,15 @@ from typing import Final
 from etcdpy.clock import stopwatch
 from etcdpy.memory import Budget
 
-__all__ = ["LEAST", "MOST_REST", "QUIET_LOOKS", "Trimmer", "give_back", "private_bytes"]
+__all__ = [
+    "LEAST",
+    "MOST_REST",
+    "QUIET_LOOKS",
+    "Trimmer",
+    "forget_names",
+    "give_back",
+    "private_bytes",
+]
 
 LEAST: Final = 4 << 20
 """Bytes by which the process has to have grown, or an eighth if that is more."""
@@ -170,6 +178,7 @@ class Trimmer:
         # What it has at the next look is what is in use.
         self._before = self._quiet = self._since = 0
         gc.collect(_ALL if self._has_few_objects() else _YOUNG)
+        forget_names()
         if self._memory.on_trim is not None:
             self._memory.on_trim()
         self._held = self._objects() * _OBJECT + self._memory.used
@@ -183,6 +192,19 @@ class Trimmer:
 
 def _tracked() -> int:
     return len(gc.get_objects(_ALL))
+
+
+def forget_names() -> None:
+    """
+    Have Python forget which attributes it has found where.
+
+    It remembers up to four thousand, with the name that was asked for. A name that was made for
+    that alone, as C's modules do, is a small object, and keeps a page.
+    """
+    # Since 3.13 the one has the other in it, which warns that it will go.
+    clear = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None)
+    if clear is not None:
+        clear()
 
 
 def private_bytes() -> int:

@@ -19,6 +19,7 @@ from etcdpy.server.trimming import (
     MOST_REST,
     QUIET_LOOKS,
     Trimmer,
+    forget_names,
     give_back,
     private_bytes,
 )
@@ -248,6 +249,13 @@ def test_what_is_left_of_cancelled_calls_is_collected_first() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_names_that_were_looked_up_are_forgotten() -> None:
+    name = "".join(["resu", "lt"])
+    assert getattr(World(MIB), name, None) is None
+    forget_names()
+    assert sys.getrefcount(name) == 2
+
+
 def test_size_is_that_of_what_the_process_has_for_itself() -> None:
     before = private_bytes()
     taken = bytearray(b"x") * (64 * MIB)
