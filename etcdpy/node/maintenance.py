@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from asyncio import Semaphore
 from collections.abc import AsyncGenerator
+from typing import Final, TypeVar
 
-from etcdpy.cooperative import Baton
+from etcdpy.cooperative import Baton, Steps
 from etcdpy.errors import BadLeaderTransfereeError, TooManySnapshotsError
 from etcdpy.gostd.durations import go_duration
 from etcdpy.gostd.sizes import human_size
@@ -16,9 +18,14 @@ from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.storage.errors import TooManyPinsError
 from etcdpy.version import ETCD_VERSION
 
-__all__ = ["Maintenance"]
+__all__ = ["MOST_HASHES", "Maintenance"]
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MOST_HASHES: Final = 4
+"""Hashes begun at a time: each holds the rows that it has read and not come to."""
 
 
 class Maintenance(Part):
@@ -28,6 +35,7 @@ class Maintenance(Part):
         super().__init__(parts)
         # A hash goes over everything, and dozens may be asked for: not for reads to wait behind.
         self._hashing = Baton()
+        self._begun = Semaphore(MOST_HASHES)
 
     async def status(self, request: pb.StatusRequest, caller: Caller) -> pb.StatusResponse:
         """Tell how the server is; sizes are in bytes."""
@@ -87,7 +95,7 @@ class Maintenance(Part):
         self._admit("hash_kv", request, caller)
         parts = self._parts
         with parts.measures.timed(parts.measures.hash_keys, parts.clock):
-            found = await self._hashing.run(parts.hasher.hash_keys(request.revision))
+            found = await self._hashed(parts.hasher.hash_keys(request.revision))
         return pb.HashKVResponse(
             header=self.header(self._store.durable_revision),
             hash=found.hash,
@@ -100,8 +108,12 @@ class Maintenance(Part):
         self._admit("hash", request, caller)
         parts = self._parts
         with parts.measures.timed(parts.measures.hash_all, parts.clock):
-            found = await self._hashing.run(parts.hasher.hash_all())
+            found = await self._hashed(parts.hasher.hash_all())
         return pb.HashResponse(header=self.header(self._store.durable_revision), hash=found)
+
+    async def _hashed(self, steps: Steps[T]) -> T:
+        async with self._begun:
+            return await self._hashing.run(steps)
 
     async def defragment(
         self, request: pb.DefragmentRequest, caller: Caller

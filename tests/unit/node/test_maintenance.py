@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from etcdpy import errors
+from etcdpy.cooperative import Steps
 from etcdpy.errors import DefragmentError
+from etcdpy.mvcc.hashing import Hasher
+from etcdpy.node.maintenance import MOST_HASHES
 from etcdpy.node.node import Node
 from etcdpy.pb import rpc_pb2 as pb
 from etcdpy.services.codes import status_of
@@ -250,3 +253,24 @@ async def test_one_snapshot_too_many_is_refused() -> None:
         node = make_node(store, log, take_snapshot=take_snapshot)
         with pytest.raises(errors.TooManySnapshotsError):
             await anext(node.snapshot(pb.SnapshotRequest(), ANYBODY))
+
+
+async def test_few_hashes_are_begun_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way: list[int] = []
+    most: list[int] = []
+
+    def hash_all(_: Hasher) -> Steps[int]:
+        under_way.append(1)
+        most.append(len(under_way))
+        for _step in range(3):
+            yield
+        under_way.pop()
+        return 7
+
+    monkeypatch.setattr(Hasher, "hash_all", hash_all)
+    async with serving() as (service, _, log):
+        await settle(log)
+        asked = [service.hash(pb.HashRequest(), ANYBODY) for _ in range(5 * MOST_HASHES)]
+        replies = await asyncio.gather(*asked)
+    assert [reply.hash for reply in replies] == [7] * len(asked)
+    assert max(most) == MOST_HASHES
