@@ -533,6 +533,9 @@ class Http1Protocol(asyncio.Protocol):
         rest, self._arrived = self._parser.take_rest() + self._arrived, b""
         if rest:
             successor.data_received(rest)
+        if self._is_leaving and not successor.eof_received():
+            # The client said so before it was answered, and nobody hears it a second time.
+            self._transport.close()
         if self._is_stopping:
             successor.stop()
 

@@ -752,6 +752,22 @@ class TestUpgrade:
         await turns()
         assert successor.log == ["pause", "resume", "stop", "eof", "lost"]
 
+    async def test_client_that_has_left_before_its_answer_is_let_go(self) -> None:
+        successor = Upper()
+        answers = asyncio.get_running_loop().create_future()
+        upgrade = upgrading(successor)
+
+        async def later(request: HttpRequest) -> HttpResponse:
+            await answers
+            return await upgrade(request)
+
+        client = Client(later)
+        await client.send(UPGRADE)
+        assert client.protocol.eof_received()
+        answers.set_result(None)
+        await turns()
+        assert (successor.log, client.is_closed) == (["eof"], True)
+
     async def test_those_who_leave_together_are_let_go_of_some_at_a_time(self) -> None:
         host = Host()
         successors = [Upper() for _ in range(ENDED + 2)]
