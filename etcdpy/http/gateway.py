@@ -495,12 +495,14 @@ class _Call:
             handling.cancel()
             # What it fails with by now, as its client has left, is not what has ended this; and
             # raised here it would refer to itself, by way of this frame.
-            await asyncio.wait((handling,))
-            if not handling.cancelled():
-                handling.exception()
-            del handling
-            # These refer to whom they are of.
-            del self._caller.write, self._caller.write_parts
+            handling.add_done_callback(_hear)
+            try:
+                await asyncio.wait((handling,))
+            finally:
+                # Also for whoever is cancelled twice: said goodbye, and hung up.
+                del handling
+                # These refer to whom they are of.
+                del self._caller.write, self._caller.write_parts
 
     def _has_made(self) -> None:
         """Let somebody else make a line, if it was this one's turn."""
@@ -512,6 +514,12 @@ class _Call:
         if isinstance(answer, Message):
             return answer
         return self._method.reply.FromString(bytes(answer))
+
+
+def _hear(handling: asyncio.Task[Any]) -> None:
+    """Note how it has ended, so that asyncio does not say that nobody has."""
+    if not handling.cancelled():
+        handling.exception()
 
 
 #: What a stream ends with as the server stops. (etcd: grpc-go's words for it)

@@ -526,6 +526,33 @@ async def test_nothing_of_a_watch_that_has_ended_waits_for_the_collector(door: D
         gc.enable()
 
 
+async def test_nor_does_that_of_one_that_is_cancelled_twice(door: Door) -> None:
+    class Referable(ArrivingBody):
+        """One that can be referred to weakly."""
+
+    body = Referable(lambda _: None, lambda: None)
+    body.feed(b'{"create_request":{"key":"YQ=="}}')
+    left = weakref.ref(body)
+    response = await door.send("/v3/watch", body)
+    await lines(response, 1, door)
+    assert isinstance(response.body, AsyncGenerator)
+    gc.disable()
+    try:
+        reading = asyncio.ensure_future(anext(response.body))
+        await door.timed.settle()
+        for _ in range(2):
+            reading.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait((reading,))
+        await response.body.aclose()
+        body.fail(BodyBrokenError("gone"))
+        await door.timed.settle()
+        del response, body, reading
+        assert left() is None
+    finally:
+        gc.enable()
+
+
 async def test_watch_tells_text(door: Door) -> None:
     body = Body(json.dumps({"create_request": {"key": "a"}}).encode())
     response = await door.send("/v3/watch?utf8=true", body)
