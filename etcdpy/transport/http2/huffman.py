@@ -21,6 +21,9 @@ from functools import cache, lru_cache
 
 _EOS = 256
 
+#: In the place of a state that there is not.
+_NEVER = -1
+
 # RFC 7541 Appendix B, column "len in bits", for symbols 0 to 256 (EOS).
 _LENGTHS = (
     *(13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28),
@@ -112,9 +115,9 @@ _decode_short = lru_cache(maxsize=_MEMO_SIZE)(_decode)
 
 
 @cache
-def _tree() -> list[list[int]]:
-    """Return nodes as ``[child of bit 0, child of bit 1]``; ``~symbol`` is a leaf."""
-    tree = [[0, 0]]
+def _tree() -> list[int]:
+    """Return the child of each bit of each node, at ``2 * node + bit``; ``~symbol`` is a leaf."""
+    tree = [0, 0]
     code = length = 0
     for symbol in sorted(range(len(_LENGTHS)), key=_LENGTHS.__getitem__):
         # The next longer code goes on after the last, with zeros behind: so no code begins another.
@@ -122,12 +125,12 @@ def _tree() -> list[list[int]]:
         length = _LENGTHS[symbol]
         node = 0
         for shift in range(length - 1, 0, -1):
-            bit = code >> shift & 1
-            if tree[node][bit] == 0:
-                tree[node][bit] = len(tree)
-                tree.append([0, 0])
-            node = tree[node][bit]
-        tree[node][code & 1] = ~symbol
+            place = 2 * node + (code >> shift & 1)
+            if tree[place] == 0:
+                tree[place] = len(tree) // 2
+                tree += (0, 0)
+            node = tree[place]
+        tree[2 * node + (code & 1)] = ~symbol
         code += 1
     return tree
 
@@ -137,7 +140,7 @@ def _padding() -> frozenset[int]:
     """Return the states a string may end in: up to 7 one-bits past a whole symbol."""
     states = [0]
     for _ in range(7):
-        states.append(_tree()[states[-1]][1])
+        states.append(_tree()[2 * states[-1] + 1])
     return frozenset(states)
 
 
@@ -145,16 +148,20 @@ def _compute_step(state: int, byte: int) -> tuple[bytes, int]:
     symbols = bytearray()
     tree, node = _tree(), state
     for shift in range(7, -1, -1):
-        node = tree[node][byte >> shift & 1]
+        node = tree[2 * node + (byte >> shift & 1)]
         if node < 0:
             if ~node == _EOS:
                 raise HuffmanError("string contains EOS")  # RFC 7541 5.2
             symbols.append(~node)
             node = 0
-    _steps()[state][byte] = step = bytes(symbols), node
+    steps = _steps()
+    if steps[state] is steps[_NEVER]:
+        steps[state] = [None] * 256
+    steps[state][byte] = step = bytes(symbols), node
     return step
 
 
 @cache
 def _steps() -> list[list[tuple[bytes, int] | None]]:
-    return [[None] * 256 for _ in _tree()]
+    # One for all that nobody has come to: header text comes to a tenth of them.
+    return [[None] * 256] * (len(_tree()) // 2 + 1)
