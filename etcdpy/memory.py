@@ -73,7 +73,7 @@ class Budget:
             since ``on_left``.
         on_left: Called when nobody waits any more, and half of what is ready is free.
         on_look: Are called with each look, about once a second.
-        on_glance: Called when much has been written since the last look.
+        on_glance: Called now and then between two looks, when there is much to do.
         mark: If more bytes than that are held, ``on_mark`` is called, until the mark is set higher.
         on_mark: See there. It cannot fail.
         on_quiet: Called when what was freed is about to be given back to the system: whatever is
@@ -159,7 +159,7 @@ class Budget:
             look()
 
     def glance(self) -> None:
-        """Look whether the process has become larger by what was written, a mebibyte or so."""
+        """Look whether the process has become larger: several times a second, if it may have."""
         self.on_glance()
 
     def _let_go_on(self, in_vain: int) -> None:

@@ -27,7 +27,7 @@ __all__ = ["GROWN", "HELD", "LOOKS", "USUAL_LOOKS", "Allocators", "Source"]
 HELD: Final = 2 << 20
 """Bytes held for clients, more than usual, that are much."""
 
-GROWN: Final = 4 << 20
+GROWN: Final = 3 << 20
 """Bytes by which the process has grown within ``LOOKS`` that are much, or a sixteenth if more."""
 
 LOOKS: Final = 8

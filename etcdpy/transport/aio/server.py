@@ -42,6 +42,12 @@ if TYPE_CHECKING:  # grpcio takes as long to import as all of the transport
 
 _TICK_SECONDS: Final = 1.0
 
+#: How often the size of the process is looked at in that time while clients are busy.
+_GLANCES: Final = 8
+
+#: After so many new connections it is looked at as well: a crowd comes within a tenth of a second.
+_AT_A_GLANCE: Final = 32
+
 TICKING: Final = 0.002
 """Seconds for which connections look at the clock in one turn of the loop."""
 
@@ -137,6 +143,8 @@ class Server:
         self._unix_paths: list[str] = []
         self._emptied = asyncio.Event()
         self._ticker: Timer | None = None
+        self._opened = self.turns.open_until
+        self._accepted = 0
         self._unhurried: set[Http2Protocol] = set()
 
     def add_generic_rpc_handlers(
@@ -270,6 +278,9 @@ class Server:
         return [*self.http1_connections, *self.connections]
 
     def _sniffer(self, traffic: Traffic) -> Sniffer:
+        self._accepted += 1
+        if self._accepted % _AT_A_GLANCE == 0:
+            self.memory.glance()
         http = partial(self._http1, traffic.handler or self._http)
         return Sniffer(
             self.clock,
@@ -333,7 +344,20 @@ class Server:
                 asyncio.get_running_loop().call_soon(self._tick_some, connections)
                 return
         self.memory.look()
-        self._ticker = self.clock.wake_after(_TICK_SECONDS, self._tick)
+        self._go_on_ticking()
+
+    def _go_on_ticking(self) -> None:
+        opened, self._opened = self._opened, self.turns.open_until
+        if opened != self._opened or self.turns.is_waited_for:
+            self._glance(_GLANCES)
+        else:
+            self._ticker = self.clock.wake_after(_TICK_SECONDS, self._tick)
+
+    def _glance(self, rest: int) -> None:
+        """Look several times until the next tick, as much has arrived since the last."""
+        self.memory.glance()
+        then = partial(self._glance, rest - 1) if rest > 1 else self._tick
+        self._ticker = self.clock.wake_after(_TICK_SECONDS / _GLANCES, then)
 
     def forget(self, connection: Http2Protocol) -> None:
         """Note that a connection is gone."""

@@ -12,7 +12,7 @@ class World:
     """A process whose size is as it is set, and the allocators of which it has one at a time."""
 
     def __init__(self, *, has_choice: bool = True, is_ours: bool = True) -> None:
-        self.size = 50 * MIB
+        self.size = 40 * MIB
         self.found = 0
         self.has_choice = has_choice
         self.is_ours = is_ours

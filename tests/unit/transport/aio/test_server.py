@@ -19,6 +19,7 @@ import grpc.aio
 import pytest
 import uvloop
 
+from etcdpy.memory import Budget
 from etcdpy.testing.clock import MovableClock
 from etcdpy.transport import (
     FixedSecurity,
@@ -422,6 +423,35 @@ class TestInterruption:
             assert await call.code() is grpc.StatusCode.UNAVAILABLE
         assert await silent.read() == b""
         writer.close()
+
+
+async def test_memory_is_glanced_at_more_often_while_something_arrives() -> None:
+    clock, memory = MovableClock(), Budget()
+    server = Server(OPTIONS, clock=clock, memory=memory)
+    seen: list[str] = []
+    memory.on_look.append(lambda: seen.append("look"))
+    memory.on_glance = lambda: seen.append("glance")
+    await server.listen_tcp("127.0.0.1", 0)
+    for _ in range(16):
+        await clock.advance(0.125)
+    assert seen == ["look"] * 2
+    server.turns.reopen(clock.monotonic())
+    for _ in range(24):
+        await clock.advance(0.125)
+    assert seen == ["look"] * 3 + ["glance"] * 8 + ["look"] * 2
+    await server.stop()
+
+
+async def test_memory_is_glanced_at_when_a_crowd_has_come() -> None:
+    memory, is_glanced_at = Budget(), asyncio.Event()
+    server = Server(OPTIONS, memory=memory)
+    memory.on_glance = is_glanced_at.set
+    port = await server.listen_tcp("127.0.0.1", 0)
+    crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(32)]
+    await asyncio.wait_for(is_glanced_at.wait(), 60)
+    for _, writer in crowd:
+        writer.close()
+    await server.stop()
 
 
 async def test_thousands_of_connections_look_at_the_clock_bit_by_bit(
