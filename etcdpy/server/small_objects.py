@@ -30,7 +30,7 @@ HELD: Final = 2 << 20
 GROWN: Final = 3 << 20
 """Bytes by which the process has grown within ``LOOKS`` that are much, or a sixteenth if more."""
 
-LOOKS: Final = 8
+LOOKS: Final = 3
 """So many looks are remembered."""
 
 USUAL_LOOKS: Final = 64

@@ -42,8 +42,8 @@ __all__ = [
     "private_bytes",
 ]
 
-LEAST: Final = 4 << 20
-"""Bytes by which the process has to have grown, or an eighth if that is more."""
+LEAST: Final = 2 << 20
+"""Bytes by which the process has to have grown, or a sixteenth if that is more."""
 
 QUIET_LOOKS: Final = 3
 """Looks, a second apart, since which the process has not grown any more."""
@@ -153,7 +153,7 @@ class Trimmer:
         elif (
             self._quiet >= QUIET_LOOKS - 1
             and self._since >= max(self._rest, self._slow)
-            and (size - before >= max(LEAST, before // 8) or self._holds_less())
+            and (size - before >= max(LEAST, before // 16) or self._holds_less())
         ):
             self._is_told = True
             if self._memory.on_quiet is not None:
@@ -165,7 +165,7 @@ class Trimmer:
             return False
         held = self._objects() * _OBJECT + self._memory.used
         most = self._held = max(self._held, held)
-        return most - held >= max(LEAST, most // 8)
+        return most - held >= max(LEAST, most // 16)
 
     def _has_few_objects(self) -> bool:
         # Python counts none that came from the C library (``small_objects``), but that they went.

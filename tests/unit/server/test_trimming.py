@@ -93,8 +93,8 @@ def test_what_is_in_use_nevertheless_is_not_given_back_again() -> None:
     assert world.is_trimmed()
 
 
-def test_little_is_not_worth_it_nor_is_an_eighth_of_much() -> None:
-    for size, growth in ((20 * MIB, LEAST - 1), (800 * MIB, 99 * MIB)):
+def test_little_is_not_worth_it_nor_is_a_sixteenth_of_much() -> None:
+    for size, growth in ((20 * MIB, LEAST - 1), (800 * MIB, 49 * MIB)):
         world = World(size)
         world.size += growth
         world.look(3 * QUIET_LOOKS)
