@@ -73,7 +73,7 @@ class Budget:
             since ``on_left``.
         on_left: Called when nobody waits any more, and half of what is ready is free.
         on_look: Are called with each look, about once a second.
-        on_glance: Called now and then between two looks, when there is much to do.
+        on_glance: Called several times between two looks, while anybody is connected.
         mark: If more bytes than that are held, ``on_mark`` is called, until the mark is set higher.
         on_mark: See there. It cannot fail.
         on_quiet: Called when what was freed is about to be given back to the system: whatever is

@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # grpcio takes as long to import as all of the transport
 
 _TICK_SECONDS: Final = 1.0
 
-#: How often the size of the process is looked at in that time while clients are busy.
+#: How often the size of the process is looked at in that time, while anybody is connected.
 _GLANCES: Final = 8
 
 #: After so many new connections it is looked at as well: a crowd comes within a tenth of a second.
@@ -143,7 +143,6 @@ class Server:
         self._unix_paths: list[str] = []
         self._emptied = asyncio.Event()
         self._ticker: Timer | None = None
-        self._opened = self.turns.open_until
         self._accepted = 0
         self._unhurried: set[Http2Protocol] = set()
 
@@ -344,17 +343,13 @@ class Server:
                 asyncio.get_running_loop().call_soon(self._tick_some, connections)
                 return
         self.memory.look()
-        self._go_on_ticking()
-
-    def _go_on_ticking(self) -> None:
-        opened, self._opened = self._opened, self.turns.open_until
-        if opened != self._opened or self.turns.is_waited_for:
+        if self.connections or self.http1_connections:
             self._glance(_GLANCES)
         else:
             self._ticker = self.clock.wake_after(_TICK_SECONDS, self._tick)
 
     def _glance(self, rest: int) -> None:
-        """Look several times until the next tick, as much has arrived since the last."""
+        """Look so many times until the next tick: much may come in a second."""
         self.memory.glance()
         then = partial(self._glance, rest - 1) if rest > 1 else self._tick
         self._ticker = self.clock.wake_after(_TICK_SECONDS / _GLANCES, then)

@@ -169,11 +169,6 @@ class Turns:
         asyncio.get_running_loop().call_soon(self._turned)
         return True
 
-    @property
-    def is_waited_for(self) -> bool:
-        """Whether somebody waits for a turn."""
-        return bool(self._members)
-
     def charge(self) -> None:
         """Count the first step of a handler to the turn in which it was begun."""
         self.charged += HANDLER
