@@ -73,7 +73,8 @@ class Budget:
             since ``on_left``.
         on_left: Called when nobody waits any more, and half of what is ready is free.
         on_look: Are called with each look, about once a second.
-        on_glance: Called several times between two looks, while anybody is connected.
+        on_glance: Called several times between two looks, while anybody is connected; told whether
+            that is at a regular time.
         mark: If more bytes than that are held, ``on_mark`` is called, until the mark is set higher.
         on_mark: See there. It cannot fail.
         on_quiet: Called when what was freed is about to be given back to the system: whatever is
@@ -111,7 +112,7 @@ class Budget:
         self.on_reached: Callable[[], None] | None = None
         self.on_left: Callable[[], None] | None = None
         self.on_look: list[Callable[[], None]] = []
-        self.on_glance: Callable[[], None] = lambda: None
+        self.on_glance: Callable[[bool], None] = lambda is_timed: None
         self.mark = UNLIMITED
         self.on_mark: Callable[[], None] = lambda: None
         self.on_quiet: Callable[[], None] | None = None
@@ -158,9 +159,15 @@ class Budget:
         for look in self.on_look:
             look()
 
-    def glance(self) -> None:
-        """Look whether the process has become larger: several times a second, if it may have."""
-        self.on_glance()
+    def glance(self, *, is_timed: bool = False) -> None:
+        """
+        Look whether the process has become larger: several times a second, if it may have.
+
+        Args:
+            is_timed: Whether this is one of those that come at regular times.
+
+        """
+        self.on_glance(is_timed)
 
     def _let_go_on(self, in_vain: int) -> None:
         waiting = self._waiting

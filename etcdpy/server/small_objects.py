@@ -22,16 +22,16 @@ from typing import Final, Protocol
 from etcdpy.memory import UNLIMITED, Budget
 from etcdpy.server.trimming import private_bytes
 
-__all__ = ["GROWN", "HELD", "LOOKS", "USUAL_LOOKS", "Allocators", "Source"]
+__all__ = ["GLANCES", "GROWN", "HELD", "USUAL_LOOKS", "Allocators", "Source"]
 
 HELD: Final = 2 << 20
 """Bytes held for clients, more than usual, that are much."""
 
-GROWN: Final = 3 << 20
-"""Bytes by which the process has grown within ``LOOKS`` that are much, or a sixteenth if more."""
+GROWN: Final = 1 << 20
+"""Bytes by which the process has grown within ``GLANCES`` that are much, or a 64th if more."""
 
-LOOKS: Final = 3
-"""So many looks are remembered."""
+GLANCES: Final = 4
+"""So many of those at regular times are remembered: half a second, of a busy server."""
 
 USUAL_LOOKS: Final = 64
 """In about so many looks, seconds, what is held all the time becomes what is usual."""
@@ -74,7 +74,7 @@ class Source:
         self._find = allocators or _python_allocators
         self._allocators: Allocators | None = None
         self._size = size
-        self._sizes: deque[int] = deque(maxlen=LOOKS)
+        self._sizes: deque[int] = deque(maxlen=GLANCES)
         self._usual = 0
         self.is_library = False
         memory.mark = HELD
@@ -82,22 +82,23 @@ class Source:
         memory.on_glance = self._glance
         memory.on_look.append(self._look)
 
-    def _glance(self) -> None:
-        if not self.is_library and self._has_grown(self._size()):
-            self._take_from_library()
-
     def _look(self) -> None:
-        size, used = self._size(), self._memory.used
-        self._sizes.append(size)
+        used = self._memory.used
         self._usual = min(used, self._usual + (used - self._usual) // USUAL_LOOKS + 1)
-        if used > self._usual + HELD or self._has_grown(size):
+        self._glance(True)
+
+    def _glance(self, is_timed: bool) -> None:
+        size = self._size()
+        if self._has_grown(size) or self._memory.used > self._usual + HELD:
             self._take_from_library()
-        else:
+        elif is_timed:
             self._take_from_arenas()
+        if is_timed:
+            self._sizes.append(size)
 
     def _has_grown(self, size: int) -> bool:
         least = min(self._sizes, default=size)
-        return size - least >= max(GROWN, least // 16)
+        return size - least >= max(GROWN, least // 64)
 
     def _take_from_library(self) -> None:
         self._memory.mark = UNLIMITED

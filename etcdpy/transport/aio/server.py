@@ -350,7 +350,7 @@ class Server:
 
     def _glance(self, rest: int) -> None:
         """Look so many times until the next tick: much may come in a second."""
-        self.memory.glance()
+        self.memory.glance(is_timed=True)
         then = partial(self._glance, rest - 1) if rest > 1 else self._tick
         self._ticker = self.clock.wake_after(_TICK_SECONDS / _GLANCES, then)
 

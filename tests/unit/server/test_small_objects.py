@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etcdpy.memory import Account, Budget
-from etcdpy.server.small_objects import GROWN, HELD, LOOKS, USUAL_LOOKS, Source
+from etcdpy.server.small_objects import GLANCES, GROWN, HELD, USUAL_LOOKS, Source
 
 MIB = 1 << 20
 
@@ -43,7 +43,7 @@ def test_they_come_from_arenas_as_long_as_little_is_held() -> None:
     world = World()
     world.account.add(HELD // 2)
     world.size += GROWN // 2
-    world.look(LOOKS)
+    world.look(GLANCES)
     assert (world.uses, world.found, world.source.is_library) == ([], 0, False)
 
 
@@ -62,11 +62,11 @@ def test_they_come_from_the_library_at_once_when_clients_have_much_held() -> Non
 
 def test_they_come_from_the_library_while_the_process_becomes_larger() -> None:
     world = World()
-    for _ in range(LOOKS):
+    for _ in range(GLANCES):
         world.size += GROWN
         world.look(1)
     assert world.uses == ["library"]
-    world.look(LOOKS)
+    world.look(GLANCES + 1)
     assert world.uses == ["library", "arenas"]
 
 
@@ -81,12 +81,12 @@ def test_they_do_so_between_two_looks_when_much_is_written() -> None:
     assert world.uses == ["library"]
 
 
-def test_large_process_becomes_larger_by_a_sixteenth() -> None:
+def test_large_process_becomes_larger_by_a_64th() -> None:
     world = World()
     world.size = 1600 * MIB
-    world.look(LOOKS)
+    world.look(GLANCES + 1)
     assert world.uses == ["library", "arenas"]
-    world.size += 99 * MIB
+    world.size += 24 * MIB
     world.look(1)
     assert world.uses == ["library", "arenas"]
     world.size += MIB

@@ -434,7 +434,7 @@ async def test_memory_is_glanced_at_more_often_while_somebody_is_connected() -> 
     server = Server(OPTIONS, clock=clock, memory=memory)
     seen: list[str] = []
     memory.on_look.append(lambda: seen.append("look"))
-    memory.on_glance = lambda: seen.append("glance")
+    memory.on_glance = lambda is_timed: seen.append("glance" if is_timed else "")
     await server.listen_tcp("127.0.0.1", 0)
     for _ in range(16):
         await clock.advance(0.125)
@@ -451,7 +451,7 @@ async def test_memory_is_glanced_at_more_often_while_somebody_is_connected() -> 
 async def test_memory_is_glanced_at_when_a_crowd_has_come() -> None:
     memory, is_glanced_at = Budget(), asyncio.Event()
     server = Server(OPTIONS, memory=memory)
-    memory.on_glance = is_glanced_at.set
+    memory.on_glance = lambda _: is_glanced_at.set()
     port = await server.listen_tcp("127.0.0.1", 0)
     crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(32)]
     await asyncio.wait_for(is_glanced_at.wait(), 60)
