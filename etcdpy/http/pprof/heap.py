@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
-import sys
 import tracemalloc
 from collections import Counter
 from typing import Final
@@ -46,7 +45,6 @@ def _figures() -> list[str]:
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return [
         f"resident at most: {most} KiB",
-        f"blocks of Python's allocator: {sys.getallocatedblocks()}",
         f"collections, by generation: {collections}",
         f"objects of the start, which are never looked at: {gc.get_freeze_count()}",
     ]
