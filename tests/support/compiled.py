@@ -25,6 +25,7 @@ _HELD = "refers weakly to what compiled coroutines have held"
 _STANDS_FOR = "has another class stand for a compiled one"
 _INHERITS = "inherits from a compiled class"
 _COUNTS = "counts calls of Python's"
+_NUMBERS = "tells equal numbers apart, which C has no objects for"
 _REPLACES = "puts a method of its own into an object of a compiled class"
 
 #: The beginnings of tests' names, and why they are not run on compiled modules.
@@ -39,6 +40,8 @@ INTERPRETED_ONLY: dict[str, str] = {
     "tests/unit/transport/grpc/test_budget.py::test_connection_that_is_gone_keeps": _HOLDS_WEAKLY,
     "tests/unit/transport/grpc/test_dispatcher.py::test_calls_are_made_of_the_type": _INHERITS,
     "tests/unit/transport/grpc/test_states.py::test_checked_calls_refuse": _INHERITS,
+    "tests/unit/watch/test_hub.py::test_streams_have_the_same_ids": _NUMBERS,
+    "tests/unit/watch/test_hub.py::test_ids_that_hardly_anybody_has": _NUMBERS,
 }
 
 
