@@ -242,7 +242,7 @@ def _puts(ops: list[Op]) -> Puts | None:
     return Puts(keys, values) if keys else None
 
 
-def _is_plain(request: PutRequest) -> bool:
+def _is_plain(request: PutRequest | PlainPut) -> bool:
     return not (request.lease or request.prev_kv or request.ignore_value or request.ignore_lease)
 
 
@@ -373,7 +373,7 @@ class _Reader:
             if kind == PUT:
                 put = PlainPut(op.request_put)
                 found.append((PUT, put))
-                if not (put.lease or put.prev_kv or put.ignore_value or put.ignore_lease):
+                if _is_plain(put):
                     puts.keys.append(put.key)
                     puts.values.append(put.value)
             elif kind == TXN:

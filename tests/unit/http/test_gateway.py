@@ -503,15 +503,22 @@ async def test_bytes_are_base64_unless_text_is_asked_for(door: Door) -> None:
         assert status == 400, query
 
 
-async def test_nothing_of_a_watch_that_has_ended_waits_for_the_collector(door: Door) -> None:
-    class Referable(ArrivingBody):
-        """One that can be referred to weakly."""
+class Referable(ArrivingBody):
+    """A body that can be referred to weakly."""
 
+
+async def watching(door: Door) -> tuple[HttpResponse, Referable]:
+    """Begin to watch a key, and return the answer and what it is asked by."""
     body = Referable(lambda _: None, lambda: None)
     body.feed(b'{"create_request":{"key":"YQ=="}}')
-    left = weakref.ref(body)
     response = await door.send("/v3/watch", body)
     await lines(response, 1, door)
+    return response, body
+
+
+async def test_nothing_of_a_watch_that_has_ended_waits_for_the_collector(door: Door) -> None:
+    response, body = await watching(door)
+    left = weakref.ref(body)
     gc.disable()
     try:
         body.fail(BodyBrokenError("gone"))
@@ -527,14 +534,8 @@ async def test_nothing_of_a_watch_that_has_ended_waits_for_the_collector(door: D
 
 
 async def test_nor_does_that_of_one_that_is_cancelled_twice(door: Door) -> None:
-    class Referable(ArrivingBody):
-        """One that can be referred to weakly."""
-
-    body = Referable(lambda _: None, lambda: None)
-    body.feed(b'{"create_request":{"key":"YQ=="}}')
+    response, body = await watching(door)
     left = weakref.ref(body)
-    response = await door.send("/v3/watch", body)
-    await lines(response, 1, door)
     assert isinstance(response.body, AsyncGenerator)
     gc.disable()
     try:
