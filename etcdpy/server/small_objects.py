@@ -22,13 +22,16 @@ from typing import Final, Protocol
 from etcdpy.memory import UNLIMITED, Budget
 from etcdpy.server.trimming import private_bytes
 
-__all__ = ["GLANCES", "GROWN", "HELD", "USUAL_LOOKS", "Allocators", "Source"]
+__all__ = ["GLANCES", "GROWN", "GROWS", "HELD", "USUAL_LOOKS", "Allocators", "Source"]
 
 HELD: Final = 2 << 20
 """Bytes held for clients, more than usual, that are much."""
 
-GROWN: Final = 1 << 20
+GROWN: Final = 3 << 20
 """Bytes by which the process has grown within ``GLANCES`` that are much, or a 64th if more."""
+
+GROWS: Final = 1 << 20
+"""The same while they come from the C library already."""
 
 GLANCES: Final = 4
 """So many of those at regular times are remembered: half a second, of a busy server."""
@@ -98,7 +101,9 @@ class Source:
 
     def _has_grown(self, size: int) -> bool:
         least = min(self._sizes, default=size)
-        return size - least >= max(GROWN, least // 64)
+        # Once it has, for as long as it goes on growing.
+        most = GROWS if self.is_library else GROWN
+        return size - least >= max(most, least // 64)
 
     def _take_from_library(self) -> None:
         self._memory.mark = UNLIMITED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etcdpy.memory import Account, Budget
-from etcdpy.server.small_objects import GLANCES, GROWN, HELD, USUAL_LOOKS, Source
+from etcdpy.server.small_objects import GLANCES, GROWN, GROWS, HELD, USUAL_LOOKS, Source
 
 MIB = 1 << 20
 
@@ -64,6 +64,22 @@ def test_they_come_from_the_library_while_the_process_becomes_larger() -> None:
     world = World()
     for _ in range(GLANCES):
         world.size += GROWN
+        world.look(1)
+    assert world.uses == ["library"]
+    world.look(GLANCES + 1)
+    assert world.uses == ["library", "arenas"]
+
+
+def test_they_go_on_doing_so_while_it_grows_more_slowly() -> None:
+    world = World()
+    for _ in range(3 * GLANCES):
+        world.size += GROWS // GLANCES
+        world.look(1)
+    assert world.uses == []
+    world.size += GROWN
+    world.look(1)
+    for _ in range(3 * GLANCES):
+        world.size += GROWS // GLANCES
         world.look(1)
     assert world.uses == ["library"]
     world.look(GLANCES + 1)
